@@ -1,0 +1,78 @@
+"""The contract between the trainer and a backend. No framework is imported here.
+
+Every array that crosses this border is NumPy's and has a leading replica axis R; an axis of length
+1 broadcasts. A backend is asked for an epoch, not for a step, so it may compile the whole epoch
+into one call. It knows nothing of metrics, seeds, logging or the number of epochs.
+
+There is no `gradients()`: one SGD step with lr = 2³⁰ gives them as `(before - after) / lr`, and a
+power of two loses nothing to rounding (`harness/gradient.py`).
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from harness.model import ModelSpec, Params
+from harness.semantics import Semantics
+
+Array = np.ndarray
+
+
+@dataclass
+class State:
+    """All that training changes. `slots` maps an optimiser memory (`m`, `v`, `velocity`) to arrays
+    with the parameters' names and shapes; `step` is the number of updates done."""
+
+    params: Params
+    slots: dict[str, Params] = field(default_factory=dict)
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How the network is trained. `numbers` holds the optimiser's own, as `(R,)` or `(1,)` arrays:
+    `momentum` and `weight_decay` for sgd; `beta1`, `beta2` for adam; `rho` for rmsprop."""
+
+    loss: str  # "mse", or "bce" on logits
+    optimizer: str  # "sgd", "adam" or "rmsprop"
+    numbers: dict[str, Array]
+    nesterov: bool
+    clip_norm: float | None  # global norm of the gradient, each replica on its own
+    semantics: Semantics
+    precision: str  # "float32" or "float64"
+    device: str  # "auto", "cpu" or "cuda"
+    threads: int
+
+
+@dataclass(frozen=True)
+class Data:
+    """The training split: `x` `(R, N, T, F)`, `y` `(R, N, O)` or, at every step, `(R, N, T, O)`."""
+
+    x: Array
+    y: Array
+
+
+class Backend(Protocol):
+    """One network in training. Constructing it from a `State` is also how a run is resumed."""
+
+    def __init__(
+        self, model: ModelSpec, training: TrainingSpec, data: Data, state: State
+    ) -> None: ...
+
+    def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates and return each one's mean loss *before* it: float array `(S, R)`.
+
+        `batches` `(S, R, B)` holds indices into the N training samples, `lr` `(S, R)` the learning
+        rate of every step. A shorter last batch of an epoch is a second call with its own B.
+        """
+        ...
+
+    def predict(self, x: Array) -> Array:
+        """Raw outputs (logits where the loss is `bce`) for `x` `(R, N, T, F)`:
+        `(R, N, O)`, or `(R, N, T, O)` when the model returns every step."""
+        ...
+
+    def state(self) -> State:
+        """A NumPy copy of the weights, the optimiser's memory and the step count."""
+        ...

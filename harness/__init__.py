@@ -1,0 +1,1 @@
+"""Train the same recurrent network in several frameworks under stated numeric rules."""

@@ -1,0 +1,233 @@
+"""What a user can set: dataclasses that own types, meanings and checks. The YAML files own values.
+
+Hydra composes `conf/`; `from_hydra` turns the result into these objects once, at the entry. The
+nodes whose fields depend on a choice (task, optimizer) name their dataclass by `_target_`; the
+backend's `_target_` is the backend class itself.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, get_args, get_type_hints
+
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from backends import Backend
+from harness.device import gpu_present
+from harness.errors import ConfigError, check_choice, check_range, nearest
+from harness.model import ModelSpec
+from harness.optimizers import Optimizer
+from harness.semantics import Semantics
+from harness.tasks import Task
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network, up to what the data decides (features and outputs)."""
+
+    cell: str  # rnn, lstm or gru
+    units: int
+    layers: int  # stacked recurrent layers, all of `units`
+    activation: str  # of the simple cell: tanh or relu; LSTM and GRU always use tanh
+    returns: str | None  # last or every_step; null: whatever the task asks for
+    head: str  # dense, or none: the hidden state is the output
+
+    def __post_init__(self) -> None:
+        check_choice("model.cell", self.cell, ("rnn", "lstm", "gru"))
+        check_range("model.units", self.units, 1)
+        check_range("model.layers", self.layers, 1)
+        check_choice("model.activation", self.activation, ("tanh", "relu"))
+        check_choice("model.returns", self.returns or "last", ("last", "every_step"))
+        check_choice("model.head", self.head, ("dense", "none"))
+        if self.cell != "rnn" and self.activation != "tanh":
+            raise ConfigError(
+                f"model.activation={self.activation}: with model={self.cell} it must be tanh, "
+                "since PyTorch's LSTM and GRU have no other; relu needs model=rnn."
+            )
+
+    def spec(self, task: Task, features: int, outputs: int) -> ModelSpec:
+        """The network for data of `features` inputs and `outputs` targets per sample or step."""
+        returns = "every_step" if task.every_step else "last"
+        if self.returns not in (None, returns):
+            raise ConfigError(
+                f"model.returns={self.returns}: task={task.name} has a target "
+                f"{'at every step' if task.every_step else 'per sequence'}; use {returns}."
+            )
+        if self.head == "none" and self.units != outputs:
+            raise ConfigError(
+                f"model.units={self.units}: without a head the last hidden state is the output, "
+                f"so task={task.name} needs model.units={outputs}, or model.head=dense."
+            )
+        return ModelSpec(
+            self.cell,
+            features,
+            self.units,
+            self.layers,
+            self.activation,
+            returns,
+            self.head,
+            outputs,
+        )
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """The training loop."""
+
+    epochs: int  # 0: a forward pass only
+    batch_size: int
+    shuffle: bool
+    schedule: str  # of the learning rate: constant, cosine or exponential
+    final_lr: float  # where a schedule ends, as a fraction of optimizer.lr
+    clip_norm: float | None  # largest global norm of the gradient; null: no clipping
+    patience: int | None  # early stopping: epochs without a better val/loss; null: off
+    min_delta: float  # by how much val/loss must fall to count as better
+    checkpoint_every: int  # epochs; 0: no checkpoints
+    save_gradient: bool  # keep the first batch's gradient at the initial weights
+
+    def __post_init__(self) -> None:
+        check_range("trainer.epochs", self.epochs, 0)
+        check_range("trainer.batch_size", self.batch_size, 1)
+        check_choice("trainer.schedule", self.schedule, ("constant", "cosine", "exponential"))
+        check_range("trainer.final_lr", self.final_lr, 0.0, 1.0)
+        check_range("trainer.patience", self.patience, 1)
+        check_range("trainer.min_delta", self.min_delta, 0.0)
+        check_range("trainer.checkpoint_every", self.checkpoint_every, 0)
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ConfigError(f"trainer.clip_norm={self.clip_norm:g}: must be above 0, or null.")
+        if self.schedule == "exponential" and self.final_lr == 0:
+            raise ConfigError("trainer.final_lr=0: an exponential schedule needs it above 0.")
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Where a run is tracked besides its own journal."""
+
+    name: str  # mlflow, or journal: no MLflow at all
+    uri: str | None  # MLflow's tracking URI; null: sqlite in results/mlflow.db
+    experiment: str | None  # null: one experiment per task
+    flush_seconds: float  # how long metrics may wait to be sent in one batch
+
+    def __post_init__(self) -> None:
+        check_choice("tracking.name", self.name, ("mlflow", "journal"))
+        check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
+
+
+@dataclass(frozen=True)
+class BackendConfig:
+    """A backend: the packages and devices it can use, and Hydra's recipe for constructing it."""
+
+    name: str
+    packages: dict[str, str]  # module that must be there -> what to pip install
+    devices: list[str]
+    factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
+
+    def check(self, device: str) -> None:
+        """Refuse what cannot run here, without importing a framework."""
+        for module, package in self.packages.items():
+            if importlib.util.find_spec(module) is None:
+                raise ConfigError(
+                    f"backend={self.name}: the package {package} is not installed; "
+                    f"run: pip install {package}"
+                )
+        if device == "cuda" and "cuda" not in self.devices:
+            raise ConfigError(f"device=cuda: backend={self.name} runs on the CPU; use device=cpu.")
+        if device == "cuda" and not gpu_present():
+            raise ConfigError("device=cuda: no NVIDIA GPU found here; use device=cpu or auto.")
+
+    def load(self) -> Callable[..., Backend]:
+        """Import the framework and return the class, ready to be called with the contract."""
+        return instantiate(self.factory)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The keys at the top level."""
+
+    seed: int  # of the first replica; data, weights and batch order all follow from it
+    replicas: int  # runs trained at once, with seeds seed, seed+1, …
+    precision: str
+    device: str
+    threads: int  # of the framework's one thread pool
+    results: str  # folder, relative to the current directory
+
+    def __post_init__(self) -> None:
+        check_range("seed", self.seed, 0)
+        check_range("replicas", self.replicas, 1)
+        check_choice("precision", self.precision, ("float32", "float64"))
+        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_range("threads", self.threads, 1)
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(range(self.seed, self.seed + self.replicas))
+
+
+@dataclass(frozen=True)
+class Config(RunConfig):
+    """One run, complete and checked."""
+
+    task: Task
+    model: ModelConfig
+    optimizer: Optimizer
+    semantics: Semantics
+    backend: BackendConfig
+    trainer: TrainerConfig
+    tracking: TrackingConfig
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.backend.check(self.device)
+        if self.trainer.patience is not None and self.task.val_fraction == 0:
+            raise ConfigError(
+                f"trainer.patience={self.trainer.patience}: early stopping needs validation data; "
+                "set task.val_fraction above 0."
+            )
+
+
+NODES = {
+    "model": ModelConfig,
+    "semantics": Semantics,
+    "backend": BackendConfig,
+    "trainer": TrainerConfig,
+    "tracking": TrackingConfig,
+}
+
+
+def from_hydra(composed: DictConfig) -> Config:
+    """Turn Hydra's composition into a checked `Config`; raises `ConfigError` naming the key."""
+    plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    parts = {name: _typed(name, cls, plain.pop(name)) for name, cls in NODES.items()}
+    for name in ("task", "optimizer"):
+        node = plain.pop(name)
+        parts[name] = _typed(name, get_class(node.pop("_target_")), node)
+    plain.pop("experiment", None)
+    run = _typed("", RunConfig, plain)
+    return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **parts)
+
+
+def _typed(group: str, cls: type, node: dict[str, Any]) -> Any:
+    """`node` as an object of the dataclass `cls`, its types and keys checked by OmegaConf."""
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), node))
+    except OmegaConfBaseException as error:
+        name = (error.full_key or "").split(".")[0]
+        key = f"{group}.{name}" if group else name
+        raise ConfigError(_explain(key, name, cls, node)) from error
+
+
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+
+
+def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
+    """One line for a value that did not fit its field."""
+    hints = get_type_hints(cls)
+    if name not in hints:
+        return f"{key}: there is no such key.{nearest(name, hints)}"
+    if name not in node:
+        return f"{key}: is missing; give it a value."
+    accepted = get_args(hints[name]) or (hints[name],)
+    words = [WORDS.get(kind, "null" if kind is type(None) else str(kind)) for kind in accepted]
+    return f"{key}={node[name]}: must be {' or '.join(words)}."

@@ -1,0 +1,64 @@
+"""The optimisers' settings. Each dataclass states its rule; the backends carry it out.
+
+Where frameworks disagree on a rule's details, the rule is a field of `harness/semantics.py`.
+"""
+
+from dataclasses import dataclass, fields
+
+from harness.errors import ConfigError, check_range
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What all optimisers have in common."""
+
+    name: str
+    lr: float
+    weight_decay: float  # per unit of learning rate and step, on every parameter
+
+    def __post_init__(self) -> None:
+        check_range("optimizer.lr", self.lr, 0.0)
+        check_range("optimizer.weight_decay", self.weight_decay, 0.0)
+
+    def numbers(self) -> dict[str, float]:
+        """The optimiser's own numbers, by name; the learning rate goes its own way."""
+        others = {f.name for f in fields(self)} - {"name", "lr", "nesterov"}
+        return {name: float(getattr(self, name)) for name in sorted(others)}
+
+
+@dataclass(frozen=True)
+class Sgd(Optimizer):
+    """v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov; Sutskever et al. 2013."""
+
+    momentum: float
+    nesterov: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("optimizer.momentum", self.momentum, 0.0, 1.0)
+        if self.nesterov and self.momentum == 0:
+            raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0.")
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Kingma & Ba 2015, Algorithm 1. Its epsilon is `semantics.adam_eps`."""
+
+    beta1: float
+    beta2: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("optimizer.beta1", self.beta1, 0.0, 0.999999)
+        check_range("optimizer.beta2", self.beta2, 0.0, 0.99999999)
+
+
+@dataclass(frozen=True)
+class RmsProp(Optimizer):
+    """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε); Tieleman & Hinton 2012, lecture 6e."""
+
+    rho: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("optimizer.rho", self.rho, 0.0, 0.99999999)

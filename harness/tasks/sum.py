@@ -1,0 +1,37 @@
+"""Add up a sequence of uniform numbers: many to one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import check_range
+from harness.tasks import Bound, Samples, Task
+
+
+@dataclass(frozen=True)
+class Sum(Task):
+    """x_t ~ U(0, 1), y = Σ_t x_t."""
+
+    length: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("task.length", self.length, 1)
+
+    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+        x = rng.uniform(size=(self.samples, self.length))
+        return Samples(x[:, :, None], x.sum(axis=1)[:, None])
+
+    def best_loss(self) -> Bound:
+        return Bound(0.0, "the sum is a function of the inputs")
+
+
+@dataclass(frozen=True)
+class RunningSum(Sum):
+    """x_t ~ U(0, 1), y_t = Σ_{s≤t} x_s: a target at every step, many to many."""
+
+    every_step = True
+
+    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+        x = rng.uniform(size=(self.samples, self.length))
+        return Samples(x[:, :, None], x.cumsum(axis=1)[:, :, None])

@@ -1,0 +1,94 @@
+"""Forecast a series from a window of its past: `next_value` (horizon 1) and `multi_step`.
+
+Sample i is the window that starts at position i of one series; neighbouring windows share values,
+which is why each carries its span and the splits drop those that straddle a border.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import ConfigError, check_choice, check_range
+from harness.tasks import Array, Bound, Samples, Task
+
+Rng = np.random.Generator | np.random.RandomState
+
+
+@dataclass(frozen=True)
+class Windows(Task):
+    """`window` past values in, the next `horizon` values out."""
+
+    series: str  # ramp, sine, ar, or noise: targets that have nothing to do with the inputs
+    window: int
+    horizon: int
+    start: float  # ramp: first value
+    step: float  # ramp: increment
+    period: float  # sine: positions per turn
+    ar_coefficient: float  # ar: s_t = coefficient · s_{t−1} + N(0, noise²)
+    ar_noise: float
+    probe: int  # windows that follow the series' end (ramp only), 0 for none
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("task.series", self.series, ("ramp", "noise", "sine", "ar"))
+        check_range("task.window", self.window, 1)
+        check_range("task.horizon", self.horizon, 1)
+        check_range("task.ar_coefficient", self.ar_coefficient, -0.999, 0.999)
+        check_range("task.ar_noise", self.ar_noise, 0.0)
+        check_range("task.probe", self.probe, 0)
+        if self.period <= 0:
+            raise ConfigError(f"task.period={self.period:g}: must be above 0.")
+        if self.probe and self.series != "ramp":
+            raise ConfigError(
+                f"task.probe={self.probe}: only series=ramp has a known continuation; use 0."
+            )
+
+    def draw(self, rng: Rng) -> Samples:
+        if self.series == "noise":
+            x = rng.uniform(size=(self.samples, self.window))
+            shape = (self.samples, self.horizon)
+            return Samples(x[:, :, None], rng.uniform(size=shape))
+        return self._cut(self._values(rng, self.samples + self.window + self.horizon - 1), 0)
+
+    def probes(self) -> Samples | None:
+        """The windows whose targets all lie beyond the series' end; the first ends with it."""
+        if not self.probe:
+            return None
+        first = self.samples + self.horizon - 1
+        return self._cut(self._ramp(first + self.probe + self.window + self.horizon - 1), first)
+
+    def best_loss(self) -> Bound:
+        if self.series == "noise":
+            return Bound(1 / 12, "1/12, the variance of U(0, 1): targets are unrelated to inputs")
+        if self.series == "ar":
+            powers = self.ar_coefficient ** (2.0 * np.arange(self.horizon))
+            mean = float(self.ar_noise**2 * np.cumsum(powers).mean())
+            return Bound(mean, "the variance of the noise that drives the series")
+        return Bound(0.0, "the series is deterministic")
+
+    def _values(self, rng: Rng, length: int) -> Array:
+        if self.series == "ramp":
+            return self._ramp(length)
+        if self.series == "sine":
+            phase = rng.uniform(0.0, 2 * np.pi)
+            return np.sin(2 * np.pi * np.arange(length) / self.period + phase)
+        return self._autoregression(rng.standard_normal(length))
+
+    def _ramp(self, length: int) -> Array:
+        return self.start + self.step * np.arange(length, dtype=float)
+
+    def _autoregression(self, noise: Array) -> Array:
+        """The first value comes from the stationary distribution, so there is no run-in."""
+        values = self.ar_noise * noise
+        values[0] /= np.sqrt(1 - self.ar_coefficient**2)
+        for t in range(1, len(values)):
+            values[t] += self.ar_coefficient * values[t - 1]
+        return values
+
+    def _cut(self, values: Array, first: int) -> Samples:
+        """Every window that starts at `first` or later, as `(N, window, 1)` and `(N, horizon)`."""
+        width = self.window + self.horizon
+        rows = np.lib.stride_tricks.sliding_window_view(values, width)[first:]
+        begin = np.arange(first, first + len(rows))
+        span = np.stack([begin, begin + width - 1], axis=1)
+        return Samples(rows[:, : self.window, None].copy(), rows[:, self.window :].copy(), span)
