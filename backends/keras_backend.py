@@ -7,8 +7,9 @@ ours, so each is subclassed with the stated update; layout and gate order are ca
 
 import logging
 import os
+from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
@@ -55,7 +56,8 @@ class Adam(AtRate, keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
         m = self._momentums[self._get_variable_index(variable)]
         v = self._velocities[self._get_variable_index(variable)]
-        t = tf.cast(self.iterations.value + 1, tf.float64)
+        iterations: Any = self.iterations
+        t = tf.cast(iterations.value + 1, tf.float64)
         correction_1 = tf.cast(1 - tf.constant(self.beta_1, tf.float64) ** t, variable.dtype)
         correction_2 = tf.cast(1 - tf.constant(self.beta_2, tf.float64) ** t, variable.dtype)
         m.assign_add((gradient - m) * (1 - self.beta_1))
@@ -103,9 +105,12 @@ class KerasBackend:
         return losses.numpy().astype(np.float64)
 
     def predict(self, x: Array) -> Array:
+        steps, features = x.shape[2:]
+        spec = tf.TensorSpec((self.replicas, None, steps, features), self.training.precision)
         with tf.device(self.device):
+            outputs = self._predict.get_concrete_function(spec)  # compiled once for any N
             inputs = np.broadcast_to(x, (self.replicas, *x.shape[1:]))
-            return self._predict(tf.constant(inputs, self.training.precision)).numpy()
+            return outputs(tf.constant(inputs, self.training.precision)).numpy()
 
     def state(self) -> State:
         slots = {slot: self._gather(kept) for slot, kept in self._slots().items()}
@@ -168,7 +173,7 @@ class KerasBackend:
             layers.append(head)
         return layers
 
-    def _optimizer(self, replica: int) -> AtRate:
+    def _optimizer(self, replica: int) -> Any:
         """This replica's optimiser with its own numbers, built on its variables."""
         numbers = {k: float(v[replica % len(v)]) for k, v in self.training.numbers.items()}
         semantics, clip = self.training.semantics, self.training.clip_norm

@@ -126,9 +126,11 @@ class TorchBackend:
             gradients = [p.grad for p in parameters if p.grad is not None]
             norm = torch.linalg.vector_norm(torch.stack([g.double().norm() for g in gradients]))
             factor = torch.where(norm > limit, limit / norm, 1.0).to(self.dtype)
-            torch._foreach_mul_(gradients, factor)
+            for gradient in gradients:
+                gradient.mul_(factor)
         if decay:
-            torch._foreach_mul_(parameters, 1 - rate * decay)
+            for parameter in parameters:
+                parameter.mul_(1 - rate * decay)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """One parameter group per replica, with its own numbers; `decay` is ours to apply."""

@@ -15,6 +15,7 @@ from harness.streams import stream
 
 Array = np.ndarray
 Params = dict[str, Array]
+Shape = tuple[int, ...]
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
@@ -37,10 +38,10 @@ class ModelSpec:
         return self.returns == "every_step"
 
 
-def shapes(model: ModelSpec) -> dict[str, tuple[int, ...]]:
+def shapes(model: ModelSpec) -> dict[str, Shape]:
     """Canonical parameter names and their shapes, without the replica axis, in a fixed order."""
     wide = GATES[model.cell] * model.units
-    result: dict[str, tuple[int, ...]] = {}
+    result: dict[str, Shape] = {}
     for layer in range(model.layers):
         fan_in = model.features if layer == 0 else model.units
         result[f"rnn.{layer}.kernel"] = (fan_in, wide)
@@ -93,7 +94,7 @@ def _rule(name: str, semantics: Semantics) -> str:
     return semantics.bias_init if name.endswith("bias") else semantics.kernel_init
 
 
-def _draw(rule: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def _draw(rule: str, shape: Shape, rng: np.random.Generator) -> Array:
     if rule == "zeros":
         return np.zeros(shape)
     if rule == "standard_normal":
@@ -101,19 +102,19 @@ def _draw(rule: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return _glorot_uniform(shape, rng) if rule == "glorot_uniform" else _orthogonal(shape, rng)
 
 
-def _glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def _glorot_uniform(shape: Shape, rng: np.random.Generator) -> Array:
     """U(-a, a) with a = √(6 / (fan_in + fan_out)); Glorot & Bengio 2010, equation 16."""
-    fan_in, fan_out = (shape[0], shape[-1]) if len(shape) > 1 else (shape[0], shape[0])
+    fan_in, fan_out = shape[0], shape[-1]
     limit = math.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-limit, limit, shape)
 
 
-def _orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def _orthogonal(shape: Shape, rng: np.random.Generator) -> Array:
     """A uniformly random matrix with orthonormal rows or columns; Saxe et al. 2014.
 
     QR of a Gaussian matrix; the signs of R's diagonal make the draw uniform (Mezzadri 2007).
     """
-    rows, columns = shape if len(shape) > 1 else (shape[0], 1)
+    rows, columns = shape[0], shape[-1]
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))
     return (q.T if rows < columns else q).reshape(shape)

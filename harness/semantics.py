@@ -10,14 +10,15 @@ from dataclasses import dataclass, fields
 
 from harness.errors import check_choice, check_range
 
-INITIALISERS = ("glorot_uniform", "orthogonal", "zeros", "standard_normal")
+KERNELS = ("glorot_uniform", "orthogonal", "zeros", "standard_normal")
+BIASES = ("zeros", "standard_normal")
 
 VALID: dict[str, tuple[str, ...]] = {
-    "kernel_init": INITIALISERS,
-    "recurrent_init": INITIALISERS,
-    "bias_init": INITIALISERS,
-    "head_kernel_init": INITIALISERS,
-    "head_bias_init": INITIALISERS,
+    "kernel_init": KERNELS,
+    "recurrent_init": KERNELS,
+    "bias_init": BIASES,
+    "head_kernel_init": KERNELS,
+    "head_bias_init": BIASES,
     "biases": ("single",),
     "gru_reset": ("after",),
     "adam_eps_place": ("outside_corrected",),
