@@ -56,6 +56,8 @@ class Data:
 class Backend(Protocol):
     """One network in training. Constructing it from a `State` is also how a run is resumed."""
 
+    device: str  # where it runs, "cpu" or "cuda": with `auto`, only the framework knows
+
     def __init__(
         self, model: ModelSpec, training: TrainingSpec, data: Data, state: State
     ) -> None: ...

@@ -9,21 +9,28 @@ import logging
 import os
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ["KERAS_BACKEND"] = "tensorflow"
-
-import keras
 import numpy as np
-import tensorflow as tf
 
 from backends import Data, State, TrainingSpec
 from harness.errors import ConfigError
 from harness.model import ModelSpec, Params, shapes
+from harness.quiet import without_native_messages
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with without_native_messages():
+    import keras
+    import tensorflow as tf
+
+    tf.config.list_physical_devices("GPU")  # the first time, it tells of the drivers it missed
+tf.get_logger().setLevel("ERROR")  # warns of retracing whenever a process trains several networks
 
 Array = np.ndarray
 log = logging.getLogger(__name__)
 
 UNROLLED_STEPS = 32  # up to this length the loop over time is unrolled: faster, slower to compile
+
+PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
 
 
 class AtRate:
@@ -84,7 +91,7 @@ class KerasBackend:
         self.device = choose_device(training.device)
         self.model, self.training = model, training
         self.replicas = len(state.params["rnn.0.kernel"])
-        with tf.device(self.device):
+        with tf.device(PLACES[self.device]):
             self.x = tf.constant(data.x, training.precision)
             self.y = tf.constant(data.y, training.precision)
             self.layers = [self._layers(data.x.shape[2]) for _ in range(self.replicas)]
@@ -99,7 +106,7 @@ class KerasBackend:
         self._predict = tf.function(self._outputs)
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
-        with tf.device(self.device):
+        with tf.device(PLACES[self.device]):
             rows = tf.constant(batches, tf.int32)
             losses = self._epoch(rows, tf.constant(lr, self.training.precision))
         return losses.numpy().astype(np.float64)
@@ -107,7 +114,7 @@ class KerasBackend:
     def predict(self, x: Array) -> Array:
         steps, features = x.shape[2:]
         spec = tf.TensorSpec((self.replicas, None, steps, features), self.training.precision)
-        with tf.device(self.device):
+        with tf.device(PLACES[self.device]):
             outputs = self._predict.get_concrete_function(spec)  # compiled once for any N
             inputs = np.broadcast_to(x, (self.replicas, *x.shape[1:]))
             return outputs(tf.constant(inputs, self.training.precision)).numpy()
@@ -237,4 +244,4 @@ def choose_device(device: str) -> str:
             f"device=cuda: this TensorFlow ({tf.__version__}) sees no GPU; install "
             "tensorflow[and-cuda], or use device=cpu."
         )
-    return "/GPU:0" if device != "cpu" and found else "/CPU:0"
+    return "cuda" if device != "cpu" and found else "cpu"

@@ -21,6 +21,8 @@ Array = np.ndarray
 class NumpyBackend:
     """See `backends.Backend`."""
 
+    device = "cpu"
+
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
         threadpool_limits(training.threads, user_api="blas")
         dtype = np.dtype(training.precision)

@@ -7,7 +7,7 @@ backend's `_target_` is the backend class itself.
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args, get_type_hints
 
 from hydra.utils import get_class, instantiate
@@ -199,6 +199,9 @@ NODES = {
 def from_hydra(composed: DictConfig) -> Config:
     """Turn Hydra's composition into a checked `Config`; raises `ConfigError` naming the key."""
     plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    for name in (*NODES, "task", "optimizer"):
+        if not isinstance(plain.get(name), dict):
+            raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
     parts = {name: _typed(name, cls, plain.pop(name)) for name, cls in NODES.items()}
     for name in ("task", "optimizer"):
         node = plain.pop(name)
@@ -231,3 +234,20 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
     accepted = get_args(hints[name]) or (hints[name],)
     words = [WORDS.get(kind, "null" if kind is type(None) else str(kind)) for kind in accepted]
     return f"{key}={node[name]}: must be {' or '.join(words)}."
+
+
+def flat_params(config: Config, nested: bool = False) -> dict[str, Any]:
+    """Every setting as `group.key: value`, or `nested` as one dict per group, for the record."""
+    groups: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        groups[field.name] = value if isinstance(value, int | str) else asdict(value)
+    for recipe in ("packages", "devices", "factory"):
+        del groups["backend"][recipe]
+    if nested:
+        return groups
+    flat = {}
+    for group, value in groups.items():
+        rows = value.items() if isinstance(value, dict) else [(None, value)]
+        flat |= {group if key is None else f"{group}.{key}": v for key, v in rows}
+    return flat

@@ -1,0 +1,124 @@
+"""`python -m harness`: compose the configuration, run it, and end with an exit code that is true.
+
+0 all went well; 1 a run or a job of a sweep failed; 2 the command cannot be run as it stands;
+130 and 143 stopped by Ctrl-C and SIGTERM.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from harness import provenance, signals, sweep
+from harness.config import Config, from_hydra
+from harness.errors import ConfigError
+from harness.journal import NAME, Journal, last
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).resolve().parent
+CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
+
+
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+def job(composed: DictConfig) -> float:
+    """One run, alone or in a sweep. Returns the loss that an optimising sweeper minimises."""
+    settings = HydraConfig.get()
+    directory = Path(settings.runtime.output_dir)
+    overrides = list(settings.overrides.task)
+    swept = sweep.current() if settings.mode == RunMode.MULTIRUN else None
+    try:
+        return _run(from_hydra(composed), directory, overrides, swept)
+    except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
+        if swept is not None:
+            _note_failure(directory, swept.job_name(overrides), overrides, error)
+        else:
+            failures.append(error)
+            if not (directory / NAME).exists():  # refused before it began: leave nothing behind
+                shutil.rmtree(directory, ignore_errors=True)
+        return float("nan")
+
+
+failures: list[Exception] = []  # of a single run, for `main` to report
+
+
+def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep | None) -> float:
+    from harness.run import Identity, run
+    from harness.summary import headline, show
+
+    if swept is None:
+        name = f"{config.task.name}·{config.backend.name}·{config.model.cell}·s{config.seed}"
+        result = run(config, Identity(name, directory, overrides))
+        show(result, Console())
+    else:
+        parent = sweep.parent_run(swept, config)
+        result = run(config, Identity(swept.job_name(overrides), directory, overrides, parent))
+        log.info("   %s: loss %.6g", headline(result), result.loss)
+    return result.loss
+
+
+def _note_failure(directory: Path, name: str, overrides: list[str], error: Exception) -> None:
+    """Say it now, and leave it in the job's journal for the table at the end of the sweep."""
+    log.error("   %s failed: %s", name, error)
+    if last(directory, "end") is None:
+        journal = Journal(directory)
+        journal.write("refused", name=name, command=provenance.command(overrides))
+        journal.write("end", status="FAILED", error=str(error))
+        journal.close()
+
+
+def main() -> int:
+    """Run Hydra's entry and turn every way of ending into one line and an exit code."""
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
+    os.environ.pop(sweep.VARIABLE, None)
+    signals.install()
+    code = 0
+    try:
+        job()
+        if failures:
+            raise failures.pop()
+    except signals.Killed as stop:
+        print(f"\nStopped by {stop}.", file=sys.stderr)
+        code = stop.code
+    except Exception as error:
+        if wants_traceback:
+            raise
+        code = _report(error)
+    finally:
+        swept = sweep.current()
+        if swept is not None:
+            from harness.sweep_end import close
+
+            code = max(code, close(swept, killed=code > 2, console=Console()))
+    return code
+
+
+def _report(error: Exception) -> int:
+    """One line for a mistake of the user's; for a failed run, where its traceback is."""
+    if isinstance(error, ConfigError):
+        line, code = str(error), 2
+    elif isinstance(error, HydraException | OmegaConfBaseException):
+        from harness.hydra_errors import explain
+
+        line, code = explain(error, CONF), 2
+    elif isinstance(error, OSError) and "harness.run" not in sys.modules:
+        line = f"results: cannot write there ({error}); choose another with results=FOLDER."
+        code = 2
+    else:
+        line, code = f"{type(error).__name__}: {error}", 1
+    print(line, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

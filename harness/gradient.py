@@ -1,0 +1,45 @@
+"""Any backend's gradients, through the contract alone: no backend has a `gradients()`.
+
+A step of plain SGD moves each weight by lr times its gradient, so `(before - after) / lr` is the
+gradient. lr is 2³⁰: a power of two only shifts exponents, so neither the product nor the quotient
+is rounded; and it is large, so that the weight, which is added in between, takes no digits away.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from backends import Array, Backend, Data, State, TrainingSpec
+from harness.model import ModelSpec, Params
+
+LR = 2.0**30
+
+
+def gradients(
+    backend_class: Callable[..., Backend],
+    model: ModelSpec,
+    training: TrainingSpec,
+    data: Data,
+    state: State,
+    rows: Array,
+) -> Params:
+    """The gradient of the mean loss over the samples `rows` `(R, B)`, at `state`'s weights.
+
+    Returns arrays by canonical name in the weights' shapes `(R, …)`, in the training precision and
+    in loss per unit of weight. `training`'s optimiser, clipping and weight decay play no part; its
+    loss, semantics, precision and device do. `state` is left as it is.
+    """
+    zero = np.zeros(1)
+    plain = replace(
+        training,
+        optimizer="sgd",
+        numbers={"momentum": zero, "weight_decay": zero},
+        nesterov=False,
+        clip_norm=None,
+    )
+    backend = backend_class(model, plain, data, State(state.params))
+    before = backend.state().params  # as rounded to the training precision
+    backend.train_epoch(rows[None], np.full((1, len(rows)), LR))
+    after = backend.state().params
+    return {name: (before[name] - after[name]) / before[name].dtype.type(LR) for name in before}

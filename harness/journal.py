@@ -1,0 +1,55 @@
+"""The journal: what happened in a run, one JSON object per line, written before anything else is.
+
+Each line has `kind` and `time` (milliseconds since 1970); the other fields depend on the kind and
+are listed in `harness/record.py`, which writes them. Lines are only ever appended and each is
+handed to the operating system at once, so a killed process loses at most the line it was writing.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+NAME = "journal.jsonl"
+Event = dict[str, Any]
+
+
+class Journal:
+    """The journal of one directory, open for appending."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file = open(directory / NAME, "a", encoding="utf-8")  # noqa: SIM115 - closed below
+
+    def write(self, kind: str, **fields: Any) -> Event:
+        """Append one event and return it."""
+        event = {"kind": kind, "time": time.time_ns() // 1_000_000, **fields}
+        self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+        self._file.flush()
+        return event
+
+    def close(self) -> None:
+        """Force everything to the disk; nothing can be written afterwards."""
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+def read(directory: Path) -> Iterator[Event]:
+    """The events of a directory's journal, oldest first; a line cut short by a kill is left out."""
+    path = directory / NAME
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
+
+
+def last(directory: Path, kind: str) -> Event | None:
+    """The latest event of a kind, or None."""
+    return next((e for e in reversed(list(read(directory))) if e["kind"] == kind), None)

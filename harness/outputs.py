@@ -1,0 +1,56 @@
+"""The files that a run leaves besides its journal: weights, predictions, parameters, gradient."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends import Backend
+from harness.evaluate import predict
+from harness.model import ModelSpec, count, formulas, shapes
+from harness.splits import Splits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray
+
+
+def parameter_table(model: ModelSpec) -> "pd.DataFrame":
+    """`name, shape, count, formula` of every parameter, with a last row for the sum."""
+    import pandas as pd
+
+    formula = formulas(model)
+    rows = [
+        (name, "×".join(map(str, shape)), int(np.prod(shape)), formula[name])
+        for name, shape in shapes(model).items()
+    ]
+    rows.append(("total", "", count(model), ""))
+    return pd.DataFrame(rows, columns=["name", "shape", "count", "formula"])
+
+
+def prediction_table(
+    backend: Backend, splits: Splits, loss: str, last_step: bool
+) -> "pd.DataFrame":
+    """Every split's targets and predictions in original units, one row per number.
+
+    Columns `split, replica, sample, time_step, output, true, predicted`, all indices from 0; a
+    model that answers once per sequence does so at its last time step. A binary task's prediction
+    is a probability.
+    """
+    import pandas as pd
+
+    tables = []
+    for name in sorted(splits.parts, key=["train", "val", "test", "probe"].index):
+        part = splits.parts[name]
+        predicted = predict(backend, splits, part)
+        if loss == "bce":
+            predicted = 0.5 * np.tanh(0.5 * predicted) + 0.5
+        true = np.broadcast_to(part.y, predicted.shape)
+        if last_step:  # (R, N, O) -> (R, N, 1, O)
+            predicted, true = predicted[:, :, None], true[:, :, None]
+        replica, sample, step, output = np.indices(predicted.shape).reshape(4, -1)
+        columns = {"split": name, "replica": replica, "sample": sample}
+        columns["time_step"] = step + (part.x.shape[2] - 1 if last_step else 0)
+        columns |= {"output": output, "true": true.ravel(), "predicted": predicted.ravel()}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,90 @@
+"""A run's two pictures: how the loss fell, and what was predicted against what was true."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.statistics import over_replicas
+from harness.tasks import Bound
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLIT_COLOURS = {"train": "#8c8c8c", "val": "#4c72b0", "test": "#dd8452", "probe": "#c44e52"}
+
+
+def figure(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 4.0) -> Any:
+    """An empty figure and its axes `(rows, columns)`, drawn without a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    FigureCanvasAgg(made)
+    return made, made.subplots(rows, columns, squeeze=False)
+
+
+def draw_loss(
+    path: Path, curves: dict[str, list[list[float]]], bound: Bound | None, title: str
+) -> None:
+    """`curves` maps `train/loss` and `val/loss` to their values, epochs by replicas."""
+    made, axes = figure()
+    axis = axes[0, 0]
+    for name, values in curves.items():
+        colour = SPLIT_COLOURS[name.split("/")[0]]
+        rows = [over_replicas("loss", row) for row in values]
+        epochs = np.arange(1, len(rows) + 1)
+        mark = "o" if len(rows) == 1 else None
+        axis.plot(epochs, [r["loss"] for r in rows], color=colour, label=name, marker=mark)
+        if "loss_lo" in rows[0]:
+            low, high = ([r[f"loss_{end}"] for r in rows] for end in ("lo", "hi"))
+            axis.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+    if bound is not None and bound.loss > 0:
+        label = f"best possible {bound.loss:.4g}"
+        axis.axhline(bound.loss, color="black", linestyle="--", label=label)
+    finite = [v for values in curves.values() for row in values for v in row if np.isfinite(v)]
+    if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
+        axis.set_yscale("log")
+    axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
+    axis.legend()
+    made.savefig(path, dpi=110)
+
+
+def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -> None:
+    """Predicted against true; probabilities by label; or, without targets, outputs by step."""
+    made, axes = figure(width=5.0, height=4.4)
+    axis = axes[0, 0]
+    if bool(table["true"].isna().all()):
+        _by_step(axis, table)
+    elif loss == "bce":
+        _by_label(axis, table)
+    else:
+        _against_truth(axis, table)
+    axis.set_title(title)
+    made.savefig(path, dpi=110)
+
+
+def _against_truth(axis: Any, table: Any) -> None:
+    for name, rows in table.groupby("split", sort=False):
+        size = 30 if name == "probe" else 6
+        axis.scatter(rows["true"], rows["predicted"], s=size, color=SPLIT_COLOURS[name], label=name)
+    ends = [table["true"].min(), table["true"].max()]
+    axis.plot(ends, ends, color="black", linewidth=0.8, label="predicted = true")
+    axis.set(xlabel="true", ylabel="predicted")
+    axis.legend()
+
+
+def _by_label(axis: Any, table: "pd.DataFrame") -> None:
+    for label, colour in ((0, "#4c72b0"), (1, "#dd8452")):
+        rows = table.loc[table["true"] == label, "predicted"]
+        axis.hist(rows, bins=np.linspace(0, 1, 31), alpha=0.6, color=colour, label=f"label {label}")
+    axis.axvline(0.5, color="black", linewidth=0.8)
+    axis.set(xlabel="predicted probability of label 1", ylabel="samples (all splits)")
+    axis.legend()
+
+
+def _by_step(axis: Any, table: "pd.DataFrame") -> None:
+    for key, rows in table[table["sample"] == 0].groupby(["replica", "output"]):
+        axis.plot(rows["time_step"], rows["predicted"], marker="o", label=str(key))
+    axis.set(xlabel="time step", ylabel="output (sample 0)")
+    axis.legend(title="(replica, output)")

@@ -1,0 +1,64 @@
+"""How far training is: a bar on a terminal, a plain line now and then elsewhere."""
+
+import logging
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """Shows epoch, loss, epochs per second and time left while its `with` block runs."""
+
+    def __init__(self, epochs: int, label: str) -> None:
+        self.epochs, self.label = epochs, label
+        self.began = self.shown = time.monotonic()
+        self._bar = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and self.epochs:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("epoch"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TextColumn("{task.fields[loss]}"),
+                TextColumn("{task.fields[speed]}"),
+                TimeRemainingColumn(),
+                TextColumn("left"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self.label, total=self.epochs, loss="", speed="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, epoch: int, values: dict[str, np.ndarray]) -> None:
+        """Epoch `epoch` is done; `values` are its metrics, per replica."""
+        now = time.monotonic()
+        losses = "  ".join(f"{n} {v.mean():.4g}" for n, v in values.items() if n.endswith("/loss"))
+        speed = f"{epoch / max(now - self.began, 1e-9):.1f} epochs/s"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=epoch, loss=losses, speed=speed)
+        elif now - self.shown > SECONDS_BETWEEN_LINES:
+            self.shown = now
+            left = (now - self.began) / epoch * (self.epochs - epoch)
+            log.info("epoch %d/%d  %s  %s  %.0f s left", epoch, self.epochs, losses, speed, left)

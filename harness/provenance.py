@@ -1,0 +1,61 @@
+"""Where a run came from: versions, host, commit and the command that repeats it."""
+
+import getpass
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+from pathlib import Path
+
+PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
+
+
+def versions() -> dict[str, str]:
+    """Installed versions by package, read without importing any of them."""
+    found = {"version.python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[f"version.{package}"] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """The commit of the harness' own source, with `+dirty` if files differ from it."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():  # installed somewhere: a repository around it is not ours
+        return None
+    shown = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(shown, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def user() -> str:
+    """Who runs this; a container may have no name for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def command(overrides: list[str]) -> str:
+    """The shell command that runs one configuration."""
+    return shlex.join(["python", "-m", "harness", *overrides])
+
+
+def tags(overrides: list[str], directory: Path) -> dict[str, str]:
+    """Tags for MLflow that say where a run came from."""
+    found = versions() | {
+        "host": platform.node(),
+        "command": command(overrides),
+        "run_directory": str(directory.resolve()),
+        "mlflow.user": user(),
+        "mlflow.source.name": command(overrides),
+        "mlflow.source.type": "LOCAL",
+    }
+    revision = commit()
+    return found if revision is None else found | {"mlflow.source.git.commit": revision}

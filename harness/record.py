@@ -1,0 +1,113 @@
+"""The record of one run: every event goes to the journal first, then, in batches, to MLflow.
+
+    start    name, experiment, parent, params, tags     the run begins
+    mlflow   run_id, experiment_id, uri                 MLflow knows it under this id
+    tags     values
+    metrics  step, values: name -> one number per replica
+    scalars  values: name -> number, once per run
+    dataset  name, digest, source, shapes               what it trained on
+    file     path, relative to the run's directory
+    table    path of a CSV that MLflow shall show as a table
+    end      status, error                              FINISHED, FAILED or KILLED
+
+A tracking server that fails never stops a run: its events wait and are sent with the next batch,
+and what could not be sent at all is still in the journal.
+"""
+
+import logging
+import time
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from harness.journal import Event, Journal
+
+log = logging.getLogger(__name__)
+
+
+class View(Protocol):
+    """Something that shows events elsewhere: `harness.tracking.MlflowView`."""
+
+    address: dict[str, str]  # where the run can be found there; empty until it is known
+
+    def send(self, events: list[Event]) -> None:
+        """Show `events` in order and remove from the list what has arrived."""
+        ...
+
+
+class Record:
+    """A context manager that always closes the run, with the status that fits how it ended."""
+
+    def __init__(self, directory: Path, view: View | None, flush_seconds: float) -> None:
+        self.directory = directory
+        self.journal = Journal(directory)
+        self.view = view
+        self.flush_seconds = flush_seconds
+        self.tracking_seconds = 0.0
+        self.status = "FINISHED"
+        self.unsent: list[Event] = []
+        self._flushed = time.monotonic()
+        self._ended = False
+        self._announced = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        if self.status == "FAILED" and error is not None:
+            text = "".join(traceback.format_exception(error))
+            (self.directory / "traceback.txt").write_text(text, encoding="utf-8")
+            self.file("traceback.txt")
+        message = f"{kind.__name__}: {error}" if kind is not None else None
+        self.end(self.status, message)
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """Journal an event and queue it; send the queue if it has waited long enough."""
+        self.unsent.append(self.journal.write(kind, **fields))
+        if time.monotonic() - self._flushed > self.flush_seconds:
+            self.flush()
+
+    def metrics(self, step: int, values: dict[str, np.ndarray]) -> None:
+        """One value per replica under each name, at epoch `step`."""
+        self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
+
+    def file(self, path: str) -> None:
+        self.write("file", path=path)
+
+    def end(self, status: str, error: str | None = None) -> None:
+        """The last event; afterwards nothing waits and the journal is closed."""
+        if self._ended:
+            return
+        self._ended = True
+        self.file("journal.jsonl")
+        self.write("end", status=status, error=error)
+        self.flush()
+        if self.unsent and self.view is not None:
+            log.error("MLflow has not got all of this run; the journal has: %s", self.directory)
+        self.journal.close()
+
+    def flush(self) -> None:
+        """Send all that waits, in one batch; failures are logged and kept for the next time."""
+        began = time.monotonic()
+        if self.view is None:
+            self.unsent.clear()
+        else:
+            try:
+                self.view.send(self.unsent)
+            except Exception as error:  # whatever a tracking server does, the run goes on
+                log.warning("MLflow did not take a batch: %s", str(error).splitlines()[0])
+            if self.view.address and not self._announced:
+                self._announced = True
+                self.journal.write("mlflow", **self.view.address)
+        self._flushed = time.monotonic()
+        self.tracking_seconds += self._flushed - began

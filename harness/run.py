@@ -1,0 +1,225 @@
+"""One run, from a checked configuration to a closed record with all its files."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from backends import Backend, State, TrainingSpec
+from harness import plots, provenance
+from harness.config import Config, flat_params
+from harness.errors import ConfigError
+from harness.evaluate import evaluate
+from harness.gradient import gradients
+from harness.journal import read
+from harness.model import ModelSpec, Params, count, initial_params
+from harness.outputs import parameter_table, prediction_table
+from harness.record import Record
+from harness.schedule import epoch_batches
+from harness.splits import Splits, make_splits
+from harness.state import fresh_state, save_params
+from harness.streams import batch_order
+from harness.tracking import COLOURS, MlflowView, tracking_uri
+from harness.trainer import Outcome, train
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run is called and where it belongs."""
+
+    name: str
+    directory: Path
+    overrides: list[str]  # of the command line, to repeat it
+    parent: str | None = None  # MLflow's id of the sweep that it is part of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration with all that follows from it before a framework is imported."""
+
+    config: Config
+    splits: Splits
+    model: ModelSpec
+    training: TrainingSpec
+    start: State
+
+
+@dataclass
+class Result:
+    """What a finished run found, for its summary."""
+
+    plan: Plan
+    directory: Path
+    values: dict[str, Array] = field(default_factory=dict)  # name -> (R,), at the final weights
+    timings: dict[str, float] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    predictions: "pd.DataFrame | None" = None
+    gradient: Params = field(default_factory=dict)
+    address: dict[str, str] = field(default_factory=dict)  # of the run in MLflow
+
+    @property
+    def loss(self) -> float:
+        """What an optimising sweep minimises: `val/loss`, or else `train/loss`; NaN untrained."""
+        found = self.values.get("val/loss", self.values.get("train/loss"))
+        return float("nan") if found is None else float(found.mean())
+
+
+def prepare(config: Config) -> Plan:
+    """Draw data and weights; raises `ConfigError` for what cannot be run."""
+    splits = make_splits(config.task, config.seeds, config.precision)
+    if config.trainer.epochs and not splits.train.has_targets:
+        raise ConfigError(
+            f"trainer.epochs={config.trainer.epochs}: task={config.task.name} has no targets to "
+            "train on; only 0 is possible."
+        )
+    model = config.model.spec(config.task, splits.train.x.shape[-1], splits.train.y.shape[-1])
+    training = TrainingSpec(
+        loss=config.task.loss,
+        optimizer=config.optimizer.name,
+        numbers={name: np.array([value]) for name, value in config.optimizer.numbers().items()},
+        nesterov=getattr(config.optimizer, "nesterov", False),
+        clip_norm=config.trainer.clip_norm,
+        semantics=config.semantics,
+        precision=config.precision,
+        device=config.device,
+        threads=config.threads,
+    )
+    params = initial_params(model, config.semantics, config.seeds, config.precision)
+    return Plan(config, splits, model, training, fresh_state(params, training))
+
+
+def run(config: Config, identity: Identity) -> Result:
+    """Train, evaluate, write and track one run.
+
+    Raises `ConfigError` for what the user can put right and `Diverged` for a loss that is no longer
+    finite; either way, and on Ctrl-C, the record is closed with the right status.
+    """
+    began = time.monotonic()
+    plan = prepare(config)
+    results, view = Path(config.results), None
+    if config.tracking.name == "mlflow":
+        view = MlflowView(tracking_uri(config.tracking, results), results, identity.directory)
+    with Record(identity.directory, view, config.tracking.flush_seconds) as record:
+        _begin(record, plan, identity)
+        result = Result(plan, identity.directory)
+        save_params(record.directory / "weights/initial.safetensors", plan.start.params)
+        load = config.backend.load()
+        build = partial(load, plan.model, plan.training, plan.splits.training_data())
+        result.outcome = train(build, plan.start, plan.splits, config, record)
+        result.timings = result.outcome.timings()
+        _finish(record, result, load)
+        record.flush()
+        share = record.tracking_seconds / (time.monotonic() - began)
+        result.timings["time/tracking_share"] = share
+        record.write("scalars", values=result.timings)
+    result.address = view.address if view is not None else {}
+    return result
+
+
+def _begin(record: Record, plan: Plan, identity: Identity) -> None:
+    """The first events: who, what, on which data. The run is visible from here on."""
+    config, splits = plan.config, plan.splits
+    OmegaConf.save(
+        OmegaConf.create(flat_params(config, nested=True)), record.directory / "config.yaml"
+    )
+    tags = provenance.tags(identity.overrides, record.directory)
+    tags |= {"task": config.task.name, "backend": config.backend.name, "cell": config.model.cell}
+    tags["mlflow.runColor"] = COLOURS.get(config.backend.name, "#8172b3")
+    tags["mlflow.note.content"] = f"Repeat it with\n\n    {tags['command']}"
+    if identity.parent is not None:
+        tags["mlflow.parentRunId"] = identity.parent
+    record.write(
+        "start",
+        name=identity.name,
+        experiment=config.tracking.experiment or config.task.name,
+        note=_about(config),
+        params=flat_params(config),
+        tags=tags,
+    )
+    shapes = {f"{n}.{k}": str(getattr(p, k).shape) for n, p in splits.parts.items() for k in "xy"}
+    source = {"task": config.task.name, "seeds": config.seeds}
+    record.write(
+        "dataset", name=config.task.name, digest=splits.digest(), source=source, shapes=shapes
+    )
+    record.write(
+        "scalars", values={"params/total": count(plan.model), "params/trainable": count(plan.model)}
+    )
+    record.file("config.yaml")
+    record.flush()
+
+
+def _about(config: Config) -> str:
+    """The description of the task's experiment in MLflow."""
+    text = (type(config.task).__doc__ or "").strip()
+    bound = config.task.best_loss()
+    if bound is None:
+        return text
+    return f"{text}\n\nBest possible loss: {bound.loss:.4g} ({bound.reason})."
+
+
+def _finish(record: Record, result: Result, load: Callable[..., Backend]) -> None:
+    """Evaluate the final weights once more and write every file of the run directory."""
+    plan, outcome = result.plan, result.outcome
+    assert outcome is not None
+    config, splits, backend = plan.config, plan.splits, outcome.backend
+    record.write("tags", values={"device": backend.device})
+    result.values = dict(outcome.values)
+    for name in ("val", "test"):
+        if name in splits.parts:
+            result.values |= evaluate(backend, splits, name, plan.training.loss)
+    final = {n: v for n, v in result.values.items() if n.startswith("test/")}
+    if final:
+        record.metrics(outcome.epochs, final)
+    save_params(record.directory / "weights/final.safetensors", backend.state().params)
+    files = ["weights/initial.safetensors", "weights/final.safetensors", "parameters.csv"]
+    if config.trainer.save_gradient and splits.train.has_targets:
+        result.gradient = _gradient(plan, load)
+        save_params(record.directory / "weights/gradient.safetensors", result.gradient)
+        files.append("weights/gradient.safetensors")
+    parameter_table(plan.model).to_csv(record.directory / "parameters.csv", index=False)
+    last_step = not plan.model.every_step
+    result.predictions = prediction_table(backend, splits, plan.training.loss, last_step)
+    result.predictions.to_csv(record.directory / "predictions.csv", index=False)
+    files.append("predictions.csv")
+    for path in [*files, *_draw(record.directory, result)]:
+        record.file(path)
+    record.write("table", path="predictions.csv")
+
+
+def _gradient(plan: Plan, load: Callable[..., Backend]) -> Params:
+    """Of the first batch, at the initial weights."""
+    samples = plan.splits.train.x.shape[1]
+    order = batch_order(plan.config.seeds, 1, samples, plan.config.trainer.shuffle)
+    rows = epoch_batches(order, plan.config.trainer, plan.config.semantics.last_batch)[0][0]
+    data = plan.splits.training_data()
+    return gradients(load, plan.model, plan.training, data, plan.start, rows)
+
+
+def _draw(directory: Path, result: Result) -> list[str]:
+    """The run's pictures; their paths."""
+    config, predictions = result.plan.config, result.predictions
+    assert predictions is not None
+    (directory / "plots").mkdir(exist_ok=True)
+    title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
+    curves: dict[str, list[Any]] = {"train/loss": [], "val/loss": []}
+    for event in read(directory):
+        if event["kind"] == "metrics":
+            for name, values in curves.items():
+                values += [event["values"][name]] if name in event["values"] else []
+    curves = {name: values for name, values in curves.items() if values}
+    paths = ["plots/predictions.png"]
+    plots.draw_predictions(directory / paths[0], predictions, config.task.loss, title)
+    if curves:
+        paths.append("plots/loss.png")
+        plots.draw_loss(directory / paths[1], curves, config.task.best_loss(), title)
+    return paths

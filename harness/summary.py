@@ -1,0 +1,109 @@
+"""What a finished run says: what happened, where it is kept and what to type next."""
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.evaluate import predict
+from harness.model import count
+from harness.run import Result
+from harness.statistics import over_replicas
+from harness.verdict import verdict
+
+ROWS = 12  # of predictions shown
+
+
+def show(result: Result, console: Console) -> None:
+    """Print the whole summary."""
+    outcome = result.outcome
+    assert outcome is not None
+    console.print(f"[bold]{escape(headline(result))}[/bold]")
+    for name, values in sorted(result.values.items()):
+        console.print(f"  {name:<15} {_with_spread(name, values.tolist())}")
+    if outcome.stopped_early and outcome.best_epoch is not None:
+        epochs = ", ".join(map(str, np.unique(outcome.best_epoch)))
+        console.print(
+            f"  stopped after epoch {outcome.epochs}; best weights (epoch {epochs}) restored"
+        )
+    if said := _verdict(result):
+        console.print(f"  {escape(said)}", soft_wrap=True)
+    timings = result.timings
+    if "time/per_step_us" in timings:
+        console.print(
+            f"  {timings['time/train_s']:.2f} s in training, {timings['time/per_step_us']:.0f} µs a"
+            f" step, {timings['time/compile_s']:.2f} s once, tracking"
+            f" {timings['time/tracking_share']:.0%} of the run"
+        )
+    for table in (_gradient(result), _shown_predictions(result)):
+        if table is not None:
+            console.print(table)
+    console.print(f"  files    {result.directory}", soft_wrap=True)
+    if result.address:
+        uri = result.address["uri"]
+        console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
+        console.print("  next     python -m harness.compare", soft_wrap=True)
+        console.print(f"           mlflow ui --backend-store-uri {uri}", soft_wrap=True)
+
+
+def headline(result: Result) -> str:
+    """Task, backend, network and size in one line."""
+    config = result.plan.config
+    layers = f"{config.model.layers}×" if config.model.layers > 1 else ""
+    seeds = f"seed {config.seed}"
+    if config.replicas > 1:
+        seeds = f"seeds {config.seed}…{config.seeds[-1]}"
+    return (
+        f"{config.task.name} · {config.backend.name} · {config.model.cell} "
+        f"{layers}{config.model.units} ({count(result.plan.model):,} parameters) · "
+        f"{config.optimizer.name} {config.optimizer.lr:g} · {config.precision} · {seeds}"
+    )
+
+
+def _with_spread(name: str, values: list[float]) -> str:
+    found = over_replicas(name, values)
+    if len(values) == 1:
+        return f"{found[name]:.6g}"
+    low, high = found[f"{name}_lo"], found[f"{name}_hi"]
+    return (
+        f"{found[name]:.6g}  (95 % of the mean over {len(values)} replicas: {low:.6g} … {high:.6g})"
+    )
+
+
+def _verdict(result: Result) -> str | None:
+    """Judged on data that was not trained on, where there is any."""
+    bound = result.plan.config.task.best_loss()
+    if bound is None or result.outcome is None or not result.outcome.epochs:
+        return None
+    splits = result.plan.splits
+    name = next(n for n in ("test", "val", "train") if n in splits.parts)
+    part = splits.parts[name]
+    outputs = predict(result.outcome.backend, splits, part)
+    return verdict(bound, result.plan.training.loss, name, outputs, part.y)
+
+
+def _gradient(result: Result) -> Table | None:
+    if not result.gradient:
+        return None
+    table = Table("gradient of the first batch", "shape", "norm")
+    for name, value in result.gradient.items():
+        shape = " × ".join(map(str, value.shape[1:]))
+        table.add_row(name, shape, f"{np.linalg.norm(value[0]):.6g}")
+    return table
+
+
+def _shown_predictions(result: Result) -> Table | None:
+    """Probes, or the outputs of a pass without targets; of the first replica."""
+    found: Any = result.predictions
+    found = found[found["replica"] == 0]
+    probes = found[found["split"] == "probe"]
+    if probes.empty and found["true"].notna().any():
+        return None
+    table = Table("split", "sample", "step", "output", "true", "predicted")
+    for row in (found if probes.empty else probes).head(ROWS).itertuples():
+        true = "" if np.isnan(row.true) else f"{row.true:g}"
+        cells = (row.split, row.sample, row.time_step, row.output, true, f"{row.predicted:.4f}")
+        table.add_row(*map(str, cells))
+    return table

@@ -1,0 +1,96 @@
+"""A multirun as one thing: a parent run in MLflow, named children, and an honest end.
+
+Hydra's sweeper raises at the first failed job and then never says that the sweep is over. So jobs
+never fail in Hydra's eyes: each writes how it ended into its own journal, and when Hydra returns
+(or is interrupted) the sweep is closed from those journals.
+
+What a job needs to know of its sweep travels in an environment variable, since launchers may run
+jobs in other processes; whichever job comes first creates the parent, under a lock.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from harness import provenance
+from harness.config import Config
+from harness.journal import NAME, last
+from harness.record import Record
+from harness.tracking import MlflowView, tracking_uri
+
+VARIABLE = "HARNESS_SWEEP"
+SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is known of a sweep before its first job."""
+
+    directory: str
+    arguments: list[str]
+    varying: list[str]  # the keys that distinguish its jobs
+
+    def job_name(self, overrides: list[str]) -> str:
+        """The values that distinguish this job from its siblings: `sum·torch`."""
+        values = dict(o.split("=", 1) for o in overrides if "=" in o)
+        shown = [v for key, v in values.items() if key.lstrip("+~") in self.varying]
+        return "·".join(shown) or "job"
+
+    def experiment(self, config: Config) -> str:
+        """Where the parent lives: with its children, if they all share one experiment."""
+        spread = {"task", "experiment", "tracking.experiment"} & set(self.varying)
+        return config.tracking.experiment or (SHARED if spread else config.task.name)
+
+
+class SweepPlan(Callback):
+    """Hydra calls this once, before a multirun; see `conf/config.yaml`."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        arguments = list(config.hydra.overrides.task)
+        parsed = OverridesParser.create().parse_overrides(arguments)
+        varying = [o.get_key_element().lstrip("+~") for o in parsed if o.is_sweep_override()]
+        sweep = Sweep(str(Path(config.hydra.sweep.dir).resolve()), arguments, varying)
+        os.environ[VARIABLE] = json.dumps(asdict(sweep))
+
+
+def current() -> Sweep | None:
+    """The sweep that this process works for, if any."""
+    return Sweep(**json.loads(os.environ[VARIABLE])) if VARIABLE in os.environ else None
+
+
+def parent_run(sweep: Sweep, config: Config) -> str | None:
+    """MLflow's id of the parent run, created by the first job that asks; None without MLflow."""
+    if config.tracking.name != "mlflow":
+        return None
+    directory = Path(sweep.directory)
+    with FileLock(directory / "parent.lock"):
+        if not (directory / NAME).exists():
+            _create_parent(sweep, config, directory)
+        found = last(directory, "mlflow")
+    return None if found is None else found["run_id"]
+
+
+def _create_parent(sweep: Sweep, config: Config, directory: Path) -> None:
+    results = Path(config.results)
+    view = MlflowView(tracking_uri(config.tracking, results), results, directory)
+    record = Record(directory, view, config.tracking.flush_seconds)
+    arguments = ["-m", *sweep.arguments]
+    tags = provenance.tags(arguments, directory)
+    tags["mlflow.note.content"] = f"    {tags['command']}"
+    record.write(
+        "start",
+        name="sweep over " + " × ".join(sweep.varying or ["one job"]),
+        experiment=sweep.experiment(config),
+        note="Parents of sweeps over several tasks; each links to its children.",
+        params={"jobs vary in": ", ".join(sweep.varying), "results": str(results.resolve())},
+        tags=tags,
+    )
+    record.flush()
+    record.journal.close()

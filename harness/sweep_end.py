@@ -1,0 +1,116 @@
+"""How a sweep ended: read from its jobs' journals, told to the user and to MLflow's parent run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.journal import Event, last, read
+from harness.record import Record
+from harness.sweep import Sweep
+from harness.tracking import MlflowView
+
+
+@dataclass(frozen=True)
+class Job:
+    """How one job of a sweep ended, from its journal."""
+
+    number: int
+    name: str
+    status: str
+    error: str
+    command: str
+    loss: float | None
+    seconds: float
+    address: dict[str, str]
+
+
+def jobs(directory: Path) -> list[Job]:
+    """Every job that has begun, by number. One that never wrote its end is LOST."""
+    found = []
+    for folder in sorted(directory.iterdir(), key=lambda f: (len(f.name), f.name)):
+        events = {event["kind"]: event for event in read(folder)} if folder.is_dir() else {}
+        if not events:
+            continue
+        losses = [e["values"] for e in read(folder) if e["kind"] == "metrics"]
+        names = ("val/loss", "train/loss")
+        kept = (float(np.mean(v[n])) for v in reversed(losses) for n in names if n in v)
+        start, end = events.get("start", events.get("refused", {})), events.get("end", {})
+        address = {k: events.get("mlflow", {}).get(k, "") for k in ("run_id", "experiment_id")}
+        found.append(
+            Job(
+                int(folder.name),
+                start.get("name", folder.name),
+                end.get("status", "LOST"),
+                end.get("error") or "",
+                start.get("tags", start).get("command", ""),
+                next(kept, None),
+                (end.get("time", 0) - start["time"]) / 1000 if end else 0.0,
+                address,
+            )
+        )
+    return found
+
+
+def close(sweep: Sweep, killed: bool, console: Console) -> int:
+    """Print how every job ended, end the parent run, and return the exit code."""
+    directory = Path(sweep.directory)
+    if not directory.is_dir():
+        return 1
+    found = jobs(directory)
+    failed = [job for job in found if job.status != "FINISHED"]
+    _end_parent(directory, found, "KILLED" if killed else "FAILED" if failed else "FINISHED")
+    if not found:
+        return 1
+    console.print(_job_table(found))
+    if failed:
+        console.print(f"\n[bold]{len(failed)} of {len(found)} jobs did not finish[/bold]")
+        for job in failed:
+            console.print(f"  {escape(job.name)}: {job.status} {escape(job.error)}", soft_wrap=True)
+            console.print(f"    {escape(job.command)}", soft_wrap=True)
+    start = last(directory, "start")
+    console.print(f"\n  files    {directory}", soft_wrap=True)
+    if start is not None:
+        results = start["params"]["results"]
+        console.print(f"  next     python -m harness.compare --results {results}", soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _job_table(found: list[Job]) -> Table:
+    table = Table("#", "job", "status", "loss", "seconds", title="sweep", title_justify="left")
+    for job in found:
+        cells = (str(job.number), escape(job.name), job.status, _loss(job), f"{job.seconds:.1f}")
+        table.add_row(*cells)
+    return table
+
+
+def _end_parent(directory: Path, found: list[Job], status: str) -> None:
+    """Nothing to do where no job got as far as creating the parent."""
+    address: Event | None = last(directory, "mlflow")
+    if address is None:
+        return
+    view = MlflowView(address["uri"], directory, directory)
+    view.address = {key: address[key] for key in ("run_id", "experiment_id", "uri")}
+    record = Record(directory, view, flush_seconds=60.0)
+    start = last(directory, "start")
+    assert start is not None
+    rows = ["| job | status | loss | seconds |", "|---|---|--:|--:|", *map(_markdown_row, found)]
+    note = "\n".join([f"    {start['tags']['command']}", "", *rows])
+    record.write("tags", values={"mlflow.note.content": note[:8000]})
+    done = sum(job.status == "FINISHED" for job in found)
+    record.write("scalars", values={"jobs/finished": done, "jobs/failed": len(found) - done})
+    record.end(status)
+
+
+def _markdown_row(job: Job) -> str:
+    """A child in the parent's description; its name links to it, in whichever experiment it is."""
+    place = f"#/experiments/{job.address['experiment_id']}/runs/{job.address['run_id']}"
+    name = f"[{job.name}]({place})" if job.address["run_id"] else job.name
+    return f"| {name} | {job.status} | {_loss(job)} | {job.seconds:.1f} |"
+
+
+def _loss(job: Job) -> str:
+    return "" if job.loss is None else f"{job.loss:.6g}"

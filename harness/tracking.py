@@ -1,0 +1,188 @@
+"""MLflow as a view of the journal: the only file that imports mlflow, and it does so late.
+
+One batch per flush. Experiments are created by name, never "set", because MLflow's fluent
+`set_experiment` lets a parallel first run fall into "Default". Of MLflow's own automatic logging
+nothing is used: what a run logs is what its journal says.
+"""
+
+import itertools
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from harness.config import TrackingConfig
+from harness.errors import ConfigError
+from harness.journal import Event
+from harness.signals import deferred
+from harness.statistics import over_replicas
+
+METRICS_PER_BATCH = 1000  # MLflow's limit
+TABLE_ROWS = 1000  # shown in MLflow's table; predictions.csv has all
+
+# One colour per backend, in MLflow's charts and in our own pictures.
+COLOURS = {"numpy": "#4c72b0", "torch": "#dd8452", "keras": "#c44e52", "jax": "#55a868"}
+
+
+def tracking_uri(config: TrackingConfig, results: Path) -> str:
+    """The configured URI, or the absolute one of `results/mlflow.db`."""
+    return config.uri or f"sqlite:///{results.resolve()}/mlflow.db"
+
+
+def client(uri: str) -> Any:
+    """An `MlflowClient`; a new SQLite database is made by one process at a time."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_DISABLE_AGENT_HINT", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
+
+    if not uri.startswith("sqlite:///"):
+        return MlflowClient(tracking_uri=uri)
+    path = Path(uri.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        made = not path.exists()
+        found = MlflowClient(tracking_uri=uri)
+        if made:
+            found.search_experiments(max_results=1)  # runs the migrations
+            _write_ahead(path)
+    return found
+
+
+def _write_ahead(path: Path) -> None:
+    """SQLite's write-ahead log, so that jobs that read do not lock out one that writes."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
+    """The id of the experiment `name`, made if it is not there; safe against parallel makers."""
+    from mlflow.exceptions import MlflowException
+
+    found = mlflow.get_experiment_by_name(name)
+    if found is None:
+        remote = "://" in mlflow.tracking_uri and not mlflow.tracking_uri.startswith("sqlite")
+        place = None if remote else (results / "artifacts" / name).resolve().as_uri()
+        tags = {
+            "mlflow.note.content": note,
+            "mlflow.experimentKind": "custom_model_development",
+            "mlflow.experiment.primaryMetric.name": "val/loss",
+            "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+        }
+        try:
+            return mlflow.create_experiment(name, artifact_location=place, tags=tags)
+        except MlflowException as error:
+            found = mlflow.get_experiment_by_name(name)
+            if found is None:
+                raise error
+    if found.lifecycle_stage == "deleted":
+        raise ConfigError(
+            f"tracking.experiment={name}: this experiment was deleted in MLflow; restore it with "
+            f"`mlflow experiments restore -x {found.experiment_id}` or name another."
+        )
+    return found.experiment_id
+
+
+class MlflowView:
+    """Shows one run's events in MLflow; a run is known by `address` once it is created."""
+
+    def __init__(self, uri: str, results: Path, directory: Path) -> None:
+        self.uri, self.results, self.directory = uri, results, directory
+        self.address: dict[str, str] = {}
+        self._client: Any = None
+
+    def send(self, events: list[Event]) -> None:
+        """See `harness.record.View`. Sending an event twice does no harm."""
+        if events and self._client is None:
+            self._client = client(self.uri)
+        while events:
+            together = list(itertools.takewhile(lambda e: e["kind"] in NUMBERS, events))
+            if together:
+                self._numbers(together)
+            else:
+                getattr(self, f"_{events[0]['kind']}")(**events[0])
+            del events[: len(together) or 1]
+
+    @property
+    def _run(self) -> str:
+        return self.address["run_id"]
+
+    def _start(self, *, time: int, name: str, experiment: str, **event: Any) -> None:
+        from mlflow.entities import Param
+
+        if not self.address:
+            number = experiment_id(self._client, experiment, self.results, event["note"])
+            with deferred():
+                run = self._client.create_run(number, time, event["tags"], name)
+                self.address = {"run_id": run.info.run_id, "experiment_id": number, "uri": self.uri}
+        rows = [Param(key, str(value)[:6000]) for key, value in event["params"].items()]
+        self._client.log_batch(self._run, params=rows)
+
+    def _tags(self, *, values: dict[str, str], **_: Any) -> None:
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(key, str(value)) for key, value in values.items()]
+        self._client.log_batch(self._run, tags=tags)
+
+    def _numbers(self, events: list[Event]) -> None:
+        """All values of the events, as few batches as MLflow allows."""
+        from mlflow.entities import Metric
+
+        rows = []
+        for event in events:
+            for name, value in event["values"].items():
+                each = over_replicas(name, value if isinstance(value, list) else [value])
+                step = event.get("step", 0)
+                rows += [Metric(k, _storable(v), event["time"], step) for k, v in each.items()]
+        for start in range(0, len(rows), METRICS_PER_BATCH):
+            self._client.log_batch(self._run, metrics=rows[start : start + METRICS_PER_BATCH])
+
+    def _dataset(self, *, name: str, digest: str, source: dict, shapes: dict, **_: Any) -> None:
+        """The training data as a dataset input, with our own digest and no copy of the values."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        data = Dataset(
+            name=name,
+            digest=digest,
+            source_type="code",
+            source=json.dumps(source),
+            schema=None,
+            profile=json.dumps(shapes),
+        )
+        inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "train")])]
+        self._client.log_inputs(self._run, inputs)
+
+    def _file(self, *, path: str, **_: Any) -> None:
+        folder = str(Path(path).parent)
+        target = None if folder == "." else folder
+        self._client.log_artifact(self._run, self.directory / path, target)
+
+    def _table(self, *, path: str, **_: Any) -> None:
+        """The first rows of a CSV as the table that MLflow compares between runs."""
+        import pandas as pd
+
+        target = Path(path).with_suffix(".json").name
+        if target not in {file.path for file in self._client.list_artifacts(self._run)}:
+            rows = pd.read_csv(self.directory / path, nrows=TABLE_ROWS)
+            self._client.log_table(self._run, rows, target)
+
+    def _end(self, *, time: int, status: str, **_: Any) -> None:
+        self._client.set_terminated(self._run, status, end_time=time)
+
+
+NUMBERS = ("metrics", "scalars")
+
+
+def _storable(value: float) -> float:
+    """MLflow keeps an infinity as 1.8e308, which then looks like a number: keep it as NaN."""
+    return value if np.isfinite(value) else float("nan")

@@ -1,0 +1,156 @@
+"""The only training loop. No framework is imported here, and none is needed to test it.
+
+It asks a backend for an epoch at a time, measures what the backend does not (validation loss,
+accuracy), and decides about learning rate, batches, checkpoints and when to stop.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backends import Backend, State
+from harness.config import Config
+from harness.early_stopping import EarlyStopping
+from harness.errors import Diverged
+from harness.evaluate import evaluate
+from harness.progress import Progress
+from harness.record import Record
+from harness.schedule import LearningRate, epoch_batches
+from harness.splits import Splits
+from harness.state import save_state
+from harness.streams import batch_order
+
+Array = np.ndarray
+
+
+@dataclass
+class Outcome:
+    """How training ended: the backend with the final (or best) weights, and what it took."""
+
+    backend: Backend
+    construction_seconds: float = 0.0
+    epochs: int = 0
+    values: dict[str, Array] = field(default_factory=dict)  # of the epoch that is kept
+    epoch_seconds: list[float] = field(default_factory=list)
+    steps_per_epoch: int = 0
+    stopped_early: bool = False
+    best_epoch: Array | None = None  # (R,)
+
+    def timings(self) -> dict[str, float]:
+        """`time/…` scalars: seconds in training, seconds of one-off work (construction, and what
+        the first epoch took beyond a usual one), and microseconds per usual step."""
+        seconds, construction = self.epoch_seconds, self.construction_seconds
+        if not seconds:
+            return {"time/train_s": 0.0, "time/compile_s": construction}
+        usual = float(np.median(seconds[1:] or seconds))
+        return {
+            "time/train_s": sum(seconds),
+            "time/compile_s": construction + max(0.0, seconds[0] - usual),
+            "time/per_step_us": 1e6 * usual / self.steps_per_epoch,
+        }
+
+
+def train(
+    build: Callable[[State], Backend], start: State, splits: Splits, config: Config, record: Record
+) -> Outcome:
+    """Train from `start`. Raises `Diverged` as soon as a loss is not finite."""
+    settings, loss = config.trainer, config.task.loss
+    began = time.perf_counter()
+    outcome = Outcome(build(start))
+    outcome.construction_seconds = time.perf_counter() - began
+    rate = LearningRate(config, splits.train.x.shape[1])
+    stopping = None
+    if settings.patience is not None:
+        stopping = EarlyStopping(config.replicas, settings.patience, settings.min_delta, start)
+    with Progress(settings.epochs, record.directory.name) as progress:
+        for epoch in range(1, settings.epochs + 1):
+            active = None if stopping is None else stopping.active
+            losses, seconds = _epoch(outcome.backend, epoch, splits, config, rate, active)
+            outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
+            outcome.epoch_seconds.append(seconds)
+            outcome.values = {"train/loss": _epoch_loss(losses, splits, config)}
+            if np.isfinite(losses).all():
+                outcome.values |= _measure(outcome.backend, splits, loss)
+            record.metrics(epoch, outcome.values)
+            _check_finite(epoch, losses, outcome.values, config, splits)
+            progress.update(epoch, outcome.values)
+            if settings.checkpoint_every and epoch % settings.checkpoint_every == 0:
+                path = record.directory / "checkpoints" / f"epoch-{epoch:05d}.safetensors"
+                save_state(path, outcome.backend.state(), epoch)
+            if stopping is not None:
+                val_loss = outcome.values["val/loss"]
+                outcome.stopped_early = stopping.update(epoch, val_loss, outcome.backend.state)
+                if outcome.stopped_early:
+                    break
+    if stopping is not None and outcome.epochs:
+        outcome.backend = build(stopping.best_state)
+        outcome.best_epoch = stopping.best_epoch
+    return outcome
+
+
+def _epoch(
+    backend: Backend,
+    epoch: int,
+    splits: Splits,
+    config: Config,
+    rate: LearningRate,
+    active: Array | None,
+) -> tuple[Array, float]:
+    """Every step's loss `(S, R)` of one epoch, and its seconds."""
+    samples, settings = splits.train.x.shape[1], config.trainer
+    order = batch_order(config.seeds, epoch, samples, settings.shuffle)
+    lr = rate.of_epoch(epoch)
+    if active is not None:
+        lr = np.where(active, lr, 0.0)
+    began, done, losses = time.perf_counter(), 0, []
+    for batches in epoch_batches(order, settings, config.semantics.last_batch):
+        losses.append(backend.train_epoch(batches, lr[done : done + len(batches)]))
+        done += len(batches)
+    return np.concatenate(losses), time.perf_counter() - began
+
+
+def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:
+    """`(S, R)` -> `(R,)` in original units, weighted by samples unless semantics say by batches."""
+    samples, size = splits.train.x.shape[1], config.trainer.batch_size
+    weights = np.full(len(losses), min(size, samples), float)
+    if len(losses) * size > samples:
+        weights[-1] = samples - (len(losses) - 1) * weights[0]
+    if config.semantics.epoch_loss == "batches":
+        weights[:] = 1.0
+    return np.average(losses, axis=0, weights=weights) * splits.scale.y_std**2
+
+
+def _measure(backend: Backend, splits: Splits, loss: str) -> dict[str, Array]:
+    """What an epoch's backend cannot know: validation, and accuracies where labels are binary."""
+    values = evaluate(backend, splits, "val", loss) if "val" in splits.parts else {}
+    if loss == "bce":
+        values["train/accuracy"] = evaluate(backend, splits, "train", loss)["train/accuracy"]
+    return values
+
+
+def _check_finite(
+    epoch: int, losses: Array, values: dict[str, Array], config: Config, splits: Splits
+) -> None:
+    if all(np.isfinite(value).all() for value in (losses, *values.values())):
+        return
+    broken = [config.seeds[r] for r in np.flatnonzero(~np.isfinite(losses).all(axis=0))]
+    who = f" (seeds {', '.join(map(str, broken))})" if config.replicas > 1 and broken else ""
+    raise Diverged(
+        f"loss not finite in epoch {epoch}{who}: {_likely_cause(losses, config, splits)}"
+    )
+
+
+def _likely_cause(losses: Array, config: Config, splits: Splits) -> str:
+    """The first thing to try, from what is known at this point."""
+    step = int(np.argmax(~np.isfinite(losses).all(axis=1)))
+    largest = float(np.abs(splits.train.x).max())
+    if not np.isfinite(losses).all() and step == 0 and not np.isfinite(largest):
+        return "the data holds values that are not finite"
+    if largest > 10 and config.task.scale == "none":
+        return f"inputs reach {largest:g}; try task.scale=standard or a smaller optimizer.lr"
+    lr = config.optimizer.lr
+    if config.trainer.clip_norm is None:
+        return f"optimizer.lr={lr:g} is likely too large; try {lr / 10:g}, or trainer.clip_norm=1"
+    return f"optimizer.lr={lr:g} is likely too large; try {lr / 10:g}"
