@@ -16,12 +16,12 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from harness import provenance, signals, sweep
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.journal import NAME, Journal, last
+from harness.terminal import console
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
     if swept is None:
         name = f"{config.task.name}·{config.backend.name}·{config.model.cell}·s{config.seed}"
         result = run(config, Identity(name, directory, overrides))
-        show(result, Console())
+        show(result, console())
     else:
         parent = sweep.parent_run(swept, config)
         result = run(config, Identity(swept.job_name(overrides), directory, overrides, parent))
@@ -99,7 +99,7 @@ def main() -> int:
         if swept is not None:
             from harness.sweep_end import close
 
-            code = max(code, close(swept, killed=code > 2, console=Console()))
+            code = max(code, close(swept, killed=code > 2, console=console()))
     return code
 
 

@@ -6,8 +6,10 @@ backend's `_target_` is the backend class itself.
 """
 
 import importlib.util
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from hydra.utils import get_class, instantiate
@@ -198,17 +200,29 @@ NODES = {
 
 def from_hydra(composed: DictConfig) -> Config:
     """Turn Hydra's composition into a checked `Config`; raises `ConfigError` naming the key."""
-    plain: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+    try:
+        plain: Any = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}.") from error
     for name in (*NODES, "task", "optimizer"):
         if not isinstance(plain.get(name), dict):
             raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
     parts = {name: _typed(name, cls, plain.pop(name)) for name, cls in NODES.items()}
     for name in ("task", "optimizer"):
         node = plain.pop(name)
-        parts[name] = _typed(name, get_class(node.pop("_target_")), node)
+        parts[name] = _typed(name, _class(name, node.pop("_target_", None)), node)
     plain.pop("experiment", None)
     run = _typed("", RunConfig, plain)
     return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **parts)
+
+
+def _class(group: str, target: str | None) -> type:
+    """The dataclass that a group's `_target_` names."""
+    try:
+        return get_class(target or "")
+    except Exception as error:  # Hydra wraps whatever the import of a user's module raises
+        reason = str(error).splitlines()[-1]
+        raise ConfigError(f"{group}._target_={target}: must name a class ({reason}).") from error
 
 
 def _typed(group: str, cls: type, node: dict[str, Any]) -> Any:
@@ -228,12 +242,15 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
     """One line for a value that did not fit its field."""
     hints = get_type_hints(cls)
     if name not in hints:
-        return f"{key}: there is no such key.{nearest(name, hints)}"
+        known = nearest(name, hints) or f" Known: {', '.join(hints)}."
+        return f"{key}: there is no such key.{known}"
     if name not in node:
         return f"{key}: is missing; give it a value."
-    accepted = get_args(hints[name]) or (hints[name],)
+    received = node[name]
+    typed = json.dumps(received) if received is None or isinstance(received, bool) else received
+    accepted = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
     words = [WORDS.get(kind, "null" if kind is type(None) else str(kind)) for kind in accepted]
-    return f"{key}={node[name]}: must be {' or '.join(words)}."
+    return f"{key}={typed}: must be {' or '.join(words)}."
 
 
 def flat_params(config: Config, nested: bool = False) -> dict[str, Any]:

@@ -5,6 +5,7 @@ failed run and keeps its traceback.
 """
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -22,11 +23,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
-def check_range(key: str, value: float | None, low: float, high: float = float("inf")) -> None:
-    """Refuse a number outside `[low, high]`; `None` means that the option is off and passes."""
-    if value is not None and not low <= value <= high:
-        valid = f"at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
-        raise ConfigError(f"{key}={value:g}: must be {valid}.")
+def check_range(key: str, value: float | None, low: float, high: float = math.inf) -> None:
+    """Refuse a number outside `[low, high]`, or one that is not finite; `None` means that the
+    option is off and passes."""
+    if value is None or (math.isfinite(value) and low <= value <= high):
+        return
+    valid = "a finite number"
+    if high < math.inf:
+        valid = f"{low:g}" if low == high else f"from {low:g} to {high:g}"
+    elif low > -math.inf:
+        valid += f", at least {low:g}"
+    raise ConfigError(f"{key}={value:g}: must be {valid}.")
 
 
 def check_choice(key: str, value: str, valid: Iterable[str]) -> None:

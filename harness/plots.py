@@ -1,4 +1,4 @@
-"""A run's two pictures: how the loss fell, and what was predicted against what was true."""
+"""The pictures: how losses fell, one run or several backends, and predictions against truth."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from harness.tasks import Bound
 if TYPE_CHECKING:
     import pandas as pd
 
+# One colour per backend, here and in MLflow's charts.
+COLOURS = {"numpy": "#4c72b0", "torch": "#dd8452", "keras": "#7b3fa0", "jax": "#55a868"}
 SPLIT_COLOURS = {"train": "#8c8c8c", "val": "#4c72b0", "test": "#dd8452", "probe": "#c44e52"}
 
 
@@ -42,12 +44,51 @@ def draw_loss(
     if bound is not None and bound.loss > 0:
         label = f"best possible {bound.loss:.4g}"
         axis.axhline(bound.loss, color="black", linestyle="--", label=label)
-    finite = [v for values in curves.values() for row in values for v in row if np.isfinite(v)]
-    if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
-        axis.set_yscale("log")
+    _log_if_wide(axis, [v for values in curves.values() for row in values for v in row])
+    _whole_epochs(axis)
     axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
     axis.legend()
     made.savefig(path, dpi=110)
+
+
+def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> None:
+    """One panel per group, one colour per backend; `train/loss` dashed, `val/loss` solid.
+
+    Curves that agree lie on top of each other, so each later backend is drawn thinner.
+    """
+    columns = min(len(groups), 3 if len(groups) > 4 else 2)
+    made, axes = figure(columns, -(-len(groups) // columns), width=5.2, height=3.6)
+    for axis in axes.flat[len(groups) :]:
+        axis.set_visible(False)
+    for axis, (title, runs) in zip(axes.flat, groups.items(), strict=False):
+        for rank, (backend, curves) in enumerate(runs.items()):
+            for name in curves.columns:
+                dash = "-" if name == "val/loss" else "--"
+                axis.plot(
+                    curves.index,
+                    curves[name],
+                    color=COLOURS.get(backend, "#8172b3"),
+                    linestyle=dash,
+                    linewidth=max(6.5 - 2.5 * rank, 1.2),
+                    alpha=0.45 if rank == 0 else 0.9,
+                    label=f"{backend} {name}",
+                )
+        _log_if_wide(axis, [v for c in runs.values() for v in c.to_numpy().ravel()])
+        _whole_epochs(axis)
+        axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
+        axis.legend(fontsize=7)
+    made.savefig(path, dpi=110)
+
+
+def _whole_epochs(axis: Any) -> None:
+    axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _log_if_wide(axis: Any, values: list[float]) -> None:
+    """A logarithmic axis where the positive losses span more than a factor of 10."""
+    finite = [v for v in values if np.isfinite(v)]
+    if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
+        axis.set_yscale("log")
 
 
 def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -> None:

@@ -24,7 +24,7 @@ from harness.schedule import epoch_batches
 from harness.splits import Splits, make_splits
 from harness.state import fresh_state, save_params
 from harness.streams import batch_order
-from harness.tracking import COLOURS, MlflowView, tracking_uri
+from harness.tracking import MlflowView, tracking_uri
 from harness.trainer import Outcome, train
 
 if TYPE_CHECKING:
@@ -133,8 +133,13 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
         OmegaConf.create(flat_params(config, nested=True)), record.directory / "config.yaml"
     )
     tags = provenance.tags(identity.overrides, record.directory)
-    tags |= {"task": config.task.name, "backend": config.backend.name, "cell": config.model.cell}
-    tags["mlflow.runColor"] = COLOURS.get(config.backend.name, "#8172b3")
+    tags |= {
+        "kind": "run",
+        "task": config.task.name,
+        "backend": config.backend.name,
+        "cell": config.model.cell,
+    }
+    tags["mlflow.runColor"] = plots.COLOURS.get(config.backend.name, "#8172b3")
     tags["mlflow.note.content"] = f"Repeat it with\n\n    {tags['command']}"
     if identity.parent is not None:
         tags["mlflow.parentRunId"] = identity.parent

@@ -6,6 +6,7 @@ rules: Keras 3.15 `keras/src/{layers/rnn,optimizers,losses}`, PyTorch 2.13
 `torch/{nn/modules/rnn,optim}`, optax 0.2 `_src/{alias,transform}`.
 """
 
+import math
 from dataclasses import dataclass, fields
 
 from harness.errors import check_choice, check_range
@@ -82,6 +83,7 @@ class Semantics:
                 check_choice(
                     f"semantics.{field.name}", getattr(self, field.name), VALID[field.name]
                 )
+        check_range("semantics.forget_bias", self.forget_bias, -math.inf)
         check_range("semantics.adam_eps", self.adam_eps, 0.0)
         check_range("semantics.rmsprop_eps", self.rmsprop_eps, 0.0)
         check_range("semantics.clip_eps", self.clip_eps, 0.0, 0.0)

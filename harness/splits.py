@@ -103,8 +103,9 @@ def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
     asked = {"train": 1.0, "val": task.val_fraction, "test": task.test_fraction}
     for name, fraction in asked.items():
         if fraction and not len(rows[name]):
+            shared = "" if span is None else f" (windows share {span[0, 1] - span[0, 0]} values)"
             raise ConfigError(
-                f"task.samples={task.samples}: leaves the {name} split empty; raise it"
+                f"task.samples={task.samples}: leaves the {name} split empty{shared}; raise it"
                 + ("." if name == "train" else f", or set task.{name}_fraction=0.")
             )
     return rows
@@ -118,17 +119,20 @@ def _stack(pairs: list[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 def _fit(task: Task, x: Array, y: Array) -> Scale:
     """The training split's moments; a constant feature keeps its scale of 1."""
+    no_shift, no_scale = np.zeros(len(y)), np.ones(len(y))
     if task.scale == "none":
         shape = (len(x), 1, 1, x.shape[-1])
-        return Scale(np.zeros(shape), np.ones(shape), np.zeros(len(x)), np.ones(len(x)))
-    x_std = x.std(axis=(1, 2), keepdims=True)
-    axes = tuple(range(1, y.ndim))
-    scaled = task.loss == "mse"
-    y_mean = y.mean(axis=axes) if scaled else np.zeros(len(y))
-    y_std = y.std(axis=axes) if scaled else np.ones(len(y))
-    return Scale(
-        x.mean(axis=(1, 2), keepdims=True),
-        np.where(x_std > 0, x_std, 1.0),
-        y_mean,
-        np.where(y_std > 0, y_std, 1.0),
-    )
+        return Scale(np.zeros(shape), np.ones(shape), no_shift, no_scale)
+    x_mean, x_std = _moments(x, (1, 2))
+    if task.loss != "mse" or np.isnan(y).any():  # labels, or no targets at all
+        return Scale(x_mean, x_std, no_shift, no_scale)
+    y_mean, y_std = _moments(y, tuple(range(1, y.ndim)))
+    return Scale(x_mean, x_std, y_mean.reshape(-1), y_std.reshape(-1))
+
+
+def _moments(values: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Mean and standard deviation; rounding must not give a constant a tiny one."""
+    low = values.min(axis=axes, keepdims=True)
+    constant = np.ptp(values, axis=axes, keepdims=True) == 0
+    mean = np.where(constant, low, values.mean(axis=axes, keepdims=True))
+    return mean, np.where(constant, 1.0, values.std(axis=axes, keepdims=True))

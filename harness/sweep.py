@@ -83,6 +83,7 @@ def _create_parent(sweep: Sweep, config: Config, directory: Path) -> None:
     record = Record(directory, view, config.tracking.flush_seconds)
     arguments = ["-m", *sweep.arguments]
     tags = provenance.tags(arguments, directory)
+    tags["kind"] = "sweep"
     tags["mlflow.note.content"] = f"    {tags['command']}"
     record.write(
         "start",

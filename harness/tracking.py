@@ -24,9 +24,6 @@ from harness.statistics import over_replicas
 METRICS_PER_BATCH = 1000  # MLflow's limit
 TABLE_ROWS = 1000  # shown in MLflow's table; predictions.csv has all
 
-# One colour per backend, in MLflow's charts and in our own pictures.
-COLOURS = {"numpy": "#4c72b0", "torch": "#dd8452", "keras": "#c44e52", "jax": "#55a868"}
-
 
 def tracking_uri(config: TrackingConfig, results: Path) -> str:
     """The configured URI, or the absolute one of `results/mlflow.db`."""

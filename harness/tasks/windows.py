@@ -4,6 +4,7 @@ Sample i is the window that starts at position i of one series; neighbouring win
 which is why each carries its span and the splits drop those that straddle a border.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,9 @@ class Windows(Task):
         check_range("task.ar_coefficient", self.ar_coefficient, -0.999, 0.999)
         check_range("task.ar_noise", self.ar_noise, 0.0)
         check_range("task.probe", self.probe, 0)
-        if self.period <= 0:
+        check_range("task.start", self.start, -math.inf)
+        check_range("task.step", self.step, -math.inf)
+        if not 0 < self.period < math.inf:
             raise ConfigError(f"task.period={self.period:g}: must be above 0.")
         if self.probe and self.series != "ramp":
             raise ConfigError(

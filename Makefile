@@ -1,0 +1,31 @@
+# Each target sets up what it needs, and only if it is out of date.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test ui lint clean
+
+demo: $(READY)
+	$(BIN)/python -m harness -m task=sum,next_value,multi_step,binary backend=numpy,torch,keras
+	$(BIN)/python -m harness.compare
+	@echo "  browse   make ui   (then open http://127.0.0.1:5000)"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+ui: $(READY)
+	$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(CURDIR)/results/mlflow.db
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

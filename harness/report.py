@@ -1,0 +1,106 @@
+"""A comparison on paper: Markdown, CSV and one HTML file that needs nothing else."""
+
+import base64
+import html
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness import plots
+from harness.tracked import TrackedRun
+
+SHOWN = 6  # predictions per task in the report; the CSV has all
+
+EXPLAINED = (
+    "Losses are in original units. The gap is the largest relative difference of a run's loss "
+    "curves (train and validation, every epoch) to those of the first backend of its task, the "
+    "largest gap that between any two. Seconds are spent in training steps alone."
+)
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; color: #222 }
+table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums }
+th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right }
+td { white-space: nowrap }
+th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
+img { max-width: 100% }
+"""
+
+
+def write_report(
+    folder: Path,
+    source: str,
+    table: pd.DataFrame,
+    groups: dict[str, dict[str, TrackedRun]],
+    predictions: dict[str, pd.DataFrame],
+) -> None:
+    """Write `report.md`, `report.html`, `table.csv`, `predictions.csv` and `curves.png`; `source`
+    says in words which runs these are."""
+    table.to_csv(folder / "table.csv", index=False)
+    all_rows = [rows.assign(task=title) for title, rows in predictions.items()]
+    if all_rows:
+        joined = pd.concat(all_rows, ignore_index=True)
+        joined.insert(0, "task", joined.pop("task"))
+        joined.to_csv(folder / "predictions.csv", index=False)
+    curves = {t: {name: run.curves for name, run in runs.items()} for t, runs in groups.items()}
+    plots.draw_overlaid(folder / "curves.png", curves)
+    shown = {title: examples(rows) for title, rows in predictions.items()}
+    (folder / "report.md").write_text(_markdown(source, table, shown), encoding="utf-8")
+    picture = base64.b64encode((folder / "curves.png").read_bytes()).decode()
+    (folder / "report.html").write_text(_html(source, table, shown, picture), encoding="utf-8")
+
+
+def examples(predictions: pd.DataFrame) -> pd.DataFrame:
+    """A few rows: probes where there are any, or else the test split's."""
+    for name in ("probe", "test", "val", "train"):
+        rows = predictions.loc[predictions["split"] == name].head(SHOWN)
+        if len(rows):
+            return rows
+    return predictions.head(0)
+
+
+def formatted(table: pd.DataFrame, digits: int = 6) -> pd.DataFrame:
+    """Every cell as text: `digits` significant ones, gaps with two, missing values empty."""
+    text = {
+        name: [_cell(value, 2 if "gap" in str(name) else digits) for value in table[name]]
+        for name in table.columns
+    }
+    return pd.DataFrame(text, columns=table.columns)
+
+
+def _cell(value: object, digits: int) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def _markdown_table(table: pd.DataFrame) -> str:
+    rows = [list(table.columns), ["---"] * len(table.columns), *formatted(table).values.tolist()]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def _markdown(source: str, table: pd.DataFrame, shown: dict[str, pd.DataFrame]) -> str:
+    parts = ["# Backends compared", source, _markdown_table(table), EXPLAINED]
+    parts += ["## Loss curves", "![loss curves](curves.png)", "## Predictions"]
+    for title, rows in shown.items():
+        parts += [f"### {title}", _markdown_table(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _html(source: str, table: pd.DataFrame, shown: dict[str, pd.DataFrame], picture: str) -> str:
+    parts = [
+        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Backends compared</title>",
+        f"<style>{STYLE}</style><h1>Backends compared</h1><p>{html.escape(source)}</p>",
+        formatted(table).to_html(index=False, border=0),
+        f"<p>{html.escape(EXPLAINED)}</p><h2>Loss curves</h2>",
+        f"<img alt='loss curves of every backend' src='data:image/png;base64,{picture}'>",
+        "<h2>Predictions</h2>",
+    ]
+    for title, rows in shown.items():
+        parts.append(f"<h3>{html.escape(title)}</h3>")
+        parts.append(formatted(rows).to_html(index=False, border=0))
+    return "\n".join(parts) + "</html>\n"

@@ -1,0 +1,319 @@
+"""Splits never share a value, the scaler never looks ahead, and replicas never mix.
+
+Decides by random task settings (hypothesis) rather than by examples, since the mistakes here hide
+at borders: a window that straddles two splits, a fraction that rounds to nothing, a feature that
+never changes.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import ConfigError
+from harness.evaluate import sample_losses
+from harness.splits import NAMES, Split, Splits, make_splits, split_rows
+from harness.tasks import Array, Samples, Task
+from tests.test_tasks import DRAWN, task
+
+# A time limit per example would make the outcome depend on the machine.
+PROPERTY = settings(deadline=None, max_examples=150)
+
+fractions = st.floats(0, 0.6) | st.sampled_from([0.0, 0.1, 0.2, 0.25, 1 / 3, 0.5])
+sizes = st.tuples(st.integers(1, 60), fractions, fractions).filter(lambda s: s[1] + s[2] < 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Task):
+    """A task whose samples are chosen by the test."""
+
+    x: Array
+    y: Array
+
+    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+        return Samples(self.x, self.y)
+
+
+@dataclass(frozen=True, eq=False)
+class GivenLabels(Given):
+    loss = "bce"
+
+
+def given_task(x: Array, y: Array, kind: type[Given] = Given) -> Given:
+    """Ten samples: 6 to train, 2 to validate, 2 to test."""
+    return kind("given", len(x), 0.2, 0.2, "standard", None, None, x, y)
+
+
+def asked_sizes(samples: int, val_fraction: float, test_fraction: float) -> dict[str, int]:
+    n_val, n_test = round(samples * val_fraction), round(samples * test_fraction)
+    return {"train": samples - n_val - n_test, "val": n_val, "test": n_test}
+
+
+@PROPERTY
+@given(sizes)
+def test_independent_samples_are_cut_in_order_to_the_size_asked(
+    size: tuple[int, float, float],
+) -> None:
+    samples, val_fraction, test_fraction = size
+    asked = asked_sizes(*size)
+    drawing = task("sum", samples=samples, val_fraction=val_fraction, test_fraction=test_fraction)
+    wanted = {"train": 1.0, "val": val_fraction, "test": test_fraction}
+    empty = [name for name in NAMES if wanted[name] and not asked[name]]
+    if empty:
+        with pytest.raises(ConfigError, match=rf"^task\.samples={samples}: .*{empty[0]} split"):
+            split_rows(drawing, None)
+        return
+    rows = split_rows(drawing, None)
+    assert {name: len(index) for name, index in rows.items()} == asked
+    # In order, every sample once: disjoint, and nothing is thrown away.
+    assert [*rows["train"], *rows["val"], *rows["test"]] == list(range(samples))
+
+
+@PROPERTY
+@given(sizes, st.integers(1, 8), st.integers(1, 4))
+def test_windows_of_two_splits_share_no_position(
+    size: tuple[int, float, float], window: int, horizon: int
+) -> None:
+    samples, val_fraction, test_fraction = size
+    drawing = task(
+        "multi_step",
+        # The values of this ramp are the positions in the series.
+        series="ramp",
+        start=0.0,
+        step=1.0,
+        samples=samples,
+        window=window,
+        horizon=horizon,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+    )
+    expected = kept_windows(asked_sizes(*size), window + horizon)
+    wanted = {"train": 1.0, "val": val_fraction, "test": test_fraction}
+    empty = [name for name in NAMES if wanted[name] and not expected[name]]
+    if empty:
+        with pytest.raises(ConfigError) as error:
+            make_splits(drawing, [0], "float64")
+        assert one_line_about(error, f"task.samples={samples}", f"{empty[0]} split")
+        return
+    parts = make_splits(drawing, [0], "float64").parts
+    first = {name: part.x[0, :, 0, 0].astype(int).tolist() for name, part in parts.items()}
+    assert first == {name: kept for name, kept in expected.items() if kept}
+    positions = {n: set(p.x.ravel()) | set(p.y.ravel()) for n, p in parts.items()}
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert not positions.get(one, set()) & positions.get(other, set())
+
+
+def kept_windows(asked: dict[str, int], width: int) -> dict[str, list[int]]:
+    """By brute force: a window stays if it shares no position with one kept earlier on."""
+    kept: dict[str, list[int]] = {}
+    taken: set[int] = set()
+    start = 0
+    for name in NAMES:
+        block = range(start, start + asked[name])
+        kept[name] = [i for i in block if not taken & set(range(i, i + width))]
+        taken |= {p for i in kept[name] for p in range(i, i + width)}
+        start += asked[name]
+    return kept
+
+
+def one_line_about(error: pytest.ExceptionInfo[ConfigError], *words: str) -> bool:
+    message = str(error.value)
+    return "\n" not in message and all(word in message for word in words)
+
+
+@PROPERTY
+@given(sizes, st.sampled_from(DRAWN), st.sampled_from(["none", "standard"]))
+def test_any_setting_gives_finite_data_or_a_config_error(
+    size: tuple[int, float, float], option: str, scale: str
+) -> None:
+    samples, val_fraction, test_fraction = size
+    changes = {"samples": samples, "val_fraction": val_fraction, "test_fraction": test_fraction}
+    drawing = task(option, scale=scale, **changes)
+    try:
+        splits = make_splits(drawing, [0, 1], "float32")
+    except ConfigError as error:
+        assert "split empty" in str(error)
+        return
+    for part in splits.parts.values():
+        assert np.isfinite(part.x).all()
+        assert np.isfinite(part.y).all()
+        assert part.x.dtype == np.float32
+        assert part.y.dtype == np.float64
+    data = splits.training_data()
+    assert (data.x.dtype, data.y.dtype) == (np.float32, np.float32)
+    assert np.isfinite(data.y).all()
+
+
+def random_arrays(seed: int, *shape: int) -> tuple[Array, Array]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(5, 3, (10, 4, 3))
+    return x, rng.normal(-2, 7, shape)
+
+
+@pytest.mark.parametrize("shape", [(10, 2), (10, 4, 2)], ids=["per sequence", "every step"])
+def test_the_scaler_sees_the_training_split_only(shape: tuple[int, ...]) -> None:
+    x, y = random_arrays(0, *shape)
+    before = make_splits(given_task(x, y), [0], "float64")
+    x[6:] *= 1000
+    y[6:] += 1000
+    after = make_splits(given_task(x, y), [0], "float64")
+    for one, other in zip(vars(before.scale).values(), vars(after.scale).values(), strict=True):
+        assert np.array_equal(one, other)
+    assert np.array_equal(before.train.x, after.train.x)
+    assert np.array_equal(before.training_data().y, after.training_data().y)
+    assert not np.array_equal(before.parts["test"].x, after.parts["test"].x)
+
+
+@pytest.mark.parametrize("shape", [(10, 2), (10, 4, 2)], ids=["per sequence", "every step"])
+def test_standard_scale_is_zero_mean_and_unit_variance(shape: tuple[int, ...]) -> None:
+    x, y = random_arrays(0, *shape)
+    splits = make_splits(given_task(x, y), [0], "float64")
+    data = splits.training_data()
+    # Inputs by feature, targets all together.
+    np.testing.assert_allclose(data.x.mean(axis=(1, 2)), 0, atol=1e-14)
+    np.testing.assert_allclose(data.x.std(axis=(1, 2)), 1, rtol=1e-14)
+    np.testing.assert_allclose([data.y.mean(), data.y.std()], [0, 1], atol=1e-14)
+    # Every split goes through the same map, and the targets stay as they were drawn.
+    unscaled = splits.parts["test"].x * splits.scale.x_std + splits.scale.x_mean
+    np.testing.assert_allclose(unscaled[0], x[8:], rtol=1e-13)
+    assert np.array_equal(splits.parts["test"].y[0], y[8:])
+
+
+@PROPERTY
+@given(st.integers(0, 2**32), st.sampled_from(DRAWN), st.sampled_from(["none", "standard"]))
+def test_predictions_come_back_to_original_units(seed: int, option: str, scale: str) -> None:
+    drawing = task(option, scale=scale, samples=40, val_fraction=0.0, test_fraction=0.0)
+    splits = make_splits(drawing, [seed, seed + 1], "float64")
+    back = splits.scale.to_original(splits.training_data().y)
+    assert back.dtype == np.float64
+    np.testing.assert_allclose(back, splits.train.y, rtol=1e-12, atol=1e-12)
+
+
+@PROPERTY
+@given(st.integers(0, 2**32), st.sampled_from(DRAWN))
+def test_mse_in_scaled_units_times_the_variance_is_mse_in_original_units(
+    seed: int, option: str
+) -> None:
+    drawing = task(option, scale="standard", samples=40, val_fraction=0.0, test_fraction=0.0)
+    splits = make_splits(drawing, [seed, seed + 1], "float64")
+    scaled = splits.training_data().y
+    outputs = np.random.default_rng(seed).normal(size=scaled.shape)
+    in_scaled = sample_losses("mse", outputs, scaled)
+    in_original = sample_losses("mse", splits.scale.to_original(outputs), splits.train.y)
+    np.testing.assert_allclose(
+        in_scaled * splits.scale.y_std[:, None] ** 2, in_original, rtol=1e-12, atol=1e-12
+    )
+
+
+def test_labels_are_never_scaled() -> None:
+    x, y = random_arrays(0, 10, 1)
+    labels = (y > -2).astype(float)
+    splits = make_splits(given_task(x, labels, GivenLabels), [0], "float64")
+    assert np.array_equal(splits.training_data().y[0], labels[:6])
+    assert np.array_equal(splits.scale.to_original(splits.train.y), splits.train.y)
+    assert splits.train.x.std() == pytest.approx(1), "the inputs are"
+
+
+# 0.1 cannot be written in binary: the mean of many of them may miss it by a unit in the last place.
+@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, -1e6 / 3])
+def test_a_constant_feature_keeps_its_scale_of_one(constant: float) -> None:
+    x, y = random_arrays(0, 10, 2)
+    x[:6, :, 1] = constant
+    x[6:, :, 1] = constant + 1
+    splits = make_splits(given_task(x, y), [0], "float64")
+    assert splits.scale.x_std[0, 0, 0, 1] == 1
+    np.testing.assert_allclose(splits.train.x[..., 1], 0, atol=1e-9)
+    np.testing.assert_allclose(splits.parts["test"].x[..., 1], 1, atol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, -1e6 / 3])
+def test_constant_targets_keep_their_scale_of_one(constant: float) -> None:
+    x, y = random_arrays(0, 10, 3)
+    y[:6] = constant
+    splits = make_splits(given_task(x, y), [0], "float64")
+    assert splits.scale.y_std.tolist() == [1]
+    np.testing.assert_allclose(splits.training_data().y, 0, atol=1e-9)
+
+
+def test_scaling_without_targets_leaves_predictions_finite() -> None:
+    splits = make_splits(task("notebook/forward", scale="standard"), [0], "float64")
+    outputs = np.arange(6.0).reshape(1, 1, 3, 2)
+    assert np.array_equal(splits.scale.to_original(outputs), outputs)
+
+
+@pytest.mark.parametrize(
+    ("option", "changes"),
+    [
+        pytest.param("sum", {"seed": 3}, id="task.seed"),
+        pytest.param("sum", {"legacy_seed": 0}, id="task.legacy_seed"),
+        pytest.param("next_value", {"series": "ramp"}, id="ramp"),
+        pytest.param("notebook/forward", {}, id="no targets"),
+    ],
+)
+def test_data_that_no_seed_changes_are_kept_once(option: str, changes: dict[str, object]) -> None:
+    splits = make_splits(task(option, **changes), [0, 1, 2], "float64")
+    for part in splits.parts.values():
+        assert len(part.x) == len(part.y) == 1
+    assert len(splits.scale.y_mean) == 1
+
+
+@PROPERTY
+@given(
+    st.integers(0, 2**32),
+    st.integers(2, 4),
+    st.sampled_from(DRAWN),
+    st.sampled_from(["none", "standard"]),
+    st.sampled_from(["float32", "float64"]),
+)
+def test_a_replica_is_the_single_run_of_its_seed(
+    seed: int, replicas: int, option: str, scale: str, dtype: str
+) -> None:
+    drawing = task(option, scale=scale, samples=60, val_fraction=0.3, test_fraction=0.3)
+    seeds = list(range(seed, seed + replicas))
+    together = make_splits(drawing, seeds, dtype)
+    assert len(together.train.x) == replicas
+    for r in range(replicas):
+        alone = make_splits(drawing, [seeds[r]], dtype)
+        assert list(alone.parts) == list(together.parts)
+        for name, part in alone.parts.items():
+            # To the last bit, or a batch of runs is not the same as the runs.
+            assert np.array_equal(together.parts[name].x[r], part.x[0])
+            assert np.array_equal(together.parts[name].y[r], part.y[0])
+        assert np.array_equal(together.training_data().y[r], alone.training_data().y[0])
+
+
+def four_parts() -> Splits:
+    drawing = task("multi_step", series="ramp", samples=30, window=2, horizon=1, probe=2)
+    return make_splits(drawing, [0], "float64")
+
+
+@PROPERTY
+@given(st.sampled_from([*NAMES, "probe"]), st.sampled_from(["x", "y"]), st.data())
+def test_the_digest_changes_with_any_value(name: str, field: str, data: st.DataObject) -> None:
+    splits = four_parts()
+    array = getattr(splits.parts[name], field).copy()
+    index = data.draw(st.integers(0, array.size - 1))
+    # The smallest change there is.
+    array.flat[index] = np.nextafter(array.flat[index], np.inf)
+    changed = replace(splits.parts[name], **{field: array})
+    other = replace(splits, parts=splits.parts | {name: changed})
+    assert other.digest() != splits.digest()
+
+
+def test_the_digest_is_repeatable_and_short_enough_for_mlflow() -> None:
+    digests = {four_parts().digest() for _ in range(2)}
+    assert len(digests) == 1
+    assert 0 < len(digests.pop()) <= 36
+
+
+def test_the_digest_knows_which_split_a_sample_is_in_and_its_shape() -> None:
+    splits = four_parts()
+    train, rest = splits.train, dict(list(splits.parts.items())[1:])
+    renamed = replace(splits, parts={"test": train})
+    flat = Split(train.x.reshape(1, -1, 1, 1), train.y)
+    reshaped = replace(splits, parts={"train": flat, **rest})
+    alone = replace(splits, parts={"train": train})
+    digests = [s.digest() for s in (splits, renamed, reshaped, alone)]
+    assert len(set(digests)) == 4
