@@ -17,6 +17,9 @@ from harness.model import ModelSpec, Params, shapes
 
 Array = np.ndarray
 
+# As in the other backends, a diverging run shows in its loss; the trainer says so, once.
+QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
 
 class NumpyBackend:
     """See `backends.Backend`."""
@@ -35,6 +38,7 @@ class NumpyBackend:
         self.step = state.step
         self.numbers = training.numbers | {"nesterov": np.array([float(training.nesterov)])}
 
+    @QUIETLY
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         losses = np.empty(lr.shape)
         for s, rows in enumerate(batches):
@@ -46,6 +50,7 @@ class NumpyBackend:
             self._update(self._backward(d_outputs, caches), lr[s])
         return losses
 
+    @QUIETLY
     def predict(self, x: Array) -> Array:
         outputs, _ = self._forward(x.astype(self.training.precision).swapaxes(1, 2))
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs

@@ -88,7 +88,7 @@ def main() -> int:
         if failures:
             raise failures.pop()
     except signals.Killed as stop:
-        print(f"\nStopped by {stop}.", file=sys.stderr)
+        print(f"\nStopped by {stop}{_where(stop)}.", file=sys.stderr)
         code = stop.code
     except Exception as error:
         if wants_traceback:
@@ -115,9 +115,14 @@ def _report(error: Exception) -> int:
         line = f"results: cannot write there ({error}); choose another with results=FOLDER."
         code = 2
     else:
-        line, code = f"{type(error).__name__}: {error}", 1
+        line, code = f"{type(error).__name__}: {error}{_where(error)}", 1
     print(line, file=sys.stderr)
     return code
+
+
+def _where(error: BaseException) -> str:
+    """The note that the run's record left on the exception that ended it."""
+    return "".join(f"; {note}" for note in getattr(error, "__notes__", []))
 
 
 if __name__ == "__main__":

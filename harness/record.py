@@ -63,6 +63,7 @@ class Record:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
+            error.add_note(f"recorded in {self.directory}")
             self.status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         if self.status == "FAILED" and error is not None:
             text = "".join(traceback.format_exception(error))

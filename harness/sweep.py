@@ -9,6 +9,7 @@ jobs in other processes; whichever job comes first creates the parent, under a l
 """
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,12 +37,16 @@ class Sweep:
     directory: str
     arguments: list[str]
     varying: list[str]  # the keys that distinguish its jobs
+    total: int  # jobs, if Hydra's own sweeper runs them
 
     def job_name(self, overrides: list[str]) -> str:
-        """The values that distinguish this job from its siblings: `sum·torch`."""
-        values = dict(o.split("=", 1) for o in overrides if "=" in o)
-        shown = [v for key, v in values.items() if key.lstrip("+~") in self.varying]
-        return "·".join(shown) or "job"
+        """What distinguishes this job from its siblings: `sum·torch`, `torch·lr=0.01`."""
+        parts = []
+        for key, value in (o.lstrip("+~").split("=", 1) for o in overrides if "=" in o):
+            if key in self.varying:
+                word = value.replace("_", "").replace("/", "").isalpha()
+                parts.append(value if word else f"{key.split('.')[-1]}={value}")
+        return "·".join(parts) or "job"
 
     def experiment(self, config: Config) -> str:
         """Where the parent lives: with its children, if they all share one experiment."""
@@ -55,8 +60,10 @@ class SweepPlan(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         arguments = list(config.hydra.overrides.task)
         parsed = OverridesParser.create().parse_overrides(arguments)
-        varying = [o.get_key_element().lstrip("+~") for o in parsed if o.is_sweep_override()]
-        sweep = Sweep(str(Path(config.hydra.sweep.dir).resolve()), arguments, varying)
+        swept = [o for o in parsed if o.is_sweep_override()]
+        varying = [o.get_key_element().lstrip("+~") for o in swept]
+        total = math.prod(len(list(o.sweep_string_iterator())) for o in swept)
+        sweep = Sweep(str(Path(config.hydra.sweep.dir).resolve()), arguments, varying, total)
         os.environ[VARIABLE] = json.dumps(asdict(sweep))
 
 

@@ -71,6 +71,8 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         for job in failed:
             console.print(f"  {escape(job.name)}: {job.status} {escape(job.error)}", soft_wrap=True)
             console.print(f"    {escape(job.command)}", soft_wrap=True)
+    if killed and sweep.total > len(found):
+        console.print(f"\n{sweep.total - len(found)} of {sweep.total} jobs were not started")
     start = last(directory, "start")
     console.print(f"\n  files    {directory}", soft_wrap=True)
     if start is not None:

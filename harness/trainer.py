@@ -151,6 +151,5 @@ def _likely_cause(losses: Array, config: Config, splits: Splits) -> str:
     if largest > 10 and config.task.scale == "none":
         return f"inputs reach {largest:g}; try task.scale=standard or a smaller optimizer.lr"
     lr = config.optimizer.lr
-    if config.trainer.clip_norm is None:
-        return f"optimizer.lr={lr:g} is likely too large; try {lr / 10:g}, or trainer.clip_norm=1"
-    return f"optimizer.lr={lr:g} is likely too large; try {lr / 10:g}"
+    clip = ", or trainer.clip_norm=1" if config.trainer.clip_norm is None else ""
+    return f"optimizer.lr={lr:g} is likely too large; try {min(lr / 10, 0.01):g}{clip}"
