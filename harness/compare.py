@@ -47,24 +47,29 @@ class Group:
 
 
 def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
-    """Sort runs into groups; of repeated runs the latest counts. Titles name what varies."""
+    """Sort runs into groups; of repeated runs the latest counts. A title is the task's name (or
+    its preset's) and the settings in which groups of that name differ."""
     found: dict[tuple, dict[str, TrackedRun]] = {}
     for run in sorted(runs, key=lambda r: r.start_time):
         key = tuple(sorted((k, v) for k, v in run.params.items() if k not in BACKEND_KEYS))
         found.setdefault(key, {})[run.params.get("backend.name", "?")] = run
+    names = {key: _name(next(iter(by_backend.values()))) for key, by_backend in found.items()}
     groups = []
     for key, by_backend in found.items():
         params = dict(key)
-        task = params.get("task.name", "?")
-        varying = _varying([dict(k) for k in found if dict(k).get("task.name", "?") == task])
-        title = " ".join([task, *(f"{k}={params[k]}" for k in varying if k in params)])
-        names = sorted(by_backend, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
-        groups.append(Group(title, {name: by_backend[name] for name in names}))
+        varying = _varying([dict(k) for k in found if names[k] == names[key]])
+        title = " ".join([names[key], *(f"{k}={params[k]}" for k in varying if k in params)])
+        ranked = sorted(by_backend, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
+        groups.append(Group(title, {name: by_backend[name] for name in ranked}))
     return groups
 
 
+def _name(run: TrackedRun) -> str:
+    return run.tags.get("preset") or run.params.get("task.name", "?")
+
+
 def _varying(settings: list[dict[str, str]]) -> list[str]:
-    """The settings in which groups of one task differ."""
+    """The settings in which groups of one name differ."""
     keys = sorted(set().union(*settings)) if settings else []
     return [k for k in keys if len({s.get(k) for s in settings}) > 1]
 
@@ -104,9 +109,7 @@ def summary_table(groups: list[Group]) -> pd.DataFrame:
                     "parameters": int(metric("params/total", 0)),
                     "seconds": metric("time/train_s"),
                     "µs per step": metric("time/per_step_us"),
-                    "gap": 0.0
-                    if name == group.reference
-                    else gap(group.runs[group.reference].curves, run.curves),
+                    "gap": gap(group.runs[group.reference].curves, run.curves),
                     "largest gap": widest,
                 }
             )

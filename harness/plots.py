@@ -56,8 +56,8 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
 
     Curves that agree lie on top of each other, so each later backend is drawn thinner.
     """
-    columns = min(len(groups), 3 if len(groups) > 4 else 2)
-    made, axes = figure(columns, -(-len(groups) // columns), width=5.2, height=3.6)
+    columns = max(1, min(len(groups), 3 if len(groups) > 4 else 2))
+    made, axes = figure(columns, max(1, -(-len(groups) // columns)), width=5.2, height=3.6)
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
     for axis, (title, runs) in zip(axes.flat, groups.items(), strict=False):

@@ -57,5 +57,8 @@ def tags(overrides: list[str], directory: Path) -> dict[str, str]:
         "mlflow.source.name": command(overrides),
         "mlflow.source.type": "LOCAL",
     }
+    presets = [o.partition("=")[2] for o in overrides if o.startswith("experiment=")]
+    if presets:
+        found["preset"] = presets[-1]
     revision = commit()
     return found if revision is None else found | {"mlflow.source.git.commit": revision}

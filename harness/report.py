@@ -45,7 +45,8 @@ def write_report(
         joined.insert(0, "task", joined.pop("task"))
         joined.to_csv(folder / "predictions.csv", index=False)
     curves = {t: {name: run.curves for name, run in runs.items()} for t, runs in groups.items()}
-    plots.draw_overlaid(folder / "curves.png", curves)
+    trained = {title: by for title, by in curves.items() if any(len(c) for c in by.values())}
+    plots.draw_overlaid(folder / "curves.png", trained)
     shown = {title: examples(rows) for title, rows in predictions.items()}
     (folder / "report.md").write_text(_markdown(source, table, shown), encoding="utf-8")
     picture = base64.b64encode((folder / "curves.png").read_bytes()).decode()
