@@ -39,13 +39,17 @@ def draw_loss(
         mark = "o" if len(rows) == 1 else None
         axis.plot(epochs, [r["loss"] for r in rows], color=colour, label=name, marker=mark)
         if "loss_lo" in rows[0]:
-            low, high = ([r[f"loss_{end}"] for r in rows] for end in ("lo", "hi"))
-            axis.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
+            # The interval may reach below any loss that was seen, even below 0.
+            low = [max(r["loss_lo"], min(row)) for r, row in zip(rows, values, strict=True)]
+            high = [r["loss_hi"] for r in rows]
+            axis.fill_between(
+                epochs, low, high, color=colour, alpha=0.2, linewidth=0, label="95 % of the mean"
+            )
     if bound is not None and bound.loss > 0:
         label = f"best possible {bound.loss:.4g}"
         axis.axhline(bound.loss, color="black", linestyle="--", label=label)
     _log_if_wide(axis, [v for values in curves.values() for row in values for v in row])
-    _whole_epochs(axis)
+    _whole_numbers(axis)
     axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
     axis.legend()
     made.savefig(path, dpi=110)
@@ -74,13 +78,13 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
                     label=f"{backend} {name}",
                 )
         _log_if_wide(axis, [v for c in runs.values() for v in c.to_numpy().ravel()])
-        _whole_epochs(axis)
+        _whole_numbers(axis)
         axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
         axis.legend(fontsize=7)
     made.savefig(path, dpi=110)
 
 
-def _whole_epochs(axis: Any) -> None:
+def _whole_numbers(axis: Any) -> None:
     axis.xaxis.get_major_locator().set_params(integer=True)
 
 
@@ -127,5 +131,6 @@ def _by_label(axis: Any, table: "pd.DataFrame") -> None:
 def _by_step(axis: Any, table: "pd.DataFrame") -> None:
     for key, rows in table[table["sample"] == 0].groupby(["replica", "output"]):
         axis.plot(rows["time_step"], rows["predicted"], marker="o", label=str(key))
+    _whole_numbers(axis)
     axis.set(xlabel="time step", ylabel="output (sample 0)")
     axis.legend(title="(replica, output)")

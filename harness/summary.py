@@ -11,6 +11,7 @@ from harness.evaluate import predict
 from harness.model import count
 from harness.run import Result
 from harness.statistics import over_replicas
+from harness.terminal import say_next
 from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown
@@ -44,8 +45,7 @@ def show(result: Result, console: Console) -> None:
     if result.address:
         uri = result.address["uri"]
         console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
-        console.print("  next     python -m harness.compare", soft_wrap=True)
-        console.print(f"           mlflow ui --backend-store-uri {uri}", soft_wrap=True)
+        say_next(result.plan.config.results, uri, console)
 
 
 def headline(result: Result) -> str:

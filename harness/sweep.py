@@ -97,7 +97,7 @@ def _create_parent(sweep: Sweep, config: Config, directory: Path) -> None:
         name="sweep over " + " × ".join(sweep.varying or ["one job"]),
         experiment=sweep.experiment(config),
         note="Parents of sweeps over several tasks; each links to its children.",
-        params={"jobs vary in": ", ".join(sweep.varying), "results": str(results.resolve())},
+        params={"jobs vary in": ", ".join(sweep.varying), "results": config.results},
         tags=tags,
     )
     record.flush()

@@ -11,6 +11,7 @@ from rich.table import Table
 from harness.journal import Event, last, read
 from harness.record import Record
 from harness.sweep import Sweep
+from harness.terminal import say_next
 from harness.tracking import MlflowView
 
 
@@ -75,9 +76,9 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         console.print(f"\n{sweep.total - len(found)} of {sweep.total} jobs were not started")
     start = last(directory, "start")
     console.print(f"\n  files    {directory}", soft_wrap=True)
-    if start is not None:
-        results = start["params"]["results"]
-        console.print(f"  next     python -m harness.compare --results {results}", soft_wrap=True)
+    address = last(directory, "mlflow")
+    if start is not None and address is not None:
+        say_next(start["params"]["results"], address["uri"], console)
     return 1 if failed else 0
 
 

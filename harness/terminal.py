@@ -10,3 +10,10 @@ WIDTH = 110  # of tables that go to a file or a pipe, where there is no terminal
 def console() -> Console:
     """Standard output; colours and the terminal's own width only on a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
+def say_next(results: str, uri: str, console: Console) -> None:
+    """What to type after a run or a sweep."""
+    place = "" if results == "results" else f" --results {results}"
+    console.print(f"  next     python -m harness.compare{place}", soft_wrap=True)
+    console.print(f"           mlflow ui --backend-store-uri {uri}", soft_wrap=True)
