@@ -23,9 +23,12 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from harness.errors import ConfigError
 from harness.journal import Event, Journal
 
 log = logging.getLogger(__name__)
+
+PAUSE = 5.0  # seconds, doubled at each failure of the tracking server
 
 
 class View(Protocol):
@@ -52,6 +55,7 @@ class Record:
         self._flushed = time.monotonic()
         self._ended = False
         self._announced = False
+        self._pause, self._not_before = PAUSE, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -92,22 +96,28 @@ class Record:
         self._ended = True
         self.file("journal.jsonl")
         self.write("end", status=status, error=error)
-        self.flush()
+        self.flush(at_last=True)
         if self.unsent and self.view is not None:
             log.error("MLflow has not got all of this run; the journal has: %s", self.directory)
         self.journal.close()
 
-    def flush(self) -> None:
-        """Send all that waits, in one batch; failures are logged and kept for the next time."""
+    def flush(self, at_last: bool = False) -> None:
+        """Send all that waits, in one batch. A failure is logged and what was not sent is kept;
+        the next try comes after a pause that doubles, or when the run ends."""
         began = time.monotonic()
         if self.view is None:
             self.unsent.clear()
-        else:
+        elif self.unsent and (at_last or began >= self._not_before):
             try:
                 self.view.send(self.unsent)
+            except ConfigError:  # the user can put it right: nothing has been trained yet
+                self.view = None
+                raise
             except Exception as error:  # whatever a tracking server does, the run goes on
-                log.warning("MLflow did not take a batch: %s", str(error).splitlines()[0])
-            if self.view.address and not self._announced:
+                log.warning("MLflow did not take a batch: %s", str(error).splitlines()[0][:300])
+                self._pause *= 2
+                self._not_before = time.monotonic() + self._pause
+            if self.view is not None and self.view.address and not self._announced:
                 self._announced = True
                 self.journal.write("mlflow", **self.view.address)
         self._flushed = time.monotonic()

@@ -39,6 +39,7 @@ def client(uri: str) -> Any:
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats what the caller is told anyway
 
     if not uri.startswith("sqlite:///"):
         return MlflowClient(tracking_uri=uri)
