@@ -22,7 +22,8 @@ with without_native_messages():
     import keras
     import tensorflow as tf
 
-    tf.config.list_physical_devices("GPU")  # the first time, it tells of the drivers it missed
+    for gpu in tf.config.list_physical_devices("GPU"):  # at the first call it misses drivers aloud
+        tf.config.experimental.set_memory_growth(gpu, True)  # leave room for other jobs' frameworks
 tf.get_logger().setLevel("ERROR")  # warns of retracing whenever a process trains several networks
 
 Array = np.ndarray

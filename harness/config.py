@@ -33,7 +33,7 @@ class ModelConfig:
     units: int
     layers: int  # stacked recurrent layers, all of `units`
     activation: str  # of the simple cell: tanh or relu; LSTM and GRU always use tanh
-    returns: str | None  # last or every_step; null: whatever the task asks for
+    returns: str | None  # last, every_step, or null: every step if the task has targets there
     head: str  # dense, or none: the hidden state is the output
 
     def __post_init__(self) -> None:
@@ -51,11 +51,10 @@ class ModelConfig:
 
     def spec(self, task: Task, features: int, outputs: int) -> ModelSpec:
         """The network for data of `features` inputs and `outputs` targets per sample or step."""
-        returns = "every_step" if task.every_step else "last"
-        if self.returns not in (None, returns):
+        returns = self.returns or ("every_step" if task.every_step else "last")
+        if returns == "every_step" and not task.every_step:
             raise ConfigError(
-                f"model.returns={self.returns}: task={task.name} has a target "
-                f"{'at every step' if task.every_step else 'per sequence'}; use {returns}."
+                f"model.returns=every_step: task={task.name} has one target per sequence; use last."
             )
         if self.head == "none" and self.units != outputs:
             raise ConfigError(

@@ -76,7 +76,8 @@ class Result:
 
 def prepare(config: Config) -> Plan:
     """Draw data and weights; raises `ConfigError` for what cannot be run."""
-    splits = make_splits(config.task, config.seeds, config.precision)
+    last_target = config.model.returns == "last"
+    splits = make_splits(config.task, config.seeds, config.precision, last_target)
     if config.trainer.epochs and not splits.train.has_targets:
         raise ConfigError(
             f"trainer.epochs={config.trainer.epochs}: task={config.task.name} has no targets to "

@@ -6,7 +6,7 @@ training split only; targets are kept in original units, and predictions are bro
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,10 +73,15 @@ class Splits:
         return state.hexdigest()[:32]
 
 
-def make_splits(task: Task, seeds: list[int], dtype: str) -> Splits:
+def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = False) -> Splits:
     """Draw, split, scale and stack the data of all replicas; raises `ConfigError` if a split
-    that was asked for is empty. Data that no seed changes has a replica axis of length 1."""
+    that was asked for is empty. Data that no seed changes has a replica axis of length 1.
+
+    `last_target` keeps, of targets at every step, those of the last one: many to one.
+    """
     drawn = [task.generate(seed) for seed in seeds]
+    if last_target and task.every_step:
+        drawn = [replace(samples, y=samples.y[:, -1]) for samples in drawn]
     rows = split_rows(task, drawn[0].span)
     probe = task.probes()
     raw = {n: _stack([(s.x[i], s.y[i]) for s in drawn]) for n, i in rows.items() if len(i)}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
@@ -21,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from harness import config as config_module
 from harness.config import BackendConfig, Config, from_hydra
 from harness.errors import ConfigError
+from harness.splits import make_splits
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -277,3 +279,11 @@ def test_refusing_imports_no_framework() -> None:
     accepted, imported = json.loads(done.stdout)
     assert accepted == [good]
     assert imported == []
+
+
+def test_a_task_with_targets_at_every_step_can_be_learnt_from_the_last_alone() -> None:
+    run = config("task=running_sum", "model.returns=last")
+    splits = make_splits(run.task, run.seeds, run.precision, last_target=True)
+    whole = make_splits(run.task, run.seeds, run.precision)
+    np.testing.assert_array_equal(splits.train.y, whole.train.y[:, :, -1])
+    assert run.model.spec(run.task, 1, 1).returns == "last"

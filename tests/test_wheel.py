@@ -1,4 +1,4 @@
-"""The wheel is complete: from any directory, without the repository, it runs with its own `conf`."""
+"""The wheel is complete: it runs from any directory, with the `conf` that it carries."""
 
 import os
 import subprocess
