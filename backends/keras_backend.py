@@ -47,10 +47,22 @@ class AtRate:
 
 
 class Sgd(AtRate, keras.optimizers.SGD):
-    """v ← μ·v + g; θ ← θ − lr·v. Keras keeps lr inside v, which differs under a schedule."""
+    """v ← μ·v + g; θ ← θ − lr·v. Keras keeps lr inside v, which differs under a schedule.
+
+    `remembers` asks for a velocity even where this replica's μ is 0, if another replica has one.
+    """
+
+    def __init__(self, remembers: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.remembers = remembers
+
+    def build(self, variables):
+        super().build(variables)
+        if self.remembers and not self.momentums:
+            self.momentums = self.add_optimizer_variables(variables, "momentum")
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.momentum == 0:
+        if not self.remembers:
             variable.assign_sub(self.rate * gradient)
             return
         v = self.momentums[self._get_variable_index(variable)]
@@ -141,7 +153,8 @@ class KerasBackend:
             loss = self._loss(self._call(replica, x), y)
         gradients = tape.gradient(loss, [v.value for v in variables])
         decay = self.training.numbers["weight_decay"]
-        self.optimizers[replica].update(gradients, variables, rate, decay[replica % len(decay)])
+        decay = float(decay[replica % len(decay)])
+        self.optimizers[replica].update(gradients, variables, rate, decay)
         return loss
 
     def _loss(self, outputs: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -186,8 +199,12 @@ class KerasBackend:
         numbers = {k: float(v[replica % len(v)]) for k, v in self.training.numbers.items()}
         semantics, clip = self.training.semantics, self.training.clip_norm
         if self.training.optimizer == "sgd":
-            momentum, nesterov = numbers["momentum"], self.training.nesterov
-            optimizer = Sgd(momentum=momentum, nesterov=nesterov, global_clipnorm=clip)
+            optimizer = Sgd(
+                remembers=bool(self.training.numbers["momentum"].any()),
+                momentum=numbers["momentum"],
+                nesterov=self.training.nesterov,
+                global_clipnorm=clip,
+            )
         elif self.training.optimizer == "adam":
             beta_1, beta_2, epsilon = numbers["beta1"], numbers["beta2"], semantics.adam_eps
             optimizer = Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, global_clipnorm=clip)

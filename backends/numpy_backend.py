@@ -29,7 +29,8 @@ class NumpyBackend:
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
         threadpool_limits(training.threads, user_api="blas")
         dtype = np.dtype(training.precision)
-        self.model, self.training, self.data = model, training, data
+        self.model, self.training = model, training
+        self.data = Data(data.x.astype(dtype, copy=False), data.y.astype(dtype, copy=False))
         self.params = {n: state.params[n].astype(dtype) for n in shapes(model)}  # astype copies
         self.slots = {
             slot: {n: values[n].astype(dtype) for n in self.params}
