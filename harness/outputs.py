@@ -29,7 +29,7 @@ def parameter_table(model: ModelSpec) -> "pd.DataFrame":
 
 
 def prediction_table(
-    backend: Backend, splits: Splits, loss: str, last_step: bool
+    model: ModelSpec, backend: Backend, splits: Splits, loss: str
 ) -> "pd.DataFrame":
     """Every split's targets and predictions in original units, one row per number.
 
@@ -46,11 +46,11 @@ def prediction_table(
         if loss == "bce":
             predicted = 0.5 * np.tanh(0.5 * predicted) + 0.5
         true = np.broadcast_to(part.y, predicted.shape)
-        if last_step:  # (R, N, O) -> (R, N, 1, O)
+        if not model.every_step:  # (R, N, O) -> (R, N, 1, O)
             predicted, true = predicted[:, :, None], true[:, :, None]
         replica, sample, step, output = np.indices(predicted.shape).reshape(4, -1)
         columns = {"split": name, "replica": replica, "sample": sample}
-        columns["time_step"] = step + (part.x.shape[2] - 1 if last_step else 0)
+        columns["time_step"] = step + (0 if model.every_step else part.x.shape[2] - 1)
         columns |= {"output": output, "true": true.ravel(), "predicted": predicted.ravel()}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)

@@ -84,7 +84,8 @@ class Record:
 
     def metrics(self, step: int, values: dict[str, np.ndarray]) -> None:
         """One value per replica under each name, at epoch `step`."""
-        self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
+        if values:
+            self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
 
     def file(self, path: str) -> None:
         self.write("file", path=path)

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from backends import Backend, State, TrainingSpec
+from backends import Backend
 from harness import plots, provenance
 from harness.config import Config, flat_params
-from harness.errors import ConfigError
 from harness.evaluate import evaluate
 from harness.gradient import gradients
 from harness.journal import read
-from harness.model import ModelSpec, Params, count, initial_params
+from harness.model import Params, count
 from harness.outputs import parameter_table, prediction_table
+from harness.plan import Plan, prepare
 from harness.record import Record
 from harness.schedule import epoch_batches
-from harness.splits import Splits, make_splits
-from harness.state import fresh_state, save_params
+from harness.state import save_params
 from harness.streams import batch_order
 from harness.tracking import MlflowView, tracking_uri
 from harness.trainer import Outcome, train
@@ -43,28 +42,17 @@ class Identity:
     parent: str | None = None  # MLflow's id of the sweep that it is part of
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A configuration with all that follows from it before a framework is imported."""
-
-    config: Config
-    splits: Splits
-    model: ModelSpec
-    training: TrainingSpec
-    start: State
-
-
 @dataclass
 class Result:
     """What a finished run found, for its summary."""
 
     plan: Plan
+    outcome: Outcome
     directory: Path
-    values: dict[str, Array] = field(default_factory=dict)  # name -> (R,), at the final weights
+    values: dict[str, Array]  # name -> (R,), at the final weights
+    predictions: "pd.DataFrame"
+    gradient: Params  # empty unless it was asked for
     timings: dict[str, float] = field(default_factory=dict)
-    outcome: Outcome | None = None
-    predictions: "pd.DataFrame | None" = None
-    gradient: Params = field(default_factory=dict)
     address: dict[str, str] = field(default_factory=dict)  # of the run in MLflow
 
     @property
@@ -72,31 +60,6 @@ class Result:
         """What an optimising sweep minimises: `val/loss`, or else `train/loss`; NaN untrained."""
         found = self.values.get("val/loss", self.values.get("train/loss"))
         return float("nan") if found is None else float(found.mean())
-
-
-def prepare(config: Config) -> Plan:
-    """Draw data and weights; raises `ConfigError` for what cannot be run."""
-    last_target = config.model.returns == "last"
-    splits = make_splits(config.task, config.seeds, config.precision, last_target)
-    if config.trainer.epochs and not splits.train.has_targets:
-        raise ConfigError(
-            f"trainer.epochs={config.trainer.epochs}: task={config.task.name} has no targets to "
-            "train on; only 0 is possible."
-        )
-    model = config.model.spec(config.task, splits.train.x.shape[-1], splits.train.y.shape[-1])
-    training = TrainingSpec(
-        loss=config.task.loss,
-        optimizer=config.optimizer.name,
-        numbers={name: np.array([value]) for name, value in config.optimizer.numbers().items()},
-        nesterov=getattr(config.optimizer, "nesterov", False),
-        clip_norm=config.trainer.clip_norm,
-        semantics=config.semantics,
-        precision=config.precision,
-        device=config.device,
-        threads=config.threads,
-    )
-    params = initial_params(model, config.semantics, config.seeds, config.precision)
-    return Plan(config, splits, model, training, fresh_state(params, training))
 
 
 def run(config: Config, identity: Identity) -> Result:
@@ -112,16 +75,13 @@ def run(config: Config, identity: Identity) -> Result:
         view = MlflowView(tracking_uri(config.tracking, results), results, identity.directory)
     with Record(identity.directory, view, config.tracking.flush_seconds) as record:
         _begin(record, plan, identity)
-        result = Result(plan, identity.directory)
-        save_params(record.directory / "weights/initial.safetensors", plan.start.params)
         load = config.backend.load()
         build = partial(load, plan.model, plan.training, plan.splits.training_data())
-        result.outcome = train(build, plan.start, plan.splits, config, record)
-        result.timings = result.outcome.timings()
-        _finish(record, result, load)
+        outcome = train(build, plan.start, plan.splits, config, record)
+        result = _finish(record, plan, outcome, load)
         record.flush()
         share = record.tracking_seconds / (time.monotonic() - began)
-        result.timings["time/tracking_share"] = share
+        result.timings = outcome.timings() | {"time/tracking_share": share}
         record.write("scalars", values=result.timings)
     result.address = view.address if view is not None else {}
     return result
@@ -130,9 +90,6 @@ def run(config: Config, identity: Identity) -> Result:
 def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     """The first events: who, what, on which data. The run is visible from here on."""
     config, splits = plan.config, plan.splits
-    OmegaConf.save(
-        OmegaConf.create(flat_params(config, nested=True)), record.directory / "config.yaml"
-    )
     tags = provenance.tags(identity.overrides, record.directory)
     tags |= {
         "kind": "run",
@@ -160,7 +117,11 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     record.write(
         "scalars", values={"params/total": count(plan.model), "params/trainable": count(plan.model)}
     )
-    record.file("config.yaml")
+    resolved = OmegaConf.create(flat_params(config, nested=True))
+    OmegaConf.save(resolved, record.directory / "config.yaml")
+    save_params(record.directory / "weights/initial.safetensors", plan.start.params)
+    for path in ("config.yaml", "weights/initial.safetensors"):
+        record.file(path)
     record.flush()
 
 
@@ -173,33 +134,29 @@ def _about(config: Config) -> str:
     return f"{text}\n\nBest possible loss: {bound.loss:.4g} ({bound.reason})."
 
 
-def _finish(record: Record, result: Result, load: Callable[..., Backend]) -> None:
+def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Backend]) -> Result:
     """Evaluate the final weights once more and write every file of the run directory."""
-    plan, outcome = result.plan, result.outcome
-    assert outcome is not None
-    config, splits, backend = plan.config, plan.splits, outcome.backend
+    directory, splits, backend = record.directory, plan.splits, outcome.backend
     record.write("tags", values={"device": backend.device})
-    result.values = dict(outcome.values)
+    values = dict(outcome.values)
     for name in ("val", "test"):
         if name in splits.parts:
-            result.values |= evaluate(backend, splits, name, plan.training.loss)
-    final = {n: v for n, v in result.values.items() if n.startswith("test/")}
-    if final:
-        record.metrics(outcome.epochs, final)
-    save_params(record.directory / "weights/final.safetensors", backend.state().params)
-    files = ["weights/initial.safetensors", "weights/final.safetensors", "parameters.csv"]
-    if config.trainer.save_gradient and splits.train.has_targets:
-        result.gradient = _gradient(plan, load)
-        save_params(record.directory / "weights/gradient.safetensors", result.gradient)
+            values |= evaluate(backend, splits, name, plan.training.loss)
+    record.metrics(outcome.epochs, {n: v for n, v in values.items() if n.startswith("test/")})
+    save_params(directory / "weights/final.safetensors", backend.state().params)
+    parameter_table(plan.model).to_csv(directory / "parameters.csv", index=False)
+    predictions = prediction_table(plan.model, backend, splits, plan.training.loss)
+    predictions.to_csv(directory / "predictions.csv", index=False)
+    files = ["weights/final.safetensors", "parameters.csv", "predictions.csv"]
+    gradient: Params = {}
+    if plan.config.trainer.save_gradient and splits.train.has_targets:
+        gradient = _gradient(plan, load)
+        save_params(directory / "weights/gradient.safetensors", gradient)
         files.append("weights/gradient.safetensors")
-    parameter_table(plan.model).to_csv(record.directory / "parameters.csv", index=False)
-    last_step = not plan.model.every_step
-    result.predictions = prediction_table(backend, splits, plan.training.loss, last_step)
-    result.predictions.to_csv(record.directory / "predictions.csv", index=False)
-    files.append("predictions.csv")
-    for path in [*files, *_draw(record.directory, result)]:
+    for path in [*files, *_draw(directory, plan.config, predictions)]:
         record.file(path)
     record.write("table", path="predictions.csv")
+    return Result(plan, outcome, directory, values, predictions, gradient)
 
 
 def _gradient(plan: Plan, load: Callable[..., Backend]) -> Params:
@@ -211,10 +168,8 @@ def _gradient(plan: Plan, load: Callable[..., Backend]) -> Params:
     return gradients(load, plan.model, plan.training, data, plan.start, rows)
 
 
-def _draw(directory: Path, result: Result) -> list[str]:
+def _draw(directory: Path, config: Config, predictions: "pd.DataFrame") -> list[str]:
     """The run's pictures; their paths."""
-    config, predictions = result.plan.config, result.predictions
-    assert predictions is not None
     (directory / "plots").mkdir(exist_ok=True)
     title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
     curves: dict[str, list[Any]] = {"train/loss": [], "val/loss": []}

@@ -20,7 +20,6 @@ ROWS = 12  # of predictions shown
 def show(result: Result, console: Console) -> None:
     """Print the whole summary."""
     outcome = result.outcome
-    assert outcome is not None
     console.print(f"[bold]{escape(headline(result))}[/bold]")
     for name, values in sorted(result.values.items()):
         console.print(f"  {name:<15} {_with_spread(name, values.tolist())}")
@@ -75,7 +74,7 @@ def _with_spread(name: str, values: list[float]) -> str:
 def _verdict(result: Result) -> str | None:
     """Judged on data that was not trained on, where there is any."""
     bound = result.plan.config.task.best_loss()
-    if bound is None or result.outcome is None or not result.outcome.epochs:
+    if bound is None or not result.outcome.epochs:
         return None
     splits = result.plan.splits
     name = next(n for n in ("test", "val", "train") if n in splits.parts)

@@ -1,0 +1,52 @@
+"""What a configuration amounts to: data, network, training rules and initial weights.
+
+All of it is NumPy and drawn from the run's seeds, so what cannot be run is refused here, before a
+framework is imported or a run is recorded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import State, TrainingSpec
+from harness.config import Config
+from harness.errors import ConfigError
+from harness.model import ModelSpec, initial_params
+from harness.splits import Splits, make_splits
+from harness.state import fresh_state
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration with all that follows from it before a framework is imported."""
+
+    config: Config
+    splits: Splits
+    model: ModelSpec
+    training: TrainingSpec
+    start: State
+
+
+def prepare(config: Config) -> Plan:
+    """Draw data and weights; raises `ConfigError` for what cannot be run."""
+    last_target = config.model.returns == "last"
+    splits = make_splits(config.task, config.seeds, config.precision, last_target)
+    if config.trainer.epochs and not splits.train.has_targets:
+        raise ConfigError(
+            f"trainer.epochs={config.trainer.epochs}: task={config.task.name} has no targets to "
+            "train on; only 0 is possible."
+        )
+    model = config.model.spec(config.task, splits.train.x.shape[-1], splits.train.y.shape[-1])
+    training = TrainingSpec(
+        loss=config.task.loss,
+        optimizer=config.optimizer.name,
+        numbers={name: np.array([value]) for name, value in config.optimizer.numbers().items()},
+        nesterov=getattr(config.optimizer, "nesterov", False),
+        clip_norm=config.trainer.clip_norm,
+        semantics=config.semantics,
+        precision=config.precision,
+        device=config.device,
+        threads=config.threads,
+    )
+    params = initial_params(model, config.semantics, config.seeds, config.precision)
+    return Plan(config, splits, model, training, fresh_state(params, training))
