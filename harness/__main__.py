@@ -6,7 +6,6 @@
 
 import logging
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,12 +13,13 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import provenance, signals, sweep
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
+from harness.folders import remove
 from harness.journal import NAME, Journal, last
 from harness.terminal import console
 
@@ -34,7 +34,8 @@ def job(composed: DictConfig) -> float:
     """One run, alone or in a sweep. Returns the loss that an optimising sweeper minimises."""
     settings = HydraConfig.get()
     directory = Path(settings.runtime.output_dir)
-    overrides = list(settings.overrides.task)
+    overrides = OmegaConf.to_container(settings.overrides.task)  # unresolved, as they were typed
+    assert isinstance(overrides, list)
     swept = sweep.current() if settings.mode == RunMode.MULTIRUN else None
     try:
         return _run(from_hydra(composed), directory, overrides, swept)
@@ -44,7 +45,7 @@ def job(composed: DictConfig) -> float:
         else:
             failures.append(error)
             if not (directory / NAME).exists():  # refused before it began: leave nothing behind
-                shutil.rmtree(directory, ignore_errors=True)
+                remove(directory)
         return float("nan")
 
 
@@ -107,10 +108,10 @@ def _report(error: Exception) -> int:
     """One line for a mistake of the user's; for a failed run, where its traceback is."""
     if isinstance(error, ConfigError):
         line, code = str(error), 2
-    elif isinstance(error, HydraException | OmegaConfBaseException):
+    elif isinstance(error, HydraException | OmegaConfBaseException) or _is_hydras(error):
         from harness.hydra_errors import explain
 
-        line, code = explain(error, CONF), 2
+        line, code = explain(error, CONF, sys.argv[1:]), 2
     elif isinstance(error, OSError) and "harness.run" not in sys.modules:
         line = f"results: cannot write there ({error}); choose another with results=FOLDER."
         code = 2
@@ -118,6 +119,10 @@ def _report(error: Exception) -> int:
         line, code = f"{type(error).__name__}: {error}{_where(error)}", 1
     print(line, file=sys.stderr)
     return code
+
+
+def _is_hydras(error: Exception) -> bool:
+    return isinstance(error, ValueError) and str(error).startswith("Config group override")
 
 
 def _where(error: BaseException) -> str:

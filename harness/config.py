@@ -5,6 +5,7 @@ nodes whose fields depend on a choice (task, optimizer) name their dataclass by 
 backend's `_target_` is the backend class itself.
 """
 
+import importlib
 import importlib.util
 import json
 from collections.abc import Callable
@@ -12,13 +13,13 @@ from dataclasses import asdict, dataclass, fields
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from backends import Backend
 from harness.device import gpu_present
-from harness.errors import ConfigError, check_choice, check_range, nearest
+from harness.errors import ConfigError, check_choice, check_range, first_line, nearest
 from harness.model import ModelSpec
 from harness.optimizers import Optimizer
 from harness.semantics import Semantics
@@ -202,7 +203,7 @@ def from_hydra(composed: DictConfig) -> Config:
     try:
         plain: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}.") from error
+        raise ConfigError(f"{error.full_key}: {first_line(error)}.") from error
     for name in (*NODES, "task", "optimizer"):
         if not isinstance(plain.get(name), dict):
             raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
@@ -218,9 +219,10 @@ def from_hydra(composed: DictConfig) -> Config:
 def _class(group: str, target: str | None) -> type:
     """The dataclass that a group's `_target_` names."""
     try:
-        return get_class(target or "")
-    except Exception as error:  # Hydra wraps whatever the import of a user's module raises
-        reason = str(error).splitlines()[-1]
+        module, _, name = (target or "").rpartition(".")
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        reason = first_line(error)
         raise ConfigError(f"{group}._target_={target}: must name a class ({reason}).") from error
 
 

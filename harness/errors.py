@@ -17,6 +17,11 @@ class Diverged(RuntimeError):
     """A loss stopped being finite. The message names the epoch and the likely cause."""
 
 
+def first_line(error: BaseException) -> str:
+    """An exception's message cut to one line, or its type where it has none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`" Did you mean 'sum'?"`, or an empty string when nothing known is close to `word`."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -8,35 +8,83 @@ from omegaconf import OmegaConf
 
 from harness.errors import nearest
 
+# Hydra answers `trainer=null`, or `=3`, with a bare ValueError that begins so and names no key.
+NO_OPTION = "Config group override must be a string"
 
-def explain(error: Exception, conf: Path) -> str:
-    """The key, what was received, what would be valid: for any exception of theirs."""
+
+def explain(error: Exception, conf: Path, typed: list[str]) -> str:
+    """The key, what was received, what would be valid: for any exception of theirs. `typed` is
+    the command line, `conf` the folder of the configuration files."""
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        options = [o for o in error.options or [] if o]
-        valid = f"must be one of {', '.join(options)}." if options else "is not there."
-        return f"{group or 'config'}={option}: {valid}{nearest(option, options)}"
+        return _no_such_option(str(error.missing_cfg_file), list(error.options or []))
     if isinstance(error, OverrideParseException):
         reason = text.splitlines()[0]
         return f"{error.override}: must have the form KEY=VALUE ({reason})."
+    if text.startswith(NO_OPTION):
+        return _no_option_name(typed, conf)
     if found := re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text):
-        key = found[1].lstrip("+~")
-        return f"{key}: there is no such key.{nearest(key, known_keys(conf))}"
+        return _no_such_key(found[1].lstrip("+~"), text, conf)
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def known_keys(conf: Path) -> list[str]:
-    """Groups and dotted keys of all configuration files, for finding the nearest."""
-    keys = set()
-    for path in conf.rglob("*.yaml"):
-        parts = path.relative_to(conf).parts
+def _no_such_option(path: str, options: list[str]) -> str:
+    """`task/notebook/summ` was asked for as `task=notebook/summ`."""
+    folder, _, _ = path.rpartition("/")
+    group, _, below = folder.partition("/")
+    if group == "hydra" or not below:
+        group, below = folder, ""
+    names = [f"{below}/{option}" if below else option for option in options]
+    asked = path.removeprefix(f"{group}/")
+    valid = f"must be one of {', '.join(names)}." if names else "is not there."
+    return f"{group or 'config'}={asked}: {valid}{nearest(asked, names)}"
+
+
+def _no_option_name(typed: list[str], conf: Path) -> str:
+    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
+    for word in typed:
+        key, _, value = word.lstrip("+").partition("=")
+        if not key:
+            return f"{word}: must have the form KEY=VALUE."
+        if key in groups:
+            options = ", ".join(sorted(path.stem for path in (conf / key).glob("*.yaml")))
+            return f"{key}={value}: {key} takes the name of an option: {key}=… with {options}."
+    return f"a group takes the name of an option; the groups are {', '.join(groups)}."
+
+
+def _no_such_key(key: str, text: str, conf: Path) -> str:
+    """A key that is nowhere, or that belongs to another option of its group."""
+    known = known_keys(conf)
+    if key in known:
+        group = key.partition(".")[0]
+        inner = re.search(r"Key '([^']+)' is not in struct", text)
+        if inner and not key.endswith(inner[1]):
+            return f"{key}: has no entry '{inner[1]}'; add one with +{key}.{inner[1]}=…"
+        options = ", ".join(f"{group}={option}" for option in sorted(known[key]))
+        return f"{key}: there is no such key here; it belongs to {options}."
+    meant = nearest(key, known)
+    if not meant:
+        group = key.partition(".")[0]
+        inside = [k for k in known if k.startswith(f"{group}.")]
+        meant = f" Known: {', '.join(inside or [k for k in known if '.' not in k])}."
+    return f"{key}: there is no such key.{meant}"
+
+
+def known_keys(conf: Path) -> dict[str, set[str]]:
+    """Every group and dotted key, with the options of its group in which it stands."""
+    keys: dict[str, set[str]] = {"experiment": set()}
+    for path in sorted(conf.rglob("*.yaml")):
+        parts = path.relative_to(conf).with_suffix("").parts
         group = parts[0] if len(parts) > 1 else ""
         if group in ("hydra", "experiment"):
             continue
-        keys.add(group)
+        if group:
+            keys.setdefault(group, set())
         loaded = OmegaConf.load(path)
-        prefix = f"{group}." if group else ""
-        names = [k for k in loaded if isinstance(k, str)] if OmegaConf.is_dict(loaded) else []
-        keys |= {prefix + key for key in names if not key.startswith("_")}
-    return sorted(keys - {"", "defaults", "hydra"} | {"experiment"})
+        for name in loaded if OmegaConf.is_dict(loaded) else ():
+            if isinstance(name, str) and not name.startswith("_"):
+                key = f"{group}.{name}" if group else name
+                keys.setdefault(key, set()).add("/".join(parts[1:]))
+    for name in [key for key in keys if key.split(".")[-1] in ("defaults", "hydra")]:
+        del keys[name]
+    return keys

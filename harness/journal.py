@@ -21,7 +21,13 @@ class Journal:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._file = open(directory / NAME, "a", encoding="utf-8")  # noqa: SIM115 - closed below
+        path = directory / NAME
+        cut_short = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        self._file = open(  # noqa: SIM115 - closed below
+            path, "a", encoding="utf-8", errors="backslashreplace", newline="\n"
+        )
+        if cut_short:  # by a kill: what comes now starts on a line of its own
+            self._file.write("\n")
 
     def write(self, kind: str, **fields: Any) -> Event:
         """Append one event and return it."""
@@ -43,10 +49,10 @@ def read(directory: Path) -> Iterator[Event]:
     path = directory / NAME
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_bytes().split(b"\n"):
         try:
             yield json.loads(line)
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, UnicodeDecodeError):
             continue
 
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_line
 from harness.journal import Event, Journal
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Record:
                 self.view = None
                 raise
             except Exception as error:  # whatever a tracking server does, the run goes on
-                log.warning("MLflow did not take a batch: %s", str(error).splitlines()[0][:300])
+                log.warning("MLflow did not take a batch: %s", first_line(error)[:300])
                 self._pause *= 2
                 self._not_before = time.monotonic() + self._pause
             if self.view is not None and self.view.address and not self._announced:

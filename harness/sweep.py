@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 
 from harness import provenance
 from harness.config import Config
-from harness.journal import NAME, last
+from harness.journal import last
 from harness.record import Record
 from harness.tracking import MlflowView, tracking_uri
 
@@ -78,7 +78,7 @@ def parent_run(sweep: Sweep, config: Config) -> str | None:
         return None
     directory = Path(sweep.directory)
     with FileLock(directory / "parent.lock"):
-        if not (directory / NAME).exists():
+        if last(directory, "mlflow") is None:  # not yet, or MLflow could not be reached then
             _create_parent(sweep, config, directory)
         found = last(directory, "mlflow")
     return None if found is None else found["run_id"]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.folders import remove
 from harness.journal import Event, last, read
 from harness.record import Record
 from harness.sweep import Sweep
@@ -59,13 +60,12 @@ def jobs(directory: Path) -> list[Job]:
 def close(sweep: Sweep, killed: bool, console: Console) -> int:
     """Print how every job ended, end the parent run, and return the exit code."""
     directory = Path(sweep.directory)
-    if not directory.is_dir():
+    found = jobs(directory) if directory.is_dir() else []
+    if not found:  # refused before its first job: leave nothing behind
+        remove(directory)
         return 1
-    found = jobs(directory)
     failed = [job for job in found if job.status != "FINISHED"]
     _end_parent(directory, found, "KILLED" if killed else "FAILED" if failed else "FINISHED")
-    if not found:
-        return 1
     console.print(_job_table(found))
     if failed:
         console.print(f"\n[bold]{len(failed)} of {len(found)} jobs did not finish[/bold]")

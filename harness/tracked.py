@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.errors import ConfigError, nearest
+from harness.errors import ConfigError, first_line, nearest
 
 CURVES = ("train/loss", "val/loss")
 PARENT = "mlflow.parentRunId"
@@ -92,7 +92,7 @@ def _search(mlflow: Any, places: list[str], conditions: str, token: str | None) 
     except Exception as error:
         if type(error).__name__ != "MlflowException":  # mlflow itself is imported elsewhere only
             raise
-        raise ConfigError(f"--filter: MLflow says: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"--filter: MLflow says: {first_line(error)}") from error
 
 
 def _every_experiment(mlflow: Any) -> list[str]:

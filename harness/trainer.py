@@ -64,6 +64,7 @@ def train(
     stopping = None
     if settings.patience is not None:
         stopping = EarlyStopping(config.replicas, settings.patience, settings.min_delta, start)
+    best: dict[str, Array] = {}  # values of each replica's best epoch
     with Progress(settings.epochs, record.directory.name) as progress:
         for epoch in range(1, settings.epochs + 1):
             active = None if stopping is None else stopping.active
@@ -82,12 +83,18 @@ def train(
             if stopping is not None:
                 val_loss = outcome.values["val/loss"]
                 outcome.stopped_early = stopping.update(epoch, val_loss, outcome.backend.state)
+                best |= _replace(best, outcome.values, stopping.best_epoch == epoch)
                 if outcome.stopped_early:
                     break
     if stopping is not None and outcome.epochs:
-        outcome.backend = build(stopping.best_state)
+        outcome.values, outcome.backend = best, build(stopping.best_state)
         outcome.best_epoch = stopping.best_epoch
     return outcome
+
+
+def _replace(old: dict[str, Array], new: dict[str, Array], where: Array) -> dict[str, Array]:
+    """`new` for the replicas in `where`, `old` (or NaN) for the others."""
+    return {n: np.where(where, value, old.get(n, np.nan)) for n, value in new.items()}
 
 
 def _epoch(
@@ -135,8 +142,9 @@ def _check_finite(
 ) -> None:
     if all(np.isfinite(value).all() for value in (losses, *values.values())):
         return
-    broken = [config.seeds[r] for r in np.flatnonzero(~np.isfinite(losses).all(axis=0))]
-    who = f" (seeds {', '.join(map(str, broken))})" if config.replicas > 1 and broken else ""
+    every = np.concatenate([losses, *(value[None] for value in values.values())])
+    broken = [config.seeds[r] for r in np.flatnonzero(~np.isfinite(every).all(axis=0))]
+    who = f" (seeds {', '.join(map(str, broken))})" if config.replicas > 1 else ""
     raise Diverged(
         f"loss not finite in epoch {epoch}{who}: {_likely_cause(losses, config, splits)}"
     )
