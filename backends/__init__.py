@@ -1,8 +1,9 @@
 """The contract between the trainer and a backend. No framework is imported here.
 
-Every array that crosses this border is NumPy's and has a leading replica axis R; an axis of length
-1 broadcasts. A backend is asked for an epoch, not for a step, so it may compile the whole epoch
-into one call. It knows nothing of metrics, seeds, logging or the number of epochs.
+Every array that crosses this border is NumPy's and has a leading replica axis R; in data and in the
+optimiser's numbers, an axis of length 1 is shared by all replicas. A backend is asked for an epoch,
+not for a step, so it may compile the whole epoch into one call. It knows nothing of metrics, seeds,
+logging or the number of epochs.
 
 There is no `gradients()`: one SGD step with lr = 2³⁰ gives them as `(before - after) / lr`, and a
 power of two loses nothing to rounding (`harness/gradient.py`).

@@ -48,7 +48,7 @@ UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 def clip(gradients: Params, limit: float) -> None:
     """Scale each replica's gradient so that its norm over all parameters is at most `limit`;
-    Pascanu et al. 2013, Algorithm 1. A norm that is not finite leaves the gradient as it is."""
+    Pascanu et al. 2013, Algorithm 1. A gradient that is not finite does not become so."""
     squares = [
         (g.astype(np.float64) ** 2).reshape(len(g), -1).sum(axis=1) for g in gradients.values()
     ]

@@ -100,7 +100,8 @@ def main() -> int:
         if swept is not None:
             from harness.sweep_end import close
 
-            code = max(code, close(swept, killed=code > 2, console=console()))
+            with signals.closing():
+                code = max(code, close(swept, killed=code > 2, console=console()))
     return code
 
 

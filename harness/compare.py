@@ -97,7 +97,7 @@ def summary_table(groups: list[Group]) -> pd.DataFrame:
         pairs = itertools.combinations(group.runs.values(), 2)
         widest = max((gap(a.curves, b.curves) for a, b in pairs), default=float("nan"))
         for name, run in group.runs.items():
-            metric = run.metrics.get
+            metric = run.final
             rows.append(
                 {
                     "task": group.title,
@@ -106,7 +106,7 @@ def summary_table(groups: list[Group]) -> pd.DataFrame:
                     "train loss": metric("train/loss"),
                     "val loss": metric("val/loss"),
                     "test loss": metric("test/loss"),
-                    "parameters": int(metric("params/total", 0)),
+                    "parameters": int(metric("params/total") or 0),
                     "seconds": metric("time/train_s"),
                     "µs per step": metric("time/per_step_us"),
                     "gap": gap(group.runs[group.reference].curves, run.curves),

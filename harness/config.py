@@ -161,6 +161,8 @@ class RunConfig:
         check_choice("precision", self.precision, ("float32", "float64"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
         check_range("threads", self.threads, 1)
+        if not self.results.strip():
+            raise ConfigError("results=: must name a folder, such as results=results.")
 
     @property
     def seeds(self) -> list[int]:

@@ -23,6 +23,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from harness import signals
 from harness.errors import ConfigError, first_line
 from harness.journal import Event, Journal
 
@@ -74,7 +75,8 @@ class Record:
             (self.directory / "traceback.txt").write_text(text, encoding="utf-8")
             self.file("traceback.txt")
         message = f"{kind.__name__}: {error}" if kind is not None else None
-        self.end(self.status, message)
+        with signals.closing():
+            self.end(self.status, message)
 
     def write(self, kind: str, **fields: Any) -> None:
         """Journal an event and queue it; send the queue if it has waited long enough."""
@@ -111,10 +113,10 @@ class Record:
         elif self.unsent and (at_last or began >= self._not_before):
             try:
                 self.view.send(self.unsent)
-            except ConfigError:  # the user can put it right: nothing has been trained yet
-                self.view = None
-                raise
             except Exception as error:  # whatever a tracking server does, the run goes on
+                if isinstance(error, ConfigError) and not at_last:
+                    self.view = None  # the user can put it right: nothing has been trained yet
+                    raise
                 log.warning("MLflow did not take a batch: %s", first_line(error)[:300])
                 self._pause *= 2
                 self._not_before = time.monotonic() + self._pause

@@ -73,9 +73,9 @@ def run(config: Config, identity: Identity) -> Result:
     results, view = Path(config.results), None
     if config.tracking.name == "mlflow":
         view = MlflowView(tracking_uri(config.tracking, results), results, identity.directory)
+    load = config.backend.load()
     with Record(identity.directory, view, config.tracking.flush_seconds) as record:
         _begin(record, plan, identity)
-        load = config.backend.load()
         build = partial(load, plan.model, plan.training, plan.splits.training_data())
         outcome = train(build, plan.start, plan.splits, config, record)
         result = _finish(record, plan, outcome, load)
@@ -143,6 +143,8 @@ def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Ba
         if name in splits.parts:
             values |= evaluate(backend, splits, name, plan.training.loss)
     record.metrics(outcome.epochs, {n: v for n, v in values.items() if n.startswith("test/")})
+    if outcome.best_epoch is not None:  # then the last epoch's values are not the final ones
+        record.write("scalars", values={f"final/{n}": v.tolist() for n, v in values.items()})
     save_params(directory / "weights/final.safetensors", backend.state().params)
     parameter_table(plan.model).to_csv(directory / "parameters.csv", index=False)
     predictions = prediction_table(plan.model, backend, splits, plan.training.loss)

@@ -1,11 +1,21 @@
-"""Ctrl-C and SIGTERM end a run as KILLED, once, and never between a remote act and its record."""
+"""Ctrl-C and SIGTERM end a run as KILLED, once, and never between a remote act and its record.
+
+Python may lose an exception that a signal raises while a destructor runs. So a stop is also
+remembered, the trainer asks for it after each epoch (`check`), and the signal can be sent again.
+"""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+REPEATED = 1.0  # seconds within which a second signal is the first one's echo: launchers often
+# send it twice, to the process and to its group
+
+_asked: list[tuple[int, float]] = []  # the stops so far: signal and time
+_closing: list[bool] = []  # not empty while a record is being closed
 
 
 class Killed(KeyboardInterrupt):
@@ -17,21 +27,39 @@ class Killed(KeyboardInterrupt):
 
 
 def install() -> None:
-    """Turn both signals into `Killed`; whoever closes the run is then left alone to finish, since
-    launchers often send the signal twice (once to the process, once to its group)."""
+    """Turn both signals into `Killed`."""
+    _asked.clear()
     for number in SIGNALS:
         signal.signal(number, _stop)
 
 
+def check() -> None:
+    """Raise `Killed` if a stop was asked for and its exception got lost."""
+    if _asked:
+        raise Killed(_asked[0][0])
+
+
 def _stop(number: int, frame: Any) -> None:
-    for each in SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise Killed(number)
+    now = time.monotonic()
+    echo = bool(_asked) and now - _asked[-1][1] < REPEATED
+    _asked.append((number, now))
+    if not (_closing or echo):
+        raise Killed(number)
+
+
+@contextmanager
+def closing() -> Iterator[None]:
+    """Whoever closes a run is left alone to finish."""
+    _closing.append(True)
+    try:
+        yield
+    finally:
+        _closing.pop()
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold the signals back for the few milliseconds in which they would leave a run unowned."""
+    """Hold the signals back for the moment in which they would leave a run unowned."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

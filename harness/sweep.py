@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from harness import provenance
 from harness.config import Config
@@ -58,7 +58,7 @@ class SweepPlan(Callback):
     """Hydra calls this once, before a multirun; see `conf/config.yaml`."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        arguments = list(config.hydra.overrides.task)
+        arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)
         parsed = OverridesParser.create().parse_overrides(arguments)
         swept = [o for o in parsed if o.is_sweep_override()]
         varying = [o.get_key_element().lstrip("+~") for o in swept]

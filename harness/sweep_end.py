@@ -13,7 +13,9 @@ from harness.journal import Event, last, read
 from harness.record import Record
 from harness.sweep import Sweep
 from harness.terminal import say_next
-from harness.tracking import MlflowView
+from harness.tracking import NUMBERS, MlflowView
+
+LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,8 @@ def jobs(directory: Path) -> list[Job]:
         events = {event["kind"]: event for event in read(folder)} if folder.is_dir() else {}
         if not events:
             continue
-        losses = [e["values"] for e in read(folder) if e["kind"] == "metrics"]
-        names = ("val/loss", "train/loss")
-        kept = (float(np.mean(v[n])) for v in reversed(losses) for n in names if n in v)
+        values = [e["values"] for e in read(folder) if e["kind"] in NUMBERS]
+        kept = (float(np.mean(v[n])) for v in reversed(values) for n in LOSSES if n in v)
         start, end = events.get("start", events.get("refused", {})), events.get("end", {})
         address = {k: events.get("mlflow", {}).get(k, "") for k in ("run_id", "experiment_id")}
         found.append(

@@ -26,6 +26,11 @@ class TrackedRun:
     metrics: dict[str, float]  # the last value of each
     tags: dict[str, str]
 
+    def final(self, name: str) -> float | None:
+        """A metric at the weights that the run kept: early stopping may have restored others than
+        the last epoch's."""
+        return self.metrics.get(f"final/{name}", self.metrics.get(name))
+
     @cached_property
     def curves(self) -> pd.DataFrame:
         """The loss curves: index epoch, a column for each of `CURVES` that the run has."""

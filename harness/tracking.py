@@ -9,6 +9,7 @@ import itertools
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ TABLE_ROWS = 1000  # shown in MLflow's table; predictions.csv has all
 
 def tracking_uri(config: TrackingConfig, results: Path) -> str:
     """The configured URI, or the absolute one of `results/mlflow.db`."""
-    return config.uri or f"sqlite:///{results.resolve()}/mlflow.db"
+    folder = str(results.resolve())
+    if config.uri is None and set(folder) & set("?%#"):
+        raise ConfigError(
+            f"results={folder}: MLflow cannot keep its database in a folder with ?, % or # in its "
+            "name; choose another, or tracking=journal."
+        )
+    return config.uri or f"sqlite:///{folder}/mlflow.db"
 
 
 def client(uri: str) -> Any:
@@ -36,7 +43,8 @@ def client(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_AGENT_HINT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    from mlflow import MlflowClient
+    with deferred():  # an import that is cut short leaves half a module behind
+        from mlflow import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats what the caller is told anyway
@@ -70,7 +78,8 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
     found = mlflow.get_experiment_by_name(name)
     if found is None:
         remote = "://" in mlflow.tracking_uri and not mlflow.tracking_uri.startswith("sqlite")
-        place = None if remote else (results / "artifacts" / name).resolve().as_uri()
+        folder = re.sub(r"[^\w.-]+|^\.+", "_", name)
+        place = None if remote else (results / "artifacts" / folder).resolve().as_uri()
         tags = {
             "mlflow.note.content": note,
             "mlflow.experimentKind": "custom_model_development",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backends import Backend, State
+from harness import signals
 from harness.config import Config
 from harness.early_stopping import EarlyStopping
 from harness.errors import Diverged
@@ -77,6 +78,7 @@ def train(
             record.metrics(epoch, outcome.values)
             _check_finite(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
+            signals.check()
             if settings.checkpoint_every and epoch % settings.checkpoint_every == 0:
                 path = record.directory / "checkpoints" / f"epoch-{epoch:05d}.safetensors"
                 save_state(path, outcome.backend.state(), epoch)

@@ -53,6 +53,8 @@ class Task:
     every_step: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ConfigError("task.name=: must not be empty; it names the MLflow experiment.")
         check_range("task.samples", self.samples, 1)
         check_range("task.val_fraction", self.val_fraction, 0.0, 1.0)
         check_range("task.test_fraction", self.test_fraction, 0.0, 1.0)

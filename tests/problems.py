@@ -1,0 +1,138 @@
+"""Random training problems, small and fully determined by their names.
+
+Constant weights cannot see a transposed kernel, equal sizes cannot see swapped axes, and zero
+biases cannot see a wrong bias: so all sizes differ, and weights and biases are random.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from backends import Array, Backend, Data, State, TrainingSpec
+from harness.model import ModelSpec, Params, initial_params
+from harness.semantics import Semantics
+from harness.state import fresh_state
+from harness.streams import batch_order, stream
+
+PRESET: Any = OmegaConf.load(Path(__file__).parents[1] / "conf" / "semantics" / "matched.yaml")
+MATCHED = Semantics(**PRESET)
+
+NUMBERS = {
+    "sgd": {"momentum": 0.0},
+    "adam": {"beta1": 0.9, "beta2": 0.999},
+    "rmsprop": {"rho": 0.9},
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a backend is constructed from, and the batches and learning rates to train it with."""
+
+    model: ModelSpec
+    training: TrainingSpec
+    data: Data
+    state: State
+    batches: list[Array]  # of each step: (R, B), the last of an epoch shorter
+    lr: Array  # (S, R)
+
+    def build(self, backend_class: type[Backend], state: State | None = None) -> Backend:
+        """A backend that starts from `state`, by default from the problem's own."""
+        start = self.state if state is None else state
+        return backend_class(self.model, self.training, self.data, start)
+
+    def train(self, backend: Backend, first: int, last: int) -> Array:
+        """Losses `(last - first, R)` of those steps, batches of one size together in one call."""
+        losses = []
+        while first < last:
+            end = first
+            while end < last and self.batches[end].shape == self.batches[first].shape:
+                end += 1
+            rows = np.stack(self.batches[first:end])
+            losses.append(backend.train_epoch(rows, self.lr[first:end]))
+            first = end
+        return np.concatenate(losses)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration. Random numbers and the sizes not given here follow from `name`."""
+
+    name: str
+    cell: str = "rnn"
+    activation: str = "tanh"
+    layers: int = 1
+    returns: str = "last"
+    head: str = "dense"
+    loss: str = "mse"
+    optimizer: str = "sgd"
+    lr: float = 0.05
+    cosine: bool = False
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    replicas: int = 1
+    units: int | None = None
+    time_steps: int | None = None
+
+    @cache  # noqa: B019 - a few small problems, as long-lived as the tests
+    def problem(self, precision: str, steps: int = 500) -> Problem:
+        """The problem with its first `steps` batches; the same numbers in either precision."""
+        rng = stream(0, "problem", self.name)
+        model = self._model(rng)
+        N, B, T = 35, 8, self.time_steps or int(rng.choice([4, 5, 6]))  # 4 batches and a short one
+        params = initial_params(model, MATCHED, list(range(self.replicas)), "float64")
+        biases = [value for name, value in params.items() if name.endswith("bias")]
+        for bias in biases:
+            bias += 0.3 * rng.standard_normal(bias.shape)
+        x = rng.standard_normal((self.replicas, N, T, model.features))
+        wide = (T, model.outputs) if model.every_step else (model.outputs,)
+        y = rng.standard_normal((self.replicas, N, *wide))
+        if self.loss == "bce":
+            y = np.where(y > 0, 1.0, 0.0)
+        training = self._training(precision)
+        state = fresh_state(cast(params, precision), training)
+        data = Data(x.astype(precision), y.astype(precision))
+        batches = [self._batch(step, N, B) for step in range(steps)]
+        return Problem(model, training, data, state, batches, self._rates(steps))
+
+    def _model(self, rng: np.random.Generator) -> ModelSpec:
+        F, O = (int(size) for size in rng.permutation([2, 7]))
+        U = self.units or int(rng.choice([9, 10, 11]))
+        O = U if self.head == "none" else O
+        return ModelSpec(self.cell, F, U, self.layers, self.activation, self.returns, self.head, O)
+
+    def _training(self, precision: str) -> TrainingSpec:
+        numbers = NUMBERS[self.optimizer] | {"weight_decay": self.weight_decay}
+        if self.optimizer == "sgd":
+            numbers["momentum"] = self.momentum
+        return TrainingSpec(
+            self.loss,
+            self.optimizer,
+            {name: np.array([value]) for name, value in numbers.items()},
+            self.nesterov,
+            self.clip_norm,
+            MATCHED,
+            precision,
+            device="cpu",
+            threads=1,
+        )
+
+    def _batch(self, step: int, samples: int, size: int) -> Array:
+        epoch, index = divmod(step, -(-samples // size))
+        order = batch_order(list(range(self.replicas)), epoch, samples, shuffle=True)
+        return order[:, index * size : (index + 1) * size]
+
+    def _rates(self, steps: int) -> Array:
+        """Each replica has its own learning rate, `(S, R)`."""
+        curve = 0.505 + 0.495 * np.cos(np.pi * np.arange(steps) / 500)
+        own = self.lr * (1 - np.arange(self.replicas) / 8)
+        return (curve if self.cosine else np.ones(steps))[:, None] * own
+
+
+def cast(params: Params, precision: str) -> Params:
+    return {name: value.astype(precision) for name, value in params.items()}

@@ -1,0 +1,184 @@
+"""A command that cannot be run is refused in one line, at once, and leaves nothing behind.
+
+Decides on the program's own entry: the exit code, the one line on standard error (which key, what
+it received, what would be valid), that no framework and no MLflow was imported, and that no run
+directory and no database is left. `tests/test_config.py` decides on the checks themselves.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.program import ROOT
+
+# Runs each command line through `main` in a fork of a process that has imported it once: as good
+# as a process of its own, and ten times as fast. Answers with how each ended and what it left.
+FORKS = """
+import json, multiprocessing, os, sys
+from pathlib import Path
+from harness import __main__, config
+
+HEAVY = ("torch", "tensorflow", "keras", "jax", "mlflow", "pandas", "matplotlib")
+config.gpu_present = lambda: False
+
+def one(task):
+    folder, arguments = task
+    os.makedirs(folder)
+    os.chdir(folder)
+    Path("file").write_text("")
+    for name, number in (("out", 1), ("err", 2)):
+        os.dup2(os.open(folder + "." + name, os.O_CREAT | os.O_WRONLY), number)
+    sys.argv = ["harness", *arguments]
+    try:
+        code = __main__.main()
+    except SystemExit as stop:
+        code = stop.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    said = [Path(folder + "." + name).read_text() for name in ("out", "err")]
+    left = [str(path) for path in Path().rglob("*") if path.name != "file"]
+    return code, *said, sorted(left), [name for name in HEAVY if name in sys.modules]
+
+commands = json.loads(sys.argv[2])
+tasks = [(sys.argv[1] + "/" + str(i), arguments) for i, arguments in enumerate(commands)]
+with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+    print(json.dumps(pool.map(one, tasks, chunksize=1)))
+"""
+
+# A command line, then what the line must hold: the key with the value received, what is valid.
+BAD = [
+    (["task=summ"], "task=summ", "Did you mean 'sum'?"),
+    (["task=notebook/summ"], "task=notebook/summ", "notebook/sum"),
+    (["backend=tensorflow"], "backend=tensorflow", "keras, numpy, torch"),
+    (["backend=torhc"], "backend=torhc", "Did you mean 'torch'?"),
+    (["model=lsmt"], "model=lsmt", "Did you mean 'lstm'?"),
+    (["optimizer=adamw"], "optimizer=adamw", "Did you mean 'adam'?"),
+    (["semantics=match"], "semantics=match", "Did you mean 'matched'?"),
+    (["tracking=wandb"], "tracking=wandb", "journal, mlflow"),
+    (["experiment=notebook_sums"], "experiment=notebook_sums", "Did you mean 'notebook_sum'?"),
+    (["trainer=fast"], "trainer=fast", "default"),
+    (["trainer.epoch=3"], "trainer.epoch:", "Did you mean 'trainer.epochs'?"),
+    (["bakcend=torch"], "bakcend:", "Did you mean 'backend'?"),
+    (["foo=1"], "foo:", "replicas"),
+    (["+foo=1"], "foo:", "replicas"),
+    (["+trainer.foo=1"], "trainer.foo:", "epochs"),
+    (["optimizer.momentum=0.9"], "optimizer.momentum", "sgd"),
+    (["backend.packages={no_such_module: some-package}"], "backend.packages", ""),
+    (["~task"], "task:", "choose one with task="),
+    (["~trainer.epochs"], "trainer.epochs:", "give it a value"),
+    (["foo"], "foo:", "KEY=VALUE"),
+    (["=3"], "=3", "KEY=VALUE"),
+    (["trainer=null"], "trainer", "trainer="),
+    (["task=sum,binary"], "task=sum,binary", "--multirun"),
+    (["trainer.epochs=-1"], "trainer.epochs=-1", "at least 0"),
+    (["trainer.epochs=abc"], "trainer.epochs=abc", "a whole number"),
+    (["trainer.epochs=1.5"], "trainer.epochs=1.5", "a whole number"),
+    (["trainer.epochs="], "trainer.epochs=", "a whole number"),
+    (["trainer.epochs=${nope}"], "trainer.epochs", "nope"),
+    (["trainer.shuffle=maybe"], "trainer.shuffle=maybe", "true or false"),
+    (["trainer.schedule=cosin"], "trainer.schedule=cosin", "Did you mean 'cosine'?"),
+    (["trainer.patience=3", "task.val_fraction=0"], "trainer.patience=3", "task.val_fraction"),
+    (["model.units=0"], "model.units=0", "at least 1"),
+    (["model=lstm", "model.activation=relu"], "model.activation=relu", "tanh"),
+    (["model.head=none"], "model.units=32", "model.units=1"),
+    (["model.returns=every_step"], "model.returns=every_step", "use last"),
+    (["replicas=0"], "replicas=0", "at least 1"),
+    (["seed=-1"], "seed=-1", "at least 0"),
+    (["threads=0"], "threads=0", "at least 1"),
+    (["precision=float16"], "precision=float16", "float32, float64"),
+    (["optimizer.lr=nan"], "optimizer.lr=nan", "finite"),
+    (["semantics.biases=double"], "semantics.biases=double", "single"),
+    (["tracking.flush_seconds=-1"], "tracking.flush_seconds=-1", "at least 0"),
+    (["task.samples=2"], "task.samples=2", "val split empty"),
+    (["task=next_value", "task.samples=12"], "task.samples=12", "val split empty"),
+    (["task.val_fraction=0.5", "task.test_fraction=0.5"], "task.test_fraction=0.5", "below 1"),
+    (["experiment=notebook_forward", "trainer.epochs=1"], "trainer.epochs=1", "only 0"),
+    (["task._target_=nope.Nope"], "task._target_=nope.Nope", "class"),
+    (["device=gpu"], "device=gpu", "auto, cpu, cuda"),
+    (["device=cuda"], "device=cuda", "device=cpu"),
+    (["device=cuda", "backend=torch"], "device=cuda", "device=cpu"),
+    (["+backend.packages.no_such_module=some-package"], "numpy", "pip install some-package"),
+    (["results=file"], "file", "results=FOLDER"),
+    (["results=file/below"], "file/below", "results=FOLDER"),
+    (["results=null"], "results=null", "a word"),
+    (["-m", "trainer.epoch=1,2"], "trainer.epoch:", "Did you mean 'trainer.epochs'?"),
+    (["-m", "backend=numpy,torhc"], "backend=torhc", "Did you mean 'torch'?"),
+    (["-m", "foo"], "foo:", "KEY=VALUE"),
+]
+COMMANDS = [arguments for arguments, _, _ in BAD]
+GOOD = ["tracking=journal", "trainer.epochs=0"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a command ended: what it said, what it left, what it had imported."""
+
+    code: int
+    out: str
+    err: str
+    left: list[str]
+    imported: list[str]
+
+
+@pytest.fixture(scope="module")
+def endings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Refusal]:
+    """How every command of `BAD`, and `GOOD`, ended."""
+    commands = [*COMMANDS, GOOD]
+    folder = tmp_path_factory.mktemp("refused")
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, str(folder), json.dumps(commands)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    return {" ".join(c): Refusal(*f) for c, f in zip(commands, found, strict=True)}
+
+
+def test_a_good_command_runs_leaves_files_and_imports_what_it_needs(
+    endings: dict[str, Refusal],
+) -> None:
+    """Or else nothing below could fail."""
+    done = endings[" ".join(GOOD)]
+    assert (done.code, done.err) == (0, "")
+    assert any(Path(path).name == "journal.jsonl" for path in done.left)
+    assert {"pandas", "matplotlib"} <= set(done.imported)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "received", "valid"), BAD, ids=[" ".join(c) for c in COMMANDS]
+)
+def test_one_line_says_what_is_wrong(
+    endings: dict[str, Refusal], arguments: list[str], received: str, valid: str
+) -> None:
+    done = endings[" ".join(arguments)]
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.count("\n") == 1, f"one line, not\n{done.err}"
+    assert received in done.err
+    assert valid in done.err
+    assert "Traceback" not in done.err
+    assert "HYDRA_FULL_ERROR" not in done.err
+
+
+@pytest.mark.parametrize("command", [" ".join(c) for c in COMMANDS])
+def test_nothing_is_left_behind(endings: dict[str, Refusal], command: str) -> None:
+    assert set(endings[command].left) <= {"results", "results/runs", "results/multirun"}
+
+
+@pytest.mark.parametrize("command", [" ".join(c) for c in COMMANDS])
+def test_no_framework_is_imported(endings: dict[str, Refusal], command: str) -> None:
+    assert endings[command].imported == []
+
+
+@pytest.mark.parametrize("command", [" ".join(c) for c in COMMANDS])
+def test_nobody_is_told_to_type_what_was_refused(endings: dict[str, Refusal], command: str) -> None:
+    meant = re.findall(r"Did you mean '([^']*)'", endings[command].err)
+    typed = {word.lstrip("+~").split("=")[0] for word in command.split()}
+    assert not set(meant) & typed

@@ -1,0 +1,427 @@
+"""MLflow shows what the journal says: decided on a real SQLite store, read back through MLflow.
+
+Also what a shared database makes hard: one batch per flush, two processes that both want to make
+the database and the experiment, and events that arrive a second time.
+"""
+
+import json
+import math
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from harness import tracking
+from harness.config import TrackingConfig
+from harness.errors import ConfigError
+from harness.journal import read
+from harness.record import Record
+from harness.sweep import Sweep, parent_run
+from harness.tracking import MlflowView, experiment_id, tracking_uri
+from tests import program
+from tests.program import uses_mlflow
+from tests.test_config import config
+
+pytestmark = uses_mlflow
+
+NEVER = 1e9  # seconds to wait before sending of its own accord
+
+
+@dataclass
+class Counting:
+    """An MLflow client that counts what it is asked, and can be told to refuse."""
+
+    client: Any
+    calls: Counter[str] = field(default_factory=Counter)
+    refuse: set[str] = field(default_factory=set)
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        if name in self.refuse:
+            raise ConnectionError(name)
+        return getattr(self.client, name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a name as users have them, and an empty database."""
+    return program.with_database(tmp_path / "my wörk")
+
+
+@pytest.fixture
+def counting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
+    made = Counting(program.mlflow(folder))
+    monkeypatch.setattr(tracking, "client", lambda uri: made)
+    return made
+
+
+def record_in(folder: Path, name: str = "run") -> Record:
+    results = folder / "results"
+    uri = tracking_uri(TrackingConfig("mlflow", None, None, 0.0), results)
+    directory = results / "runs" / name
+    return Record(directory, MlflowView(uri, results, directory), NEVER)
+
+
+def begin(record: Record, experiment: str = "sum", **changes: Any) -> None:
+    start = {
+        "name": "sum·numpy",
+        "experiment": experiment,
+        "note": "What it is about",
+        "params": {"seed": 0, "model.returns": None, "optimizer.lr": 0.001},
+        "tags": {"backend": "numpy", "mlflow.note.content": "Repeat it"},
+    }
+    record.write("start", **start | changes)
+
+
+def only(folder: Path) -> Any:
+    [run] = program.tracked(folder)
+    return run
+
+
+def test_a_run_is_named_described_and_filed(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record, params={"long": "x" * 10_000, "optimizer.lr": 0.001, "seed": 0})
+    run = only(folder)
+    assert run.info.run_name == "sum·numpy"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"long": "x" * 6000, "optimizer.lr": "0.001", "seed": "0"}
+    assert run.data.tags["backend"] == "numpy"
+    assert run.data.tags["mlflow.note.content"] == "Repeat it"
+    experiment = program.mlflow(folder).get_experiment(run.info.experiment_id)
+    assert experiment.name == "sum"
+    assert experiment.tags["mlflow.note.content"] == "What it is about"
+    assert experiment.tags["mlflow.experiment.primaryMetric.name"] == "val/loss"
+
+
+def test_times_are_those_of_the_journal(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([1.0])})
+    times = {event["kind"]: event["time"] for event in read(record.directory)}
+    run = only(folder)
+    [metric] = program.mlflow(folder).get_metric_history(run.info.run_id, "train/loss")
+    assert run.info.start_time == times["start"]
+    assert run.info.end_time == times["end"]
+    assert metric.timestamp == times["metrics"]
+
+
+def test_a_metric_has_its_history_by_epoch(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.write("scalars", values={"params/total": 1121})
+        for epoch in range(1, 6):
+            values = {"train/loss": np.array([1 / epoch]), "val/loss": np.array([2.0 * epoch])}
+            record.metrics(epoch, values)
+    run = only(folder)
+    train = program.history(folder, run.info.run_id, "train/loss")
+    assert train == [(epoch, 1 / epoch) for epoch in range(1, 6)]
+    val = program.history(folder, run.info.run_id, "val/loss")
+    assert val == [(epoch, 2.0 * epoch) for epoch in range(1, 6)]
+    assert run.data.metrics == {"train/loss": 0.2, "val/loss": 10.0, "params/total": 1121}
+
+
+def test_a_flush_is_one_batch(folder: Path, counting: Counting) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.flush()
+        before = counting.calls["log_batch"]
+        for epoch in range(1, 101):
+            record.metrics(epoch, {f"{n}/loss": np.array([1.0]) for n in ("train", "val")})
+        assert counting.calls["log_batch"] == before
+        record.flush()
+        assert counting.calls["log_batch"] == before + 1
+        assert counting.calls["log_metric"] == 0
+        record.flush()
+        assert counting.calls["log_batch"] == before + 1, "nothing to send, nothing sent"
+    assert len(program.history(folder, only(folder).info.run_id, "val/loss")) == 100
+
+
+def test_more_than_mlflow_allows_goes_in_as_few_batches_as_it_allows(
+    folder: Path, counting: Counting
+) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.flush()
+        before = counting.calls["log_batch"]
+        for epoch in range(1, 2502):
+            record.metrics(epoch, {"train/loss": np.array([1.0])})
+        record.flush()
+        assert counting.calls["log_batch"] == before + 3
+    steps = [step for step, _ in program.history(folder, only(folder).info.run_id, "train/loss")]
+    assert sorted(steps) == list(range(1, 2502))
+
+
+def test_replicas_are_a_mean_with_its_spread(folder: Path) -> None:
+    values = np.random.default_rng(0).normal(3.0, 2.0, (4, 5))
+    with record_in(folder) as record:
+        begin(record)
+        for epoch, row in enumerate(values, start=1):
+            record.metrics(epoch, {"val/loss": row})
+    run = only(folder)
+    low, high = stats.t.interval(0.95, 4, values.mean(axis=1), stats.sem(values, axis=1))
+    expected = {
+        "val/loss": values.mean(axis=1),
+        "val/loss_std": values.std(axis=1, ddof=1),
+        "val/loss_lo": low,
+        "val/loss_hi": high,
+    }
+    assert set(run.data.metrics) == set(expected)
+    for name, each in expected.items():
+        logged = program.history(folder, run.info.run_id, name)
+        assert [step for step, _ in logged] == [1, 2, 3, 4]
+        assert [value for _, value in logged] == pytest.approx(each, rel=1e-12), name
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_replica_that_is_not_finite_leaves_no_mean(folder: Path, value: float) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([1.0, value, 2.0])})
+    number = only(folder).info.run_id
+    for name in ("train/loss", "train/loss_std", "train/loss_lo", "train/loss_hi"):
+        [(step, logged)] = program.history(folder, number, name)
+        assert step == 1
+        assert math.isnan(logged)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_not_a_number(folder: Path, value: float) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([0.5])})
+        record.metrics(2, {"train/loss": np.array([value])})
+        record.metrics(3, {"train/loss": np.array([0.25])})
+    logged = program.history(folder, only(folder).info.run_id, "train/loss")
+    assert logged[0::2] == [(1, 0.5), (3, 0.25)]
+    assert logged[1][0] == 2
+    assert math.isnan(logged[1][1])
+
+
+def test_the_data_set_is_an_input_with_our_own_digest(folder: Path) -> None:
+    shapes = {"train.x": "(1, 800, 10, 1)"}
+    with record_in(folder) as record:
+        begin(record)
+        digest = "0123456789abcdef" * 2
+        record.write("dataset", name="sum", digest=digest, source={"seeds": [0]}, shapes=shapes)
+    [data] = only(folder).inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("sum", digest)
+    assert json.loads(data.dataset.source) == {"seeds": [0]}
+    assert json.loads(data.dataset.profile) == shapes
+    assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "train")]
+
+
+def with_files(record: Record) -> None:
+    (record.directory / "plots").mkdir(parents=True, exist_ok=True)
+    (record.directory / "plots/loss.png").write_bytes(b"picture")
+    rows = pd.DataFrame({"split": ["test"] * 1500, "predicted": np.arange(1500.0)})
+    rows.to_csv(record.directory / "predictions.csv", index=False)
+    record.file("plots/loss.png")
+    record.file("predictions.csv")
+    record.write("table", path="predictions.csv")
+
+
+def test_files_keep_their_folders(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        with_files(record)
+    run = only(folder)
+    expected = {"plots/loss.png", "predictions.csv", "predictions.json", "journal.jsonl"}
+    assert program.artifacts(folder, run.info.run_id) == expected
+    assert (folder / "results/artifacts/sum").is_dir(), "beside the database"
+    place = Path(program.mlflow(folder).download_artifacts(run.info.run_id, "plots/loss.png"))
+    assert place.read_bytes() == b"picture"
+
+
+def test_the_table_shows_the_first_rows(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        with_files(record)
+    run = only(folder)
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "predictions.json", "type": "table"}
+    ]
+    path = program.mlflow(folder).download_artifacts(run.info.run_id, "predictions.json")
+    table = json.loads(Path(path).read_text())
+    assert table["columns"] == ["split", "predicted"]
+    assert table["data"] == [["test", float(i)] for i in range(1000)]
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_the_status_is_how_it_ended(folder: Path, status: str) -> None:
+    record = record_in(folder)
+    begin(record)
+    record.end(status)
+    assert only(folder).info.status == status
+
+
+def test_a_run_can_be_seen_from_its_first_flush_on(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.flush()
+        assert only(folder).info.status == "RUNNING"
+        [address] = [event for event in read(record.directory) if event["kind"] == "mlflow"]
+        assert address["run_id"] == only(folder).info.run_id
+
+
+def everything(record: Record) -> None:
+    begin(record)
+    record.write("dataset", name="sum", digest="d" * 32, source={}, shapes={})
+    record.write("scalars", values={"params/total": 1121})
+    for epoch, value in enumerate([1.0, math.nan, math.inf, 0.5], start=1):
+        record.metrics(epoch, {"train/loss": np.array([value]), "val/loss": np.array([1.0, 2.0])})
+    record.write("tags", values={"device": "cpu"})
+    with_files(record)
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """All that MLflow has of the only run, in a form that can be compared."""
+    run = only(folder)
+    number = run.info.run_id
+    return {
+        "params": run.data.params,
+        "tags": run.data.tags,
+        "history": {
+            name: [(step, repr(v)) for step, v in program.history(folder, number, name)]
+            for name in run.data.metrics
+        },
+        "data": [entry.dataset.digest for entry in run.inputs.dataset_inputs],
+        "files": program.artifacts(folder, number),
+        "status": run.info.status,
+    }
+
+
+def test_sending_events_twice_does_no_harm(folder: Path) -> None:
+    with record_in(folder) as record:
+        everything(record)
+    once = contents(folder)
+    assert len(once["history"]["train/loss"]) == 4
+    assert record.view is not None
+    record.view.send([e for e in read(record.directory) if e["kind"] != "mlflow"])
+    assert contents(folder) == once
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "log_table"],
+)
+def test_a_call_that_fails_at_first_leaves_no_trace(
+    folder: Path, counting: Counting, call: str
+) -> None:
+    counting.refuse = {call}
+    with record_in(folder) as record:
+        everything(record)
+        record.flush()
+        assert record.unsent, "what did not arrive is kept"
+        counting.refuse = set()
+        record.flush(at_last=True)
+    assert record.unsent == []
+    found = contents(folder)
+    assert found["status"] == "FINISHED"
+    assert [step for step, _ in found["history"]["train/loss"]] == [1, 2, 3, 4]
+    assert found["data"] == ["d" * 32]
+    assert "predictions.json" in found["files"]
+
+
+def test_a_deleted_experiment_is_refused_by_name(folder: Path) -> None:
+    client = program.mlflow(folder)
+    number = experiment_id(client, "gone", folder / "results")
+    client.delete_experiment(number)
+    with pytest.raises(ConfigError) as error:
+        experiment_id(client, "gone", folder / "results")
+    message = str(error.value)
+    assert "tracking.experiment=gone" in message
+    assert f"mlflow experiments restore -x {number}" in message
+    assert "\n" not in message
+
+
+def test_an_experiment_is_made_once(folder: Path) -> None:
+    client, results = program.mlflow(folder), folder / "results"
+    assert experiment_id(client, "one", results) == experiment_id(client, "one", results)
+    assert experiment_id(client, "two", results) != experiment_id(client, "one", results)
+
+
+def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
+    """What happens when two processes both find no experiment and both make it."""
+    client, results = program.mlflow(folder), folder / "results"
+
+    class Slow(Counting):
+        def __getattr__(self, name: str) -> Any:
+            if name == "create_experiment":
+                self.client.create_experiment("sum")  # the other process is faster
+            return super().__getattr__(name)
+
+    found = experiment_id(Slow(client), "sum", results)
+    assert found == client.get_experiment_by_name("sum").experiment_id
+
+
+def test_a_parent_that_could_not_be_made_is_made_by_a_later_job(
+    folder: Path, counting: Counting
+) -> None:
+    directory = folder / "results/multirun/now"
+    directory.mkdir(parents=True)
+    sweep = Sweep(str(directory), ["seed=0,1"], ["seed"], 2)
+    run = config(f"results='{folder / 'results'}'")
+    counting.refuse = {"create_run"}
+    assert parent_run(sweep, run) is None
+    counting.refuse = set()
+    made = parent_run(sweep, run)
+    assert made == only(folder).info.run_id
+    assert parent_run(sweep, run) == made, "and only once"
+
+
+def test_another_database_can_be_named(tmp_path: Path) -> None:
+    named = TrackingConfig("mlflow", "http://example:5000", None, 0.0)
+    assert tracking_uri(named, tmp_path) == "http://example:5000"
+    default = TrackingConfig("mlflow", None, None, 0.0)
+    assert tracking_uri(default, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) -> None:
+    """A file where the database should be: any call to MLflow then fails."""
+    (tmp_path / "file").write_text("")
+    view = MlflowView(f"sqlite:///{tmp_path}/file/mlflow.db", folder / "results", tmp_path / "run")
+    with Record(tmp_path / "run", view, NEVER) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([1.0])})
+    kinds = [event["kind"] for event in read(tmp_path / "run")]
+    assert kinds == ["start", "metrics", "file", "end"]
+
+
+def test_two_programs_at_once_make_one_database_and_one_experiment(tmp_path: Path) -> None:
+    arguments = ("trainer.epochs=2", "tracking.experiment=together")
+    both = [program.start(tmp_path, *arguments, f"seed={seed}") for seed in (0, 1)]
+    done = [program.finish(process) for process in both]
+    assert [(d.code, d.err) for d in done] == [(0, "")] * 2
+    client = program.mlflow(tmp_path)
+    number = client.get_experiment_by_name("together").experiment_id
+    runs = program.tracked(tmp_path)
+    assert [run.info.experiment_id for run in runs] == [number] * 2, "and none in Default"
+    assert {run.data.params["seed"] for run in runs} == {"0", "1"}
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        steps = [step for step, _ in program.history(tmp_path, run.info.run_id, "train/loss")]
+        assert steps == [1, 2]
+
+
+def test_importing_the_module_does_not_import_mlflow() -> None:
+    code = "import sys, harness.tracking; print('mlflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=program.ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+def test_events_are_known_to_the_view() -> None:
+    """Each kind of event that `harness/record.py` lists has a method, so that none is refused."""
+    listed = (tracking.__doc__ or "") and (sys.modules["harness.record"].__doc__ or "")
+    kinds = {line.split()[0] for line in listed.splitlines() if line.startswith("    ")}
+    assert {"start", "metrics", "end"} < kinds
+    for kind in kinds - {"mlflow"} - set(tracking.NUMBERS):
+        assert callable(getattr(MlflowView, f"_{kind}")), kind
