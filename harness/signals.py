@@ -14,7 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 REPEATED = 1.0  # seconds within which a second signal is the first one's echo: launchers often
 # send it twice, to the process and to its group
 
-_asked: list[tuple[int, float]] = []  # the stops so far: signal and time
+_asked: list[tuple[int, float]] = []  # the stops so far, without echoes: signal and time
 _closing: list[bool] = []  # not empty while a record is being closed
 
 
@@ -41,10 +41,10 @@ def check() -> None:
 
 def _stop(number: int, frame: Any) -> None:
     now = time.monotonic()
-    echo = bool(_asked) and now - _asked[-1][1] < REPEATED
+    if _closing or (_asked and now - _asked[-1][1] < REPEATED):
+        return
     _asked.append((number, now))
-    if not (_closing or echo):
-        raise Killed(number)
+    raise Killed(number)
 
 
 @contextmanager
