@@ -57,14 +57,21 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
     from harness.summary import headline, show
 
     if swept is None:
-        name = f"{config.task.name}·{config.backend.name}·{config.model.cell}·s{config.seed}"
-        result = run(config, Identity(name, directory, overrides))
+        result = run(config, Identity(_single_name(config, overrides), directory, overrides))
         show(result, console())
     else:
         parent = sweep.parent_run(swept, config)
         result = run(config, Identity(swept.job_name(overrides), directory, overrides, parent))
         log.info("   %s: loss %.6g", headline(result), result.loss)
     return result.loss
+
+
+def _single_name(config: Config, overrides: list[str]) -> str:
+    """`sum·torch·rnn·s0`, with the values that were set by their dotted keys, three at most."""
+    seeds = f"s{config.seed}" + (f"-{config.seeds[-1]}" if config.replicas > 1 else "")
+    pairs = [override.partition("=")[::2] for override in overrides]
+    dotted = [f"{key.split('.')[-1]}={value}" for key, value in pairs if "." in key]
+    return "·".join([config.task.name, config.backend.name, config.model.cell, seeds, *dotted[:3]])
 
 
 def _note_failure(directory: Path, name: str, overrides: list[str], error: Exception) -> None:

@@ -23,7 +23,7 @@ from harness.record import Record
 from harness.schedule import epoch_batches
 from harness.state import save_params
 from harness.streams import batch_order
-from harness.tracking import MlflowView, tracking_uri
+from harness.tracking import NOTE, MlflowView, tracking_uri
 from harness.trainer import Outcome, train
 
 if TYPE_CHECKING:
@@ -90,15 +90,15 @@ def run(config: Config, identity: Identity) -> Result:
 def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     """The first events: who, what, on which data. The run is visible from here on."""
     config, splits = plan.config, plan.splits
-    tags = provenance.tags(identity.overrides, record.directory)
-    tags |= {
+    tags = {
         "kind": "run",
         "task": config.task.name,
         "backend": config.backend.name,
         "cell": config.model.cell,
+        "mlflow.runColor": plots.COLOURS.get(config.backend.name, "#8172b3"),
     }
-    tags["mlflow.runColor"] = plots.COLOURS.get(config.backend.name, "#8172b3")
-    tags["mlflow.note.content"] = f"Repeat it with\n\n    {tags['command']}"
+    tags |= provenance.tags(identity.overrides, record.directory)
+    tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
     if identity.parent is not None:
         tags["mlflow.parentRunId"] = identity.parent
     record.write(
@@ -142,7 +142,8 @@ def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Ba
     for name in ("val", "test"):
         if name in splits.parts:
             values |= evaluate(backend, splits, name, plan.training.loss)
-    record.metrics(outcome.epochs, {n: v for n, v in values.items() if n.startswith("test/")})
+    # At step 0, where MLflow shows a value that a run has once as a bar and not as a lone point.
+    record.metrics(0, {n: v for n, v in values.items() if n.startswith("test/")})
     if outcome.best_epoch is not None:  # then the last epoch's values are not the final ones
         record.write("scalars", values={f"final/{n}": v.tolist() for n, v in values.items()})
     save_params(directory / "weights/final.safetensors", backend.state().params)

@@ -44,7 +44,7 @@ def show(result: Result, console: Console) -> None:
     if result.address:
         uri = result.address["uri"]
         console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
-        say_next(result.plan.config.results, uri, console)
+        say_next(result.plan.config.results, result.address, console)
 
 
 def headline(result: Result) -> str:

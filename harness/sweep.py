@@ -24,7 +24,7 @@ from harness import provenance
 from harness.config import Config
 from harness.journal import last
 from harness.record import Record
-from harness.tracking import MlflowView, tracking_uri
+from harness.tracking import NOTE, MlflowView, tracking_uri
 
 VARIABLE = "HARNESS_SWEEP"
 SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks
@@ -91,7 +91,7 @@ def _create_parent(sweep: Sweep, config: Config, directory: Path) -> None:
     arguments = ["-m", *sweep.arguments]
     tags = provenance.tags(arguments, directory)
     tags["kind"] = "sweep"
-    tags["mlflow.note.content"] = f"    {tags['command']}"
+    tags[NOTE] = f"    {tags['command']}"
     record.write(
         "start",
         name="sweep over " + " × ".join(sweep.varying or ["one job"]),

@@ -13,8 +13,9 @@ from harness.journal import Event, last, read
 from harness.record import Record
 from harness.sweep import Sweep
 from harness.terminal import say_next
-from harness.tracking import NUMBERS, MlflowView
+from harness.tracking import NOTE, NUMBERS, MlflowView
 
+DESCRIPTION = 8000  # characters that MLflow keeps of a tag
 LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
 
 
@@ -79,7 +80,7 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     console.print(f"\n  files    {directory}", soft_wrap=True)
     address = last(directory, "mlflow")
     if start is not None and address is not None:
-        say_next(start["params"]["results"], address["uri"], console)
+        say_next(start["params"]["results"], address, console)
     return 1 if failed else 0
 
 
@@ -101,19 +102,26 @@ def _end_parent(directory: Path, found: list[Job], status: str) -> None:
     record = Record(directory, view, flush_seconds=60.0)
     start = last(directory, "start")
     assert start is not None
-    rows = ["| job | status | loss | seconds |", "|---|---|--:|--:|", *map(_markdown_row, found)]
-    note = "\n".join([f"    {start['tags']['command']}", "", *rows])
-    record.write("tags", values={"mlflow.note.content": note[:8000]})
-    done = sum(job.status == "FINISHED" for job in found)
-    record.write("scalars", values={"jobs/finished": done, "jobs/failed": len(found) - done})
+    record.write("tags", values={NOTE: _description(found, start["tags"]["command"])})
     record.end(status)
+
+
+def _description(found: list[Job], command: str) -> str:
+    """The parent's page: best first, as many jobs as MLflow's limit on a description allows."""
+    ranked = sorted(found, key=lambda job: np.inf if job.loss is None else job.loss)
+    rows = ["| job | loss | status | seconds |", "|---|--:|---|--:|", *map(_markdown_row, ranked)]
+    end = f"\n\n    {command}"
+    while len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
+        rows.pop()
+    left_out = len(ranked) - (len(rows) - 2)
+    return "\n".join(rows) + (f"\n\n… and {left_out} more" if left_out else "") + end
 
 
 def _markdown_row(job: Job) -> str:
     """A child in the parent's description; its name links to it, in whichever experiment it is."""
     place = f"#/experiments/{job.address['experiment_id']}/runs/{job.address['run_id']}"
     name = f"[{job.name}]({place})" if job.address["run_id"] else job.name
-    return f"| {name} | {job.status} | {_loss(job)} | {job.seconds:.1f} |"
+    return f"| {name} | {_loss(job)} | {job.status} | {job.seconds:.1f} |"
 
 
 def _loss(job: Job) -> str:

@@ -4,6 +4,8 @@ import sys
 
 from rich.console import Console
 
+from harness import saved_view
+
 WIDTH = 110  # of tables that go to a file or a pipe, where there is no terminal to ask
 
 
@@ -12,8 +14,9 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
-def say_next(results: str, uri: str, console: Console) -> None:
-    """What to type after a run or a sweep."""
+def say_next(results: str, address: dict[str, str], console: Console) -> None:
+    """What to type after a run or a sweep; `address` says where MLflow has it."""
     place = "" if results == "results" else f" --results {results}"
     console.print(f"  next     python -m harness.compare{place}", soft_wrap=True)
-    console.print(f"           mlflow ui --backend-store-uri {uri}", soft_wrap=True)
+    console.print(f"           mlflow ui --backend-store-uri {address['uri']}", soft_wrap=True)
+    console.print(f"           {saved_view.link(address['experiment_id'])}", soft_wrap=True)

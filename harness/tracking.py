@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from harness import saved_view
 from harness.config import TrackingConfig
 from harness.errors import ConfigError
 from harness.journal import Event
@@ -23,7 +24,9 @@ from harness.signals import deferred
 from harness.statistics import over_replicas
 
 METRICS_PER_BATCH = 1000  # MLflow's limit
-TABLE_ROWS = 1000  # shown in MLflow's table; predictions.csv has all
+TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
+NOTE = "mlflow.note.content"  # the description, in Markdown
+LOSS_PICTURE = "plots/loss.png"
 
 
 def tracking_uri(config: TrackingConfig, results: Path) -> str:
@@ -80,11 +83,9 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
         remote = "://" in mlflow.tracking_uri and not mlflow.tracking_uri.startswith("sqlite")
         folder = re.sub(r"[^\w.-]+|^\.+", "_", name)
         place = None if remote else (results / "artifacts" / folder).resolve().as_uri()
-        tags = {
-            "mlflow.note.content": note,
+        tags = saved_view.tag() | {
+            NOTE: note,
             "mlflow.experimentKind": "custom_model_development",
-            "mlflow.experiment.primaryMetric.name": "val/loss",
-            "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
         }
         try:
             return mlflow.create_experiment(name, artifact_location=place, tags=tags)
@@ -106,6 +107,7 @@ class MlflowView:
     def __init__(self, uri: str, results: Path, directory: Path) -> None:
         self.uri, self.results, self.directory = uri, results, directory
         self.address: dict[str, str] = {}
+        self._note = ""
         self._client: Any = None
 
     def send(self, events: list[Event]) -> None:
@@ -127,6 +129,7 @@ class MlflowView:
     def _start(self, *, time: int, name: str, experiment: str, **event: Any) -> None:
         from mlflow.entities import Param
 
+        self._note = event["tags"].get(NOTE, "")
         if not self.address:
             number = experiment_id(self._client, experiment, self.results, event["note"])
             with deferred():
@@ -175,15 +178,27 @@ class MlflowView:
         self._client.log_artifact(self._run, self.directory / path, target)
 
     def _table(self, *, path: str, **_: Any) -> None:
-        """The first rows of a CSV as the table that MLflow compares between runs."""
+        """A CSV of predictions as the table that MLflow puts side by side for several runs: it
+        takes the first column for the row's name and the second for the value to compare."""
         import pandas as pd
 
         target = Path(path).with_suffix(".json").name
-        if target not in {file.path for file in self._client.list_artifacts(self._run)}:
-            rows = pd.read_csv(self.directory / path, nrows=TABLE_ROWS)
-            self._client.log_table(self._run, rows, target)
+        if target in {file.path for file in self._client.list_artifacts(self._run)}:
+            return
+        rows = pd.read_csv(self.directory / path)
+        rows = rows.loc[rows.groupby("split").cumcount() < TABLE_ROWS]
+        names = ["split", "replica", "sample", "time_step", "output"]
+        name = [" ".join(map(str, row)) for row in rows[names].itertuples(index=False)]
+        shown = {"row": name, "predicted": rows["predicted"], "true": rows["true"]}
+        shown |= {key: rows[key] for key in ("split", "replica", "sample", "time_step")}
+        self._client.log_table(self._run, pd.DataFrame(shown), target)
 
-    def _end(self, *, time: int, status: str, **_: Any) -> None:
+    def _end(self, *, time: int, status: str, error: str | None = None, **_: Any) -> None:
+        note = self._note if error is None else f"**{status}**: {error}\n\n{self._note}"
+        if (self.directory / LOSS_PICTURE).exists():
+            note += f"\n\n![loss](get-artifact?path={LOSS_PICTURE}&run_uuid={self._run})"
+        if note != self._note:
+            self._client.set_tag(self._run, NOTE, note[:8000])
         self._client.set_terminated(self._run, status, end_time=time)
 
 

@@ -1,0 +1,97 @@
+"""The view of an experiment that MLflow's page opens with when asked by a link.
+
+MLflow's own first page shows neither losses nor the children of a folded sweep. A saved view is a
+tag of the experiment: a name and the page's state, as deflated JSON. The format is internal to
+MLflow; it was taken from a view saved in MLflow 3.17's page, which ignores it if it cannot read it.
+"""
+
+import base64
+import json
+import zlib
+from typing import Any
+
+KEY = "by-loss"
+SECTIONS = {
+    "loss": (("LINE", "train/loss"), ("LINE", "val/loss"), ("BAR", "test/loss")),
+    "cost": (("BAR", "time/per_step_us"), ("BAR", "time/train_s"), ("BAR", "params/total")),
+}
+COLUMNS = (
+    "metrics.`val/loss`",
+    "metrics.`train/loss`",
+    "metrics.`test/loss`",
+    "tags.`backend`",
+    "tags.`cell`",
+    "params.`optimizer.lr`",
+    "params.`seed`",
+    "metrics.`params/total`",
+    "metrics.`time/per_step_us`",
+    "attributes.`Dataset`",
+)
+
+
+def tag() -> dict[str, str]:
+    """The experiment tag that holds the view."""
+    packed = zlib.compress(json.dumps(_state()).encode(), 9)
+    view = {
+        "name": "Runs by val/loss",
+        "createdAt": 0,
+        "updatedAt": 0,
+        "state": "deflate;" + base64.b64encode(packed).decode(),
+    }
+    return {f"mlflow.sharedViewState.{KEY}": json.dumps(view)}
+
+
+def link(experiment: str) -> str:
+    """The page of an experiment's runs on a local server, in this view."""
+    page = f"http://127.0.0.1:5000/#/experiments/{experiment}/runs"
+    return f"{page}?workflowType=machine_learning&viewStateShareKey={KEY}"
+
+
+def _state() -> dict[str, Any]:
+    """All runs but sweeps' parents, best first; sorting by a metric is what unfolds the sweeps."""
+    charts = [_chart(kind, name, key) for key, row in SECTIONS.items() for kind, name in row]
+    shown = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+    return {
+        "searchFilter": "tags.kind = 'run'",
+        "orderByKey": "metrics.`val/loss`",
+        "orderByAsc": True,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": list(COLUMNS),
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "compareRunCharts": charts,
+        "compareRunSections": [{"uuid": key, "name": key, **shown} for key in SECTIONS],
+        "isAccordionReordered": True,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+    }
+
+
+def _chart(kind: str, name: str, section: str) -> dict[str, Any]:
+    """Losses over epochs on a logarithmic axis; bars for what a run has one of."""
+    chart: dict[str, Any] = {
+        "uuid": name,
+        "type": kind,
+        "runsCountToCompare": 20,
+        "metricSectionId": section,
+        "deleted": False,
+        "isGenerated": False,
+        "displayName": name,
+        "metricKey": name,
+    }
+    if kind == "LINE":
+        chart |= {
+            "selectedMetricKeys": [name],
+            "scaleType": "log",
+            "xAxisKey": "step",
+            "xAxisScaleType": "linear",
+            "yAxisKey": "metric",
+            "yAxisExpressions": [],
+            "lineSmoothness": 0,
+            "range": {},
+            "selectedXAxisMetricKey": "",
+            "useGlobalXaxisKey": True,
+        }
+    return chart
