@@ -194,7 +194,7 @@ def test_losses_are_those_of_the_predictions(tracked: Single) -> None:
 def test_mlflow_says_where_a_run_came_from(tracked: Single) -> None:
     run, tags = tracked.tracked, tracked.tracked.data.tags
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "sum·numpy·rnn·s5"
+    assert run.info.run_name == "sum·numpy·rnn·s5·epochs=3"
     experiment = program.mlflow(tracked.folder).get_experiment(run.info.experiment_id)
     assert experiment.name == "sum"
     expected = {

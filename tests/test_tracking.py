@@ -4,10 +4,13 @@ Also what a shared database makes hard: one batch per flush, two processes that 
 the database and the experiment, and events that arrive a second time.
 """
 
+import base64
+import contextlib
 import json
 import math
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +23,11 @@ from scipy import stats
 
 from harness import tracking
 from harness.config import TrackingConfig
-from harness.errors import ConfigError
+from harness.errors import ConfigError, Diverged
 from harness.journal import read
 from harness.record import Record
 from harness.sweep import Sweep, parent_run
-from harness.tracking import MlflowView, experiment_id, tracking_uri
+from harness.tracking import TABLE_ROWS, MlflowView, experiment_id, tracking_uri
 from tests import program
 from tests.program import uses_mlflow
 from tests.test_config import config
@@ -97,7 +100,9 @@ def test_a_run_is_named_described_and_filed(folder: Path) -> None:
     experiment = program.mlflow(folder).get_experiment(run.info.experiment_id)
     assert experiment.name == "sum"
     assert experiment.tags["mlflow.note.content"] == "What it is about"
-    assert experiment.tags["mlflow.experiment.primaryMetric.name"] == "val/loss"
+    view = json.loads(experiment.tags["mlflow.sharedViewState.by-loss"])
+    state = zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;")))
+    assert json.loads(state)["orderByKey"] == "metrics.`val/loss`"
 
 
 def test_times_are_those_of_the_journal(folder: Path) -> None:
@@ -220,7 +225,9 @@ def test_the_data_set_is_an_input_with_our_own_digest(folder: Path) -> None:
 def with_files(record: Record) -> None:
     (record.directory / "plots").mkdir(parents=True, exist_ok=True)
     (record.directory / "plots/loss.png").write_bytes(b"picture")
-    rows = pd.DataFrame({"split": ["test"] * 1500, "predicted": np.arange(1500.0)})
+    rows = pd.DataFrame({"split": ["train"] * 1200 + ["test"] * 300, "replica": 0})
+    rows = rows.assign(sample=[*range(1200), *range(300)], time_step=9, output=0)
+    rows = rows.assign(true=1.0, predicted=np.arange(1500.0))
     rows.to_csv(record.directory / "predictions.csv", index=False)
     record.file("plots/loss.png")
     record.file("predictions.csv")
@@ -239,7 +246,7 @@ def test_files_keep_their_folders(folder: Path) -> None:
     assert place.read_bytes() == b"picture"
 
 
-def test_the_table_shows_the_first_rows(folder: Path) -> None:
+def test_the_table_shows_the_first_rows_of_every_split(folder: Path) -> None:
     with record_in(folder) as record:
         begin(record)
         with_files(record)
@@ -249,8 +256,20 @@ def test_the_table_shows_the_first_rows(folder: Path) -> None:
     ]
     path = program.mlflow(folder).download_artifacts(run.info.run_id, "predictions.json")
     table = json.loads(Path(path).read_text())
-    assert table["columns"] == ["split", "predicted"]
-    assert table["data"] == [["test", float(i)] for i in range(1000)]
+    assert table["columns"][:3] == ["row", "predicted", "true"], "what MLflow compares by"
+    names = [row[0] for row in table["data"]]
+    assert len(names) == len(set(names)) == 2 * TABLE_ROWS, "of every split"
+    assert table["data"][0][:3] == ["train 0 0 9 0", 0.0, 1.0]
+    assert table["data"][TABLE_ROWS][:3] == ["test 0 0 9 0", 1200.0, 1.0]
+
+
+def test_a_failure_is_explained_in_the_description(folder: Path) -> None:
+    with contextlib.suppress(Diverged), record_in(folder) as record:
+        begin(record)
+        raise Diverged("loss not finite in epoch 3")
+    note = only(folder).data.tags["mlflow.note.content"]
+    assert note.startswith("**FAILED**: Diverged: loss not finite in epoch 3")
+    assert note.endswith("Repeat it")
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
