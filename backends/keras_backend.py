@@ -37,13 +37,26 @@ PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
 class AtRate:
     """An optimiser whose learning rate comes with each update, in the variables' precision."""
 
-    def update(self, gradients: list, variables: list, rate: tf.Tensor, decay: float) -> None:
-        """Decay the weights, then clip and step (Keras clips inside `apply`)."""
+    def update(
+        self, gradients: list, variables: list, rate: tf.Tensor, decay: float, limit: float | None
+    ) -> None:
+        """Clip, decay, step."""
         self.rate = rate
+        if limit is not None:
+            gradients = clip(gradients, limit)
         if decay:
             for variable in variables:
                 variable.assign_sub(variable * decay * rate)
         self.apply(gradients, variables)  # type: ignore[attr-defined]
+
+
+def clip(gradients: list, limit: float) -> list:
+    """Scale so that the norm over all is at most `limit`. Keras' own takes the norm in float32,
+    which overflows just where clipping is needed."""
+    squares = [tf.reduce_sum(tf.cast(g, tf.float64) ** 2) for g in gradients]
+    norm = tf.sqrt(tf.add_n(squares))
+    factor = tf.where(norm > limit, limit / norm, tf.ones_like(norm))
+    return [g * tf.cast(factor, g.dtype) for g in gradients]
 
 
 class Sgd(AtRate, keras.optimizers.SGD):
@@ -154,7 +167,8 @@ class KerasBackend:
         gradients = tape.gradient(loss, [v.value for v in variables])
         decay = self.training.numbers["weight_decay"]
         decay = float(decay[replica % len(decay)])
-        self.optimizers[replica].update(gradients, variables, rate, decay)
+        limit = self.training.clip_norm
+        self.optimizers[replica].update(gradients, variables, rate, decay, limit)
         return loss
 
     def _loss(self, outputs: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -197,20 +211,19 @@ class KerasBackend:
     def _optimizer(self, replica: int) -> Any:
         """This replica's optimiser with its own numbers, built on its variables."""
         numbers = {k: float(v[replica % len(v)]) for k, v in self.training.numbers.items()}
-        semantics, clip = self.training.semantics, self.training.clip_norm
+        semantics = self.training.semantics
         if self.training.optimizer == "sgd":
             optimizer = Sgd(
                 remembers=bool(self.training.numbers["momentum"].any()),
                 momentum=numbers["momentum"],
                 nesterov=self.training.nesterov,
-                global_clipnorm=clip,
             )
         elif self.training.optimizer == "adam":
             beta_1, beta_2, epsilon = numbers["beta1"], numbers["beta2"], semantics.adam_eps
-            optimizer = Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, global_clipnorm=clip)
+            optimizer = Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
         else:
             rho, epsilon = numbers["rho"], semantics.rmsprop_eps
-            optimizer = RmsProp(rho=rho, epsilon=epsilon, global_clipnorm=clip)
+            optimizer = RmsProp(rho=rho, epsilon=epsilon)
         optimizer.build(self.variables[replica])
         return optimizer
 

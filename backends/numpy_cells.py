@@ -44,7 +44,7 @@ def recurrent_backward(h: Array, da: Array) -> Array:
     """∂L/∂U = Σ_t h_{t−1}ᵀ da_t, where h_0 = 0 adds nothing: `(R, H, GH)`."""
     R, T, B, H = h.shape
     before = h[:, :-1].reshape(R, (T - 1) * B, H)
-    return before.swapaxes(1, 2) @ da[:, 1:].reshape(R, (T - 1) * B, -1)
+    return before.swapaxes(1, 2) @ da[:, 1:].reshape(R, (T - 1) * B, da.shape[-1])
 
 
 # ------------------------------------------------------------------ simple cell (Elman 1990)

@@ -17,7 +17,6 @@ from harness.model import ModelSpec, Params, shapes
 
 Array = np.ndarray
 
-SLOT_NAMES = {"m": "exp_avg", "velocity": "momentum_buffer"}
 SQUARES = {"adam": "exp_avg_sq", "rmsprop": "square_avg"}
 
 
@@ -130,7 +129,7 @@ class TorchBackend:
                 gradient.mul_(factor)
         if decay:
             for parameter in parameters:
-                parameter.mul_(1 - rate * decay)
+                parameter.sub_(parameter * (rate * decay))  # 1 - rate·decay would round
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """One parameter group per replica, with its own numbers; `decay` is ours to apply."""

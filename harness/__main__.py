@@ -7,6 +7,7 @@
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import hydra
@@ -124,6 +125,8 @@ def _report(error: Exception) -> int:
         line = f"results: cannot write there ({error}); choose another with results=FOLDER."
         code = 2
     else:
+        if not _where(error):  # no record has the traceback
+            traceback.print_exception(error)
         line, code = f"{type(error).__name__}: {error}{_where(error)}", 1
     print(line, file=sys.stderr)
     return code

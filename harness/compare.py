@@ -47,10 +47,10 @@ class Group:
 
 
 def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
-    """Sort runs into groups; of repeated runs the latest counts. A title is the task's name (or
-    its preset's) and the settings in which groups of that name differ."""
+    """Sort runs into groups; of repeated runs the latest that finished counts. A title is the
+    task's name (or its preset's) and the settings in which groups of that name differ."""
     found: dict[tuple, dict[str, TrackedRun]] = {}
-    for run in sorted(runs, key=lambda r: r.start_time):
+    for run in sorted(runs, key=lambda r: (r.status == "FINISHED", r.start_time)):
         key = tuple(sorted((k, v) for k, v in run.params.items() if k not in BACKEND_KEYS))
         found.setdefault(key, {})[run.params.get("backend.name", "?")] = run
     names = {key: _name(next(iter(by_backend.values()))) for key, by_backend in found.items()}
@@ -75,13 +75,14 @@ def _varying(settings: list[dict[str, str]]) -> list[str]:
 
 
 def gap(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    """The largest relative difference between two runs' curves; NaN if they share no epoch,
-    infinite if one has a value that is not finite where the other has one."""
-    names = [n for n in one.columns if n in other.columns]
-    a, b = one[names].align(other[names], join="inner")
-    if a.empty:
+    """The largest relative difference between two runs' curves; NaN if neither has any, infinite
+    where only one of them has an epoch or a finite value."""
+    if one.empty and other.empty:
         return float("nan")
-    a, b = a.to_numpy(float), b.to_numpy(float)
+    if not one.index.equals(other.index):
+        return float("inf")
+    names = [n for n in one.columns if n in other.columns]
+    a, b = one[names].to_numpy(float), other[names].to_numpy(float)
     if (np.isfinite(a) != np.isfinite(b)).any():
         return float("inf")
     largest = np.maximum(np.abs(a), np.abs(b))

@@ -8,6 +8,7 @@ backend's `_target_` is the backend class itself.
 import importlib
 import importlib.util
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
@@ -97,7 +98,7 @@ class TrainerConfig:
         check_range("trainer.patience", self.patience, 1)
         check_range("trainer.min_delta", self.min_delta, 0.0)
         check_range("trainer.checkpoint_every", self.checkpoint_every, 0)
-        if self.clip_norm is not None and not self.clip_norm > 0:
+        if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
             raise ConfigError(f"trainer.clip_norm={self.clip_norm:g}: must be above 0, or null.")
         if self.schedule == "exponential" and self.final_lr == 0:
             raise ConfigError("trainer.final_lr=0: an exponential schedule needs it above 0.")

@@ -2,7 +2,9 @@
 
 A step of plain SGD moves each weight by lr times its gradient, so `(before - after) / lr` is the
 gradient. lr is 2³⁰: a power of two only shifts exponents, so neither the product nor the quotient
-is rounded; and it is large, so that the weight, which is added in between, takes no digits away.
+is rounded; and it is large, so that the weight, which is added in between, takes few digits away.
+It does from gradients that vanish: below 2⁻³⁰ of its weight a gradient keeps fewer digits than the
+precision has, and float64 is then the way to see it.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ Where frameworks disagree on a rule's details, the rule is a field of `harness/s
 
 from dataclasses import dataclass, fields
 
-from harness.errors import ConfigError, check_range
+from harness.errors import ConfigError, check_choice, check_range
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Sgd(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_choice("optimizer.name", self.name, ("sgd",))
         check_range("optimizer.momentum", self.momentum, 0.0, 1.0)
         if self.nesterov and self.momentum == 0:
             raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0.")
@@ -49,6 +50,7 @@ class Adam(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_choice("optimizer.name", self.name, ("adam",))
         check_range("optimizer.beta1", self.beta1, 0.0, 0.999999)
         check_range("optimizer.beta2", self.beta2, 0.0, 0.99999999)
 
@@ -61,4 +63,5 @@ class RmsProp(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_choice("optimizer.name", self.name, ("rmsprop",))
         check_range("optimizer.rho", self.rho, 0.0, 0.99999999)

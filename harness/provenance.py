@@ -7,6 +7,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
+
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
 
 
@@ -43,8 +45,11 @@ def user() -> str:
 
 
 def command(overrides: list[str]) -> str:
-    """The shell command that runs one configuration."""
-    return shlex.join(["python", "-m", "harness", *overrides])
+    """The shell command that runs one configuration, with the folder of the user's own files."""
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    own = [s.path for s in sources if s.provider == "command-line"]
+    flags = [word for path in own for word in ("--config-dir", path)]
+    return shlex.join(["python", "-m", "harness", *flags, *overrides])
 
 
 def tags(overrides: list[str], directory: Path) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """The record of one run: every event goes to the journal first, then, in batches, to MLflow.
 
-    start    name, experiment, parent, params, tags     the run begins
+    start    name, experiment, note, params, tags       the run begins
     mlflow   run_id, experiment_id, uri                 MLflow knows it under this id
     tags     values
     metrics  step, values: name -> one number per replica
-    scalars  values: name -> number, once per run
+    scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               what it trained on
     file     path, relative to the run's directory
     table    path of a CSV that MLflow shall show as a table
     end      status, error                              FINISHED, FAILED or KILLED
+
+A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
 
 A tracking server that fails never stops a run: its events wait and are sent with the next batch,
 and what could not be sent at all is still in the journal.
@@ -53,6 +55,7 @@ class Record:
         self.tracking_seconds = 0.0
         self.status = "FINISHED"
         self.unsent: list[Event] = []
+        self.lost: list[Event] = []  # what MLflow refused
         self._flushed = time.monotonic()
         self._ended = False
         self._announced = False
@@ -70,13 +73,15 @@ class Record:
         if error is not None:
             error.add_note(f"recorded in {self.directory}")
             self.status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        if self.status == "FAILED" and error is not None:
-            text = "".join(traceback.format_exception(error))
-            (self.directory / "traceback.txt").write_text(text, encoding="utf-8")
-            self.file("traceback.txt")
         message = f"{kind.__name__}: {error}" if kind is not None else None
         with signals.closing():
-            self.end(self.status, message)
+            try:
+                if self.status == "FAILED" and error is not None:
+                    text = "".join(traceback.format_exception(error))
+                    (self.directory / "traceback.txt").write_text(text, encoding="utf-8")
+                    self.file("traceback.txt")
+            finally:
+                self.end(self.status, message)
 
     def write(self, kind: str, **fields: Any) -> None:
         """Journal an event and queue it; send the queue if it has waited long enough."""
@@ -99,29 +104,51 @@ class Record:
         self._ended = True
         self.file("journal.jsonl")
         self.write("end", status=status, error=error)
-        self.flush(at_last=True)
-        if self.unsent and self.view is not None:
-            log.error("MLflow has not got all of this run; the journal has: %s", self.directory)
+        self._last_flush()
         self.journal.close()
 
-    def flush(self, at_last: bool = False) -> None:
+    def flush(self) -> None:
         """Send all that waits, in one batch. A failure is logged and what was not sent is kept;
         the next try comes after a pause that doubles, or when the run ends."""
         began = time.monotonic()
         if self.view is None:
             self.unsent.clear()
-        elif self.unsent and (at_last or began >= self._not_before):
-            try:
-                self.view.send(self.unsent)
-            except Exception as error:  # whatever a tracking server does, the run goes on
-                if isinstance(error, ConfigError) and not at_last:
-                    self.view = None  # the user can put it right: nothing has been trained yet
-                    raise
-                log.warning("MLflow did not take a batch: %s", first_line(error)[:300])
-                self._pause *= 2
-                self._not_before = time.monotonic() + self._pause
-            if self.view is not None and self.view.address and not self._announced:
-                self._announced = True
-                self.journal.write("mlflow", **self.view.address)
+        elif self.unsent and began >= self._not_before and not self._try(self.view):
+            self._not_before = time.monotonic() + self._pause
+            self._pause *= 2
         self._flushed = time.monotonic()
         self.tracking_seconds += self._flushed - began
+
+    def _last_flush(self) -> None:
+        """Send what can be sent: an event that fails is set aside, since what MLflow refuses must
+        not keep the others from it. After three failures only the end is tried."""
+        refused = 0
+        while self.view is not None and self.unsent and not self._try(self.view):
+            if not self.view.address:  # it does not even know the run
+                break
+            refused += 1
+            self.lost.append(self.unsent.pop(0))
+            if refused == 3:
+                self.lost += self.unsent[:-1]
+                self.unsent = self.unsent[-1:]
+        if self.view is not None and (self.lost or self.unsent):
+            kinds = sorted({event["kind"] for event in [*self.lost, *self.unsent]})
+            log.error(
+                "MLflow is missing part of this run (%s); its journal is complete: %s",
+                ", ".join(kinds),
+                self.directory,
+            )
+
+    def _try(self, view: View) -> bool:
+        """Send the queue; False if MLflow would not take all of it."""
+        try:
+            view.send(self.unsent)
+        except Exception as error:  # whatever a tracking server does, the run goes on
+            if isinstance(error, ConfigError) and not self._ended:
+                self.view = None  # the user can put it right: nothing has been trained yet
+                raise
+            log.warning("MLflow did not take a batch: %s", first_line(error)[:300])
+        if view.address and not self._announced:
+            self._announced = True
+            self.journal.write("mlflow", **view.address)
+        return not self.unsent

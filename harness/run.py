@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from backends import Backend
+from backends import Backend, State
 from harness import plots, provenance
 from harness.config import Config, flat_params
 from harness.evaluate import evaluate
@@ -137,7 +137,6 @@ def _about(config: Config) -> str:
 def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Backend]) -> Result:
     """Evaluate the final weights once more and write every file of the run directory."""
     directory, splits, backend = record.directory, plan.splits, outcome.backend
-    record.write("tags", values={"device": backend.device})
     values = dict(outcome.values)
     for name in ("val", "test"):
         if name in splits.parts:
@@ -163,12 +162,15 @@ def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Ba
 
 
 def _gradient(plan: Plan, load: Callable[..., Backend]) -> Params:
-    """Of the first batch, at the initial weights."""
+    """Of the first batch, at the initial weights; in float64, where vanishing ones keep digits."""
     samples = plan.splits.train.x.shape[1]
     order = batch_order(plan.config.seeds, 1, samples, plan.config.trainer.shuffle)
     rows = epoch_batches(order, plan.config.trainer, plan.config.semantics.last_batch)[0][0]
     data = plan.splits.training_data()
-    return gradients(load, plan.model, plan.training, data, plan.start, rows)
+    training = replace(plan.training, precision="float64")
+    start = State({name: value.astype("float64") for name, value in plan.start.params.items()})
+    found = gradients(load, plan.model, training, data, start, rows)
+    return {name: value.astype(plan.config.precision) for name, value in found.items()}
 
 
 def _draw(directory: Path, config: Config, predictions: "pd.DataFrame") -> list[str]:

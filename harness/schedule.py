@@ -37,6 +37,7 @@ def epoch_batches(order: Array, settings: TrainerConfig, last_batch: str) -> lis
     R, N = order.shape
     size = min(settings.batch_size, N)
     full = N // size
+    order = np.ascontiguousarray(order)
     whole = order[:, : full * size].reshape(R, full, size).swapaxes(0, 1)
     rest = order[:, full * size :][None]
     return [whole] if last_batch == "drop" or not rest.size else [whole, rest]

@@ -16,6 +16,7 @@ REPEATED = 1.0  # seconds within which a second signal is the first one's echo: 
 
 _asked: list[tuple[int, float]] = []  # the stops so far, without echoes: signal and time
 _closing: list[bool] = []  # not empty while a record is being closed
+_held: list[bool] = []  # not empty while a stop has to wait a moment
 
 
 class Killed(KeyboardInterrupt):
@@ -44,7 +45,8 @@ def _stop(number: int, frame: Any) -> None:
     if _closing or (_asked and now - _asked[-1][1] < REPEATED):
         return
     _asked.append((number, now))
-    raise Killed(number)
+    if not _held:
+        raise Killed(number)
 
 
 @contextmanager
@@ -59,9 +61,13 @@ def closing() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold the signals back for the moment in which they would leave a run unowned."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    """Hold a stop back for the moment in which it would leave a run unowned. Blocking the signals
+    would not do: any thread of a numeric library may receive them in the main thread's stead."""
+    before = len(_asked)
+    _held.append(True)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _held.pop()
+    if len(_asked) > before and not (_held or _closing):
+        raise Killed(_asked[-1][0])

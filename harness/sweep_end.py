@@ -23,7 +23,7 @@ LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
 class Job:
     """How one job of a sweep ended, from its journal."""
 
-    number: int
+    number: str
     name: str
     status: str
     error: str
@@ -46,7 +46,7 @@ def jobs(directory: Path) -> list[Job]:
         address = {k: events.get("mlflow", {}).get(k, "") for k in ("run_id", "experiment_id")}
         found.append(
             Job(
-                int(folder.name),
+                folder.name,
                 start.get("name", folder.name),
                 end.get("status", "LOST"),
                 end.get("error") or "",
@@ -87,7 +87,7 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
 def _job_table(found: list[Job]) -> Table:
     table = Table("#", "job", "status", "loss", "seconds", title="sweep", title_justify="left")
     for job in found:
-        cells = (str(job.number), escape(job.name), job.status, _loss(job), f"{job.seconds:.1f}")
+        cells = (escape(job.number), escape(job.name), job.status, _loss(job), f"{job.seconds:.1f}")
         table.add_row(*cells)
     return table
 

@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from filelock import FileLock
 
 from harness import saved_view
 from harness.config import TrackingConfig
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_line
 from harness.journal import Event
 from harness.signals import deferred
 from harness.statistics import over_replicas
@@ -41,7 +43,8 @@ def tracking_uri(config: TrackingConfig, results: Path) -> str:
 
 
 def client(uri: str) -> Any:
-    """An `MlflowClient`; a new SQLite database is made by one process at a time."""
+    """An `MlflowClient`. A new SQLite database is made by one process at a time, and whole or not
+    at all: MLflow never mends one whose migrations were cut short."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_DISABLE_AGENT_HINT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -51,27 +54,36 @@ def client(uri: str) -> Any:
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats what the caller is told anyway
+    if uri.startswith("sqlite:///"):
+        path = Path(uri.removeprefix("sqlite:///"))
+        try:
+            with deferred():
+                _prepare_database(path)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(
+                f"{path}: cannot be used as MLflow's database ({first_line(error)}); choose "
+                "another with results=FOLDER or tracking.uri=…"
+            ) from error
+    return MlflowClient(tracking_uri=uri)
 
-    if not uri.startswith("sqlite:///"):
-        return MlflowClient(tracking_uri=uri)
-    path = Path(uri.removeprefix("sqlite:///"))
+
+def _prepare_database(path: Path) -> None:
+    """Make the database if it is not there, and see that it can be written."""
+    from mlflow import MlflowClient
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         made = not path.exists()
-        found = MlflowClient(tracking_uri=uri)
         if made:
-            found.search_experiments(max_results=1)  # runs the migrations
-            _write_ahead(path)
-    return found
-
-
-def _write_ahead(path: Path) -> None:
-    """SQLite's write-ahead log, so that jobs that read do not lock out one that writes."""
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+            partial = Path(f"{path}.partial")
+            partial.unlink(missing_ok=True)
+            MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+            os.replace(partial, path)
+        with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+            if made:  # readers then do not lock out a writer
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
 
 
 def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:

@@ -45,7 +45,9 @@ class Outcome:
         seconds, construction = self.epoch_seconds, self.construction_seconds
         if not seconds:
             return {"time/train_s": 0.0, "time/compile_s": construction}
-        usual = float(np.median(seconds[1:] or seconds))
+        if len(seconds) == 1:  # one epoch cannot tell the one-off work from the usual
+            return {"time/train_s": seconds[0], "time/compile_s": construction}
+        usual = float(np.median(seconds[1:]))
         return {
             "time/train_s": sum(seconds),
             "time/compile_s": construction + max(0.0, seconds[0] - usual),
@@ -61,6 +63,7 @@ def train(
     began = time.perf_counter()
     outcome = Outcome(build(start))
     outcome.construction_seconds = time.perf_counter() - began
+    record.write("tags", values={"device": outcome.backend.device})
     rate = LearningRate(config, splits.train.x.shape[1])
     stopping = None
     if settings.patience is not None:

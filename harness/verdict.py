@@ -22,10 +22,11 @@ def verdict(bound: Bound, loss: str, split: str, outputs: Array, y: Array) -> st
         guessing = float(y.var()) if loss == "mse" else float(np.log(2))
         share = mean / guessing if guessing else float(mean > 0)
         reached = "reached: " if share <= 0.01 else ""
-        return f"{best}; {reached}{split}/loss is {share:.2%} of what constant guessing costs"
+        shown = f"{share:.2%} of" if share < 10 else f"{share:.3g} times"
+        return f"{best}; {reached}{split}/loss is {shown} what constant guessing costs"
     error = float(each.mean(axis=0).std(ddof=1) / np.sqrt(samples)) if samples > 1 else np.inf
-    if mean < bound.loss - 2 * error or (split == "train" and mean < bound.loss):
+    if split == "train" and mean < bound.loss - 2 * error:
         return f"{best}; {split}/loss is below it: the training data are being memorised"
     if mean <= bound.loss + 2 * error:
-        return f"{best}; {split}/loss cannot be told from it: nothing more can be learnt"
+        return f"{best}; {split}/loss is indistinguishable from it: nothing more can be learnt"
     return f"{best}; {split}/loss is {mean / bound.loss - 1:.1%} above it"

@@ -57,6 +57,9 @@ CASES = [
         weight_decay=0.1,
         cosine=True,
     ),
+    Case("lstm-1-time-step", cell="lstm", time_steps=1),
+    Case("gru-1-time-step", cell="gru", time_steps=1),
+    Case("rnn-1-time-step", time_steps=1),
     Case(
         "lstm-33-time-steps-adam",
         cell="lstm",

@@ -36,9 +36,10 @@ def test_gap_takes_the_worse_of_both_curves() -> None:
     assert gap(one, other) == 0.5
 
 
-def test_gap_uses_the_epochs_that_both_have() -> None:
-    assert gap(curve(1.0, 5.0), curve(5.0, 9.0, start=2)) == 0.0
-    assert np.isnan(gap(curve(1.0), curve(1.0, start=7)))
+def test_a_run_that_ended_sooner_is_infinitely_far() -> None:
+    assert gap(curve(1.0, 5.0), curve(1.0)) == float("inf")
+    assert gap(curve(1.0), curve(1.0, start=7)) == float("inf")
+    assert np.isnan(gap(curve(), curve()))
 
 
 def test_a_run_that_diverged_is_infinitely_far() -> None:

@@ -130,3 +130,24 @@ def test_momentum_of_zero_beside_another(backend: type[Backend], nesterov: bool)
             training = replace(own.training, nesterov=False)
             own = replace(own, training=training, state=State(own.state.params))
         check_forward(trained(own, backend)["losses"], together[r : r + 1], "float64")
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_weight_decay_loses_nothing_over_many_steps(backend: type[Backend], precision: str) -> None:
+    """Where the gradient is 0, only decay is left: θ ← θ − (lr·wd)·θ. A backend that multiplies by
+    1 − lr·wd instead rounds that factor, and in float32 misses a tenth of the decay."""
+    case = Case("decay", weight_decay=1e-3, lr=1e-3)
+    problem = case.problem(precision, steps=0)
+    S, (R, N) = 3000, problem.data.y.shape[:2]
+    # A kernel behind a head of zeros gets no gradient, and outputs of 0 meet targets of 0.
+    params = {name: np.zeros_like(p) for name, p in problem.state.params.items()}
+    params["rnn.0.kernel"] = problem.state.params["rnn.0.kernel"]
+    data = replace(problem.data, y=np.zeros_like(problem.data.y))
+    trained_on = backend(problem.model, problem.training, data, State(params))
+    trained_on.train_epoch(np.zeros((S, R, min(N, 4)), int), np.full((S, R), 1e-3))
+    expected = params["rnn.0.kernel"].copy()
+    for _ in range(S):
+        expected -= expected * expected.dtype.type(1e-6)
+    lost = params["rnn.0.kernel"] - expected
+    found = params["rnn.0.kernel"] - trained_on.state().params["rnn.0.kernel"]
+    np.testing.assert_allclose(found, lost, rtol=0.02 if precision == "float32" else 1e-9)

@@ -16,6 +16,7 @@ from harness.errors import ConfigError
 from harness.evaluate import sample_losses
 from harness.splits import NAMES, Split, Splits, make_splits, split_rows
 from harness.tasks import Array, Samples, Task
+from tests.test_config import config
 from tests.test_tasks import DRAWN, task
 
 # A time limit per example would make the outcome depend on the machine.
@@ -317,3 +318,13 @@ def test_the_digest_knows_which_split_a_sample_is_in_and_its_shape() -> None:
     alone = replace(splits, parts={"train": train})
     digests = [s.digest() for s in (splits, renamed, reshaped, alone)]
     assert len(set(digests)) == 4
+
+
+@pytest.mark.parametrize("name", ["next_value", "multi_step"])
+def test_no_row_of_the_default_series_comes_back_in_another_split(name: str) -> None:
+    """A period that is a whole number would repeat every training row in the test split."""
+    splits = make_splits(config(f"task={name}").task, [0], "float64")
+    train = splits.train.x[0, :, :, 0]
+    for part in ("val", "test"):
+        for row in splits.parts[part].x[0, :, :, 0]:
+            assert np.abs(train - row).max(axis=1).min() > 1e-4
