@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.config import TrackingConfig
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_line
 from harness.report import formatted, write_report
 from harness.terminal import console
 from harness.tracked import TrackedRun, find_runs, latest_sweep
@@ -135,7 +135,11 @@ def main(arguments: list[str] | None = None) -> int:
         return _compare(_parse(arguments))
     except ConfigError as error:
         print(error, file=sys.stderr)
-        return 2
+    except Exception as error:
+        if type(error).__name__ not in ("MlflowException", "RestException"):  # late import
+            raise
+        print(f"MLflow does not answer this: {first_line(error)[:300]}", file=sys.stderr)
+    return 2
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -154,9 +158,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _compare(options: argparse.Namespace) -> int:
     uri = tracking_uri(TrackingConfig("mlflow", options.uri, None, 0.0), options.results)
-    if options.uri is None and not (options.results / "mlflow.db").exists():
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise ConfigError(
-            f"--results {options.results}: no mlflow.db there; run `python -m harness` first, or "
+            f"--results {options.results}: there is no {uri}; run `python -m harness` first, or "
             "name the folder of your runs."
         )
     mlflow = client(uri)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.errors import ConfigError, first_line, nearest
+from harness.errors import ConfigError, nearest
 
 CURVES = ("train/loss", "val/loss")
 PARENT = "mlflow.parentRunId"
@@ -82,22 +82,13 @@ def find_runs(
     conditions += [condition] if condition else []
     found, token = [], None
     while True:
-        page = _search(mlflow, places, " and ".join(conditions), token)
+        page = mlflow.search_runs(
+            places, " and ".join(conditions), order_by=["start_time ASC"], page_token=token
+        )
         found += [_tracked(mlflow, run) for run in page]
         token = page.token
         if not token:
             return found
-
-
-def _search(mlflow: Any, places: list[str], conditions: str, token: str | None) -> Any:
-    """One page of runs, oldest first."""
-    order = ["start_time ASC"]
-    try:
-        return mlflow.search_runs(places, conditions, order_by=order, page_token=token)
-    except Exception as error:
-        if type(error).__name__ != "MlflowException":  # mlflow itself is imported elsewhere only
-            raise
-        raise ConfigError(f"--filter: MLflow says: {first_line(error)}") from error
 
 
 def _every_experiment(mlflow: Any) -> list[str]:

@@ -152,7 +152,9 @@ def test_runs_are_chosen_by_parent_experiment_and_filter(results: Path, capsys: 
     [
         (["--experiment", "summ"], "Did you mean 'sum'?"),
         (["--parent", "nobody"], "no runs found"),
-        (["--filter", "metrics.x ="], "--filter"),
+        (["--filter", "metrics.x ="], "MLflow does not answer this: "),
+        (["--uri", "http://127.0.0.1:9"], "MLflow does not answer this: "),
+        (["--uri", "sqlite:////nowhere/x.db"], "sqlite:////nowhere/x.db"),
     ],
 )
 def test_a_choice_that_finds_nothing_is_explained(
