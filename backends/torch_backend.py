@@ -37,6 +37,10 @@ class Network(nn.Module):
             device=device,
             **extra,
         )
+        if model.cell != "gru":
+            for name, parameter in self.rnn.named_parameters():
+                if name.startswith("bias_hh"):
+                    parameter.requires_grad_(False).zero_()
         if model.head == "dense":
             self.head = nn.Linear(model.units, model.outputs, dtype=dtype, device=device)
 
@@ -56,8 +60,6 @@ class Network(nn.Module):
             found[f"rnn.{layer}.bias"] = [of("bias_ih")]
             if self.model.cell == "gru":
                 found[f"rnn.{layer}.bias"].append(of("bias_hh"))
-            else:
-                of("bias_hh").requires_grad_(False).zero_()
         if self.model.head == "dense":
             found |= {"head.kernel": [self.head.weight], "head.bias": [self.head.bias]}
         return found

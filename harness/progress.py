@@ -16,8 +16,8 @@ SECONDS_BETWEEN_LINES = 5.0
 class Progress:
     """Shows epoch, loss, epochs per second and time left while its `with` block runs."""
 
-    def __init__(self, epochs: int, label: str) -> None:
-        self.epochs, self.label = epochs, label
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
         self.began = self.shown = time.monotonic()
         self._bar = None
 
@@ -39,7 +39,7 @@ class Progress:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task(self.label, total=self.epochs, loss="", speed="")
+            self._task = self._bar.add_task("", total=self.epochs, loss="", speed="")
         return self
 
     def __exit__(

@@ -41,9 +41,9 @@ def tag() -> dict[str, str]:
     return {f"mlflow.sharedViewState.{KEY}": json.dumps(view)}
 
 
-def link(experiment: str) -> str:
-    """The page of an experiment's runs on a local server, in this view."""
-    page = f"http://127.0.0.1:5000/#/experiments/{experiment}/runs"
+def link(experiment: str, server: str = "http://127.0.0.1:5000") -> str:
+    """The page of an experiment's runs, by its id, in this view."""
+    page = f"{server}/#/experiments/{experiment}/runs"
     return f"{page}?workflowType=machine_learning&viewStateShareKey={KEY}"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from backends import Data
 from harness.errors import ConfigError
-from harness.tasks import Array, Task
+from harness.tasks import Array, Samples, Task
 
 NAMES = ("train", "val", "test")
 
@@ -79,7 +79,7 @@ def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = Fa
 
     `last_target` keeps, of targets at every step, those of the last one: many to one.
     """
-    drawn = [task.generate(seed) for seed in seeds]
+    drawn = [_checked(task, task.generate(seed)) for seed in seeds]
     if last_target and task.every_step:
         drawn = [replace(samples, y=samples.y[:, -1]) for samples in drawn]
     rows = split_rows(task, drawn[0].span)
@@ -92,6 +92,18 @@ def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = Fa
         n: Split(((x - scale.x_mean) / scale.x_std).astype(dtype), y) for n, (x, y) in raw.items()
     }
     return Splits(parts, scale, dtype)
+
+
+def _checked(task: Task, samples: Samples) -> Samples:
+    """A user's own task may answer with anything: say what was wrong where it can be put right."""
+    x, y, every = samples.x, samples.y, task.every_step
+    wanted = f"x ({task.samples}, T, F) and y ({task.samples}, {'T, O' if every else 'O'})"
+    ranks = (x.ndim, y.ndim) == (3, 3 if every else 2)
+    if not ranks or len(x) != task.samples or len(y) != task.samples:
+        raise ConfigError(
+            f"task={task.name}: draw() gave x {x.shape} and y {y.shape}; it must give {wanted}."
+        )
+    return samples
 
 
 def split_rows(task: Task, span: Array | None) -> dict[str, Array]:

@@ -44,7 +44,9 @@ def show(result: Result, console: Console) -> None:
     if result.address:
         uri = result.address["uri"]
         console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
-        say_next(result.plan.config.results, result.address, console)
+        config = result.plan.config
+        experiment = config.tracking.experiment or config.task.name
+        say_next(config.results, result.address, console, experiment)
 
 
 def headline(result: Result) -> str:

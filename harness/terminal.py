@@ -1,6 +1,8 @@
 """Where summaries are printed."""
 
+import shlex
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,9 +16,20 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
-def say_next(results: str, address: dict[str, str], console: Console) -> None:
-    """What to type after a run or a sweep; `address` says where MLflow has it."""
-    place = "" if results == "results" else f" --results {results}"
-    console.print(f"  next     python -m harness.compare{place}", soft_wrap=True)
-    console.print(f"           mlflow ui --backend-store-uri {address['uri']}", soft_wrap=True)
-    console.print(f"           {saved_view.link(address['experiment_id'])}", soft_wrap=True)
+def say_next(
+    results: str, address: dict[str, str], console: Console, experiment: str | None = None
+) -> None:
+    """What to type after a run (of an experiment) or a sweep; `address` is where MLflow has it."""
+    uri = address["uri"]
+    words = ["python", "-m", "harness.compare"]
+    words += [] if results == "results" else ["--results", results]
+    words += ["--uri", uri] if not uri.endswith(f"{Path(results).resolve()}/mlflow.db") else []
+    words += ["--experiment", experiment] if experiment else []
+    lines = [shlex.join(words)]
+    if uri.startswith("http"):
+        lines.append(saved_view.link(address["experiment_id"], uri))
+    else:
+        lines.append(shlex.join(["mlflow", "ui", "--backend-store-uri", uri]))
+        lines.append(saved_view.link(address["experiment_id"]))
+    for start, line in zip(["next", *[""] * len(lines)], lines, strict=False):
+        console.print(f"  {start:<8} {line}", soft_wrap=True)

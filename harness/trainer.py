@@ -69,7 +69,7 @@ def train(
     if settings.patience is not None:
         stopping = EarlyStopping(config.replicas, settings.patience, settings.min_delta, start)
     best: dict[str, Array] = {}  # values of each replica's best epoch
-    with Progress(settings.epochs, record.directory.name) as progress:
+    with Progress(settings.epochs) as progress:
         for epoch in range(1, settings.epochs + 1):
             active = None if stopping is None else stopping.active
             losses, seconds = _epoch(outcome.backend, epoch, splits, config, rate, active)

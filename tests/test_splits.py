@@ -42,8 +42,14 @@ class GivenLabels(Given):
     loss = "bce"
 
 
+@dataclass(frozen=True, eq=False)
+class GivenSteps(Given):
+    every_step = True
+
+
 def given_task(x: Array, y: Array, kind: type[Given] = Given) -> Given:
     """Ten samples: 6 to train, 2 to validate, 2 to test."""
+    kind = GivenSteps if y.ndim == 3 else kind
     return kind("given", len(x), 0.2, 0.2, "standard", None, None, x, y)
 
 
@@ -328,3 +334,17 @@ def test_no_row_of_the_default_series_comes_back_in_another_split(name: str) -> 
     for part in ("val", "test"):
         for row in splits.parts[part].x[0, :, :, 0]:
             assert np.abs(train - row).max(axis=1).min() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [((20, 5), (20, 1)), ((20, 5, 1), (20,)), ((19, 5, 1), (19, 1)), ((20, 5, 1), (20, 5, 1))],
+)
+def test_what_a_users_task_draws_is_checked(x: tuple[int, ...], y: tuple[int, ...]) -> None:
+    class Mine(Task):
+        def draw(self, rng: object) -> Samples:
+            return Samples(np.zeros(x), np.zeros(y))
+
+    mine = Mine("mine", 20, 0.1, 0.1, "none", None, None)
+    with pytest.raises(ConfigError, match=r"draw\(\) gave .* must give x \(20, T, F\) and y"):
+        make_splits(mine, [0], "float64")
