@@ -33,7 +33,7 @@ def check_range(key: str, value: float | None, low: float, high: float = math.in
     option is off and passes."""
     if value is None or (math.isfinite(value) and low <= value <= high):
         return
-    valid = "a finite number"
+    valid = "a whole number" if isinstance(value, int) else "a finite number"
     if high < math.inf:
         valid = f"{low:g}" if low == high else f"from {low:g} to {high:g}"
     elif low > -math.inf:
