@@ -50,7 +50,9 @@ class Sweep:
 
     def experiment(self, config: Config) -> str:
         """Where the parent lives: with its children, if they all share one experiment."""
-        spread = {"task", "experiment", "tracking.experiment"} & set(self.varying)
+        if "tracking.experiment" in self.varying:
+            return SHARED
+        spread = {"task", "experiment"} & set(self.varying)
         return config.tracking.experiment or (SHARED if spread else config.task.name)
 
 

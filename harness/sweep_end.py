@@ -37,10 +37,11 @@ def jobs(directory: Path) -> list[Job]:
     """Every job that has begun, by number. One that never wrote its end is LOST."""
     found = []
     for folder in sorted(directory.iterdir(), key=lambda f: (len(f.name), f.name)):
-        events = {event["kind"]: event for event in read(folder)} if folder.is_dir() else {}
-        if not events:
+        journal = list(read(folder)) if folder.is_dir() else []
+        if not journal:
             continue
-        values = [e["values"] for e in read(folder) if e["kind"] in NUMBERS]
+        events = {event["kind"]: event for event in journal}  # the latest of each kind
+        values = [e["values"] for e in journal if e["kind"] in NUMBERS]
         kept = (float(np.mean(v[n])) for v in reversed(values) for n in LOSSES if n in v)
         start, end = events.get("start", events.get("refused", {})), events.get("end", {})
         address = {k: events.get("mlflow", {}).get(k, "") for k in ("run_id", "experiment_id")}
@@ -108,13 +109,19 @@ def _end_parent(directory: Path, found: list[Job], status: str) -> None:
 
 def _description(found: list[Job], command: str) -> str:
     """The parent's page: best first, as many jobs as MLflow's limit on a description allows."""
-    ranked = sorted(found, key=lambda job: np.inf if job.loss is None else job.loss)
+    ranked = sorted(found, key=_rank)
     rows = ["| job | loss | status | seconds |", "|---|--:|---|--:|", *map(_markdown_row, ranked)]
     end = f"\n\n    {command}"
-    while len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
+    while len(rows) > 2 and len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
         rows.pop()
     left_out = len(ranked) - (len(rows) - 2)
-    return "\n".join(rows) + (f"\n\n… and {left_out} more" if left_out else "") + end
+    more = f"\n\n… and {left_out} more" if left_out else ""
+    return ("\n".join(rows) + more + end)[:DESCRIPTION]
+
+
+def _rank(job: Job) -> float:
+    """By loss; jobs without one, or with one that is not finite, come last."""
+    return job.loss if job.loss is not None and np.isfinite(job.loss) else np.inf
 
 
 def _markdown_row(job: Job) -> str:

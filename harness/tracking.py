@@ -25,6 +25,7 @@ from harness.journal import Event
 from harness.signals import deferred
 from harness.statistics import over_replicas
 
+NUMBERS = ("metrics", "scalars")  # kinds of events that go into one batch
 METRICS_PER_BATCH = 1000  # MLflow's limit
 TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
 NOTE = "mlflow.note.content"  # the description, in Markdown
@@ -212,9 +213,6 @@ class MlflowView:
         if note != self._note:
             self._client.set_tag(self._run, NOTE, note[:8000])
         self._client.set_terminated(self._run, status, end_time=time)
-
-
-NUMBERS = ("metrics", "scalars")
 
 
 def _storable(value: float) -> float:

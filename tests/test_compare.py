@@ -13,6 +13,7 @@ import pytest
 
 from harness import compare
 from harness.compare import gap, group_runs
+from harness.sweep_end import Job, _description
 from harness.tracked import TrackedRun
 
 ROOT = Path(__file__).parent.parent
@@ -169,3 +170,15 @@ def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: Any) -> None:
     assert run("--results", str(tmp_path)) == 2
     assert str(tmp_path) in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sweeps_description_ranks_by_loss_and_fits() -> None:
+    def job(name: str, loss: float | None) -> Job:
+        return Job("0", name, "FINISHED", "", "", loss, 1.0, {"run_id": "", "experiment_id": ""})
+
+    few = [job("none", None), job("worse", 2.0), job("nan", float("nan")), job("best", 1.0)]
+    rows = _description(few, "command").splitlines()[2:6]
+    assert [row.split("|")[1].strip() for row in rows] == ["best", "worse", "none", "nan"]
+    many = _description([job(f"job {i} {'x' * 60}", float(i)) for i in range(500)], "command")
+    assert len(many) <= 8000 and many.endswith("command") and "more" in many
+    assert len(_description(few, "c" * 9000)) == 8000
