@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test ui lint clean
 
 demo: $(READY)
-	$(BIN)/python -m harness -m task=sum,next_value,multi_step,binary backend=numpy,torch,keras
+	$(BIN)/python -m harness -m task=sum,next_value,multi_step,binary backend=numpy,torch,keras,jax
 	$(BIN)/python -m harness.compare
 	@echo "  browse   make ui   (then open http://127.0.0.1:5000)"
 

@@ -39,7 +39,7 @@ class TrainingSpec:
     optimizer: str  # "sgd", "adam" or "rmsprop"
     numbers: dict[str, Array]
     nesterov: bool
-    clip_norm: float | None  # global norm of the gradient, each replica on its own
+    clip: float | None  # largest gradient, by semantics.clip_scope, each replica on its own
     semantics: Semantics
     precision: str  # "float32" or "float64"
     device: str  # "auto", "cpu" or "cuda"
@@ -48,10 +48,16 @@ class TrainingSpec:
 
 @dataclass(frozen=True)
 class Data:
-    """The training split: `x` `(R, N, T, F)`, `y` `(R, N, O)` or, at every step, `(R, N, T, O)`."""
+    """The training split: `x` `(R, N, T, F)`, `y` `(R, N, O)` or, at every step, `(R, N, T, O)`.
+
+    `mask` `(R, N, T)`, bool, is False at time steps that are only padding: they carry the state of
+    the step before (zeros at first), in every layer, and targets there do not count in the loss,
+    which is a mean over the batch's real steps. None: every step is real.
+    """
 
     x: Array
     y: Array
+    mask: Array | None = None
 
 
 class Backend(Protocol):
@@ -71,9 +77,9 @@ class Backend(Protocol):
         """
         ...
 
-    def predict(self, x: Array) -> Array:
-        """Raw outputs (logits where the loss is `bce`) for `x` `(R, N, T, F)`:
-        `(R, N, O)`, or `(R, N, T, O)` when the model returns every step."""
+    def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Raw outputs (logits where the loss is `bce`) for `x` `(R, N, T, F)` and, as in `Data`,
+        `mask` `(R, N, T)`: `(R, N, O)`, or `(R, N, T, O)` when the model returns every step."""
         ...
 
     def state(self) -> State:

@@ -1,7 +1,7 @@
 """The reference: forward, backpropagation through time and updates in plain NumPy.
 
-Read `numpy_cells.py` for BPTT and `numpy_optimizers.py` for the update rules; this file strings
-them together: recurrent layers, head, loss, clipping, update. Replicas are a leading axis of every
+Read `numpy_cells.py` for BPTT, `numpy_losses.py` for the losses and `numpy_optimizers.py` for the
+update rules; this file strings them together: recurrent layers, head, loss, clipping, update. Replicas are a leading axis of every
 array, so R runs cost R times the arithmetic but one time the overhead of Python.
 """
 
@@ -11,11 +11,20 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from backends import Data, State, TrainingSpec
-from backends.numpy_cells import BACKWARD, FORWARD, sigmoid
-from backends.numpy_optimizers import UPDATE, clip
+from backends.numpy_cells import lstm_backward, lstm_forward, rnn_backward, rnn_forward
+from backends.numpy_gru import gru_backward, gru_before_backward, gru_before_forward, gru_forward
+from backends.numpy_losses import loss_and_gradient
+from backends.numpy_optimizers import UPDATE, clip, decay
 from harness.model import ModelSpec, Params, shapes
 
 Array = np.ndarray
+
+CELLS = {
+    "rnn": (rnn_forward, rnn_backward),
+    "lstm": (lstm_forward, lstm_backward),
+    "gru after": (gru_forward, gru_backward),
+    "gru before": (gru_before_forward, gru_before_backward),
+}
 
 # As in the other backends, a diverging run shows in its loss; the trainer says so, once.
 QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -30,7 +39,10 @@ class NumpyBackend:
         threadpool_limits(training.threads, user_api="blas")
         dtype = np.dtype(training.precision)
         self.model, self.training = model, training
-        self.data = Data(data.x.astype(dtype, copy=False), data.y.astype(dtype, copy=False))
+        mask = None if data.mask is None else data.mask.astype(dtype)
+        self.data = Data(data.x.astype(dtype, copy=False), data.y.astype(dtype, copy=False), mask)
+        cell = f"gru {model.reset}" if model.cell == "gru" else model.cell
+        self.cell_forward, self.cell_backward = CELLS[cell]
         self.params = {n: state.params[n].astype(dtype) for n in shapes(model)}  # astype copies
         self.slots = {
             slot: {n: values[n].astype(dtype) for n in self.params}
@@ -43,17 +55,22 @@ class NumpyBackend:
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         losses = np.empty(lr.shape)
         for s, rows in enumerate(batches):
-            x, y = self._rows(self.data.x, rows), self._rows(self.data.y, rows)
-            outputs, caches = self._forward(x.swapaxes(1, 2))
+            x, y, mask = (self._rows(part, rows) for part in vars(self.data).values())
+            outputs, caches = self._forward(x, mask)
+            counted = None
             if self.model.every_step:
                 y = y.swapaxes(1, 2)  # (R, T, B, O), as the outputs are
-            losses[s], d_outputs = loss_and_gradient(self.training.loss, outputs, y)
+                counted = over_time(mask)
+            losses[s], d_outputs = loss_and_gradient(
+                self.training.loss, self.training.semantics.bce, outputs, y, counted
+            )
             self._update(self._backward(d_outputs, caches), lr[s])
         return losses
 
     @QUIETLY
-    def predict(self, x: Array) -> Array:
-        outputs, _ = self._forward(x.astype(self.training.precision).swapaxes(1, 2))
+    def predict(self, x: Array, mask: Array | None = None) -> Array:
+        dtype = self.training.precision
+        outputs, _ = self._forward(x.astype(dtype), None if mask is None else mask.astype(dtype))
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
 
     def state(self) -> State:
@@ -63,21 +80,41 @@ class NumpyBackend:
         return State({n: p.copy() for n, p in self.params.items()}, slots, self.step)
 
     @staticmethod
-    def _rows(array: Array, rows: Array) -> Array:
+    def _rows(array: Array | None, rows: Array) -> Any:
         """Each replica's samples `rows` `(R, B)` from `(R, N, …)`, or from `(1, N, …)` shared."""
+        if array is None:
+            return None
         return array[0][rows] if len(array) == 1 else array[np.arange(len(array))[:, None], rows]
 
     def _weights(self, layer: int) -> tuple[Array, Array, Array]:
-        names = ("kernel", "recurrent_kernel", "bias")
-        kernel, recurrent, bias = (self.params[f"rnn.{layer}.{name}"] for name in names)
-        return kernel, recurrent, bias
+        """W, U and the bias that acts: `(R, GH)`, or the GRU's two rows `(R, 2, 3H)`."""
+        names = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
+        W, U, b, second = (self.params.get(f"rnn.{layer}.{name}") for name in names)
+        assert W is not None and U is not None and b is not None
+        if self.model.cell != "gru":
+            return W, U, b if second is None else b + second
+        if self.model.biases != "double":
+            b = np.stack([b, np.zeros_like(b)], axis=1)
+            if second is not None:
+                b[:, 1, -self.model.units :] = second
+        return W, U, b
 
-    def _forward(self, x: Array) -> tuple[Array, list[Any]]:
-        """`x` `(R, T, B, F)` -> outputs `(R, B, O)` or `(R, T, B, O)`, and what backward needs."""
+    def _bias_gradients(self, layer: int, db: Array) -> Params:
+        """Of the trained biases, from that of the bias which acts."""
+        first, second = f"rnn.{layer}.bias", f"rnn.{layer}.recurrent_bias"
+        if self.model.cell != "gru":  # each of two gets the whole gradient
+            return {first: db} | ({second: db.copy()} if self.model.biases == "double" else {})
+        if self.model.biases == "double":
+            return {first: db}
+        candidate = {second: db[:, 1, -self.model.units :]}
+        return {first: db[:, 0]} | (candidate if self.model.biases == "candidate" else {})
+
+    def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
+        """`x` `(R, B, T, F)` -> outputs `(R, B, O)` or `(R, T, B, O)`, and what backward needs."""
         caches: list[Any] = []
-        h = np.ascontiguousarray(x)
+        h, real = np.ascontiguousarray(x.swapaxes(1, 2)), over_time(mask)
         for layer in range(self.model.layers):
-            h, cache = FORWARD[self.model.cell](h, self._weights(layer), self.model.activation)
+            h, cache = self.cell_forward(h, self._weights(layer), real, self.model.activation)
             caches.append(cache)
         seen = h if self.model.every_step else h[:, -1]
         caches.append((h, seen))
@@ -106,37 +143,28 @@ class NumpyBackend:
             dh = np.zeros_like(h)
             dh[:, -1] = d_seen
         for layer in reversed(range(self.model.layers)):
-            dh, (dW, dU, db) = BACKWARD[self.model.cell](dh, caches[layer])
+            dh, (dW, dU, db) = self.cell_backward(dh, caches[layer])
             gradients[f"rnn.{layer}.kernel"] = dW
             gradients[f"rnn.{layer}.recurrent_kernel"] = dU
-            gradients[f"rnn.{layer}.bias"] = db
+            gradients |= self._bias_gradients(layer, db)
         return gradients
 
     def _update(self, gradients: Params, lr: Array) -> None:
         """Clip, decay, step: the order that all backends follow."""
-        if self.training.clip_norm is not None:
-            clip(gradients, self.training.clip_norm)
+        semantics = self.training.semantics
+        if self.training.clip is not None:
+            clip(gradients, self.training.clip, semantics)
         self.step += 1
         for name, θ in self.params.items():
-            wide = (-1,) + (1,) * (θ.ndim - 1)
+            g, wide = gradients[name], (-1,) + (1,) * (θ.ndim - 1)
             rate = lr.reshape(wide).astype(θ.dtype)
             n = {key: value.reshape(wide) for key, value in self.numbers.items()}
             if n["weight_decay"].any():
-                θ -= rate * n["weight_decay"].astype(θ.dtype) * θ
+                decay(θ, g, rate, n["weight_decay"].astype(θ.dtype), semantics)
             slots = {slot: values[name] for slot, values in self.slots.items()}
-            UPDATE[self.training.optimizer](
-                θ, gradients[name], slots, self.step, rate, n, self.training.semantics
-            )
+            UPDATE[self.training.optimizer](θ, g, slots, self.step, rate, n, semantics)
 
 
-def loss_and_gradient(loss: str, outputs: Array, y: Array) -> tuple[Array, Array]:
-    """Mean loss of each replica `(R,)`, and its gradient with respect to `outputs`.
-
-    mse: mean of (o − y)²; bce from logits: mean of max(o, 0) − o·y + log(1 + e^−|o|).
-    """
-    count = outputs[0].size
-    if loss == "mse":
-        error = outputs - y
-        return (error * error).reshape(len(error), -1).mean(axis=1), error * (2 / count)
-    terms = np.maximum(outputs, 0) - outputs * y + np.log1p(np.exp(-np.abs(outputs)))
-    return terms.reshape(len(terms), -1).mean(axis=1), (sigmoid(outputs) - y) / count
+def over_time(mask: Array | None) -> Array | None:
+    """`(R, B, T)` -> `(R, T, B, 1)`, as the cells take it."""
+    return None if mask is None else mask.swapaxes(1, 2)[..., None]

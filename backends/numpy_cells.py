@@ -1,9 +1,13 @@
-"""Recurrent layers by hand: each a pair `forward(x, weights) -> h, cache` and
+"""Recurrent layers by hand: each a pair `forward(x, weights, mask) -> h, cache` and
 `backward(dh, cache) -> dx, gradients`. Backpropagation through time is the loop in `backward`.
+The simple cell and the LSTM are here, the GRU is in `numpy_gru.py`.
 
 Symbols: x inputs, h hidden states, W input kernel, U recurrent kernel, b bias, a pre-activations,
 σ the logistic function, ⊙ the elementwise product; `da` means ∂L/∂a. Shapes: R replicas, T time
 steps, B samples of the batch, F inputs, H units, G gates. Arrays over time are `(R, T, B, ·)`.
+
+`mask` `(R, T, B, 1)` is None or 1 at real steps and 0 at padding, where the state stays as it was:
+h_t = h_{t−1}. So its error passes such a step by unchanged, and the gates there get none.
 
 The inputs of all time steps are projected in one product before the loop, and the gradients of the
 kernels are taken in one product after it; only what truly depends on the step before is inside.
@@ -14,12 +18,21 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
-Weights = tuple[Array, Array, Array]  # W (R, F, GH), U (R, H, GH), b (R, GH) or (R, 2, GH)
+Weights = tuple[Array, Array, Array]  # W (R, F, GH), U (R, H, GH), b (R, GH); GRU: b (R, 2, 3H)
+Mask = Array | None
 
 
 def sigmoid(a: Array) -> Array:
     """σ(a) = 1 / (1 + e⁻ᵃ), written as (1 + tanh(a/2)) / 2, which cannot overflow."""
     return 0.5 * np.tanh(0.5 * a) + 0.5
+
+
+def keep_state(h: Array, t: int, mask: Mask) -> None:
+    """Put the state before t in the place of h_t, in `h` `(R, T, B, H)`, where t is padding."""
+    if mask is not None:
+        h[:, t] *= mask[:, t]
+        if t:
+            h[:, t] += (1 - mask[:, t]) * h[:, t - 1]
 
 
 def project(x: Array, W: Array, b: Array) -> Array:
@@ -50,7 +63,7 @@ def recurrent_backward(h: Array, da: Array) -> Array:
 # ------------------------------------------------------------------ simple cell (Elman 1990)
 
 
-def rnn_forward(x: Array, weights: Weights, activation: str) -> tuple[Array, Any]:
+def rnn_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
     """h_t = φ(x_t W + h_{t−1} U + b) with φ tanh or relu."""
     W, U, b = weights
     h = project(x, W, b)  # (R, T, B, H); each step's pre-activation becomes its state in place
@@ -62,19 +75,24 @@ def rnn_forward(x: Array, weights: Weights, activation: str) -> tuple[Array, Any
             np.tanh(a, out=a)
         else:
             np.maximum(a, 0, out=a)
-    return h, (x, weights, activation, h)
+        keep_state(h, t, mask)
+    return h, (x, weights, mask, activation, h)
 
 
 def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     """da_t = φ'(a_t) ⊙ (dh_t + da_{t+1} Uᵀ), from the last step back to the first."""
-    x, (W, U, _), activation, h = cache
+    x, (W, U, _), mask, activation, h = cache
     UT = U.swapaxes(1, 2)
     slope = 1 - h * h if activation == "tanh" else (h > 0).astype(h.dtype)
     da = np.empty_like(h)
     carried: Array | float = 0.0  # ∂L/∂h_t that arrives through step t + 1
     for t in reversed(range(h.shape[1])):
-        np.multiply(dh[:, t] + carried, slope[:, t], out=da[:, t])
+        dh_t = dh[:, t] + carried
+        real = 1 if mask is None else mask[:, t]
+        np.multiply(dh_t, slope[:, t] * real, out=da[:, t])
         carried = da[:, t] @ UT  # (R, B, H)
+        if mask is not None:
+            carried += (1 - real) * dh_t
     dx, dW, db = project_backward(x, W, da)
     return dx, (dW, recurrent_backward(h, da), db)
 
@@ -82,7 +100,7 @@ def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
 # ------------------------------------------------ LSTM (Hochreiter & Schmidhuber 1997; Gers 2000)
 
 
-def lstm_forward(x: Array, weights: Weights, activation: str) -> tuple[Array, Any]:
+def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
     """i, f, o = σ(·), g = tanh(·) of x_t W + h_{t−1} U + b in the order i, f, g, o;
     c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t)."""
     assert activation == "tanh"
@@ -102,77 +120,34 @@ def lstm_forward(x: Array, weights: Weights, activation: str) -> tuple[Array, An
             c[:, t] += a[..., H : 2 * H] * c[:, t - 1]
         np.tanh(c[:, t], out=tanh_c[:, t])
         np.multiply(a[..., 3 * H :], tanh_c[:, t], out=h[:, t])
-    return h, (x, weights, gates, c, tanh_c, h)
+        keep_state(c, t, mask)
+        keep_state(h, t, mask)
+    return h, (x, weights, mask, gates, c, tanh_c, h)
 
 
 def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     """Two errors flow back in time: through the states h, and through the cells c."""
-    x, (W, U, _), gates, c, tanh_c, h = cache
+    x, (W, U, _), mask, gates, c, tanh_c, h = cache
     T, H, UT = h.shape[1], h.shape[-1], U.swapaxes(1, 2)
     da = np.empty_like(gates)
     dh_carried: Array | float = 0.0
     dc: Array | float = 0.0
     for t in reversed(range(T)):
         i, f, g, o = (gates[:, t, :, k * H : (k + 1) * H] for k in range(4))  # (R, B, H) each
+        real = 1 if mask is None else mask[:, t]
         dh_t = dh[:, t] + dh_carried
+        dc_beyond = dc  # what reaches the cell through step t + 1 alone
         dc = dc + dh_t * o * (1 - tanh_c[:, t] ** 2)
         c_before = c[:, t - 1] if t else np.zeros_like(c[:, 0])
         da[:, t, :, :H] = dc * g * i * (1 - i)
         da[:, t, :, H : 2 * H] = dc * c_before * f * (1 - f)
         da[:, t, :, 2 * H : 3 * H] = dc * i * (1 - g * g)
         da[:, t, :, 3 * H :] = dh_t * tanh_c[:, t] * o * (1 - o)
-        dc = dc * f
+        da[:, t] *= real
+        dc = dc * f * real
         dh_carried = da[:, t] @ UT  # (R, B, H)
+        if mask is not None:
+            dc += (1 - real) * dc_beyond
+            dh_carried += (1 - real) * dh_t
     dx, dW, db = project_backward(x, W, da)
     return dx, (dW, recurrent_backward(h, da), db)
-
-
-# ---------------------------------------------- GRU (Cho et al. 2014, with the reset gate applied
-# after the recurrent product, as in cuDNN: h_{t−1} U is computed before r is known)
-
-
-def gru_forward(x: Array, weights: Weights, activation: str) -> tuple[Array, Any]:
-    """With p = x_t W + b₀ and q = h_{t−1} U + b₁, each split as z, r, h:
-    z = σ(p_z + q_z); r = σ(p_r + q_r); ĥ = tanh(p_h + r ⊙ q_h); h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ."""
-    assert activation == "tanh"
-    W, U, b = weights
-    gates = project(x, W, b[:, 0])  # (R, T, B, 3H); p becomes z, r, ĥ in place
-    R, T, B, H = *gates.shape[:3], U.shape[1]
-    h, q_h = (np.empty((R, T, B, H), gates.dtype) for _ in range(2))
-    h_before = np.zeros((R, B, H), gates.dtype)
-    for t in range(T):
-        p = gates[:, t]  # (R, B, 3H)
-        q = h_before @ U + b[:, 1, None]  # (R, B, 3H)
-        p[..., : 2 * H] = sigmoid(p[..., : 2 * H] + q[..., : 2 * H])
-        z, r = p[..., :H], p[..., H : 2 * H]
-        q_h[:, t] = q[..., 2 * H :]
-        p[..., 2 * H :] = np.tanh(p[..., 2 * H :] + r * q_h[:, t])
-        h_before = z * h_before + (1 - z) * p[..., 2 * H :]
-        h[:, t] = h_before
-    return h, (x, weights, gates, q_h, h)
-
-
-def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
-    """The state's error splits: z carries part of it back directly, the gates take the rest."""
-    x, (W, U, _), gates, q_h, h = cache
-    T, H, UT = h.shape[1], h.shape[-1], U.swapaxes(1, 2)
-    dp, dq = np.empty_like(gates), np.empty_like(gates)  # (R, T, B, 3H)
-    carried: Array | float = 0.0
-    for t in reversed(range(T)):
-        z, r, candidate = (gates[:, t, :, k * H : (k + 1) * H] for k in range(3))  # (R, B, H)
-        h_before = h[:, t - 1] if t else np.zeros_like(h[:, 0])
-        dh_t = dh[:, t] + carried
-        da_h = dh_t * (1 - z) * (1 - candidate**2)
-        dp[:, t, :, :H] = dh_t * (h_before - candidate) * z * (1 - z)
-        dp[:, t, :, H : 2 * H] = da_h * q_h[:, t] * r * (1 - r)
-        dp[:, t, :, 2 * H :] = da_h
-        dq[:, t] = dp[:, t]
-        dq[:, t, :, 2 * H :] *= r
-        carried = dh_t * z + dq[:, t] @ UT
-    dx, dW, db_input = project_backward(x, W, dp)
-    db = np.stack([db_input, dq.sum(axis=(1, 2))], axis=1)  # (R, 2, 3H)
-    return dx, (dW, recurrent_backward(h, dq), db)
-
-
-FORWARD = {"rnn": rnn_forward, "lstm": lstm_forward, "gru": gru_forward}
-BACKWARD = {"rnn": rnn_backward, "lstm": lstm_backward, "gru": gru_backward}

@@ -1,8 +1,9 @@
 """The optimisers' update rules, in place, on arrays with a leading replica axis.
 
-Each is `update(θ, g, slots, t, lr, numbers, semantics)`: parameter, gradient, this parameter's
-memory by slot name, the number of the update (1 for the first), learning rate and the optimiser's
-own numbers, both already shaped to broadcast against θ.
+Each is `update(θ, g, slots, t, lr, n, s)`: parameter, gradient, this parameter's memory by slot
+name, the number of the update (1 for the first), learning rate and the optimiser's own numbers,
+both already shaped to broadcast against θ, and the semantics, which choose between the forms that
+frameworks have. `rmsprop_rho` has become the number `rho` by then.
 """
 
 import numpy as np
@@ -14,45 +15,73 @@ Array = np.ndarray
 
 
 def sgd(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
-    """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). `n` holds μ as momentum, and
-    nesterov as 0 or 1."""
+    """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
+    the place of g and θ moves by v itself. `n` holds μ as momentum, and nesterov as 0 or 1."""
     if "velocity" not in slots:
         θ -= lr * g
         return
     v, μ = slots["velocity"], n["momentum"].astype(g.dtype)
+    inside = s.momentum_lr == "inside"
+    push = lr * g if inside else g
     v *= μ
-    v += g
-    θ -= lr * (g + μ * v if n["nesterov"].any() else v)
+    v += push
+    move = push + μ * v if n["nesterov"].any() else v
+    θ -= move if inside else lr * move
 
 
 def adam(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
-    """Kingma & Ba 2015, Algorithm 1: θ ← θ − lr·m̂ / (√v̂ + ε). The powers of β stay float64."""
+    """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
+    Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
+    """
     m, v = slots["m"], slots["v"]
     β1, β2 = n["beta1"], n["beta2"]
     m += (1 - β1).astype(g.dtype) * (g - m)
     v += (1 - β2).astype(g.dtype) * (g * g - v)
-    rate = (lr / (1 - β1**t)).astype(g.dtype)
-    root = np.sqrt(v) / np.sqrt(1 - β2**t).astype(g.dtype)
-    θ -= rate * m / (root + g.dtype.type(s.adam_eps))
+    powers = np.float64 if s.beta_powers == "float64" else g.dtype.type
+    correction_1, correction_2 = (1 - β.astype(powers) ** powers(t) for β in (β1, β2))
+    ε = g.dtype.type(s.adam_eps)
+    if s.adam_eps_place == "corrected":
+        rate = (lr / correction_1).astype(g.dtype)
+        θ -= rate * m / (np.sqrt(v) / np.sqrt(correction_2).astype(g.dtype) + ε)
+    else:
+        rate = (lr * np.sqrt(correction_2) / correction_1).astype(g.dtype)
+        θ -= rate * m / (np.sqrt(v) + ε)
 
 
 def rmsprop(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
-    """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε)."""
-    v, ρ = slots["v"], n["rho"]
-    v += (1 - ρ).astype(g.dtype) * (g * g - v)
-    θ -= lr * g / (np.sqrt(v) + g.dtype.type(s.rmsprop_eps))
+    """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
+    v, ε = slots["v"], g.dtype.type(s.rmsprop_eps)
+    v += (1 - n["rho"]).astype(g.dtype) * (g * g - v)
+    θ -= lr * g / (np.sqrt(v + ε) if s.rmsprop_eps_place == "inside" else np.sqrt(v) + ε)
 
 
 UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 
-def clip(gradients: Params, limit: float) -> None:
-    """Scale each replica's gradient so that its norm over all parameters is at most `limit`;
-    Pascanu et al. 2013, Algorithm 1. A gradient that is not finite does not become so."""
-    squares = [
-        (g.astype(np.float64) ** 2).reshape(len(g), -1).sum(axis=1) for g in gradients.values()
-    ]
-    norm = np.sqrt(np.sum(squares, axis=0))  # (R,)
-    factor = np.where(norm > limit, limit / np.maximum(norm, limit), 1.0)
-    for g in gradients.values():
+def decay(θ: Array, g: Array, lr: Array, rate: Array, s: Semantics) -> None:
+    """λ·θ into the gradient (coupled), or lr·λ·θ off the parameter (decoupled; Loshchilov & Hutter
+    2019). `rate` is λ."""
+    if s.weight_decay == "coupled":
+        g += rate * θ
+    else:
+        θ -= lr * rate * θ
+
+
+def clip(gradients: Params, limit: float, s: Semantics) -> None:
+    """Keep each replica's gradient small: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all
+    parameters or over each (Pascanu et al. 2013, Algorithm 1), or each entry within ±limit."""
+    if s.clip_scope == "value":
+        for g in gradients.values():
+            np.clip(g, -limit, limit, out=g)
+        return
+    squares = {
+        name: (g.astype(np.float64) ** 2).reshape(len(g), -1).sum(axis=1)  # (R,)
+        for name, g in gradients.items()
+    }
+    if s.clip_scope == "global":
+        squares = dict.fromkeys(gradients, np.sum(list(squares.values()), axis=0))
+    for name, g in gradients.items():
+        norm = np.sqrt(squares[name]) + s.clip_eps
+        # A norm that is not finite is not below the limit: the gradient does not become finite.
+        factor = np.where(norm <= limit, 1.0, limit / norm)
         g *= factor.astype(g.dtype).reshape(-1, *[1] * (g.ndim - 1))

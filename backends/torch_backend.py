@@ -1,23 +1,29 @@
-"""PyTorch: `torch.nn` layers, autograd and `torch.optim`, one module per replica.
+"""PyTorch: `torch.nn` layers and autograd, one module per replica.
 
 PyTorch keeps kernels transposed, orders the GRU's gates r, z, n, and has a second bias vector in
-every layer. The second bias is frozen at zero, except in the GRU, whose canonical
-bias has two rows.
+every layer, of which the semantics say how much is trained; the rest is frozen at zero. Its layers
+know no masks: see `real_steps_first`. The update rules are in `torch_optimizers.py`.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from backends import Data, State, TrainingSpec
+from backends.torch_gru import GRUBefore
+from backends.torch_losses import mean_loss
+from backends.torch_optimizers import UPDATE, clip, decay
 from harness.errors import ConfigError
 from harness.model import ModelSpec, Params, shapes
 
 Array = np.ndarray
 
-SQUARES = {"adam": "exp_avg_sq", "rmsprop": "square_avg"}
+NATIVE = {
+    "kernel": "weight_ih",
+    "recurrent_kernel": "weight_hh",
+    "bias": "bias_ih",
+    "recurrent_bias": "bias_hh",
+}
 
 
 class Network(nn.Module):
@@ -26,187 +32,214 @@ class Network(nn.Module):
     def __init__(self, model: ModelSpec, dtype: torch.dtype, device: str) -> None:
         super().__init__()
         self.model = model
-        layer = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[model.cell]
-        extra = {"nonlinearity": model.activation} if model.cell == "rnn" else {}
-        self.rnn = layer(
-            model.features,
-            model.units,
-            model.layers,
-            batch_first=True,
-            dtype=dtype,
-            device=device,
-            **extra,
-        )
-        if model.cell != "gru":
-            for name, parameter in self.rnn.named_parameters():
-                if name.startswith("bias_hh"):
-                    parameter.requires_grad_(False).zero_()
+        self.rnn = recurrent_layers(model, dtype, device)
+        for name, parameter in self.rnn.named_parameters():
+            if name.startswith("bias_hh"):
+                parameter.requires_grad_(False).zero_()
+                parameter.requires_grad_(model.biases != "single")
         if model.head == "dense":
             self.head = nn.Linear(model.units, model.outputs, dtype=dtype, device=device)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(B, T, F)` -> `(B, O)`, or `(B, T, O)` when every step is returned."""
+    def forward(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """`(B, T, F)` -> `(B, O)`, or `(B, T, O)` when every step is returned. `places` `(B, T)`
+        says which of the layers' states each step has, −1 for the zeros at the beginning."""
         h, _ = self.rnn(x)
+        if places is not None:
+            places = (places if self.model.every_step else places[:, -1:])[..., None]
+            h = torch.where(places < 0, 0, h.take_along_dim(places.clamp(min=0), dim=1))
         seen = h if self.model.every_step else h[:, -1]
         return self.head(seen) if self.model.head == "dense" else seen
 
-    def canonical(self) -> dict[str, list[Tensor]]:
-        """The parameters behind each canonical name: a pair for the two rows of a GRU's bias."""
-        found: dict[str, list[Tensor]] = {}
-        for layer in range(self.model.layers):
-            of = lambda kind, layer=layer: getattr(self.rnn, f"{kind}_l{layer}")  # noqa: E731
-            found[f"rnn.{layer}.kernel"] = [of("weight_ih")]
-            found[f"rnn.{layer}.recurrent_kernel"] = [of("weight_hh")]
-            found[f"rnn.{layer}.bias"] = [of("bias_ih")]
-            if self.model.cell == "gru":
-                found[f"rnn.{layer}.bias"].append(of("bias_hh"))
-        if self.model.head == "dense":
-            found |= {"head.kernel": [self.head.weight], "head.bias": [self.head.bias]}
+    def parts(self) -> list[tuple[str, nn.Parameter]]:
+        """The trained tensors with their canonical names; a GRU's bias of two rows has two."""
+        found = []
+        for name, shape in shapes(self.model).items():
+            owner, _, kind = name.rpartition(".")
+            if owner == "head":
+                found.append((name, self.head.weight if kind == "kernel" else self.head.bias))
+                continue
+            layer = owner.removeprefix("rnn.")
+            kinds = ["bias", "recurrent_bias"] if two_rows(name, shape) else [kind]
+            found += [(name, getattr(self.rnn, f"{NATIVE[k]}_l{layer}")) for k in kinds]
         return found
 
 
 class TorchBackend:
-    """See `backends.Backend`."""
+    """See `backends.Backend`.
+
+    `trained` and each of `slots` are flat lists: for every one of a network's `parts`, its R
+    replicas. Where part of a tensor is trained (a GRU's recurrent bias, of the candidate alone),
+    the lists hold a view of that part, and the rest is in no norm and no update.
+    """
 
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
         self.device = choose_device(training.device)
         torch.set_num_threads(training.threads)
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         self.model, self.training = model, training
         self.dtype = getattr(torch, training.precision)
-        self.x, self.y = self._tensor(data.x), self._tensor(data.y)
-        self.replicas = len(state.params["rnn.0.kernel"])
-        self.networks = [Network(model, self.dtype, self.device) for _ in range(self.replicas)]
-        self.optimizer = self._optimizer()
+        self.x, self.mask, self.places = self._inputs(data.x, data.mask)
+        self.y = self._tensor(data.y)
+        self.replicas = R = len(state.params["rnn.0.kernel"])
+        self.networks = [Network(model, self.dtype, self.device) for _ in range(R)]
+        self.names = [name for name, _ in self.networks[0].parts()]
+        parts = zip(*(network.parts() for network in self.networks), strict=True)
+        self.leaves = [leaf for replicas in parts for _, leaf in replicas]
+        values = self._to_torch(state.params)
+        self.trained = [
+            leaf.detach()[-len(value) :] for leaf, value in zip(self.leaves, values, strict=True)
+        ]
+        for part, value in zip(self.trained, values, strict=True):
+            part.copy_(value)
+        self.slots = {slot: self._to_torch(memory) for slot, memory in state.slots.items()}
         self.step = state.step
-        self._load(state)
+        numbers = training.numbers | {"nesterov": np.array([float(training.nesterov)])}
+        self.numbers = {key: self._each(np.resize(value, R)) for key, value in numbers.items()}
+        self.norms = self._norms()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        use_tf32(self.training.semantics.tf32)
         rows = torch.as_tensor(batches, device=self.device)  # (S, R, B)
         losses = []
-        for s, rates in enumerate(lr.tolist()):
-            self.optimizer.zero_grad(set_to_none=True)
-            step_losses = [self._loss(r, rows[s, r]) for r in range(self.replicas)]
+        for s, rates in enumerate(lr):
+            step_losses = torch.stack([self._loss(r, rows[s, r]) for r in range(self.replicas)])
             # Replicas share no parameter, so the gradient of the sum is each one's own gradient.
-            torch.stack(step_losses).sum().backward()
-            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-                self._clip_and_decay(group["params"], rate, group["decay"])
-                group["lr"] = rate
-            self.optimizer.step()
-            losses.append(torch.stack(step_losses).detach())
-        self.step += len(losses)
+            gradients = torch.autograd.grad(step_losses.sum(), self.leaves)
+            self._update(list(gradients), self._each(rates))
+            losses.append(step_losses.detach())
         return torch.stack(losses).double().cpu().numpy()
 
     @torch.no_grad()
-    def predict(self, x: Array) -> Array:
-        inputs = self._tensor(x).expand(self.replicas, *x.shape[1:])
-        outputs = [network(inputs[r]) for r, network in enumerate(self.networks)]
+    def predict(self, x: Array, mask: Array | None = None) -> Array:
+        use_tf32(self.training.semantics.tf32)
+        inputs, _, places = self._inputs(x, mask)
+        outputs = [
+            network(of(inputs, r), None if places is None else of(places, r))
+            for r, network in enumerate(self.networks)
+        ]
         return torch.stack(outputs).cpu().numpy()
 
     def state(self) -> State:
-        params = self._gather(lambda parameter: parameter)
-        state = State(params, {}, self.step)
-        for slot, name in self._slots().items():
-            state.slots[slot] = self._gather(lambda p, name=name: self.optimizer.state[p][name])
-        return state
+        slots = {slot: self._to_canonical(values) for slot, values in self.slots.items()}
+        return State(self._to_canonical(self.trained), slots, self.step)
 
     def _loss(self, replica: int, rows: Tensor) -> Tensor:
-        x = self.x[replica % len(self.x)][rows]  # data that all replicas share has one row
-        y = self.y[replica % len(self.y)][rows]
-        loss = {
-            "mse": nn.functional.mse_loss,
-            "bce": nn.functional.binary_cross_entropy_with_logits,
-        }
-        return loss[self.training.loss](self.networks[replica](x), y)
+        mask, places = (
+            None if part is None else of(part, replica)[rows] for part in (self.mask, self.places)
+        )
+        outputs = self.networks[replica](of(self.x, replica)[rows], places)
+        y = of(self.y, replica)[rows]
+        counted = mask if self.model.every_step else None
+        return mean_loss(self.training.loss, self.training.semantics.bce, outputs, y, counted)
 
     @torch.no_grad()
-    def _clip_and_decay(self, parameters: list[Tensor], rate: float, decay: float) -> None:
-        """Exact clipping (`clip_grad_norm_` adds 1e-6 to the norm) and decoupled weight decay."""
-        limit = self.training.clip_norm
-        if limit is not None:
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            norm = torch.linalg.vector_norm(torch.stack([g.double().norm() for g in gradients]))
-            factor = torch.where(norm > limit, limit / norm, 1.0).to(self.dtype)
-            for gradient in gradients:
-                gradient.mul_(factor)
-        if decay:
-            for parameter in parameters:
-                parameter.sub_(parameter * (rate * decay))  # 1 - rate·decay would round
+    def _update(self, gradients: list[Tensor], lr: list[float]) -> None:
+        """Clip, decay, step: the order that all backends follow."""
+        s, n, θ = self.training.semantics, self.numbers, self.trained
+        g = [whole[-len(part) :] for whole, part in zip(gradients, θ, strict=True)]
+        if self.training.clip is not None:
+            g = clip(g, self.norms, self.training.clip, s)
+        if any(n["weight_decay"]):
+            g = decay(θ, g, lr, n["weight_decay"], s)
+        self.step += 1
+        UPDATE[self.training.optimizer](θ, g, self.slots, self.step, lr, n, s)
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        """One parameter group per replica, with its own numbers; `decay` is ours to apply."""
-        groups = []
-        for r, network in enumerate(self.networks):
-            tensors = [p for parts in network.canonical().values() for p in parts]
-            n = {k: float(v[r % len(v)]) for k, v in self.training.numbers.items()}
-            groups.append({"params": tensors, "decay": n.pop("weight_decay"), **self._native(n)})
-        kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}
-        return kinds[self.training.optimizer](groups, lr=0.0)
+    def _norms(self) -> Tensor:
+        """The number of the norm that each entry of `trained` belongs to, for `clip`."""
+        if self.training.semantics.clip_scope == "variable":  # by name, as a name may have two
+            first = [self.replicas * self.names.index(name) for name in self.names]
+        else:
+            first = [0] * len(self.names)
+        own = range(self.replicas)
+        return torch.tensor([n + r for n in first for r in own], device=self.device)
 
-    def _native(self, n: dict[str, float]) -> dict[str, object]:
-        """The optimiser's numbers under PyTorch's names, with the epsilon that semantics state."""
-        semantics = self.training.semantics
-        if self.training.optimizer == "sgd":
-            return {"momentum": n["momentum"], "nesterov": self.training.nesterov}
-        if self.training.optimizer == "adam":
-            return {"betas": (n["beta1"], n["beta2"]), "eps": semantics.adam_eps}
-        return {"alpha": n["rho"], "eps": semantics.rmsprop_eps}
+    def _each(self, values: Array) -> list[float]:
+        """One value per replica `(R,)` -> one per entry of `trained`."""
+        return np.tile(values, len(self.names)).tolist()
 
-    def _slots(self) -> dict[str, str]:
-        """Canonical slot name -> PyTorch's, for the memory that this optimiser has."""
-        if self.training.optimizer == "sgd":
-            return (
-                {"velocity": "momentum_buffer"} if self.training.numbers["momentum"].any() else {}
-            )
-        square = {"v": SQUARES[self.training.optimizer]}
-        return {"m": "exp_avg", **square} if self.training.optimizer == "adam" else square
+    def _to_torch(self, values: Params) -> list[Tensor]:
+        """Copies of canonical arrays, ordered and laid out as `trained`."""
+        found: list[Tensor] = []
+        for name, shape in shapes(self.model).items():
+            value = self._swap_gates(name, values[name])
+            if name.endswith("kernel"):
+                value = value.swapaxes(1, 2)
+            rows = value.swapaxes(0, 1) if two_rows(name, shape) else value[None]
+            for row in rows:  # (R, …)
+                found += self._tensor(np.array(row, order="C")).unbind()
+        return found
 
-    @torch.no_grad()
-    def _load(self, state: State) -> None:
-        for r, network in enumerate(self.networks):
-            for name, tensors in network.canonical().items():
-                for tensor, value in zip(
-                    tensors, self._to_torch(name, state.params[name][r]), strict=True
-                ):
-                    tensor.copy_(value)
-                for slot, native in self._slots().items():
-                    values = self._to_torch(name, state.slots[slot][name][r])
-                    for tensor, value in zip(tensors, values, strict=True):
-                        memory = self.optimizer.state[tensor]
-                        memory[native] = value.clone()
-                        if self.training.optimizer != "sgd":
-                            memory["step"] = torch.tensor(float(state.step))
-
-    def _gather(self, pick) -> Params:
-        """Canonical `(R, …)` arrays of what `pick` finds for each parameter tensor."""
-        found = [network.canonical() for network in self.networks]
-        return {
-            name: np.stack([self._to_canonical(name, [pick(t) for t in f[name]]) for f in found])
-            for name in shapes(self.model)
-        }
-
-    def _to_torch(self, name: str, value: Array) -> Iterator[Tensor]:
-        """One replica's canonical array as the tensors that PyTorch keeps for it."""
-        rows = value if self._is_gru_bias(name) else [value]
-        for row in rows:
-            yield self._tensor(np.ascontiguousarray(self._swap_gates(name, row).T))
-
-    def _to_canonical(self, name: str, tensors: list[Tensor]) -> Array:
-        rows = [self._swap_gates(name, t.detach().cpu().numpy().T) for t in tensors]
-        return np.stack(rows) if self._is_gru_bias(name) else rows[0].copy()
-
-    def _is_gru_bias(self, name: str) -> bool:
-        return self.model.cell == "gru" and name.startswith("rnn.") and name.endswith(".bias")
+    def _to_canonical(self, tensors: list[Tensor]) -> Params:
+        """The inverse of `_to_torch`."""
+        R = self.replicas
+        parts = [tensors[i : i + R] for i in range(0, len(tensors), R)]
+        rows = iter([torch.stack(part).cpu().numpy() for part in parts])  # (R, …) each
+        found = {}
+        for name, shape in shapes(self.model).items():
+            value = np.stack([next(rows), next(rows)], 1) if two_rows(name, shape) else next(rows)
+            if name.endswith("kernel"):
+                value = np.ascontiguousarray(value.swapaxes(1, 2))
+            found[name] = self._swap_gates(name, value)
+        return found
 
     def _swap_gates(self, name: str, value: Array) -> Array:
         """The GRU's z and r change places on the last axis; the swap is its own inverse."""
-        if self.model.cell != "gru" or name.startswith("head."):
+        of_gates = name.startswith("rnn.") and not name.endswith("recurrent_bias")
+        if self.model.cell != "gru" or not of_gates:
             return value
         z, r, h = np.split(value, 3, axis=-1)
         return np.concatenate([r, z, h], axis=-1)
 
+    def _inputs(self, x: Array, mask: Array | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """What the networks take: inputs, and with a mask also that and `places`."""
+        inputs = self._tensor(x)
+        if mask is None:
+            return inputs, None, None
+        real = torch.as_tensor(np.asarray(mask, bool), device=self.device)
+        front, places = real_steps_first(inputs, real)
+        return front, real, places
+
     def _tensor(self, array: Array) -> Tensor:
         return torch.as_tensor(np.asarray(array), dtype=self.dtype, device=self.device)
+
+
+def recurrent_layers(model: ModelSpec, dtype: torch.dtype, device: str) -> nn.Module:
+    sizes = (model.features, model.units, model.layers)
+    if model.cell == "gru" and model.reset == "before":
+        return GRUBefore(*sizes, dtype=dtype, device=device)
+    layer = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[model.cell]
+    extra = {"nonlinearity": model.activation} if model.cell == "rnn" else {}
+    return layer(*sizes, batch_first=True, dtype=dtype, device=device, **extra)
+
+
+def two_rows(name: str, shape: tuple[int, ...]) -> bool:
+    """A GRU's bias of two rows is two tensors in PyTorch."""
+    return name.endswith(".bias") and len(shape) == 2
+
+
+def of(array: Tensor, replica: int) -> Tensor:
+    """The replica's own part, or the one part of data that all replicas share."""
+    return array[replica % len(array)]
+
+
+def real_steps_first(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Padding steps carry the state, so a sequence with padding has the states of its real steps,
+    and layers that look back only do not see what comes after these: one pass of a fused layer.
+
+    `x` `(R, N, T, F)`, `mask` `(R, N, T)` -> inputs `(R, N, T', F)` with the real steps first and
+    zeros after them, T' their largest number; and the place `(R, N, T)` in there of the state that
+    each step has, −1 where no real step came yet.
+    """
+    longest = max(int(mask.sum(-1).max()), 1)
+    order = torch.argsort(~mask, dim=-1, stable=True)[..., :longest]
+    front = torch.where(mask[..., None], x, 0).take_along_dim(order[..., None], dim=2)
+    return front, mask.cumsum(-1) - 1
+
+
+def use_tf32(rule: str) -> None:
+    """The switches are the whole program's, so every call sets them. Only cuDNN's recurrent layers
+    heed `recurrent`; `GRUBefore` is none."""
+    torch.backends.cudnn.allow_tf32 = rule != "off"
+    torch.backends.cuda.matmul.allow_tf32 = rule == "on"
 
 
 def choose_device(device: str) -> str:

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import provenance, signals, sweep
+from harness import provenance, resume, signals, sweep
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.folders import remove
@@ -39,6 +39,8 @@ def job(composed: DictConfig) -> float:
     assert isinstance(overrides, list)
     swept = sweep.current() if settings.mode == RunMode.MULTIRUN else None
     try:
+        if OmegaConf.select(composed, "resume") is not None:
+            composed = resume.configuration(composed, overrides, directory)
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
         if swept is not None:
@@ -72,7 +74,9 @@ def _single_name(config: Config, overrides: list[str]) -> str:
     seeds = f"s{config.seed}" + (f"-{config.seeds[-1]}" if config.replicas > 1 else "")
     pairs = [override.partition("=")[::2] for override in overrides]
     dotted = [f"{key.split('.')[-1]}={value}" for key, value in pairs if "." in key]
-    return "·".join([config.task.name, config.backend.name, config.model.cell, seeds, *dotted[:3]])
+    resumed = ["resumed"] if config.resume is not None else []
+    words = [config.task.name, config.backend.name, config.model.cell, seeds, *resumed]
+    return "·".join([*words, *dotted[:3]])
 
 
 def _note_failure(directory: Path, name: str, overrides: list[str], error: Exception) -> None:
@@ -90,6 +94,7 @@ def main() -> int:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
+    sys.argv[1:] = map(resume.quoted, sys.argv[1:])
     signals.install()
     code = 0
     try:

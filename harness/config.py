@@ -51,7 +51,7 @@ class ModelConfig:
                 "since PyTorch's LSTM and GRU have no other; relu needs model=rnn."
             )
 
-    def spec(self, task: Task, features: int, outputs: int) -> ModelSpec:
+    def spec(self, task: Task, semantics: Semantics, features: int, outputs: int) -> ModelSpec:
         """The network for data of `features` inputs and `outputs` targets per sample or step."""
         returns = self.returns or ("every_step" if task.every_step else "last")
         if returns == "every_step" and not task.every_step:
@@ -72,6 +72,8 @@ class ModelConfig:
             returns,
             self.head,
             outputs,
+            semantics.gru_biases if self.cell == "gru" else semantics.biases,
+            semantics.gru_reset,
         )
 
 
@@ -84,10 +86,10 @@ class TrainerConfig:
     shuffle: bool
     schedule: str  # of the learning rate: constant, cosine or exponential
     final_lr: float  # where a schedule ends, as a fraction of optimizer.lr
-    clip_norm: float | None  # largest global norm of the gradient; null: no clipping
+    clip: float | None  # largest gradient, measured by semantics.clip_scope; null: no clipping
     patience: int | None  # early stopping: epochs without a better val/loss; null: off
     min_delta: float  # by how much val/loss must fall to count as better
-    checkpoint_every: int  # epochs; 0: no checkpoints
+    checkpoint_every: int  # epochs; 0: only the last epoch's
     save_gradient: bool  # keep the first batch's gradient at the initial weights
 
     def __post_init__(self) -> None:
@@ -98,8 +100,8 @@ class TrainerConfig:
         check_range("trainer.patience", self.patience, 1)
         check_range("trainer.min_delta", self.min_delta, 0.0)
         check_range("trainer.checkpoint_every", self.checkpoint_every, 0)
-        if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
-            raise ConfigError(f"trainer.clip_norm={self.clip_norm:g}: must be above 0, or null.")
+        if self.clip is not None and not 0 < self.clip < math.inf:
+            raise ConfigError(f"trainer.clip={self.clip:g}: must be above 0, or null.")
         if self.schedule == "exponential" and self.final_lr == 0:
             raise ConfigError("trainer.final_lr=0: an exponential schedule needs it above 0.")
 
@@ -155,6 +157,8 @@ class RunConfig:
     device: str
     threads: int  # of the framework's one thread pool
     results: str  # folder, relative to the current directory
+    resume: str | None  # a run to go on with: its directory, MLflow run id or name
+    checkpoint: str | None  # which of its checkpoints, such as epoch-00010; null: the last
 
     def __post_init__(self) -> None:
         check_range("seed", self.seed, 0)
@@ -257,16 +261,30 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
     return f"{key}={typed}: must be {' or '.join(words)}."
 
 
-def flat_params(config: Config, nested: bool = False) -> dict[str, Any]:
-    """Every setting as `group.key: value`, or `nested` as one dict per group, for the record."""
+def flat_params(config: Config) -> dict[str, Any]:
+    """Every setting as `group.key: value`, for the record."""
+    groups = nested_params(config)
+    for name in ("task", "optimizer"):
+        del groups[name]["_target_"]
+    for recipe in ("packages", "devices", "factory"):
+        del groups["backend"][recipe]
+    return flatten(groups)
+
+
+def nested_params(config: Config) -> dict[str, Any]:
+    """Every setting by its group; `from_hydra` makes the same configuration of it."""
     groups: dict[str, Any] = {}
     for field in fields(config):
         value = getattr(config, field.name)
-        groups[field.name] = value if isinstance(value, int | str) else asdict(value)
-    for recipe in ("packages", "devices", "factory"):
-        del groups["backend"][recipe]
-    if nested:
-        return groups
+        groups[field.name] = value if isinstance(value, int | str | None) else asdict(value)
+    for name in ("task", "optimizer"):
+        kind = type(getattr(config, name))
+        groups[name] = {"_target_": f"{kind.__module__}.{kind.__name__}"} | groups[name]
+    return groups
+
+
+def flatten(groups: dict[str, Any]) -> dict[str, Any]:
+    """`{group: {key: value}}` as `{group.key: value}`; a key of no group stays as it is."""
     flat = {}
     for group, value in groups.items():
         rows = value.items() if isinstance(value, dict) else [(None, value)]

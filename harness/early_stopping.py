@@ -5,35 +5,59 @@ frozen by a learning rate of 0 while the others go on.
 """
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 
 from backends import State
+from harness.state import Checkpoint
 
 Array = np.ndarray
 
 
 class EarlyStopping:
-    """Patience over `val/loss`, per replica."""
+    """Patience over `val/loss`, per replica; `begun` is the checkpoint that a run goes on from."""
 
-    def __init__(self, replicas: int, patience: int, min_delta: float, start: State) -> None:
+    def __init__(
+        self,
+        replicas: int,
+        patience: int,
+        min_delta: float,
+        start: State,
+        begun: Checkpoint | None = None,
+    ) -> None:
         self.patience, self.min_delta = patience, min_delta
         self.best = np.full(replicas, np.inf)
         self.best_epoch = np.zeros(replicas, int)
+        self.values: dict[str, Array] = {}  # every metric at each replica's best epoch
         self.active = np.ones(replicas, bool)
-        self.best_state = copy.deepcopy(start)
+        kept = start
+        if begun is not None and begun.best is not None:
+            self.values = {name: value.copy() for name, value in begun.stopping.items()}
+            self.best, self.best_epoch = self.values.pop("loss"), self.values.pop("epoch")
+            self.active = begun.epoch - self.best_epoch < patience
+            kept = begun.best
+        self.best_state = copy.deepcopy(kept)
 
-    def update(self, epoch: int, losses: Array, state: Callable[[], State]) -> bool:
-        """Take note of an epoch's losses `(R,)` and, where they are better, of the weights that
-        `state()` answers; True when every replica is done."""
+    def update(self, epoch: int, values: dict[str, Array], state: State) -> bool:
+        """Take note of an epoch's metrics, `(R,)` each, and of its state for those replicas whose
+        `val/loss` is better; True when every replica is done."""
+        losses = values["val/loss"]
         better = self.active & (losses < self.best - self.min_delta)
         self.best[better] = losses[better]
         self.best_epoch[better] = epoch
+        self.values |= {
+            name: np.where(better, value, self.values.get(name, np.nan))
+            for name, value in values.items()
+        }
         if better.any():
-            _copy_replicas(state(), self.best_state, better)
+            _copy_replicas(state, self.best_state, better)
         self.active &= epoch - self.best_epoch < self.patience
         return not self.active.any()
+
+    def memory(self) -> dict[str, Array]:
+        """What a checkpoint has to hold beside the best weights, `(R,)` each. Which replicas have
+        stopped follows from the best epochs."""
+        return {"loss": self.best, "epoch": self.best_epoch, **self.values}
 
 
 def _copy_replicas(source: State, target: State, chosen: Array) -> None:

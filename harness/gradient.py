@@ -32,16 +32,21 @@ def gradients(
     in loss per unit of weight. `training`'s optimiser, clipping and weight decay play no part; its
     loss, semantics, precision and device do. `state` is left as it is.
     """
-    zero = np.zeros(1)
-    plain = replace(
-        training,
-        optimizer="sgd",
-        numbers={"momentum": zero, "weight_decay": zero},
-        nesterov=False,
-        clip_norm=None,
-    )
+    plain = plain_sgd(training)
     backend = backend_class(model, plain, data, State(state.params))
     before = backend.state().params  # as rounded to the training precision
     backend.train_epoch(rows[None], np.full((1, len(rows)), LR))
     after = backend.state().params
     return {name: (before[name] - after[name]) / before[name].dtype.type(LR) for name in before}
+
+
+def plain_sgd(training: TrainingSpec) -> TrainingSpec:
+    """The same training by steps of plain SGD, whose state is the weights alone."""
+    zero = np.zeros(1)
+    return replace(
+        training,
+        optimizer="sgd",
+        numbers={"momentum": zero, "weight_decay": zero},
+        nesterov=False,
+        clip=None,
+    )

@@ -1,17 +1,20 @@
-"""The network that every backend builds: its names, shapes, counts and initial weights.
+"""The network that every backend builds: its names, shapes and counts.
 
 A stack of recurrent layers with an optional dense head. Weights have canonical names and Keras'
-layout, kernels `(in, out)`, gates side by side: LSTM i, f, c, o; GRU z, r, h with `reset_after`
-and a bias of two rows (input side, recurrent side). Every weight array has a leading replica axis.
+layout, kernels `(in, out)`, gates side by side: LSTM i, f, c, o; GRU z, r, h. Every weight array
+has a leading replica axis. Biases depend on the semantics:
+
+    rnn, lstm  single     bias (gates·units)
+               double     bias and recurrent_bias (gates·units); only their sum acts
+    gru        single     bias (3·units), on the input side
+               candidate  the same, and recurrent_bias (units), on the candidate's recurrent side
+               double     bias (2, 3·units): input side, recurrent side
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-
-from harness.semantics import Semantics
-from harness.streams import stream
 
 Array = np.ndarray
 Params = dict[str, Array]
@@ -32,6 +35,8 @@ class ModelSpec:
     returns: str
     head: str
     outputs: int
+    biases: str = "single"  # trained bias vectors of a layer: see above
+    reset: str = "after"  # of the GRU: semantics.gru_reset
 
     @property
     def every_step(self) -> bool:
@@ -41,12 +46,17 @@ class ModelSpec:
 def shapes(model: ModelSpec) -> dict[str, Shape]:
     """Canonical parameter names and their shapes, without the replica axis, in a fixed order."""
     wide = GATES[model.cell] * model.units
+    two_rows = model.cell == "gru" and model.biases == "double"
     result: dict[str, Shape] = {}
     for layer in range(model.layers):
         fan_in = model.features if layer == 0 else model.units
         result[f"rnn.{layer}.kernel"] = (fan_in, wide)
         result[f"rnn.{layer}.recurrent_kernel"] = (model.units, wide)
-        result[f"rnn.{layer}.bias"] = (2, wide) if model.cell == "gru" else (wide,)
+        result[f"rnn.{layer}.bias"] = (2, wide) if two_rows else (wide,)
+        if model.biases == "candidate":
+            result[f"rnn.{layer}.recurrent_bias"] = (model.units,)
+        elif model.biases == "double" and not two_rows:
+            result[f"rnn.{layer}.recurrent_bias"] = (wide,)
     if model.head == "dense":
         result["head.kernel"] = (model.units, model.outputs)
         result["head.bias"] = (model.outputs,)
@@ -62,59 +72,14 @@ def formulas(model: ModelSpec) -> dict[str, str]:
     """How each parameter's count comes about, in words of the field: `"features × 4·units"`."""
     gates = GATES[model.cell]
     wide = "units" if gates == 1 else f"{gates}·units"
+    sizes = {"kernel": f"units × {wide}", "recurrent_kernel": f"units × {wide}"}
+    sizes |= {"bias": wide, "recurrent_bias": "units" if model.biases == "candidate" else wide}
     result = {}
-    for layer in range(model.layers):
-        result[f"rnn.{layer}.kernel"] = f"{'features' if layer == 0 else 'units'} × {wide}"
-        result[f"rnn.{layer}.recurrent_kernel"] = f"units × {wide}"
-        result[f"rnn.{layer}.bias"] = f"2 × {wide}" if model.cell == "gru" else wide
-    return result | {"head.kernel": "units × outputs", "head.bias": "outputs"}
-
-
-def initial_params(model: ModelSpec, semantics: Semantics, seeds: list[int], dtype: str) -> Params:
-    """Draw each replica's weights from its own seed: arrays `(R, …)` of `dtype`.
-
-    They are drawn in float64 and rounded once, so float32 and float64 runs start from the same
-    numbers.
-    """
-    params = {}
     for name, shape in shapes(model).items():
-        rule = _rule(name, semantics)
-        drawn = np.stack([_draw(rule, shape, stream(seed, "weights", name)) for seed in seeds])
-        if model.cell == "lstm" and name.startswith("rnn.") and name.endswith(".bias"):
-            drawn[:, model.units : 2 * model.units] += semantics.forget_bias
-        params[name] = drawn.astype(dtype)
-    return params
-
-
-def _rule(name: str, semantics: Semantics) -> str:
-    if name.startswith("head."):
-        return semantics.head_bias_init if name.endswith("bias") else semantics.head_kernel_init
-    if name.endswith("recurrent_kernel"):
-        return semantics.recurrent_init
-    return semantics.bias_init if name.endswith("bias") else semantics.kernel_init
-
-
-def _draw(rule: str, shape: Shape, rng: np.random.Generator) -> Array:
-    if rule == "zeros":
-        return np.zeros(shape)
-    if rule == "standard_normal":
-        return rng.standard_normal(shape)
-    return _glorot_uniform(shape, rng) if rule == "glorot_uniform" else _orthogonal(shape, rng)
-
-
-def _glorot_uniform(shape: Shape, rng: np.random.Generator) -> Array:
-    """U(-a, a) with a = √(6 / (fan_in + fan_out)); Glorot & Bengio 2010, equation 16."""
-    fan_in, fan_out = shape[0], shape[-1]
-    limit = math.sqrt(6 / (fan_in + fan_out))
-    return rng.uniform(-limit, limit, shape)
-
-
-def _orthogonal(shape: Shape, rng: np.random.Generator) -> Array:
-    """A uniformly random matrix with orthonormal rows or columns; Saxe et al. 2014.
-
-    QR of a Gaussian matrix; the signs of R's diagonal make the draw uniform (Mezzadri 2007).
-    """
-    rows, columns = shape[0], shape[-1]
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-    q = q * np.sign(np.diag(r))
-    return (q.T if rows < columns else q).reshape(shape)
+        own = sizes[name.rpartition(".")[2]]
+        result[name] = f"2 × {own}" if len(shape) == 2 and name.endswith("bias") else own
+    return result | {
+        "rnn.0.kernel": f"features × {wide}",
+        "head.kernel": "units × outputs",
+        "head.bias": "outputs",
+    }

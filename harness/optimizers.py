@@ -3,9 +3,12 @@
 Where frameworks disagree on a rule's details, the rule is a field of `harness/semantics.py`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
 
 from harness.errors import ConfigError, check_choice, check_range
+from harness.semantics import Semantics
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,10 @@ class Optimizer:
         check_range("optimizer.lr", self.lr, 0.0)
         check_range("optimizer.weight_decay", self.weight_decay, 0.0)
 
-    def numbers(self) -> dict[str, float]:
-        """The optimiser's own numbers, by name; the learning rate goes its own way."""
+    def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
+        """The optimiser's own numbers by name, `(1,)` each; the learning rate goes its own way."""
         others = {f.name for f in fields(self)} - {"name", "lr", "nesterov"}
-        return {name: float(getattr(self, name)) for name in sorted(others)}
+        return {name: np.array([float(getattr(self, name))]) for name in sorted(others)}
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,13 @@ class Adam(Optimizer):
 class RmsProp(Optimizer):
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε); Tieleman & Hinton 2012, lecture 6e."""
 
-    rho: float
+    rho: float | None  # null: semantics.rmsprop_rho
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("optimizer.name", self.name, ("rmsprop",))
         check_range("optimizer.rho", self.rho, 0.0, 0.99999999)
+
+    def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
+        rho = semantics.rmsprop_rho if self.rho is None else self.rho
+        return super(RmsProp, replace(self, rho=rho)).numbers(semantics)

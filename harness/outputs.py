@@ -8,6 +8,7 @@ from backends import Backend
 from harness.evaluate import predict
 from harness.model import ModelSpec, count, formulas, shapes
 from harness.splits import Splits
+from harness.tasks.lengths import last_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +35,8 @@ def prediction_table(
     """Every split's targets and predictions in original units, one row per number.
 
     Columns `split, replica, sample, time_step, output, true, predicted`, all indices from 0; a
-    model that answers once per sequence does so at its last time step. A binary task's prediction
-    is a probability.
+    model that answers once per sequence does so at its last real time step, and padding has no
+    rows. A binary task's prediction is a probability.
     """
     import pandas as pd
 
@@ -49,8 +50,11 @@ def prediction_table(
         if not model.every_step:  # (R, N, O) -> (R, N, 1, O)
             predicted, true = predicted[:, :, None], true[:, :, None]
         replica, sample, step, output = np.indices(predicted.shape).reshape(4, -1)
-        columns = {"split": name, "replica": replica, "sample": sample}
-        columns["time_step"] = step + (0 if model.every_step else part.x.shape[2] - 1)
+        mask = np.ones(part.x.shape[:3], bool) if part.mask is None else part.mask
+        mask = np.broadcast_to(mask, (len(predicted), *mask.shape[1:]))
+        if not model.every_step:
+            step = last_step(mask)[replica, sample]
+        columns = {"split": name, "replica": replica, "sample": sample, "time_step": step}
         columns |= {"output": output, "true": true.ravel(), "predicted": predicted.ravel()}
-        tables.append(pd.DataFrame(columns))
+        tables.append(pd.DataFrame(columns)[mask[replica, sample, step]])
     return pd.concat(tables, ignore_index=True)

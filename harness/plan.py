@@ -6,12 +6,12 @@ framework is imported or a run is recorded.
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from backends import State, TrainingSpec
 from harness.config import Config
 from harness.errors import ConfigError
-from harness.model import ModelSpec, initial_params
+from harness.initializers import initial_params
+from harness.model import ModelSpec
+from harness.resume import Origin, origin
 from harness.splits import Splits, make_splits
 from harness.state import fresh_state
 
@@ -25,6 +25,7 @@ class Plan:
     model: ModelSpec
     training: TrainingSpec
     start: State
+    origin: Origin | None = None  # the run that this one goes on with, whose state `start` is
 
 
 def prepare(config: Config) -> Plan:
@@ -36,17 +37,23 @@ def prepare(config: Config) -> Plan:
             f"trainer.epochs={config.trainer.epochs}: task={config.task.name} has no targets to "
             "train on; only 0 is possible."
         )
-    model = config.model.spec(config.task, splits.train.x.shape[-1], splits.train.y.shape[-1])
+    model = config.model.spec(
+        config.task, config.semantics, splits.train.x.shape[-1], splits.train.y.shape[-1]
+    )
     training = TrainingSpec(
         loss=config.task.loss,
         optimizer=config.optimizer.name,
-        numbers={name: np.array([value]) for name, value in config.optimizer.numbers().items()},
+        numbers=config.optimizer.numbers(config.semantics),
         nesterov=getattr(config.optimizer, "nesterov", False),
-        clip_norm=config.trainer.clip_norm,
+        clip=config.trainer.clip,
         semantics=config.semantics,
         precision=config.precision,
         device=config.device,
         threads=config.threads,
     )
     params = initial_params(model, config.semantics, config.seeds, config.precision)
-    return Plan(config, splits, model, training, fresh_state(params, training))
+    start = fresh_state(params, training)
+    resumed = origin(config, start)
+    if resumed is not None:
+        start = resumed.checkpoint.state
+    return Plan(config, splits, model, training, start, resumed)

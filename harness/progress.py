@@ -16,13 +16,13 @@ SECONDS_BETWEEN_LINES = 5.0
 class Progress:
     """Shows epoch, loss, epochs per second and time left while its `with` block runs."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, epochs: int, done: int = 0) -> None:
+        self.epochs, self.done = epochs, done  # those of a resumed run's past are done
         self.began = self.shown = time.monotonic()
         self._bar = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty() and self.epochs:
+        if sys.stderr.isatty() and self.epochs > self.done:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
@@ -39,7 +39,9 @@ class Progress:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("", total=self.epochs, loss="", speed="")
+            self._task = self._bar.add_task(
+                "", total=self.epochs, completed=self.done, loss="", speed=""
+            )
         return self
 
     def __exit__(
@@ -55,10 +57,11 @@ class Progress:
         """Epoch `epoch` is done; `values` are its metrics, per replica."""
         now = time.monotonic()
         losses = "  ".join(f"{n} {v.mean():.4g}" for n, v in values.items() if n.endswith("/loss"))
-        speed = f"{epoch / max(now - self.began, 1e-9):.1f} epochs/s"
+        pace = (epoch - self.done) / max(now - self.began, 1e-9)
+        speed = f"{pace:.1f} epochs/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch, loss=losses, speed=speed)
         elif now - self.shown > SECONDS_BETWEEN_LINES:
             self.shown = now
-            left = (now - self.began) / epoch * (self.epochs - epoch)
+            left = (self.epochs - epoch) / pace
             log.info("epoch %d/%d  %s  %s  %.0f s left", epoch, self.epochs, losses, speed, left)

@@ -36,6 +36,16 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
+def machine() -> dict[str, object]:
+    """Where numbers were computed: versions, host, processor, commit."""
+    return {
+        "versions": versions(),
+        "host": platform.node(),
+        "machine": f"{platform.machine()}, {platform.system()}",
+        "commit": commit(),
+    }
+
+
 def user() -> str:
     """Who runs this; a container may have no name for them."""
     try:

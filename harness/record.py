@@ -3,7 +3,8 @@
     start    name, experiment, note, params, tags       the run begins
     mlflow   run_id, experiment_id, uri                 MLflow knows it under this id
     tags     values
-    metrics  step, values: name -> one number per replica
+    metrics  step, values: name -> one number per replica; a resumed run begins with a copy of those
+             of the epochs that it does not train itself
     scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               what it trained on
     file     path, relative to the run's directory

@@ -1,8 +1,9 @@
 """One run, from a checked configuration to a closed record with all its files."""
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from backends import Backend, State
-from harness import plots, provenance
-from harness.config import Config, flat_params
+from harness import plots, provenance, resume
+from harness.config import Config, flat_params, nested_params
 from harness.evaluate import evaluate
 from harness.gradient import gradients
 from harness.journal import read
@@ -77,7 +78,9 @@ def run(config: Config, identity: Identity) -> Result:
     with Record(identity.directory, view, config.tracking.flush_seconds) as record:
         _begin(record, plan, identity)
         build = partial(load, plan.model, plan.training, plan.splits.training_data())
-        outcome = train(build, plan.start, plan.splits, config, record)
+        begun = None if plan.origin is None else plan.origin.checkpoint
+        with resume.offered(identity.directory, config.results):
+            outcome = train(build, plan.start, plan.splits, config, record, begun)
         result = _finish(record, plan, outcome, load)
         record.flush()
         share = record.tracking_seconds / (time.monotonic() - began)
@@ -101,15 +104,24 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
     if identity.parent is not None:
         tags["mlflow.parentRunId"] = identity.parent
+    params = flat_params(config)
+    if plan.origin is not None:
+        params["resume"] = tags["resumed_from"] = plan.origin.run
+        tags["resumed_epoch"] = str(plan.origin.checkpoint.epoch)
     record.write(
         "start",
         name=identity.name,
         experiment=config.tracking.experiment or config.task.name,
         note=_about(config),
-        params=flat_params(config),
+        params=params,
         tags=tags,
     )
-    shapes = {f"{n}.{k}": str(getattr(p, k).shape) for n, p in splits.parts.items() for k in "xy"}
+    shapes = {
+        f"{name}.{key}": str(array.shape)
+        for name, part in splits.parts.items()
+        for key, array in vars(part).items()
+        if array is not None
+    }
     source = {"task": config.task.name, "seeds": config.seeds}
     record.write(
         "dataset", name=config.task.name, digest=splits.digest(), source=source, shapes=shapes
@@ -117,12 +129,30 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     record.write(
         "scalars", values={"params/total": count(plan.model), "params/trainable": count(plan.model)}
     )
-    resolved = OmegaConf.create(flat_params(config, nested=True))
+    resolved = OmegaConf.create(nested_params(config))
     OmegaConf.save(resolved, record.directory / "config.yaml")
+    (record.directory / "network.json").write_text(_network(plan), encoding="utf-8")
     save_params(record.directory / "weights/initial.safetensors", plan.start.params)
-    for path in ("config.yaml", "weights/initial.safetensors"):
+    for path in ("config.yaml", "network.json", "weights/initial.safetensors"):
         record.file(path)
+    for event in plan.origin.curve() if plan.origin is not None else ():
+        record.write("metrics", step=event["step"], values=event["values"])
     record.flush()
+
+
+def _network(plan: Plan) -> str:
+    """What the weights need beside them to give predictions, and what only the data decided."""
+    scale = plan.splits.scale
+    scales = {"x_mean": scale.x_mean[:, 0, 0], "x_std": scale.x_std[:, 0, 0]}  # (R, F)
+    scales |= {"y_mean": scale.y_mean, "y_std": scale.y_std}  # (R,)
+    facts = {
+        "model": asdict(plan.model),
+        "loss": plan.training.loss,
+        "precision": plan.training.precision,
+        "padded": plan.splits.train.mask is not None,
+        "scale": {name: values.tolist() for name, values in scales.items()},
+    }
+    return json.dumps(facts, indent=2)
 
 
 def _about(config: Config) -> str:
@@ -162,9 +192,10 @@ def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Ba
 
 
 def _gradient(plan: Plan, load: Callable[..., Backend]) -> Params:
-    """Of the first batch, at the initial weights; in float64, where vanishing ones keep digits."""
+    """Of the first batch, at the weights before it; in float64, where small ones keep digits."""
     samples = plan.splits.train.x.shape[1]
-    order = batch_order(plan.config.seeds, 1, samples, plan.config.trainer.shuffle)
+    first = 1 if plan.origin is None else plan.origin.checkpoint.epoch + 1
+    order = batch_order(plan.config.seeds, first, samples, plan.config.trainer.shuffle)
     rows = epoch_batches(order, plan.config.trainer, plan.config.semantics.last_batch)[0][0]
     data = plan.splits.training_data()
     training = replace(plan.training, precision="float64")

@@ -1,89 +1,192 @@
 """The numeric rules of a training run in which frameworks differ, as data.
 
-One field per rule; `conf/semantics/` holds presets. `VALID` lists what each field accepts today: a
-value that no backend can obey yet is refused by name instead of being ignored. Sources of the
-rules: Keras 3.15 `keras/src/{layers/rnn,optimizers,losses}`, PyTorch 2.13
-`torch/{nn/modules/rnn,optim}`, optax 0.2 `_src/{alias,transform}`.
+One field per rule, with its meaning, the values that it accepts and where each framework's own
+value was read; `conf/semantics/` holds presets. `docs/semantics.md` shows all of it as a table.
+Files are named as in Keras 3.15 (`keras/src`), PyTorch 2.13 (`torch`), flax 0.12 and optax 0.2.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from harness.errors import check_choice, check_range
 
-KERNELS = ("glorot_uniform", "orthogonal", "zeros", "standard_normal")
-BIASES = ("zeros", "standard_normal")
+KERNELS = (
+    "glorot_uniform",
+    "lecun_normal",
+    "uniform_units",
+    "orthogonal",
+    "zeros",
+    "standard_normal",
+)
+BIASES = ("zeros", "uniform_units", "standard_normal")
 
-VALID: dict[str, tuple[str, ...]] = {
-    "kernel_init": KERNELS,
-    "recurrent_init": KERNELS,
-    "bias_init": BIASES,
-    "head_kernel_init": KERNELS,
-    "head_bias_init": BIASES,
-    "biases": ("single",),
-    "gru_reset": ("after",),
-    "adam_eps_place": ("outside_corrected",),
-    "beta_powers": ("float64",),
-    "momentum_lr": ("outside",),
-    "nesterov": ("gradient_plus_velocity",),
-    "rmsprop_eps_place": ("outside",),
-    "weight_decay": ("decoupled",),
-    "clip_scope": ("global",),
-    "bce": ("logits",),
-    "epoch_loss": ("samples", "batches"),
-    "last_batch": ("keep", "drop"),
-    "tf32": ("off",),
-}
+
+ANY = (-math.inf, math.inf)
+POSITIVE = (0.0, math.inf)
+SHARE = (0.0, 0.99999999)
+
+
+def rule(
+    meaning: str, source: str, *accepted: str, within: tuple[float, float] | None = None
+) -> Any:
+    """A field's declaration: a word out of `accepted`, or a number `within` two bounds."""
+    return field(
+        metadata={"meaning": meaning, "source": source, "accepted": accepted, "within": within}
+    )
 
 
 @dataclass(frozen=True)
 class Semantics:
-    """One value per numeric rule; see each field's comment for its meaning."""
+    """One value per numeric rule. Initialisers are explained in `harness/initializers.py`."""
 
     name: str
-    # Initialisers. glorot_uniform and orthogonal act on the fused kernel (all gates at once).
-    kernel_init: str
-    recurrent_init: str
-    bias_init: str
-    head_kernel_init: str
-    head_bias_init: str
-    # Added to the bias of the LSTM's forget gate after initialisation.
-    forget_bias: float
-    # Trained bias vectors per layer. The GRU with reset `after` always has two rows, as in Keras.
-    biases: str
-    # Whether the GRU's reset gate acts on the recurrent product (after) or on the state (before).
-    gru_reset: str
-    # Adam: eps, where it is added, and the precision of the powers of beta.
-    adam_eps: float
-    adam_eps_place: str
-    beta_powers: str
-    # SGD: whether the learning rate multiplies the velocity (outside) or enters it (inside).
-    momentum_lr: str
-    nesterov: str
-    # RMSprop: eps, and whether it is added to the root or under it.
-    rmsprop_eps: float
-    rmsprop_eps_place: str
-    # Weight decay as its own step (decoupled) or added to the gradient (coupled).
-    weight_decay: str
-    # Clipping: one norm over all parameters; `clip_eps` is added to that norm before dividing.
-    clip_scope: str
-    clip_eps: float
-    # Binary cross-entropy, from logits or from clipped probabilities.
-    bce: str
-    # An epoch's training loss: mean over samples, or mean of the batches' means.
-    epoch_loss: str
-    # What becomes of the last batch when it is shorter than the others.
-    last_batch: str
-    # Reduced-precision matrix products on NVIDIA GPUs.
-    tf32: str
+    kernel_init: str = rule(
+        "how input kernels start",
+        "keras layers/rnn/lstm.py; torch nn/modules/rnn.py; flax nnx/nn/recurrent.py",
+        *KERNELS,
+    )
+    recurrent_init: str = rule(
+        "how recurrent kernels start",
+        "as kernel_init",
+        *KERNELS,
+    )
+    init_gates: str = rule(
+        "kernels are drawn as one matrix of all gates side by side (fused), or gate by gate (each)",
+        "keras layers/rnn/lstm.py build; flax nnx/nn/recurrent.py",
+        "fused",
+        "each",
+    )
+    bias_init: str = rule("how the recurrent layers' biases start", "as kernel_init", *BIASES)
+    forget_bias: float = rule(
+        "what is added to the bias of the LSTM's forget gate at the start",
+        "keras layers/rnn/lstm.py unit_forget_bias; Jozefowicz et al. 2015",
+        within=ANY,
+    )
+    head_kernel_init: str = rule(
+        "how the head's kernel starts",
+        "keras layers/core/dense.py; torch nn/modules/linear.py; flax nnx/nn/linear.py",
+        *KERNELS,
+    )
+    head_bias_init: str = rule("how the head's bias starts", "as head_kernel_init", *BIASES)
+    biases: str = rule(
+        "trained bias vectors of a simple or LSTM layer; of two, both get the gradient, so their "
+        "sum moves twice",
+        "torch nn/modules/rnn.py: bias_ih, bias_hh",
+        "single",
+        "double",
+    )
+    gru_biases: str = rule(
+        "trained bias vectors of a GRU layer: on the input side only (single), a second one on the "
+        "recurrent side of the candidate (candidate) or of all gates (double)",
+        "keras layers/rnn/gru.py; torch nn/modules/rnn.py; flax nnx/nn/recurrent.py GRUCell",
+        "single",
+        "candidate",
+        "double",
+    )
+    gru_reset: str = rule(
+        "the GRU's reset gate acts on the recurrent product (after) or on the state before it "
+        "(before)",
+        "keras layers/rnn/gru.py reset_after; Cho et al. 2014 has before",
+        "after",
+        "before",
+    )
+    adam_eps: float = rule(
+        "Adam's ε",
+        "keras optimizers/adam.py; torch optim/adam.py; optax _src/alias.py",
+        within=POSITIVE,
+    )
+    adam_eps_place: str = rule(
+        "ε is added to √v̂, after the bias correction (corrected), or to √v before it (uncorrected)",
+        "Kingma & Ba 2015, Algorithm 1 and the remark below it; files as adam_eps",
+        "corrected",
+        "uncorrected",
+    )
+    beta_powers: str = rule(
+        "precision in which Adam's β₁ᵗ and β₂ᵗ are computed: float64, or that of the training",
+        "as adam_eps",
+        "float64",
+        "training",
+    )
+    momentum_lr: str = rule(
+        "the learning rate multiplies the velocity (outside) or the gradient that enters it "
+        "(inside); they differ as soon as the rate changes",
+        "keras optimizers/sgd.py; torch optim/sgd.py; optax _src/transform.py trace",
+        "outside",
+        "inside",
+    )
+    nesterov: str = rule(
+        "form of Nesterov's step; all three take the gradient plus μ times the new velocity",
+        "as momentum_lr",
+        "gradient_plus_velocity",
+    )
+    rmsprop_rho: float = rule(
+        "RMSprop's decay of the mean square, where optimizer.rho is null",
+        "keras optimizers/rmsprop.py; torch optim/rmsprop.py alpha; optax _src/alias.py",
+        within=SHARE,
+    )
+    rmsprop_eps: float = rule("RMSprop's ε", "as rmsprop_rho", within=POSITIVE)
+    rmsprop_eps_place: str = rule(
+        "ε is added to the root (outside) or under it (inside)",
+        "as rmsprop_rho; optax eps_in_sqrt",
+        "outside",
+        "inside",
+    )
+    weight_decay: str = rule(
+        "weight decay is a step of its own, lr·λ·θ (decoupled), or λ·θ is added to the clipped "
+        "gradient (coupled)",
+        "keras optimizers/base_optimizer.py; torch optim/adam.py; optax _src/alias.py adamw",
+        "decoupled",
+        "coupled",
+    )
+    clip_scope: str = rule(
+        "what trainer.clip limits: the norm of all gradients together (global), each parameter's "
+        "own norm (variable), or each entry (value)",
+        "keras optimizers/base_optimizer.py; torch nn/utils/clip_grad.py; optax _src/clipping.py",
+        "global",
+        "variable",
+        "value",
+    )
+    clip_eps: float = rule(
+        "what is added to a norm before it divides", "as clip_scope", within=POSITIVE
+    )
+    bce: str = rule(
+        "binary cross-entropy from logits, from probabilities clipped to [1e-7, 1 − 1e-7], or with "
+        "logarithms clamped at −100",
+        "keras backend/tensorflow/nn.py; torch nn/functional.py; optax losses/_classification.py",
+        "logits",
+        "clipped",
+        "log_clamped",
+    )
+    epoch_loss: str = rule(
+        "an epoch's training loss is the mean over samples, or the mean of the batches' means",
+        "keras trainers/trainer.py; in torch and jax the user's loop",
+        "samples",
+        "batches",
+    )
+    last_batch: str = rule(
+        "the last, shorter batch of an epoch is kept or dropped",
+        "keras trainers/data_adapters; torch utils/data/dataloader.py drop_last",
+        "keep",
+        "drop",
+    )
+    tf32: str = rule(
+        "on NVIDIA GPUs, products in TensorFloat-32: none (off), those of the recurrent layers "
+        "(recurrent), or all (on)",
+        "torch backends/cudnn; tensorflow config/experimental; jax default_matmul_precision",
+        "off",
+        "recurrent",
+        "on",
+    )
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if field.name in VALID:
-                check_choice(
-                    f"semantics.{field.name}", getattr(self, field.name), VALID[field.name]
-                )
-        check_range("semantics.forget_bias", self.forget_bias, -math.inf)
-        check_range("semantics.adam_eps", self.adam_eps, 0.0)
-        check_range("semantics.rmsprop_eps", self.rmsprop_eps, 0.0)
-        check_range("semantics.clip_eps", self.clip_eps, 0.0, 0.0)
+        for name, declared in RULES.items():
+            key, value = f"semantics.{name}", getattr(self, name)
+            if declared["accepted"]:
+                check_choice(key, value, declared["accepted"])
+            else:
+                check_range(key, value, *declared["within"])
+
+
+# Each rule's declaration by its field's name.
+RULES = {each.name: each.metadata for each in fields(Semantics) if each.metadata}

@@ -3,26 +3,36 @@
 Splits are cut in order, training first, so a forecast is always tested on its future. Of samples
 that share values with an earlier split (windows of one series) none is kept. The scaler sees the
 training split only; targets are kept in original units, and predictions are brought back to them.
+Padding is 0 in inputs and targets, before and after scaling, and enters no moment.
 """
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from backends import Data
 from harness.errors import ConfigError
 from harness.tasks import Array, Samples, Task
+from harness.tasks.lengths import last_step, pad
 
 NAMES = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Split:
-    """`x` `(R, N, T, F)` as the network sees it, `y` in original units, float64."""
+    """`x` `(R, N, T, F)` as the network sees it, `y` in original units, float64, and `mask`
+    `(R, N, T)`, True at real steps; None where all are."""
 
     x: Array
     y: Array
+    mask: Array | None = None
+
+    @property
+    def counted(self) -> Array | None:
+        """The mask of the targets: that of the steps where there is one at every step."""
+        return self.mask if self.y.ndim == 4 else None
 
     @property
     def has_targets(self) -> bool:
@@ -61,13 +71,13 @@ class Splits:
         """The training split as the backend gets it, targets scaled."""
         wide = (-1,) + (1,) * (self.train.y.ndim - 1)
         y = (self.train.y - self.scale.y_mean.reshape(wide)) / self.scale.y_std.reshape(wide)
-        return Data(self.train.x, y.astype(self.dtype))
+        return Data(self.train.x, y.astype(self.dtype), self.train.mask)
 
     def digest(self) -> str:
-        """SHA-256 over every split's inputs and targets, cut to 32 characters."""
+        """SHA-256 over every split's inputs, targets and mask, cut to 32 characters."""
         state = hashlib.sha256()
         for name, part in self.parts.items():
-            for array in (part.x, part.y):
+            for array in _present(part.x, part.y, part.mask):
                 state.update(f"{name}{array.shape}{array.dtype}".encode())
                 state.update(np.ascontiguousarray(array).tobytes())
         return state.hexdigest()[:32]
@@ -77,25 +87,36 @@ def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = Fa
     """Draw, split, scale and stack the data of all replicas; raises `ConfigError` if a split
     that was asked for is empty. Data that no seed changes has a replica axis of length 1.
 
-    `last_target` keeps, of targets at every step, those of the last one: many to one.
+    `last_target` keeps, of targets at every step, those of each sample's last real one: many to
+    one.
     """
     drawn = [_checked(task, task.generate(seed)) for seed in seeds]
-    if last_target and task.every_step:
-        drawn = [replace(samples, y=samples.y[:, -1]) for samples in drawn]
-    rows = split_rows(task, drawn[0].span)
     probe = task.probes()
-    raw = {n: _stack([(s.x[i], s.y[i]) for s in drawn]) for n, i in rows.items() if len(i)}
+    if last_target and task.every_step:
+        drawn = [_last_target(samples) for samples in drawn]
+        probe = None if probe is None else _last_target(probe)
+    rows = split_rows(task, drawn[0].span)
+    raw = {n: _stack(drawn, i) for n, i in rows.items() if len(i)}
     if probe is not None:
-        raw["probe"] = _stack([(probe.x, probe.y)])
-    scale = _fit(task, *raw["train"])
-    parts = {
-        n: Split(((x - scale.x_mean) / scale.x_std).astype(dtype), y) for n, (x, y) in raw.items()
-    }
+        raw["probe"] = _stack([probe], slice(None))
+    scale = _fit(task, raw["train"])
+    parts = {}
+    for name, part in raw.items():
+        x = pad((part.x - scale.x_mean) / scale.x_std, part.mask)
+        parts[name] = replace(part, x=x.astype(dtype))
     return Splits(parts, scale, dtype)
 
 
+def _last_target(samples: Samples) -> Samples:
+    """Targets `(N, T, O)` -> `(N, O)`."""
+    if samples.mask is None:
+        return replace(samples, y=samples.y[:, -1])
+    return replace(samples, y=samples.y[np.arange(len(samples.y)), last_step(samples.mask)])
+
+
 def _checked(task: Task, samples: Samples) -> Samples:
-    """A user's own task may answer with anything: say what was wrong where it can be put right."""
+    """A user's own task may answer with anything: say what was wrong where it can be put right,
+    and put zeros at padding."""
     x, y, every = samples.x, samples.y, task.every_step
     wanted = f"x ({task.samples}, T, F) and y ({task.samples}, {'T, O' if every else 'O'})"
     ranks = (x.ndim, y.ndim) == (3, 3 if every else 2)
@@ -103,7 +124,20 @@ def _checked(task: Task, samples: Samples) -> Samples:
         raise ConfigError(
             f"task={task.name}: draw() gave x {x.shape} and y {y.shape}; it must give {wanted}."
         )
-    return samples
+    mask = samples.mask
+    if mask is None:
+        if task.lengths is None:
+            return samples
+        raise ConfigError(
+            f"task.lengths={task.lengths}: task={task.name} does not know lengths, since its "
+            "draw() gives no mask; use null."
+        )
+    if mask.shape != x.shape[:2] or mask.dtype != bool or not mask.any(axis=1).all():
+        raise ConfigError(
+            f"task={task.name}: draw() gave a mask {mask.shape} of {mask.dtype}; it must be "
+            f"{x.shape[:2]} of bool, with a real step in every sample."
+        )
+    return replace(samples, x=pad(x, mask), y=pad(y, mask) if every else y)
 
 
 def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
@@ -128,28 +162,38 @@ def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
     return rows
 
 
-def _stack(pairs: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    x, y = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
-    same = all((a == a[:1]).all() or np.isnan(a).all() for a in (x, y))
-    return (x[:1], y[:1]) if same else (x, y)
+def _stack(drawn: list[Samples], rows: Array | slice) -> Split:
+    """The same rows of every replica, not scaled yet."""
+    x, y = np.stack([s.x[rows] for s in drawn]), np.stack([s.y[rows] for s in drawn])
+    masks = [s.mask[rows] for s in drawn if s.mask is not None]
+    mask = np.stack(masks) if masks else None
+    if all(np.array_equal(a, np.broadcast_to(a[:1], a.shape), True) for a in _present(x, y, mask)):
+        return Split(x[:1], y[:1], None if mask is None else mask[:1])
+    return Split(x, y, mask)
 
 
-def _fit(task: Task, x: Array, y: Array) -> Scale:
+def _present(*arrays: Array | None) -> list[Array]:
+    return [array for array in arrays if array is not None]
+
+
+def _fit(task: Task, train: Split) -> Scale:
     """The training split's moments; a constant feature keeps its scale of 1."""
+    x, y = train.x, train.y
     no_shift, no_scale = np.zeros(len(y)), np.ones(len(y))
     if task.scale == "none":
         shape = (len(x), 1, 1, x.shape[-1])
         return Scale(np.zeros(shape), np.ones(shape), no_shift, no_scale)
-    x_mean, x_std = _moments(x, (1, 2))
+    x_mean, x_std = _moments(x, (1, 2), train.mask)
     if task.loss != "mse" or np.isnan(y).any():  # labels, or no targets at all
         return Scale(x_mean, x_std, no_shift, no_scale)
-    y_mean, y_std = _moments(y, tuple(range(1, y.ndim)))
+    y_mean, y_std = _moments(y, tuple(range(1, y.ndim)), train.counted)
     return Scale(x_mean, x_std, y_mean.reshape(-1), y_std.reshape(-1))
 
 
-def _moments(values: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Mean and standard deviation; rounding must not give a constant a tiny one."""
-    low = values.min(axis=axes, keepdims=True)
-    constant = np.ptp(values, axis=axes, keepdims=True) == 0
-    mean = np.where(constant, low, values.mean(axis=axes, keepdims=True))
-    return mean, np.where(constant, 1.0, values.std(axis=axes, keepdims=True))
+def _moments(values: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
+    """Mean and standard deviation of `(R, N, T, …)` at real steps; rounding must not give a
+    constant a tiny one."""
+    over: Any = {"axis": axes, "keepdims": True, "where": True if mask is None else mask[..., None]}
+    low, high = values.min(**over, initial=np.inf), values.max(**over, initial=-np.inf)
+    mean = np.where(low == high, low, values.mean(**over))
+    return mean, np.where(low == high, 1.0, values.std(**over))

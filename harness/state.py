@@ -1,20 +1,40 @@
-"""The training state's beginning and its file form.
+"""The training state's beginning, its file form, and which epochs are kept.
 
 A state file is safetensors: `params/NAME` and `slots/SLOT/NAME` arrays with a leading replica axis,
-and the step count in the header. No pickle is ever written or read.
+and in the header the step count and the epochs done. Where training may stop early it also holds
+the best weights so far, as `best/params/…` and `best/slots/…`, and `stopping/…` per replica.
+No pickle is ever written or read.
 """
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from backends import State, TrainingSpec
+from harness import signals
 from harness.model import Params
 
+if TYPE_CHECKING:
+    from harness.record import Record
+
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
+FOLDER = "checkpoints"  # in a run's directory
+
+
+@dataclass
+class Checkpoint:
+    """Where training can go on after `epoch`: the state and what early stopping remembers."""
+
+    state: State
+    epoch: int
+    best: State | None = None
+    stopping: Params = field(default_factory=dict)  # `(R,)` each, see `EarlyStopping.memory`
 
 
 def fresh_state(params: Params, training: TrainingSpec) -> State:
@@ -31,28 +51,85 @@ def save_params(path: Path, params: Params) -> None:
     _save(path, params, {})
 
 
-def save_state(path: Path, state: State, epoch: int) -> None:
-    """Write a checkpoint from which training can go on after `epoch`."""
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; the file appears whole or not at all."""
+    header = {"step": str(checkpoint.state.step), "epoch": str(checkpoint.epoch)}
+    arrays = _arrays(checkpoint.state)
+    if checkpoint.best is not None:
+        header["best_step"] = str(checkpoint.best.step)
+        arrays |= {f"best/{key}": value for key, value in _arrays(checkpoint.best).items()}
+    arrays |= {f"stopping/{key}": value for key, value in checkpoint.stopping.items()}
+    _save(path, arrays, header)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read what `save_checkpoint` has written."""
+    with safe_open(path, framework="numpy") as file:
+        header = file.metadata()
+        found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    best = _below("best/", found)
+    return Checkpoint(
+        _state(found, int(header["step"])),
+        int(header["epoch"]),
+        _state(best, int(header["best_step"])) if best else None,
+        _below("stopping/", found),
+    )
+
+
+class Checkpoints:
+    """Writes a run's checkpoints: every so many epochs, and that of its last whole epoch however
+    training ends. For this each epoch leaves a copy of its state in memory: a stop may come when a
+    backend is half-way through an update, and to copy costs less than to measure the validation.
+    """
+
+    def __init__(self, record: "Record", every: int, begun: Checkpoint | None) -> None:
+        self._record, self._every = record, every
+        self._last, self._written = begun, ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """An epoch is done."""
+        self._last = checkpoint
+        if self._every and checkpoint.epoch % self._every == 0:
+            self._write(checkpoint)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._last is not None:
+            with signals.deferred():
+                self._write(self._last)
+            self._record.file(self._written)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        path = f"{FOLDER}/epoch-{checkpoint.epoch:05d}.safetensors"
+        if path != self._written:
+            save_checkpoint(self._record.directory / path, checkpoint)
+        self._written = path
+
+
+def _arrays(state: State) -> Params:
     arrays = {f"params/{name}": p for name, p in state.params.items()}
     for slot, values in state.slots.items():
         arrays |= {f"slots/{slot}/{name}": value for name, value in values.items()}
-    _save(path, arrays, {"step": str(state.step), "epoch": str(epoch)})
+    return arrays
 
 
-def load_state(path: Path) -> tuple[State, int]:
-    """Read a checkpoint: the state and the number of epochs that it has behind it."""
-    state = State({})
-    with safe_open(path, framework="numpy") as file:
-        header = file.metadata()
-        for key in file.keys():  # noqa: SIM118 - the file object is no mapping
-            kind, _, rest = key.partition("/")
-            if kind == "params":
-                state.params[rest] = file.get_tensor(key)
-            else:
-                slot, _, name = rest.partition("/")
-                state.slots.setdefault(slot, {})[name] = file.get_tensor(key)
-    state.step = int(header["step"])
-    return state, int(header["epoch"])
+def _state(arrays: Params, step: int) -> State:
+    state = State(_below("params/", arrays), {}, step)
+    for key, value in _below("slots/", arrays).items():
+        slot, _, name = key.partition("/")
+        state.slots.setdefault(slot, {})[name] = value
+    return state
+
+
+def _below(prefix: str, arrays: Params) -> Params:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _save(path: Path, arrays: Params, header: dict[str, str]) -> None:

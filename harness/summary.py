@@ -9,6 +9,7 @@ from rich.table import Table
 
 from harness.evaluate import predict
 from harness.model import count
+from harness.resume import command
 from harness.run import Result
 from harness.statistics import over_replicas
 from harness.terminal import say_next
@@ -41,6 +42,10 @@ def show(result: Result, console: Console) -> None:
         if table is not None:
             console.print(table)
     console.print(f"  files    {result.directory}", soft_wrap=True)
+    if outcome.epochs:
+        again = command(result.directory, result.plan.config.results)
+        more = f"trainer.epochs={2 * outcome.epochs}"
+        console.print(f"  go on    {escape(again)} {more}", soft_wrap=True)
     if result.address:
         uri = result.address["uri"]
         console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
@@ -82,7 +87,7 @@ def _verdict(result: Result) -> str | None:
     name = next(n for n in ("test", "val", "train") if n in splits.parts)
     part = splits.parts[name]
     outputs = predict(result.outcome.backend, splits, part)
-    return verdict(bound, result.plan.training.loss, name, outputs, part.y)
+    return verdict(bound, result.plan.training.loss, name, outputs, part.y, part.counted)
 
 
 def _gradient(result: Result) -> Table | None:

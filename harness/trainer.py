@@ -20,7 +20,7 @@ from harness.progress import Progress
 from harness.record import Record
 from harness.schedule import LearningRate, epoch_batches
 from harness.splits import Splits
-from harness.state import save_state
+from harness.state import Checkpoint, Checkpoints
 from harness.streams import batch_order
 
 Array = np.ndarray
@@ -56,21 +56,32 @@ class Outcome:
 
 
 def train(
-    build: Callable[[State], Backend], start: State, splits: Splits, config: Config, record: Record
+    build: Callable[[State], Backend],
+    start: State,
+    splits: Splits,
+    config: Config,
+    record: Record,
+    begun: Checkpoint | None = None,
 ) -> Outcome:
-    """Train from `start`. Raises `Diverged` as soon as a loss is not finite."""
+    """Train from `start`, the state of the checkpoint `begun` where a run is gone on with: then
+    after its epoch. Raises `Diverged` as soon as a loss is not finite."""
     settings, loss = config.trainer, config.task.loss
     began = time.perf_counter()
     outcome = Outcome(build(start))
     outcome.construction_seconds = time.perf_counter() - began
     record.write("tags", values={"device": outcome.backend.device})
     rate = LearningRate(config, splits.train.x.shape[1])
+    done = 0 if begun is None else begun.epoch
     stopping = None
     if settings.patience is not None:
-        stopping = EarlyStopping(config.replicas, settings.patience, settings.min_delta, start)
-    best: dict[str, Array] = {}  # values of each replica's best epoch
-    with Progress(settings.epochs) as progress:
-        for epoch in range(1, settings.epochs + 1):
+        stopping = EarlyStopping(
+            config.replicas, settings.patience, settings.min_delta, start, begun
+        )
+    with (
+        Checkpoints(record, settings.checkpoint_every, begun) as checkpoints,
+        Progress(settings.epochs, done) as progress,
+    ):
+        for epoch in range(done + 1, settings.epochs + 1):
             active = None if stopping is None else stopping.active
             losses, seconds = _epoch(outcome.backend, epoch, splits, config, rate, active)
             outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
@@ -81,25 +92,20 @@ def train(
             record.metrics(epoch, outcome.values)
             _check_finite(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
+            with signals.deferred():  # weights and memory that are kept belong to one epoch
+                checkpoint = Checkpoint(outcome.backend.state(), epoch)
+                if stopping is not None:
+                    outcome.stopped_early = stopping.update(epoch, outcome.values, checkpoint.state)
+                    checkpoint.best = stopping.best_state
+                    checkpoint.stopping = stopping.memory()
+                checkpoints.keep(checkpoint)
             signals.check()
-            if settings.checkpoint_every and epoch % settings.checkpoint_every == 0:
-                path = record.directory / "checkpoints" / f"epoch-{epoch:05d}.safetensors"
-                save_state(path, outcome.backend.state(), epoch)
-            if stopping is not None:
-                val_loss = outcome.values["val/loss"]
-                outcome.stopped_early = stopping.update(epoch, val_loss, outcome.backend.state)
-                best |= _replace(best, outcome.values, stopping.best_epoch == epoch)
-                if outcome.stopped_early:
-                    break
+            if outcome.stopped_early:
+                break
     if stopping is not None and outcome.epochs:
-        outcome.values, outcome.backend = best, build(stopping.best_state)
+        outcome.values, outcome.backend = stopping.values, build(stopping.best_state)
         outcome.best_epoch = stopping.best_epoch
     return outcome
-
-
-def _replace(old: dict[str, Array], new: dict[str, Array], where: Array) -> dict[str, Array]:
-    """`new` for the replicas in `where`, `old` (or NaN) for the others."""
-    return {n: np.where(where, value, old.get(n, np.nan)) for n, value in new.items()}
 
 
 def _epoch(
@@ -164,5 +170,5 @@ def _likely_cause(losses: Array, config: Config, splits: Splits) -> str:
     if largest > 10 and config.task.scale == "none":
         return f"inputs reach {largest:g}; try task.scale=standard or a smaller optimizer.lr"
     lr = config.optimizer.lr
-    clip = ", or trainer.clip_norm=1" if config.trainer.clip_norm is None else ""
+    clip = ", or trainer.clip=1" if config.trainer.clip is None else ""
     return f"optimizer.lr={lr:g} is likely too large; try {min(lr / 10, 0.01):g}{clip}"

@@ -4,57 +4,28 @@ Constant weights cannot see a transposed kernel, equal sizes cannot see swapped 
 biases cannot see a wrong bias: so all sizes differ, and weights and biases are random.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 
-from backends import Array, Backend, Data, State, TrainingSpec
-from harness.model import ModelSpec, Params, initial_params
+from backends import Array, Data, TrainingSpec
+from harness.initializers import initial_params
+from harness.model import ModelSpec, Params
+from harness.problem import Problem
 from harness.semantics import Semantics
+from harness.semantics_table import preset
 from harness.state import fresh_state
 from harness.streams import batch_order, stream
 
-PRESET: Any = OmegaConf.load(Path(__file__).parents[1] / "conf" / "semantics" / "matched.yaml")
-MATCHED = Semantics(**PRESET)
+MATCHED = preset("matched")
 
 NUMBERS = {
     "sgd": {"momentum": 0.0},
     "adam": {"beta1": 0.9, "beta2": 0.999},
     "rmsprop": {"rho": 0.9},
 }
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a backend is constructed from, and the batches and learning rates to train it with."""
-
-    model: ModelSpec
-    training: TrainingSpec
-    data: Data
-    state: State
-    batches: list[Array]  # of each step: (R, B), the last of an epoch shorter
-    lr: Array  # (S, R)
-
-    def build(self, backend_class: type[Backend], state: State | None = None) -> Backend:
-        """A backend that starts from `state`, by default from the problem's own."""
-        start = self.state if state is None else state
-        return backend_class(self.model, self.training, self.data, start)
-
-    def train(self, backend: Backend, first: int, last: int) -> Array:
-        """Losses `(last - first, R)` of those steps, batches of one size together in one call."""
-        losses = []
-        while first < last:
-            end = first
-            while end < last and self.batches[end].shape == self.batches[first].shape:
-                end += 1
-            rows = np.stack(self.batches[first:end])
-            losses.append(backend.train_epoch(rows, self.lr[first:end]))
-            first = end
-        return np.concatenate(losses)
 
 
 @dataclass(frozen=True)
@@ -74,29 +45,40 @@ class Case:
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
-    clip_norm: float | None = None
+    clip: float | None = None
     replicas: int = 1
     units: int | None = None
     time_steps: int | None = None
+    semantics: str = "matched"
+    rules: tuple[tuple[str, Any], ...] = ()  # single semantics fields and their values
+    masked: bool = False  # time steps of padding, anywhere in a sequence
+    saturated: bool = False  # outputs so large that a sigmoid rounds to 0 or 1
 
     @cache  # noqa: B019 - a few small problems, as long-lived as the tests
     def problem(self, precision: str, steps: int = 500) -> Problem:
         """The problem with its first `steps` batches; the same numbers in either precision."""
         rng = stream(0, "problem", self.name)
-        model = self._model(rng)
+        model, rules = self._model(rng), self.stated()
         N, B, T = 35, 8, self.time_steps or int(rng.choice([4, 5, 6]))  # 4 batches and a short one
-        params = initial_params(model, MATCHED, list(range(self.replicas)), "float64")
+        params = initial_params(model, rules, list(range(self.replicas)), "float64")
         biases = [value for name, value in params.items() if name.endswith("bias")]
         for bias in biases:
             bias += 0.3 * rng.standard_normal(bias.shape)
+        if self.saturated:
+            params["head.kernel"] *= 60
         x = rng.standard_normal((self.replicas, N, T, model.features))
         wide = (T, model.outputs) if model.every_step else (model.outputs,)
         y = rng.standard_normal((self.replicas, N, *wide))
         if self.loss == "bce":
             y = np.where(y > 0, 1.0, 0.0)
+        mask = None
+        if self.masked:
+            mask = rng.random(x.shape[:3]) < 0.7
+            mask[:, 0] = False  # a sequence of padding alone
+            y = np.where(mask[..., None], y, 9.9) if model.every_step else y
         training = self._training(precision)
         state = fresh_state(cast(params, precision), training)
-        data = Data(x.astype(precision), y.astype(precision))
+        data = Data(x.astype(precision), y.astype(precision), mask)
         batches = [self._batch(step, N, B) for step in range(steps)]
         return Problem(model, training, data, state, batches, self._rates(steps))
 
@@ -104,7 +86,23 @@ class Case:
         F, O = (int(size) for size in rng.permutation([2, 7]))
         U = self.units or int(rng.choice([9, 10, 11]))
         O = U if self.head == "none" else O
-        return ModelSpec(self.cell, F, U, self.layers, self.activation, self.returns, self.head, O)
+        rules = self.stated()
+        return ModelSpec(
+            self.cell,
+            F,
+            U,
+            self.layers,
+            self.activation,
+            self.returns,
+            self.head,
+            O,
+            rules.gru_biases if self.cell == "gru" else rules.biases,
+            rules.gru_reset,
+        )
+
+    def stated(self) -> Semantics:
+        """The preset with this case's own rules in it."""
+        return replace(preset(self.semantics), **dict(self.rules))
 
     def _training(self, precision: str) -> TrainingSpec:
         numbers = NUMBERS[self.optimizer] | {"weight_decay": self.weight_decay}
@@ -115,8 +113,8 @@ class Case:
             self.optimizer,
             {name: np.array([value]) for name, value in numbers.items()},
             self.nesterov,
-            self.clip_norm,
-            MATCHED,
+            self.clip,
+            self.stated(),
             precision,
             device="cpu",
             threads=1,

@@ -13,9 +13,12 @@ import pytest
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
+from harness.control_band import control_band
 from harness.model import Params
-from tests.agreement import STAGES, check_band, check_losses, control_band
-from tests.problems import Case, Problem
+from harness.problem import Problem
+from harness.stages import STAGES
+from tests.agreement import check_agreement, check_band, check_losses
+from tests.problems import Case
 
 CASES = [
     Case("rnn-sgd"),
@@ -47,7 +50,7 @@ CASES = [
         optimizer="rmsprop",
         lr=0.001,
     ),
-    Case("lstm-3-layers-every-step-clip", "lstm", layers=3, returns="every_step", clip_norm=0.05),
+    Case("lstm-3-layers-every-step-clip", "lstm", layers=3, returns="every_step", clip=0.05),
     Case(
         "lstm-no-head-adam-decay-cosine",
         cell="lstm",
@@ -84,7 +87,7 @@ CASES = [
         loss="bce",
         optimizer="adam",
         lr=0.002,
-        clip_norm=0.1,
+        clip=0.1,
     ),
     Case("gru-3-layers-no-head-momentum", "gru", layers=3, head="none", momentum=0.9, lr=0.01),
     Case(
@@ -94,16 +97,128 @@ CASES = [
         nesterov=True,
         lr=0.02,
         weight_decay=0.01,
-        clip_norm=0.5,
+        clip=0.5,
         cosine=True,
     ),
 ]
+# What the presets and single rules add: each value of each rule is in at least one.
+RULES_CASES = [
+    Case(
+        "rnn-torch-2-layers-adam-decay-clip",
+        layers=2,
+        optimizer="adam",
+        lr=0.005,
+        weight_decay=0.1,
+        clip=0.05,
+        replicas=2,
+        semantics="torch",
+    ),
+    Case(
+        "lstm-torch-nesterov-decay-cosine",
+        "lstm",
+        momentum=0.9,
+        nesterov=True,
+        lr=0.01,
+        weight_decay=0.01,
+        cosine=True,
+        semantics="torch",
+    ),
+    Case(
+        "gru-torch-rmsprop-decay-every-step",
+        "gru",
+        returns="every_step",
+        optimizer="rmsprop",
+        lr=0.001,
+        weight_decay=0.1,
+        semantics="torch",
+    ),
+    Case(
+        "lstm-keras-adam-decay-clip-cosine",
+        "lstm",
+        optimizer="adam",
+        lr=0.005,
+        weight_decay=0.1,
+        clip=0.01,
+        cosine=True,
+        semantics="keras",
+    ),
+    Case(
+        "rnn-keras-nesterov-cosine-2-replicas",
+        momentum=0.9,
+        nesterov=True,
+        lr=0.01,
+        cosine=True,
+        replicas=2,
+        semantics="keras",
+    ),
+    Case("rnn-keras-momentum-cosine", momentum=0.9, lr=0.01, cosine=True, semantics="keras"),
+    Case(
+        "gru-keras-2-layers-rmsprop-clip",
+        "gru",
+        layers=2,
+        optimizer="rmsprop",
+        lr=0.001,
+        clip=0.05,
+        semantics="keras",
+    ),
+    Case(
+        "gru-jax-2-layers-adam-clip-2-replicas",
+        "gru",
+        layers=2,
+        optimizer="adam",
+        lr=0.001,
+        clip=0.05,
+        replicas=2,
+        semantics="jax",
+    ),
+    Case("rnn-jax-rmsprop-decay", optimizer="rmsprop", lr=0.001, weight_decay=0.1, semantics="jax"),
+    Case("lstm-clip-value", "lstm", clip=0.003, rules=(("clip_scope", "value"),)),
+    Case("gru-single-bias", "gru", layers=2, rules=(("gru_biases", "single"),)),
+    *(
+        Case(
+            f"gru-before-{biases}-{returns}",
+            "gru",
+            layers=2,
+            returns=returns,
+            optimizer="adam",
+            lr=0.002,
+            masked=returns == "last",
+            rules=(("gru_reset", "before"), ("gru_biases", biases)),
+        )
+        for biases, returns in [("single", "last"), ("candidate", "every_step"), ("double", "last")]
+    ),
+    Case("rnn-bce-clipped", loss="bce", lr=0.005, saturated=True, rules=(("bce", "clipped"),)),
+    Case(
+        "lstm-bce-log-clamped-every-step-masked",
+        "lstm",
+        returns="every_step",
+        loss="bce",
+        saturated=True,
+        masked=True,
+        rules=(("bce", "log_clamped"),),
+    ),
+    Case("rnn-bce-saturated", loss="bce", lr=0.005, saturated=True),
+    Case("rnn-masked-no-head-every-step", head="none", returns="every_step", masked=True),
+    Case(
+        "lstm-masked-3-layers-3-replicas",
+        "lstm",
+        layers=3,
+        optimizer="adam",
+        lr=0.002,
+        masked=True,
+        replicas=3,
+    ),
+    Case("gru-masked-2-layers-every-step", "gru", layers=2, returns="every_step", masked=True),
+    Case("lstm-masked-33-time-steps", "lstm", time_steps=33, masked=True),
+]
 # float32 has the same code behind it: these hold every cell and every optimiser.
 FLOAT32_CASES = [
-    Case("rnn-relu-2-layers-sgd", activation="relu", layers=2, weight_decay=0.1, clip_norm=0.5),
+    Case("rnn-relu-2-layers-sgd", activation="relu", layers=2, weight_decay=0.1, clip=0.5),
     Case("rnn-every-step-nesterov", returns="every_step", momentum=0.9, nesterov=True, lr=0.01),
     Case("lstm-bce-adam", "lstm", loss="bce", optimizer="adam", lr=0.01, replicas=3),
     Case("gru-no-head-rmsprop", "gru", head="none", optimizer="rmsprop", lr=0.001),
+    Case("lstm-keras-adam", "lstm", optimizer="adam", lr=0.01, semantics="keras", masked=True),
+    Case("rnn-bce-clipped", loss="bce", lr=0.005, saturated=True, rules=(("bce", "clipped"),)),
 ]
 # Learning so fast that correct float32 programs soon part by more than the limit of a short run.
 BAND_CASES = [
@@ -118,15 +233,15 @@ def name(case: Case) -> str:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("case", CASES, ids=name)
+@pytest.mark.parametrize("case", [*CASES, *RULES_CASES], ids=name)
 def test_float64(framework_backend: type[Backend], case: Case, stage: str) -> None:
-    STAGES[stage](framework_backend, case, "float64")
+    check_agreement(framework_backend, case, "float64", stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("case", FLOAT32_CASES, ids=name)
 def test_float32(framework_backend: type[Backend], case: Case, stage: str) -> None:
-    STAGES[stage](framework_backend, case, "float32")
+    check_agreement(framework_backend, case, "float32", stage)
 
 
 @pytest.mark.parametrize("case", BAND_CASES, ids=name)

@@ -92,7 +92,7 @@ BAD = [
     (["threads=0"], "threads=0", "at least 1"),
     (["precision=float16"], "precision=float16", "float32, float64"),
     (["optimizer.lr=nan"], "optimizer.lr=nan", "finite"),
-    (["semantics.biases=double"], "semantics.biases=double", "single"),
+    (["semantics.biases=triple"], "semantics.biases=triple", "single, double"),
     (["tracking.flush_seconds=-1"], "tracking.flush_seconds=-1", "at least 0"),
     (["task.samples=2"], "task.samples=2", "val split empty"),
     (["task=next_value", "task.samples=12"], "task.samples=12", "val split empty"),

@@ -12,9 +12,11 @@ import pytest
 
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
+from harness.limits import LIMITS
+from harness.problem import Problem
 from tests.agreement import check_forward, check_losses, check_names
-from tests.conftest import LIMITS, backend_class
-from tests.problems import Case, Problem
+from tests.conftest import backend_class
+from tests.problems import Case
 
 METHODS = ["__init__", "train_epoch", "predict", "state"]
 

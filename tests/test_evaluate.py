@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from backends import Array, Backend
 from harness.evaluate import accuracy, evaluate, predict, sample_losses
+from harness.model import ModelSpec
+from harness.outputs import prediction_table
 from harness.splits import Scale, Split, Splits
 
 # A time limit per example would make the outcome depend on the machine.
@@ -115,8 +117,10 @@ class Oracle:
     """The part of a backend that an evaluation may use; it has been told its outputs."""
 
     outputs: Array
+    mask: Array | None = None  # as it was given the last time
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Array, mask: Array | None = None) -> Array:
+        self.mask = mask
         return self.outputs
 
 
@@ -124,11 +128,11 @@ def oracle(outputs: Array) -> Backend:
     return cast(Backend, Oracle(outputs))
 
 
-def splits(y: Array, mean: float = 0.0, std: float = 1.0) -> Splits:
+def splits(y: Array, mean: float = 0.0, std: float = 1.0, mask: Array | None = None) -> Splits:
     x = np.zeros((len(y), y.shape[1], 4, 1))
     ones = np.ones((1, 1, 1, 1))
     scale = Scale(0 * ones, ones, np.full(1, mean), np.full(1, std))
-    return Splits({"train": Split(x, y), "val": Split(x, y)}, scale, "float64")
+    return Splits({"train": Split(x, y, mask), "val": Split(x, y, mask)}, scale, "float64")
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -172,3 +176,86 @@ def test_predictions_are_float64_whatever_the_backend_computes_in() -> None:
     assert predicted.dtype == np.float64
     # In float32 a mean of a million would leave two digits of the prediction.
     assert predicted[0, 0, 0] == float(np.float32(0.1)) * 3.0 + 1e6
+
+
+# Two replicas of three samples with four time steps.
+MASK = np.array([[4, 1, 2], [3, 4, 1]])[:, :, None] > np.arange(4)
+
+
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+@pytest.mark.parametrize("shared", [False, True], ids=["own mask", "shared mask"])
+def test_losses_and_accuracy_are_means_over_real_steps(loss: str, shared: bool) -> None:
+    outputs, y = arrays((2, 3, 4, 5))
+    y = (y > 0).astype(float) if loss == "bce" else y
+    mask = MASK[:1] if shared else MASK
+    outputs[~np.broadcast_to(mask, (2, 3, 4))] = 1e6  # seen by nobody
+    data = splits(y, mask=mask)
+    found = evaluate(oracle(outputs), data, "val", loss)
+    each = sample_losses(loss, outputs, y, mask)
+    for r in range(2):
+        real = (mask[0] if shared else mask[r]).nonzero()
+        entries = [
+            sample_losses(loss, outputs[r, n, None, None, t], y[r, n, None, None, t]).item()
+            for n, t in zip(*real, strict=True)
+        ]
+        # Each real entry counts once, whatever the length of its sequence.
+        assert found["val/loss"][r] == pytest.approx(math.fsum(entries) / len(entries), rel=1e-12)
+        for n in range(3):
+            own = [e for e, row in zip(entries, real[0], strict=True) if row == n]
+            assert each[r, n] == pytest.approx(math.fsum(own) / len(own), rel=1e-12)
+        if loss == "bce":
+            right = (outputs[r][real] > 0) == (y[r][real] == 1)
+            assert found["val/accuracy"][r] == pytest.approx(right.mean(), rel=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 5)], ids=["every step", "per sequence"])
+def test_a_mask_of_real_steps_alone_changes_no_metric(shape: tuple[int, ...]) -> None:
+    outputs, y = arrays(shape)
+    labels = (y > 0).astype(float)
+    plain = evaluate(oracle(outputs), splits(labels), "val", "bce")
+    masked = evaluate(oracle(outputs), splits(labels, mask=np.ones((2, 3, 4), bool)), "val", "bce")
+    assert plain.keys() == masked.keys()
+    for name, value in plain.items():
+        np.testing.assert_allclose(masked[name], value, rtol=1e-14)
+
+
+def test_targets_per_sequence_all_count_whatever_the_mask() -> None:
+    outputs, y = arrays((2, 3, 5))
+    plain = evaluate(oracle(outputs), splits(y), "val", "mse")
+    masked = evaluate(oracle(outputs), splits(y, mask=MASK), "val", "mse")
+    assert np.array_equal(plain["val/loss"], masked["val/loss"])
+
+
+def test_the_backend_is_given_the_mask() -> None:
+    outputs, y = arrays((2, 3, 5))
+    teller = Oracle(outputs)
+    data = splits(y, mask=MASK)
+    predict(cast(Backend, teller), data, data.train)
+    assert teller.mask is MASK
+
+
+def model(returns: str) -> ModelSpec:
+    return ModelSpec("rnn", 1, 4, 1, "tanh", returns, "dense", 2)
+
+
+def test_the_table_has_a_row_for_each_real_step_and_no_other() -> None:
+    outputs, y = arrays((2, 3, 4, 2))
+    data = splits(y, mask=MASK)
+    table = prediction_table(model("every_step"), oracle(outputs), data, "mse")
+    places = table.loc[table["split"] == "val", ["replica", "sample", "time_step", "output"]]
+    expected = [(*place, o) for place in np.argwhere(MASK).tolist() for o in range(2)]
+    assert [tuple(row) for row in places.to_numpy().tolist()] == expected
+    index = tuple(places.to_numpy().T)
+    rows = table.loc[places.index]
+    assert np.array_equal(rows["predicted"], outputs[index])
+    assert np.array_equal(rows["true"], y[index])
+
+
+@pytest.mark.parametrize("mask", [MASK, MASK[:1], None], ids=["own", "shared", "none"])
+def test_one_answer_per_sequence_is_that_of_its_last_real_step(mask: Array | None) -> None:
+    outputs, y = arrays((2, 3, 2))
+    table = prediction_table(model("last"), oracle(outputs), splits(y, mask=mask), "mse")
+    rows = table[table["split"] == "train"]
+    assert np.array_equal(rows["predicted"], outputs.ravel())
+    lengths = np.full((2, 3), 4) if mask is None else np.broadcast_to(mask.sum(axis=2), (2, 3))
+    assert rows["time_step"].tolist() == (lengths - 1).repeat(2).tolist()

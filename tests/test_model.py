@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from backends import Backend
-from harness.model import ModelSpec, Params, count, formulas, initial_params, shapes
+from harness.initializers import initial_params
+from harness.model import ModelSpec, Params, count, formulas, shapes
 from harness.state import fresh_state
 from tests.problems import MATCHED, Case
 
@@ -15,7 +16,8 @@ from tests.problems import MATCHED, Case
 def spec(cell: str, features: int, units: int, outputs: int = 0, layers: int = 1) -> ModelSpec:
     """A network with a head where `outputs` is given."""
     head = "dense" if outputs else "none"
-    return ModelSpec(cell, features, units, layers, "tanh", "last", head, outputs or units)
+    biases = "double" if cell == "gru" else "single"
+    return ModelSpec(cell, features, units, layers, "tanh", "last", head, outputs or units, biases)
 
 
 COUNTS = [
@@ -25,6 +27,10 @@ COUNTS = [
     (spec("lstm", 1, 8), 320),
     (spec("gru", 1, 8), 264),
     (spec("lstm", 1, 8, outputs=3), 320 + 27),
+    (replace(spec("rnn", 1, 8), biases="double"), 88),  # PyTorch's
+    (replace(spec("lstm", 1, 8), biases="double"), 352),
+    (replace(spec("gru", 1, 8), biases="candidate"), 248),  # flax'
+    (replace(spec("gru", 1, 8), biases="single", reset="before"), 240),  # Keras' reset_after=False
     (spec("rnn", 2, 8, layers=3), 88 + 2 * 136),
 ]
 COUNT_IDS = [f"{model.cell}-{model.layers}-layers-{expected}" for model, expected in COUNTS]
@@ -52,8 +58,8 @@ def test_backend_trains_as_many_parameters(
 def own_count(backend: Backend) -> int:
     """The trained parameters of one replica, as the framework itself counts them."""
     parts = vars(backend)
-    if "networks" in parts:
-        return sum(p.numel() for p in parts["networks"][0].parameters() if p.requires_grad)
+    if "trained" in parts:
+        return sum(part.numel() for part in parts["trained"])
     if "variables" in parts:
         return sum(math.prod(variable.shape) for variable in parts["variables"][0])
     return sum(value[0].size for value in parts["params"].values())

@@ -15,8 +15,9 @@ from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.gradient import gradients
 from harness.model import Params
+from harness.problem import Problem
 from tests.agreement import check_gradients
-from tests.problems import Case, Problem
+from tests.problems import Case
 
 # f'(0) ≈ Σ weight · (f(offset · H) − f(−offset · H)) / H, exact up to the eighth power of H.
 STENCIL = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
@@ -49,8 +50,30 @@ BCE_CASES = [
     Case("lstm-bce-every-step", "lstm", loss="bce", returns="every_step", units=3),
     Case("gru-bce-no-head", "gru", loss="bce", head="none", units=3),
 ]
-PLAIN = {"optimizer": "sgd", "weight_decay": 0.0, "clip_norm": None}
-CASES = [*cases("rnn"), *cases("rnn", "relu"), *cases("lstm"), *cases("gru"), *BCE_CASES]
+RULES_CASES = [
+    Case("rnn-masked", "rnn", layers=2, masked=True, units=3),
+    Case("lstm-masked-every-step", "lstm", layers=2, returns="every_step", masked=True, units=3),
+    Case("gru-masked-every-step", "gru", layers=2, returns="every_step", masked=True, units=3),
+    Case("lstm-masked-bce", "lstm", returns="every_step", loss="bce", masked=True, units=3),
+    Case("rnn-2-biases", "rnn", layers=2, rules=(("biases", "double"),), units=3),
+    Case("lstm-2-biases", "lstm", layers=2, rules=(("biases", "double"),), units=3),
+    Case("gru-candidate-bias", "gru", layers=2, rules=(("gru_biases", "candidate"),), units=3),
+    Case("gru-1-bias", "gru", layers=2, rules=(("gru_biases", "single"),), units=3),
+    *(
+        Case(f"gru-before-{biases}", "gru", layers=2, rules=rules, masked=True, units=3)
+        for biases in ("single", "candidate", "double")
+        for rules in [(("gru_reset", "before"), ("gru_biases", biases))]
+    ),
+]
+PLAIN = {"optimizer": "sgd", "weight_decay": 0.0, "clip": None}
+CASES = [
+    *cases("rnn"),
+    *cases("rnn", "relu"),
+    *cases("lstm"),
+    *cases("gru"),
+    *BCE_CASES,
+    *RULES_CASES,
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -59,11 +82,12 @@ def test_backpropagation_equals_central_differences(case: Case) -> None:
     rows = p.batches[0][:, :SAMPLES]
     actual = gradients(NumpyBackend, p.model, p.training, p.data, p.state, rows)
     x, y = p.data.x[:, rows[0]], p.data.y[0, rows[0]]
-    expected = {name: differences(p, name, x, y) for name in p.state.params}
+    mask = None if p.data.mask is None else p.data.mask[:, rows[0]]
+    expected = {name: differences(p, name, x, y, mask) for name in p.state.params}
     check_gradients(expected, actual, "float64")
 
 
-def differences(problem: Problem, name: str, x: Array, y: Array) -> Array:
+def differences(problem: Problem, name: str, x: Array, y: Array, mask: Array | None) -> Array:
     """The gradient of the parameter `name`, `(1, …)`, from moving each of its P entries alone."""
     h = H[f"{problem.model.cell}-{problem.model.activation}"]
     value = problem.state.params[name]
@@ -71,21 +95,22 @@ def differences(problem: Problem, name: str, x: Array, y: Array) -> Array:
     K, P, _ = moves.shape
     params = {n: np.repeat(p, K * P, axis=0) for n, p in problem.state.params.items()}
     params[name] += moves.reshape(K * P, *value.shape[1:])
-    return (WEIGHTS / h @ losses(problem, params, x, y).reshape(K, P)).reshape(value.shape)
+    return (WEIGHTS / h @ losses(problem, params, x, y, mask).reshape(K, P)).reshape(value.shape)
 
 
-def losses(problem: Problem, params: Params, x: Array, y: Array) -> Array:
+def losses(problem: Problem, params: Params, x: Array, y: Array, mask: Array | None) -> Array:
     """The mean loss of each replica `(R,)` over the shared samples `x` `(1, B, T, F)` and `y`."""
-    outputs = replace(problem, state=State(params)).build(NumpyBackend).predict(x)
+    outputs = replace(problem, state=State(params)).build(NumpyBackend).predict(x, mask)
+    real = ... if mask is None or not problem.model.every_step else mask[0]
     if problem.training.loss == "mse":
-        return np.array([np.mean((output - y) ** 2) for output in outputs])
+        return np.array([np.mean((output[real] - y[real]) ** 2) for output in outputs])
     p = 1 / (1 + np.exp(-outputs))
-    return np.array([-np.mean(np.log(np.where(y == 1, one, 1 - one))) for one in p])
+    return np.array([-np.mean(np.log(np.where(y == 1, one, 1 - one)[real])) for one in p])
 
 
 def test_only_the_gradient_is_taken_from_the_training() -> None:
     """The optimiser, its memory, clipping and decay play no part, and the state stays as it is."""
-    case = Case("gradient", optimizer="adam", weight_decay=0.1, clip_norm=1e-3, replicas=3)
+    case = Case("gradient", optimizer="adam", weight_decay=0.1, clip=1e-3, replicas=3)
     taken = []
     for p in (case.problem("float64"), replace(case, **PLAIN).problem("float64")):
         kept = {name: value.copy() for name, value in p.state.params.items()}

@@ -34,8 +34,10 @@ pytestmark = uses_mlflow
 
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
 FILES = {
+    "checkpoints/epoch-00003.safetensors",
     "config.yaml",
     "journal.jsonl",
+    "network.json",
     "parameters.csv",
     "plots/loss.png",
     "plots/predictions.png",
@@ -304,8 +306,10 @@ def test_a_failed_run_keeps_what_it_had_until_then(diverged: tuple[Path, Done]) 
     directory = program.directory(folder)
     journalled = program.journalled(directory, "train/loss")
     assert len(journalled) > 1
+    whole = len(journalled) - 1  # epochs, the last of which can be gone on with
     assert files(directory) == {
-        *("config.yaml", NAME, "traceback.txt", "weights/initial.safetensors"),
+        *("config.yaml", NAME, "network.json", "traceback.txt", "weights/initial.safetensors"),
+        f"checkpoints/epoch-{whole:05d}.safetensors",
     }
     [run] = program.tracked(folder)
     assert run.info.status == "FAILED"
@@ -324,7 +328,7 @@ def test_a_failed_run_keeps_what_it_had_until_then(diverged: tuple[Path, Done]) 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     folder = program.with_database(tmp_path_factory.mktemp("sweep"))
-    return folder, program.run(folder, "-m", "backend=numpy,torch,keras", "trainer.epochs=2")
+    return folder, program.run(folder, "-m", "backend=numpy,torch,keras", "trainer.epochs=3")
 
 
 def test_a_sweep_succeeds_and_lists_its_jobs(sweep: tuple[Path, Done]) -> None:
@@ -355,7 +359,7 @@ def test_the_jobs_of_a_sweep_are_complete(sweep: tuple[Path, Done]) -> None:
             logged = program.history(folder, child.info.run_id, name)
             journalled = program.journalled(directory, name)
             assert logged == [(step, values[0]) for step, values in journalled]
-            assert [step for step, _ in logged] == [1, 2]
+            assert [step for step, _ in logged] == [1, 2, 3]
         assert program.artifacts(folder, child.info.run_id) == FILES | {"predictions.json"}
 
 

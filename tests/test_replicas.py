@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from backends import Array, Backend, Data, State
+from harness.problem import Problem
 from tests.agreement import check_forward
-from tests.problems import Case, Problem
+from tests.problems import Case
 
 NUMBERS = {
     "momentum": [0.9, 0.5, 0.8, 0.99],
@@ -17,7 +18,7 @@ NUMBERS = {
     "rho": [0.9, 0.5, 0.99, 0.8],
 }
 CASES = [
-    Case("replicas-nesterov-clip", momentum=0.9, nesterov=True, lr=0.02, clip_norm=0.5, replicas=4),
+    Case("replicas-nesterov-clip", momentum=0.9, nesterov=True, lr=0.02, clip=0.5, replicas=4),
     Case("replicas-adam", optimizer="adam", lr=0.01, replicas=4),
     Case("replicas-rmsprop", optimizer="rmsprop", lr=0.01, replicas=4),
 ]

@@ -32,9 +32,10 @@ class Given(Task):
 
     x: Array
     y: Array
+    mask: Array | None = None
 
     def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
-        return Samples(self.x, self.y)
+        return Samples(self.x, self.y, mask=self.mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +48,10 @@ class GivenSteps(Given):
     every_step = True
 
 
-def given_task(x: Array, y: Array, kind: type[Given] = Given) -> Given:
+def given_task(x: Array, y: Array, kind: type[Given] = Given, mask: Array | None = None) -> Given:
     """Ten samples: 6 to train, 2 to validate, 2 to test."""
     kind = GivenSteps if y.ndim == 3 else kind
-    return kind("given", len(x), 0.2, 0.2, "standard", None, None, x, y)
+    return kind("given", len(x), 0.2, 0.2, "standard", None, None, x, y, mask)
 
 
 def asked_sizes(samples: int, val_fraction: float, test_fraction: float) -> dict[str, int]:
@@ -348,3 +349,102 @@ def test_what_a_users_task_draws_is_checked(x: tuple[int, ...], y: tuple[int, ..
     mine = Mine("mine", 20, 0.1, 0.1, "none", None, None)
     with pytest.raises(ConfigError, match=r"draw\(\) gave .* must give x \(20, T, F\) and y"):
         make_splits(mine, [0], "float64")
+
+
+def random_mask() -> Array:
+    """Padding at the end, and in one sample in the middle as well."""
+    mask = np.arange(4) < np.array([4, 1, 2, 3, 3, 1, 4, 2, 1, 3])[:, None]
+    mask[3] = [True, False, True, False]
+    return mask
+
+
+@pytest.mark.parametrize("shape", [(10, 2), (10, 4, 2)], ids=["per sequence", "every step"])
+def test_padding_is_zero_and_enters_no_moment(shape: tuple[int, ...]) -> None:
+    x, y = random_arrays(0, *shape)
+    mask = random_mask()
+    x[~mask] = 1e6  # a user's task may leave anything there
+    if y.ndim == 3:
+        y[~mask] = np.nan
+    splits = make_splits(given_task(x, y, mask=mask), [0], "float64")
+    data = splits.training_data()
+    assert data.mask is not None
+    assert np.array_equal(data.mask[0], mask[:6])
+    real = data.x[data.mask]  # (steps, F)
+    np.testing.assert_allclose(real.mean(axis=0), 0, atol=1e-14)
+    np.testing.assert_allclose(real.std(axis=0), 1, rtol=1e-14)
+    counted = data.y[data.mask] if y.ndim == 3 else data.y
+    np.testing.assert_allclose([counted.mean(), counted.std()], [0, 1], atol=1e-14)
+    for part in splits.parts.values():
+        assert part.mask is not None
+        assert part.has_targets
+        assert not part.x[~part.mask].any()
+        assert part.x[part.mask].all()
+        if y.ndim == 3:
+            assert not part.y[~part.mask].any()
+    assert splits.train.counted is (splits.train.mask if y.ndim == 3 else None)
+
+
+def test_a_constant_feature_is_constant_whatever_stands_at_padding() -> None:
+    x, y = random_arrays(0, 10, 2)
+    mask = random_mask()
+    x[..., 1] = 0.1  # so 0.1 at real steps, and 0 behind
+    splits = make_splits(given_task(x, y, mask=mask), [0], "float64")
+    assert splits.scale.x_std[0, 0, 0, 1] == 1
+    assert not splits.train.x[..., 1].any()
+
+
+def test_the_last_target_is_that_of_the_last_real_step() -> None:
+    x, y = random_arrays(0, 10, 4, 2)
+    mask = random_mask()
+    expected = [row[real.nonzero()[0][-1]].tolist() for row, real in zip(y, mask, strict=True)]
+    splits = make_splits(given_task(x, y, mask=mask), [0], "float64", last_target=True)
+    assert splits.train.y[0].tolist() == expected[:6]
+    assert splits.parts["test"].y[0].tolist() == expected[8:]
+    assert splits.train.mask is not None
+    assert splits.train.counted is None, "one target per sequence, and all of them count"
+    scaled = splits.training_data().y
+    np.testing.assert_allclose([scaled.mean(), scaled.std()], [0, 1], atol=1e-14)
+
+
+def test_replicas_whose_masks_differ_are_kept_apart() -> None:
+    @dataclass(frozen=True, eq=False)
+    class Masked(Given):
+        def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+            return Samples(self.x, self.y, mask=rng.uniform(size=(10, 4)) < [1, 0.5, 0.5, 0.5])
+
+    def lengths_of(**changes: int) -> list[int]:
+        drawing = Masked("given", 10, 0.2, 0.2, "none", None, None, 0 * x, y)
+        splits = make_splits(replace(drawing, **changes), [0, 1, 2], "float64")
+        return [len(a) for p in splits.parts.values() for a in (p.x, p.y, p.mask) if a is not None]
+
+    x, y = random_arrays(0, 10, 2)
+    assert lengths_of() == [3] * 9, "inputs and targets are the same, but not the masks"
+    assert lengths_of(seed=5) == [1] * 9
+
+
+def test_the_digest_changes_with_the_mask() -> None:
+    x, y = random_arrays(0, 10, 4, 2)
+    splits = make_splits(given_task(x, y, mask=random_mask()), [0], "float64")
+    digests = {splits.digest()}
+    for name, part in splits.parts.items():
+        assert part.mask is not None
+        flipped = part.mask.copy()
+        flipped.flat[-1] ^= True
+        for mask in (flipped, None):
+            changed = replace(splits, parts=splits.parts | {name: replace(part, mask=mask)})
+            digests.add(changed.digest())
+    assert len(digests) == 7, "as drawn, and two changes to each of three splits"
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        pytest.param(np.ones((10, 5), bool), id="shape"),
+        pytest.param(np.ones((10, 4)), id="numbers"),
+        pytest.param(np.arange(10)[:, None] > np.zeros(4), id="an empty sample"),
+    ],
+)
+def test_a_mask_that_fits_nothing_is_refused(mask: Array) -> None:
+    x, y = random_arrays(0, 10, 2)
+    with pytest.raises(ConfigError, match=r"draw\(\) gave a mask .* must be \(10, 4\) of bool"):
+        make_splits(given_task(x, y, mask=mask), [0], "float64")

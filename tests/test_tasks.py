@@ -16,11 +16,22 @@ from hypothesis import strategies as st
 from harness.config import Config
 from harness.evaluate import sample_losses
 from harness.splits import Splits, make_splits
+from harness.streams import stream
 from harness.tasks import Samples, Task
 from tests.test_config import config
 
 SERIES = ("ramp", "sine", "ar")  # noise has no series: its targets continue nothing
-DRAWN = ("sum", "running_sum", "binary", "next_value", "multi_step", "notebook/sgd_step")
+DRAWN = (
+    "sum",
+    "running_sum",
+    "binary",
+    "next_value",
+    "multi_step",
+    "curve",
+    "unfold",
+    "gaussian",
+    "notebook/sgd_step",
+)
 SEEDS = st.integers(0, 2**64)
 # A time limit per example would make the outcome depend on the machine.
 PROPERTY = settings(deadline=None, max_examples=40)
@@ -82,6 +93,52 @@ def test_binary_random_flips_a_fair_coin_whatever_the_input() -> None:
     # Four standard errors of a mean of 20,000 coin flips, and of a correlation of zero.
     assert abs(label.mean() - 0.5) < 4 * 0.5 / math.sqrt(20_000)
     assert abs(np.corrcoef(label, mean)[0, 1]) < 4 / math.sqrt(20_000)
+
+
+@PROPERTY
+@given(SEEDS, st.integers(1, 20))
+def test_curve_is_one_period_of_a_sine(seed: int, samples: int) -> None:
+    drawn = task("curve", samples=samples).generate(seed)
+    assert drawn.x.shape == (samples, 1, 1), "a single time step"
+    assert drawn.y.shape == (samples, 1)
+    assert ((drawn.x >= 0) & (drawn.x < 1)).all()
+    expected = [math.sin(math.tau * x) for x in drawn.x.ravel()]
+    np.testing.assert_allclose(drawn.y.ravel(), expected, atol=1e-15)
+
+
+@PROPERTY
+@given(SEEDS, st.integers(1, 20), st.integers(1, 12), st.floats(-1, 1))
+def test_unfold_goes_on_from_the_first_input_alone(
+    seed: int, samples: int, length: int, ratio: float
+) -> None:
+    drawn = task("unfold", samples=samples, length=length, ratio=ratio).generate(seed)
+    assert drawn.x.shape == drawn.y.shape == (samples, length, 1)
+    assert ((drawn.x[:, 0] >= 0) & (drawn.x[:, 0] < 1)).all()
+    assert not drawn.x[:, 1:].any()
+    assert np.array_equal(drawn.y[:, 0], drawn.x[:, 0])
+    np.testing.assert_allclose(drawn.y[:, 1:], ratio * drawn.y[:, :-1], rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("targets", ["last", "every_step"])
+@pytest.mark.parametrize("labels", [False, True])
+def test_gaussian_settings_decide_the_targets_the_loss_and_the_bound(
+    targets: str, labels: bool
+) -> None:
+    drawing = task("gaussian", targets=targets, labels=labels, samples=2000, features=3, outputs=2)
+    drawn = drawing.generate(0)
+    every = targets == "every_step"
+    assert (drawing.every_step, drawing.loss) == (every, "bce" if labels else "mse")
+    assert drawn.x.shape == (2000, 10, 3)
+    assert drawn.y.shape == ((2000, 10, 2) if every else (2000, 2))
+    assert abs(np.corrcoef(drawn.x[:, 0, 0], drawn.y.reshape(2000, -1)[:, 0])[0, 1]) < 0.09
+    if labels:
+        assert set(drawn.y.ravel()) == {0.0, 1.0}
+        assert abs(drawn.y.mean() - 0.5) < 4 * 0.5 / math.sqrt(drawn.y.size)
+        assert bound(drawing) == pytest.approx(math.log(2), rel=1e-15)
+    else:
+        assert abs(drawn.y.mean()) < 4 / math.sqrt(drawn.y.size)
+        assert drawn.y.var() == pytest.approx(1, abs=4 * math.sqrt(2 / drawn.y.size))
+        assert bound(drawing) == 1
 
 
 @PROPERTY
@@ -256,6 +313,9 @@ def test_notebook_sgd_step() -> None:
     assert train.x.shape == (1, 32, 10, 32)
     assert train.y.shape == (1, 32, 64)
     # Standard normal: mean 0 and variance 1 within four standard errors, N = 10,240 and 2,048.
+    rng = stream(0, "data")
+    assert np.array_equal(train.x[0], rng.standard_normal((32, 10, 32)))
+    assert np.array_equal(train.y[0], rng.standard_normal((32, 64)))
     for numbers in (train.x, train.y):
         assert abs(numbers.mean()) < 4 / math.sqrt(numbers.size)
         assert numbers.var() == pytest.approx(1, abs=4 * math.sqrt(2 / numbers.size))
@@ -327,7 +387,10 @@ def test_best_loss_of_unrelated_gaussian_targets_is_their_variance() -> None:
     assert bound(drawing) == 1
 
 
-@pytest.mark.parametrize("option", ["sum", "running_sum", "binary", "next_value", "notebook/ramp"])
+CERTAIN = ["sum", "running_sum", "binary", "next_value", "curve", "unfold", "notebook/ramp"]
+
+
+@pytest.mark.parametrize("option", CERTAIN)
 def test_best_loss_is_zero_where_the_input_decides(option: str) -> None:
     assert bound(task(option)) == 0
 

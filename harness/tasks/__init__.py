@@ -5,13 +5,14 @@ file hold one task each; a YAML file in `conf/task/` names the class and the val
 scaling and stacking replicas happen once for all tasks, in `harness/splits.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from harness.errors import ConfigError, check_choice, check_range
 from harness.streams import stream
+from harness.tasks.lengths import Rng, bounds, draw_mask
 
 Array = np.ndarray
 
@@ -22,11 +23,13 @@ class Samples:
 
     `span` `(N, 2)` says which stretch of a longer series each sample was cut from (first and last
     position, inclusive), so that no two splits share a value. None: samples are independent.
+    `mask` `(N, T)`, bool, is False at time steps that are only padding. None: every step is real.
     """
 
     x: Array
     y: Array
     span: Array | None = None
+    mask: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Task:
     scale: str  # none, or standard: zero mean and unit variance, fitted on the training split
     seed: int | None  # of the data; null: each replica's own seed
     legacy_seed: int | None  # draw with numpy.random.RandomState(legacy_seed), as notebooks do
+    # min:max, between which each sequence's length is drawn; null: all have the task's length
+    lengths: str | None = field(default=None, kw_only=True)
 
     loss: ClassVar[str] = "mse"
     every_step: ClassVar[bool] = False
@@ -67,6 +72,9 @@ class Task:
                 f"{self.test_fraction:g}: together they must stay below 1, or no training data "
                 "is left."
             )
+        if self.lengths is not None:
+            low, high = bounds(self.lengths, getattr(self, "length", None))
+            object.__setattr__(self, "lengths", f"{low}:{high}")  # one spelling in the record
 
     def generate(self, run_seed: int) -> Samples:
         """The samples of one replica."""
@@ -74,7 +82,13 @@ class Task:
             return self.draw(np.random.RandomState(self.legacy_seed))
         return self.draw(stream(run_seed if self.seed is None else self.seed, "data"))
 
-    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+    def real_steps(self, rng: Rng, steps: int) -> Array | None:
+        """A mask `(N, steps)` of lengths drawn from `rng`, last of all; None without `lengths`."""
+        if self.lengths is None:
+            return None
+        return draw_mask(rng, *bounds(self.lengths, steps), self.samples, steps)
+
+    def draw(self, rng: Rng) -> Samples:
         """All samples, training first; only methods that both kinds of generator have are used."""
         raise NotImplementedError
 

@@ -1,11 +1,17 @@
-"""Two data sets of fixed form, for looking at a single forward pass or a single update."""
+"""Data sets of a given form, whatever they mean: numbers that count up, and random problems.
 
+`Counting` is for looking at a single forward pass, `Gaussian` for any shape of regression or
+classification.
+"""
+
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.errors import check_range
-from harness.tasks import Bound, Samples, Task
+from harness.errors import check_choice, check_range
+from harness.tasks import Array, Bound, Samples, Task
+from harness.tasks.lengths import Rng, pad
 
 
 @dataclass(frozen=True)
@@ -29,19 +35,46 @@ class Counting(Arrays):
 
     every_step = True
 
-    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+    def draw(self, rng: Rng) -> Samples:
         shape = (self.samples, self.length, self.features)
         x = np.arange(1.0, np.prod(shape) + 1).reshape(shape)
-        return Samples(x, np.full((self.samples, self.length, self.outputs), np.nan))
+        y = np.full((self.samples, self.length, self.outputs), np.nan)
+        mask = self.real_steps(rng, self.length)
+        return Samples(pad(x, mask), y, mask=mask)
 
 
 @dataclass(frozen=True)
 class Gaussian(Arrays):
-    """Inputs and targets are independent standard normal numbers."""
+    """Inputs and targets are independent: standard normal numbers, or coin flips as targets."""
 
-    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+    targets: str  # last: one target per sequence; every_step: one per time step
+    labels: bool  # targets are coin flips, and outputs are logits
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("task.targets", self.targets, ("last", "every_step"))
+
+    @property
+    def loss(self) -> str:
+        return "bce" if self.labels else "mse"
+
+    @property
+    def every_step(self) -> bool:
+        return self.targets == "every_step"
+
+    def draw(self, rng: Rng) -> Samples:
         x = rng.standard_normal((self.samples, self.length, self.features))
-        return Samples(x, rng.standard_normal((self.samples, self.outputs)))
+        steps = (self.length,) if self.every_step else ()
+        y = self._targets(rng, (self.samples, *steps, self.outputs))
+        mask = self.real_steps(rng, self.length)
+        return Samples(pad(x, mask), pad(y, mask) if self.every_step else y, mask=mask)
 
     def best_loss(self) -> Bound:
+        if self.labels:
+            return Bound(math.log(2), "ln 2: the labels are coin flips")
         return Bound(1.0, "the variance of the targets, which are unrelated to the inputs")
+
+    def _targets(self, rng: Rng, shape: tuple[int, ...]) -> Array:
+        if self.labels:
+            return (rng.uniform(size=shape) > 0.5).astype(float)
+        return rng.standard_normal(shape)

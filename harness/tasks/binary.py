@@ -3,10 +3,9 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from harness.errors import check_choice, check_range
 from harness.tasks import Bound, Samples, Task
+from harness.tasks.lengths import Rng, pad
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,12 @@ class Binary(Task):
         check_range("task.length", self.length, 1)
         check_choice("task.rule", self.rule, ("threshold", "random"))
 
-    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+    def draw(self, rng: Rng) -> Samples:
         x = rng.uniform(size=(self.samples, self.length))
-        source = x.mean(axis=1) if self.rule == "threshold" else rng.uniform(size=self.samples)
-        return Samples(x[:, :, None], (source > 0.5).astype(float)[:, None])
+        coins = None if self.rule == "threshold" else rng.uniform(size=self.samples)
+        mask = self.real_steps(rng, self.length)
+        source = x.mean(axis=1, where=True if mask is None else mask) if coins is None else coins
+        return Samples(pad(x, mask)[:, :, None], (source > 0.5).astype(float)[:, None], mask=mask)
 
     def best_loss(self) -> Bound:
         if self.rule == "threshold":

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from harness.errors import check_range
 from harness.tasks import Bound, Samples, Task
+from harness.tasks.lengths import Rng, pad
 
 
 @dataclass(frozen=True)
 class Sum(Task):
-    """x_t ~ U(0, 1), y = Σ_t x_t."""
+    """x_t ~ U(0, 1), y = Σ_t x_t over the real steps."""
 
     length: int
 
@@ -18,9 +17,11 @@ class Sum(Task):
         super().__post_init__()
         check_range("task.length", self.length, 1)
 
-    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+    def draw(self, rng: Rng) -> Samples:
         x = rng.uniform(size=(self.samples, self.length))
-        return Samples(x[:, :, None], x.sum(axis=1)[:, None])
+        mask = self.real_steps(rng, self.length)
+        x = pad(x, mask)
+        return Samples(x[:, :, None], x.sum(axis=1)[:, None], mask=mask)
 
     def best_loss(self) -> Bound:
         return Bound(0.0, "the sum is a function of the inputs")
@@ -32,6 +33,8 @@ class RunningSum(Sum):
 
     every_step = True
 
-    def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+    def draw(self, rng: Rng) -> Samples:
         x = rng.uniform(size=(self.samples, self.length))
-        return Samples(x[:, :, None], x.cumsum(axis=1)[:, :, None])
+        mask = self.real_steps(rng, self.length)
+        x = pad(x, mask)
+        return Samples(x[:, :, None], pad(x.cumsum(axis=1), mask)[:, :, None], mask=mask)

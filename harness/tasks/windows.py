@@ -5,19 +5,21 @@ which is why each carries its span and the splits drop those that straddle a bor
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.errors import ConfigError, check_choice, check_range
 from harness.tasks import Array, Bound, Samples, Task
-
-Rng = np.random.Generator | np.random.RandomState
+from harness.tasks.lengths import Rng, bounds, last_values
 
 
 @dataclass(frozen=True)
 class Windows(Task):
-    """`window` past values in, the next `horizon` values out."""
+    """`window` past values in, the next `horizon` values out.
+
+    With `lengths`, only the last L values of a window are seen; its targets stay as they are.
+    """
 
     series: str  # ramp, sine, ar, or noise: targets that have nothing to do with the inputs
     window: int
@@ -46,12 +48,19 @@ class Windows(Task):
                 f"task.probe={self.probe}: only series=ramp has a known continuation; use 0."
             )
 
+    @property
+    def length(self) -> int:
+        return self.window
+
     def draw(self, rng: Rng) -> Samples:
         if self.series == "noise":
             x = rng.uniform(size=(self.samples, self.window))
-            shape = (self.samples, self.horizon)
-            return Samples(x[:, :, None], rng.uniform(size=shape))
-        return self._cut(self._values(rng, self.samples + self.window + self.horizon - 1), 0)
+            drawn = Samples(x[:, :, None], rng.uniform(size=(self.samples, self.horizon)))
+        else:
+            positions = self.samples + self.window + self.horizon - 1
+            drawn = self._cut(self._values(rng, positions), 0)
+        mask = self.real_steps(rng, self.window)
+        return replace(drawn, x=last_values(drawn.x[:, :, 0], mask)[:, :, None], mask=mask)
 
     def probes(self) -> Samples | None:
         """The windows whose targets all lie beyond the series' end; the first ends with it."""
@@ -61,7 +70,8 @@ class Windows(Task):
         return self._cut(self._ramp(first + self.probe + self.window + self.horizon - 1), first)
 
     def best_loss(self) -> Bound | None:
-        if self.series == "sine" and self.window < 2:
+        shortest = bounds(self.lengths, self.window)[0] if self.lengths else self.window
+        if self.series == "sine" and shortest < 2:
             return None  # one value of a sine does not say whether it rises or falls
         if self.series == "noise":
             return Bound(1 / 12, "1/12, the variance of U(0, 1): targets are unrelated to inputs")

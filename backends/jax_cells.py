@@ -1,0 +1,130 @@
+"""The network as pure functions of one replica's weights; `vmap` adds the replica axis.
+
+A cell is `advance(a, state, U, b, dot) -> state`: one time step from the projected inputs `a`
+`(B, GH)` and the state, a tuple with h `(B, H)` first. `lax.scan` runs it over time and JAX
+differentiates that, so backpropagation through time is nowhere written down. Symbols and gates as
+in `harness/model.py`: W input kernel, U recurrent kernel, b bias; T time steps, B samples,
+F inputs, H units, G gates.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from harness.model import ModelSpec
+
+Array = jax.Array
+Weights = dict[str, Array]  # canonical names, without the replica axis
+State = tuple[Array, ...]
+Dot = Callable[[Array, Array], Array]
+
+# semantics.tf32 -> precision of the recurrent layers' products and of the head's. Neither acts on
+# float64, nor on the CPU. Gradients inherit it from the product that they belong to.
+PRECISIONS = {
+    "off": ("highest", "highest"),
+    "recurrent": ("tensorfloat32", "highest"),
+    "on": ("tensorfloat32", "tensorfloat32"),
+}
+
+
+def network(model: ModelSpec, tf32: str, weights: Weights, x: Array, mask: Array | None) -> Array:
+    """`x` `(B, T, F)` and `mask` `(B, T)` -> outputs `(B, O)`, or `(B, T, O)` at every step."""
+    recurrent, head = (partial(jnp.matmul, precision=p) for p in PRECISIONS[tf32])
+    real = None if mask is None else mask.T[..., None]  # (T, B, 1)
+    h = x.swapaxes(0, 1)  # (T, B, F)
+    for layer in range(model.layers):
+        prefix = f"rnn.{layer}."
+        own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+        h = recurrent_layer(model, own, h, real, recurrent)
+    seen = h.swapaxes(0, 1) if model.every_step else h[-1]
+    if model.head == "none":
+        return seen
+    return head(seen, weights["head.kernel"]) + weights["head.bias"]
+
+
+def recurrent_layer(
+    model: ModelSpec, own: Weights, x: Array, real: Array | None, dot: Dot
+) -> Array:
+    """`x` `(T, B, F)` and `real` `(T, B, 1)` -> h `(T, B, H)`; padding keeps the state before."""
+    advance = CELLS[model.activation if model.cell == "rnn" else f"{model.cell} {model.reset}"]
+    input_side, recurrent_side = biases(model, own)
+    a = dot(x, own["kernel"]) + input_side  # (T, B, GH), before the loop: no step waits for it
+
+    def time_step(state: State, inputs: tuple[Array, Array | None]) -> tuple[State, Array]:
+        a_t, real_t = inputs
+        after = advance(a_t, state, own["recurrent_kernel"], recurrent_side, dot)
+        if real_t is not None:
+            kept = zip(after, state, strict=True)
+            after = tuple(jnp.where(real_t, new, old) for new, old in kept)
+        return after, after[0]
+
+    zeros = jnp.zeros((x.shape[1], model.units), x.dtype)
+    start = (zeros, zeros) if model.cell == "lstm" else (zeros,)
+    return lax.scan(time_step, start, (a, real))[1]
+
+
+def biases(model: ModelSpec, own: Weights) -> tuple[Array, Array]:
+    """What acts on the input side and, for the GRU, on the recurrent side: `(GH,)` each.
+
+    In the other cells both act in the same place, and the second one is added to the first.
+    """
+    first, second = own["bias"], own.get("recurrent_bias")
+    if model.cell == "gru" and model.biases == "double":
+        return first[0], first[1]
+    if second is None:
+        return first, jnp.zeros_like(first)
+    if model.cell == "gru":  # a second one for the candidate alone
+        return first, jnp.concatenate([jnp.zeros_like(first)[: -model.units], second])
+    return first + second, second
+
+
+def simple(φ: Callable[[Array], Array]) -> Callable[..., State]:
+    """h_t = φ(a_t + h_{t−1} U) (Elman 1990)."""
+
+    def advance(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
+        return (φ(a + dot(state[0], U)),)
+
+    return advance
+
+
+def lstm(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
+    """c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t), gates from a_t + h_{t−1} U in the order
+    i, f, g, o (Hochreiter & Schmidhuber 1997; Gers 2000)."""
+    h, c = state
+    i, f, g, o = jnp.split(a + dot(h, U), 4, axis=-1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def gru_after(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
+    """h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ, gates z, r, h. With q = h_{t−1} U + b, as in cuDNN:
+    z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h)."""
+    (h,) = state
+    (a_z, a_r, a_h), (q_z, q_r, q_h) = jnp.split(a, 3, -1), jnp.split(dot(h, U) + b, 3, -1)
+    z, r = jax.nn.sigmoid(a_z + q_z), jax.nn.sigmoid(a_r + q_r)
+    return (z * h + (1 - z) * jnp.tanh(a_h + r * q_h),)
+
+
+def gru_before(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
+    """As `gru_after`, but ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h) (Cho et al. 2014)."""
+    (h,) = state
+    units = h.shape[-1]
+    a = a + b
+    gates = jax.nn.sigmoid(a[..., : 2 * units] + dot(h, U[:, : 2 * units]))
+    z, r = jnp.split(gates, 2, axis=-1)
+    candidate = jnp.tanh(a[..., 2 * units :] + dot(r * h, U[:, 2 * units :]))
+    return (z * h + (1 - z) * candidate,)
+
+
+# relu's slope at 0 is 0, where jnp.maximum(a, 0) would have 1/2.
+CELLS: dict[str, Callable[..., State]] = {
+    "tanh": simple(jnp.tanh),
+    "relu": simple(jax.nn.relu),
+    "lstm after": lstm,
+    "lstm before": lstm,
+    "gru after": gru_after,
+    "gru before": gru_before,
+}

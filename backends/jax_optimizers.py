@@ -1,0 +1,120 @@
+"""The optimisers' update rules as pure functions of one replica's arrays.
+
+Each rule is `rule(θ, g, slots, t, lr, n, rules) -> θ, slots`: parameter, gradient, this parameter's
+memory by slot name, number of the update (1 for the first), learning rate, and the optimiser's own
+numbers as float64 scalars. optax can state neither a learning rate inside the velocity nor float64
+norms and powers of β in a float32 run: hence own rules.
+
+A choice is part of the compiled program: a field of `Rules`, or a key that is there or not (the
+slot `velocity`, the numbers `clip` and `weight_decay`). A number is an argument of the program.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from harness.semantics import Semantics
+
+Array = jax.Array
+Arrays = dict[str, Array]  # by the parameters' names
+Slots = dict[str, Arrays]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The hashable part of a `TrainingSpec`."""
+
+    loss: str
+    optimizer: str
+    nesterov: bool
+    semantics: Semantics
+
+
+def update(
+    params: Arrays, gradients: Arrays, slots: Slots, t: Array, lr: Array, n: Arrays, rules: Rules
+) -> tuple[Arrays, Slots]:
+    """Clip, decay, step: the order that all backends follow."""
+    if "clip" in n:
+        gradients = clip(gradients, n["clip"], rules.semantics)
+    new_params: Arrays = {}
+    new_slots: Slots = {slot: {} for slot in slots}
+    for name, θ in params.items():
+        θ, g = decay(θ, gradients[name], lr, n, rules.semantics)
+        own = {slot: values[name] for slot, values in slots.items()}
+        new_params[name], own = RULES[rules.optimizer](θ, g, own, t, lr, n, rules)
+        for slot, value in own.items():
+            new_slots[slot][name] = value
+    return new_params, new_slots
+
+
+def clip(gradients: Arrays, limit: Array, s: Semantics) -> Arrays:
+    """g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all parameters or over each (Pascanu et
+    al. 2013, Algorithm 1), or each entry within ±limit."""
+    if s.clip_scope == "value":
+        bound = {name: limit.astype(g.dtype) for name, g in gradients.items()}
+        return {name: jnp.clip(g, -bound[name], bound[name]) for name, g in gradients.items()}
+    # In float64: squares overflow float32 just where clipping is needed.
+    squares = {name: jnp.sum(g.astype(jnp.float64) ** 2) for name, g in gradients.items()}
+    if s.clip_scope == "global":
+        squares = dict.fromkeys(gradients, sum(squares.values()))
+    clipped: Arrays = {}
+    for name, g in gradients.items():
+        norm = jnp.sqrt(squares[name]) + s.clip_eps
+        # A norm that is not finite is not below the limit: the gradient does not become finite.
+        clipped[name] = g * jnp.where(norm <= limit, 1.0, limit / norm).astype(g.dtype)
+    return clipped
+
+
+def decay(θ: Array, g: Array, lr: Array, n: Arrays, s: Semantics) -> tuple[Array, Array]:
+    """λ·θ into the gradient (coupled), or lr·λ·θ off the parameter (decoupled; Loshchilov & Hutter
+    2019); θ·(1 − lr·λ) would round that factor."""
+    if "weight_decay" not in n:
+        return θ, g
+    λ = n["weight_decay"].astype(θ.dtype)
+    return (θ, g + λ * θ) if s.weight_decay == "coupled" else (θ - lr * λ * θ, g)
+
+
+def sgd(θ: Array, g: Array, slots: Arrays, t: Array, lr: Array, n: Arrays, rules: Rules):
+    """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
+    the place of g and θ moves by v itself."""
+    if "velocity" not in slots:
+        return θ - lr * g, slots
+    μ, inside = n["momentum"].astype(g.dtype), rules.semantics.momentum_lr == "inside"
+    push = lr * g if inside else g
+    v = μ * slots["velocity"] + push
+    move = push + μ * v if rules.nesterov else v
+    return θ - (move if inside else lr * move), {"velocity": v}
+
+
+def adam(θ: Array, g: Array, slots: Arrays, t: Array, lr: Array, n: Arrays, rules: Rules):
+    """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
+    Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
+    """
+    s, dtype = rules.semantics, g.dtype
+    m, v = slots["m"], slots["v"]
+    m = m + (1 - n["beta1"]).astype(dtype) * (g - m)
+    v = v + (1 - n["beta2"]).astype(dtype) * (g * g - v)
+    powers = jnp.float64 if s.beta_powers == "float64" else dtype
+    correction_1, correction_2 = (
+        1 - n[β].astype(powers) ** t.astype(powers) for β in ("beta1", "beta2")
+    )
+    if s.adam_eps_place == "corrected":
+        rate = (lr / correction_1).astype(dtype)
+        root = jnp.sqrt(v) / jnp.sqrt(correction_2).astype(dtype)
+    else:
+        rate = (lr * jnp.sqrt(correction_2) / correction_1).astype(dtype)
+        root = jnp.sqrt(v)
+    return θ - rate * m / (root + s.adam_eps), {"m": m, "v": v}
+
+
+def rmsprop(θ: Array, g: Array, slots: Arrays, t: Array, lr: Array, n: Arrays, rules: Rules):
+    """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
+    s, v = rules.semantics, slots["v"]
+    v = v + (1 - n["rho"]).astype(g.dtype) * (g * g - v)
+    inside = s.rmsprop_eps_place == "inside"
+    root = jnp.sqrt(v + s.rmsprop_eps) if inside else jnp.sqrt(v) + s.rmsprop_eps
+    return θ - lr * g / root, {"v": v}
+
+
+RULES = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}

@@ -1,0 +1,68 @@
+"""Losses in TensorFlow: the mean over a batch's real entries, for automatic differentiation.
+
+mse, or binary cross-entropy of logits o with p = σ(o) in one of three forms (`semantics.bce`),
+which differ where p saturates:
+
+    logits       TensorFlow's own, from o
+    clipped      from p kept within [1e-7, 1 − 1e-7], as on Keras' other engines; beyond, the
+                 gradient is 0
+    log_clamped  both logarithms at least −100, and the gradient's denominator at least 1e-12, as in
+                 PyTorch's BCELoss
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+CLIPPED = 1e-7
+CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a float32
+
+
+def mean_loss(loss: str, form: str, outputs: Any, y: Any, mask: Any) -> Any:
+    """A scalar from `outputs` and `y` `(B, O)`, or `(B, T, O)` with `mask` `(B, T)` or None: 0 for
+    a batch of padding alone."""
+    terms = TERMS[loss if loss == "mse" else form](outputs, y)
+    if mask is None:
+        return tf.reduce_mean(terms)
+    real = tf.cast(mask, terms.dtype)[..., None]
+    count = tf.reduce_sum(real) * terms.shape[-1]
+    return tf.reduce_sum(terms * real) / tf.maximum(count, 1)
+
+
+def squared_error(o: Any, y: Any) -> Any:
+    return tf.square(o - y)
+
+
+def from_logits(o: Any, y: Any) -> Any:
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=o)
+
+
+def clipped(o: Any, y: Any) -> Any:
+    """In the precision of `o`: float32 rounds 1 − 1e-7 to 1 − 1.19e-7."""
+    p = tf.clip_by_value(tf.sigmoid(o), CLIPPED, 1 - CLIPPED)
+    return -y * tf.math.log(p) - (1 - y) * tf.math.log(1 - p)
+
+
+def log_clamped(o: Any, y: Any) -> Any:
+    return _log_clamped(tf.sigmoid(o), y)
+
+
+@tf.custom_gradient
+def _log_clamped(p: Any, y: Any) -> Any:
+    """(p − y) / max(p(1−p), 1e-12) is the gradient: where p(1−p) is 0 there is none of its own."""
+
+    def gradient(above: Any) -> tuple[Any, None]:
+        return above * (p - y) / tf.maximum(p * (1 - p), SMALLEST), None
+
+    log_p = tf.maximum(tf.math.log(p), CLAMPED)
+    log_q = tf.maximum(tf.math.log1p(-p), CLAMPED)
+    return -y * log_p - (1 - y) * log_q, gradient
+
+
+TERMS = {
+    "mse": squared_error,
+    "logits": from_logits,
+    "clipped": clipped,
+    "log_clamped": log_clamped,
+}

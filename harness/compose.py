@@ -1,0 +1,31 @@
+"""A checked configuration from overrides, for the commands that are not a single run."""
+
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from harness.config import Config, from_hydra
+from harness.errors import ConfigError
+from harness.hydra_errors import explain
+
+HERE = Path(__file__).resolve().parent
+CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
+
+
+def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
+    """What `python -m harness OVERRIDES` would run; `config_dir` holds the user's own options.
+
+    Raises `ConfigError`, also for what Hydra would not compose.
+    """
+    own = [] if config_dir is None else [f"hydra.searchpath=[file://{config_dir.resolve()}]"]
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return from_hydra(hydra.compose("config", [*overrides, *own]))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, CONF, overrides)) from error
+    except ValueError as error:
+        if isinstance(error, ConfigError) or not str(error).startswith("Config group override"):
+            raise
+        raise ConfigError(explain(error, CONF, overrides)) from error

@@ -1,0 +1,73 @@
+"""A training problem in full: what a backend is constructed from, and its first steps.
+
+Two backends that are given the same problem must compute the same numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import Array, Backend, Data, State, TrainingSpec
+from harness.config import Config
+from harness.model import ModelSpec
+from harness.plan import prepare
+from harness.schedule import LearningRate, epoch_batches
+from harness.streams import batch_order
+
+BackendClass = Callable[..., Backend]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`batches` holds the samples of each step, `(R, B)`, the last of an epoch shorter; `lr` the
+    learning rates `(S, R)`."""
+
+    model: ModelSpec
+    training: TrainingSpec
+    data: Data
+    state: State
+    batches: list[Array]
+    lr: Array
+
+    def build(self, backend_class: BackendClass, state: State | None = None) -> Backend:
+        """A backend that starts from `state`, by default from the problem's own."""
+        start = self.state if state is None else state
+        return backend_class(self.model, self.training, self.data, start)
+
+    def train(self, backend: Backend, first: int, last: int) -> Array:
+        """Losses `(last - first, R)` of those steps, batches of one size together in one call."""
+        losses = []
+        while first < last:
+            end = first
+            while end < last and self.batches[end].shape == self.batches[first].shape:
+                end += 1
+            rows = np.stack(self.batches[first:end])
+            losses.append(backend.train_epoch(rows, self.lr[first:end]))
+            first = end
+        return np.concatenate(losses)
+
+
+def problem_of(config: Config, steps: int) -> Problem:
+    """The first `steps` updates of the run that `config` describes, as the trainer does them;
+    fewer if the run has fewer. Raises `ConfigError` for what cannot be run."""
+    plan = prepare(config)
+    samples = plan.splits.train.x.shape[1]
+    rate = LearningRate(config, samples)
+    batches: list[Array] = []
+    rates: list[Array] = []
+    for epoch in range(1, config.trainer.epochs + 1):
+        if len(batches) >= steps:
+            break
+        order = batch_order(config.seeds, epoch, samples, config.trainer.shuffle)
+        for part in epoch_batches(order, config.trainer, config.semantics.last_batch):
+            batches += list(part)
+        rates.append(rate.of_epoch(epoch))
+    return Problem(
+        plan.model,
+        plan.training,
+        plan.splits.training_data(),
+        plan.start,
+        batches[:steps],
+        np.concatenate(rates)[:steps],
+    )

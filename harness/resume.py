@@ -1,0 +1,266 @@
+"""`python -m harness resume=RUN …`: a new run that goes on where RUN has left off.
+
+Its configuration is RUN's `config.yaml` with what is typed on top of it. The backend, the device,
+the precision and how training goes on may change; what was learnt, by which network and from which
+seeds may not, since the state of training would then mean something else.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from harness import provenance
+from harness.config import Config, TrackingConfig, flatten
+from harness.errors import ConfigError, first_line, nearest
+from harness.journal import Event, last, read
+from harness.model import Params
+from harness.state import FOLDER, Checkpoint, State, load_checkpoint
+from harness.tracking import client, tracking_uri
+
+if TYPE_CHECKING:
+    from harness.tracked import TrackedRun
+
+log = logging.getLogger(__name__)
+
+FETCHED = "resumed_from"  # what came from MLflow of a run whose own directory is gone
+OWN = ("resume", "checkpoint", "results")  # what the new command line alone decides
+FIXED = ("task", "model", "seed", "replicas", "optimizer.name")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that is gone on with."""
+
+    directory: Path
+    checkpoint: Checkpoint
+
+    @property
+    def run(self) -> str:
+        """Its id in MLflow; its directory, if MLflow does not know it."""
+        address = last(self.directory, "mlflow")
+        return str(self.directory.resolve()) if address is None else address["run_id"]
+
+    def curve(self) -> Iterator[Event]:
+        """Its journal's metrics of the epochs that the checkpoint has behind it."""
+        for event in read(self.directory):
+            if event["kind"] == "metrics" and 1 <= event["step"] <= self.checkpoint.epoch:
+                yield event
+
+
+def command(directory: Path, results: str) -> str:
+    """What to type to go on with the run in `directory`."""
+    word = quoted(f"resume={directory}")
+    return provenance.command([word] if results == "results" else [word, f"results={results}"])
+
+
+def quoted(word: str) -> str:
+    """A word of the command line, with quotes around RUN where Hydra's grammar needs them: run
+    names have middle dots and equals signs, and an id may look like a number."""
+    key, equals, value = word.partition("=")
+    if key != "resume" or not equals or value[:1] in ("", "'", '"') or value == "null":
+        return word
+    names = (
+        v if re.fullmatch(r"[A-Za-z/._-][\w/.-]*", v, re.ASCII) else f"'{v}'"
+        for v in value.split(",")
+    )
+    return "resume=" + ",".join(names)
+
+
+@contextmanager
+def offered(directory: Path, results: str) -> Iterator[None]:
+    """Who stops training, or whose training fails, is told how to go on."""
+    try:
+        yield
+    except BaseException as error:
+        if _kept(directory):
+            error.add_note(f"go on with: {command(directory, results)}")
+        raise
+
+
+def configuration(composed: DictConfig, overrides: list[str], directory: Path) -> DictConfig:
+    """RUN's configuration with the `overrides` on top, whose values `composed` has; `resume` and
+    `checkpoint` in it are a directory and a name. What has to be fetched goes to `directory`.
+
+    Raises `ConfigError` for a run or checkpoint that is not there, and for a forbidden change.
+    """
+    word = str(composed.resume)
+    folder = _find(word, composed, directory)
+    old: Any = OmegaConf.load(folder / "config.yaml")
+    new = old.copy()
+    for override in OverridesParser.create().parse_overrides(overrides):
+        if override.key_or_group == "experiment" or override.is_delete():
+            raise ConfigError(
+                f"{override.input_line}: resume={word} already has every value; change single "
+                "ones with KEY=VALUE."
+            )
+        value = OmegaConf.select(composed, override.key_or_group)
+        OmegaConf.update(new, override.key_or_group, value, merge=False, force_add=True)
+    new.resume, new.results = str(folder), composed.results
+    new.checkpoint = _checkpoint(folder, word, composed.checkpoint)
+    _compare(old, new, word)
+    return new
+
+
+def origin(config: Config, start: State) -> Origin | None:
+    """The checkpoint to begin with, in the precision and shapes of `start`; None without `resume`.
+
+    Raises `ConfigError` where training cannot go on from it.
+    """
+    if config.resume is None:
+        if config.checkpoint is not None:
+            raise ConfigError(f"checkpoint={config.checkpoint}: needs resume=RUN.")
+        return None
+    folder = Path(config.resume)
+    name = _checkpoint(folder, config.resume, config.checkpoint)
+    found = load_checkpoint(folder / FOLDER / f"{name}.safetensors")
+    _check_state(found.state, start)
+    epochs, patience, done = config.trainer.epochs, config.trainer.patience, found.epoch
+    if epochs <= done:
+        raise ConfigError(
+            f"trainer.epochs={epochs}: the checkpoint {name} of {folder} has {done} epochs behind "
+            f"it; to train on, give the new total, such as trainer.epochs={2 * done}."
+        )
+    waited = done - found.stopping.get("epoch", np.array(done))  # since the best epoch, (R,)
+    if patience is not None and (waited >= patience).all():
+        raise ConfigError(
+            f"trainer.patience={patience}: {folder} had stopped early by epoch {done}; to train "
+            "on, give it more patience, or trainer.patience=null."
+        )
+    best = None if found.best is None else _cast(found.best, config.precision)
+    return Origin(folder, replace(found, state=_cast(found.state, config.precision), best=best))
+
+
+def _find(word: str, composed: DictConfig, directory: Path) -> Path:
+    """The directory of the run that `word` means; one that is gone is fetched from MLflow."""
+    if Path(word).is_dir():
+        if not (Path(word) / "config.yaml").is_file():
+            raise ConfigError(f"resume={word}: this directory holds no run: no config.yaml.")
+        return Path(word).resolve()
+    if os.sep in word:
+        raise ConfigError(f"resume={word}: there is no such directory.")
+    results, tracking = Path(composed.results), composed.tracking
+    uri = tracking_uri(TrackingConfig("mlflow", tracking.uri, None, 0.0), results)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise ConfigError(
+            f"resume={word}: there is no such directory, and no {uri} to find a run in; name a "
+            "run's directory, or results=FOLDER."
+        )
+    try:
+        run = _tracked(word, client(uri))
+        folder = Path(run.tags.get("run_directory", ""))
+        if _kept(folder) and (folder / "config.yaml").is_file():
+            return folder
+        return _fetch(run, directory / FETCHED)
+    except Exception as error:
+        if type(error).__name__ not in ("MlflowException", "RestException"):  # late import
+            raise
+        raise ConfigError(
+            f"resume={word}: MLflow does not answer this: {first_line(error)[:300]}"
+        ) from error
+
+
+def _tracked(word: str, mlflow: Any) -> "TrackedRun":
+    """By id, or else the newest of that name."""
+    from harness.tracked import find_runs  # late: it imports pandas
+
+    key = "run_id" if re.fullmatch(r"[0-9a-f]{32}", word) else "run_name"
+    found = find_runs(mlflow, None, None, f"attributes.{key} = '{word}'") if "'" not in word else []
+    if not found:
+        names = [run.name for run in find_runs(mlflow, None, None, None)]
+        known = nearest(word, names) or " It must be a run's directory, or its MLflow id or name."
+        raise ConfigError(f"resume={word}: there is no such run.{known}")
+    return found[-1]
+
+
+def _fetch(run: "TrackedRun", folder: Path) -> Path:
+    """A run's configuration, journal and last checkpoint out of MLflow."""
+    there = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
+    for path in ("config.yaml", FOLDER, "journal.jsonl"):
+        if path in there:
+            folder.mkdir(parents=True, exist_ok=True)
+            run.mlflow.download_artifacts(run.run_id, path, str(folder))
+        elif path != "journal.jsonl":
+            raise ConfigError(
+                f"resume={run.name}: its directory is gone and MLflow has no {path} of it."
+            )
+    return folder
+
+
+def _kept(directory: Path) -> list[str]:
+    """The names of a run's checkpoints, first to last."""
+    return sorted(path.stem for path in directory.glob(f"{FOLDER}/*.safetensors"))
+
+
+def _checkpoint(folder: Path, word: str, asked: Any) -> str:
+    """The name of the checkpoint that was asked for, or of the last."""
+    names = _kept(folder)
+    if not names:
+        raise ConfigError(
+            f"resume={word}: this run has no checkpoint; it ended before its first epoch was done."
+        )
+    name = names[-1] if asked is None else str(asked)
+    if name not in names:
+        raise ConfigError(
+            f"checkpoint={name}: must be one of {', '.join(names)}.{nearest(name, names)}"
+        )
+    return name
+
+
+def _compare(old: Any, new: Any, word: str) -> None:
+    """Refuse what must stay as it was, and say what is going to be different."""
+    plain: list[Any] = [OmegaConf.to_container(config, resolve=True) for config in (old, new)]
+    before, now = map(flatten, plain)
+    fixed = {*FIXED, "semantics.gru_biases" if old.model.cell == "gru" else "semantics.biases"}
+    if before.get("optimizer.momentum"):  # the velocity holds learning rates, or does not
+        fixed.add("semantics.momentum_lr")
+    changed = [key for key in now if key not in OWN and before.get(key) != now[key]]
+    for key in sorted(changed, key=lambda k: k.endswith("_target_")):
+        if key in fixed or key.partition(".")[0] in fixed:
+            was = before.get(key, "without")
+            raise ConfigError(f"{key}={now[key]}: must stay {was}, as in resume={word}.")
+    recipes = ("backend.packages", "backend.devices", "backend.factory")
+    shown = ", ".join(f"{key}={now[key]}" for key in changed if key not in recipes)
+    log.info("goes on from %s of %s; changed: %s", new.checkpoint, word, shown or "nothing")
+    if "trainer.epochs" in changed and new.trainer.schedule != "constant":
+        log.info(
+            "trainer.schedule=%s spreads over all epochs, %s then and %s now: the learning rate "
+            "jumps here, and the curve is that of neither run uninterrupted",
+            new.trainer.schedule,
+            old.trainer.epochs,
+            new.trainer.epochs,
+        )
+
+
+def _check_state(found: State, start: State) -> None:
+    """Every array that the new run needs is there, in its shape."""
+    if set(found.slots) != set(start.slots):
+        has, needs = (", ".join(sorted(s.slots)) or "none" for s in (found, start))
+        raise ConfigError(
+            f"optimizer: the checkpoint's memory is {has}, but the optimiser needs {needs}; choose "
+            "the optimizer and momentum of the run that is resumed."
+        )
+    pairs = [(found.params, start.params)]
+    pairs += [(found.slots[slot], start.slots[slot]) for slot in start.slots]
+    for there, here in pairs:
+        shapes = [{name: value.shape for name, value in p.items()} for p in (there, here)]
+        if shapes[0] != shapes[1]:
+            raise ConfigError(
+                f"model: the checkpoint's arrays are {shapes[0]}, but the network needs "
+                f"{shapes[1]}; choose the model of the run that is resumed."
+            )
+
+
+def _cast(state: State, dtype: str) -> State:
+    def cast(arrays: Params) -> Params:
+        return {name: value.astype(dtype) for name, value in arrays.items()}
+
+    return State(cast(state.params), {s: cast(v) for s, v in state.slots.items()}, state.step)

@@ -1,0 +1,70 @@
+"""`python -m harness.semantics_table` prints `docs/semantics.md`: every rule, its value in each
+preset, and where the frameworks' own values were read.
+"""
+
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from harness.compose import CONF
+from harness.semantics import RULES, Semantics
+
+PRESETS = ("matched", "keras", "torch", "jax")
+
+INTRODUCTION = """# Numeric semantics
+
+Every default in which frameworks' recurrent training differs is a field of `semantics`; every
+backend obeys every value of every field. A preset is a file in `conf/semantics/`, and a single rule
+is changed on the command line: `semantics=torch semantics.biases=single`.
+
+This file is made by `python -m harness.semantics_table > docs/semantics.md` from
+`harness/semantics.py`. The presets `keras`, `torch` and `jax` are held against programs written
+with the framework alone in `tests/test_presets.py`, their initialisers in
+`tests/test_initializers.py`. Values in *italics* differ from `matched`.
+"""
+
+CLOSING = """
+What is no field, and why:
+
+- Learning rates and other numbers of the optimisers (`optimizer.lr`, `.momentum`, `.beta1`, …) are
+  settings of their own, with one default for all backends.
+- A gradient that is not finite: the frameworks spoil the weights in different ways (Keras makes all
+  gradients NaN, PyTorch and optax scale the finite ones to 0), and either way the run ends with the
+  next loss, which is not finite.
+- Shuffling, splits and every random number are NumPy's and the same for all.
+- Dropout has no counterpart between the frameworks and is left out.
+"""
+
+
+def preset(name: str) -> Semantics:
+    """The semantics of a file in `conf/semantics/`."""
+    values: Any = OmegaConf.load(CONF / "semantics" / f"{name}.yaml")
+    return Semantics(**values)
+
+
+def table() -> str:
+    """The whole document, in Markdown."""
+    presets = [preset(name) for name in PRESETS]
+    rows = [f"| rule | meaning | {' | '.join(PRESETS)} | accepted | source |"]
+    rows.append("|---" * (len(PRESETS) + 4) + "|")
+    for name, declared in RULES.items():
+        values = [getattr(each, name) for each in presets]
+        shown = [_value(v) if v == values[0] else f"*{_value(v)}*" for v in values]
+        accepted = ", ".join(declared["accepted"]) or _range(*declared["within"])
+        cells = [f"`{name}`", declared["meaning"], *shown, accepted, declared["source"]]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join([INTRODUCTION, *rows, CLOSING])
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _range(low: float, high: float) -> str:
+    if low == float("-inf"):
+        return "any number"
+    return f"from {low:g}" if high == float("inf") else f"from {low:g} to below 1"
+
+
+if __name__ == "__main__":
+    print(table(), end="")

@@ -1,0 +1,217 @@
+"""What a backend computes on a problem, stage by stage, and how two backends' answers compare.
+
+The stages are in the order in which one causes the next: a backend that is wrong at one is wrong at
+all that follow, so the first that fails is the one to look at.
+
+    names            names, shapes and precision of the weights   exactly
+    hidden states    of every layer and time step                 relative to the layer's largest
+    outputs          of the first batch                           relative to the largest
+    loss             of the first batch                           relative to itself
+    gradients        of every parameter                           relative to its largest entry
+    optimiser slots  after one step                               relative to the largest entry
+    weights          after one step                               relative to the largest entry
+    losses           of every step                                relative to itself
+
+All of it goes through the contract alone: hidden states are the outputs of the network cut off
+after a layer, gradients come from `harness/gradient.py`.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backends import Array, Data, State
+from backends.numpy_backend import NumpyBackend
+from harness.control_band import control_band, moved, repeated
+from harness.gradient import gradients, plain_sgd
+from harness.limits import LIMITS
+from harness.model import Params, shapes
+from harness.problem import BackendClass, Problem
+from harness.streams import stream
+
+STAGES = (
+    "names",
+    "hidden states",
+    "outputs",
+    "loss",
+    "gradients",
+    "optimiser slots",
+    "weights",
+    "losses",
+)
+BAND_RUNS = 16  # copies of the reference that draw the band of the stages before `losses`
+
+Trace = dict[str, Params]  # stage -> what was computed: tensor -> (R, …), losses (S, R)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The worst disagreement of two backends at one stage, or the first one beyond the limit."""
+
+    stage: str
+    tensor: str = ""
+    place: tuple[int, ...] = ()  # index of the entry
+    error: float = 0.0  # relative
+    ulps: float = 0.0  # the same in units in the last place of what it is relative to
+    limit: float = 0.0
+    note: str = ""
+
+    @property
+    def beyond(self) -> bool:
+        return not self.error <= self.limit  # so that NaN is beyond
+
+
+def trace(
+    backend_class: BackendClass, problem: Problem, step: int = 0, state: State | None = None
+) -> Trace:
+    """Everything that the stages compare, from `state` (by default the problem's) at `step`."""
+    start = problem.state if state is None else state
+    rows = problem.batches[step]
+    x, mask = samples(problem.data.x, rows), samples(problem.data.mask, rows)
+    backend = problem.build(backend_class, start)
+    found: Trace = {"names": backend.state().params}
+    found["outputs"] = {"outputs": backend.predict(x, mask)}
+    losses = problem.train(backend, step, step + 1)
+    after = backend.state()
+    found["loss"] = {"loss": losses[0]}
+    found["weights"] = after.params
+    found["optimiser slots"] = {
+        f"{slot} of {name}": value
+        for slot, kept in after.slots.items()
+        for name, value in kept.items()
+    }
+    if state is None:
+        losses = np.concatenate([losses, problem.train(backend, 1, len(problem.batches))])
+    found["losses"] = {"losses": losses}
+    found["hidden states"] = {
+        f"layer {layer}": hidden_states(backend_class, problem, start, layer, x, mask)
+        for layer in range(problem.model.layers)
+    }
+    found["gradients"] = gradients(
+        backend_class, problem.model, problem.training, problem.data, start, rows
+    )
+    return found
+
+
+def samples(array: Array | None, rows: Array) -> Array | None:
+    """Each replica's `rows` `(R, B)` of `(R, N, …)` or of `(1, N, …)`, which all share."""
+    if array is None:
+        return None
+    return np.stack([array[r % len(array)][own] for r, own in enumerate(rows)])
+
+
+def hidden_states(
+    backend_class: BackendClass,
+    problem: Problem,
+    state: State,
+    layer: int,
+    x: Array,
+    mask: Array | None,
+) -> Array:
+    """The states `(R, N, T, U)` of one recurrent layer: outputs of the network cut off after it."""
+    cut = replace(
+        problem.model,
+        layers=layer + 1,
+        returns="every_step",
+        head="none",
+        outputs=problem.model.units,
+    )
+    params = {name: state.params[name] for name in shapes(cut) if name in state.params}
+    y = np.zeros((*x.shape[:1], 1, x.shape[2], cut.units), x.dtype)
+    training = plain_sgd(replace(problem.training, loss="mse"))
+    return backend_class(cut, training, Data(x[:, :1], y), State(params)).predict(x, mask)
+
+
+def compare(
+    stage: str, expected: Params, actual: Params, precision: str, band: Params
+) -> Difference:
+    """The first tensor beyond its limit, or else the one with the largest error."""
+    if expected.keys() != actual.keys():
+        odd = ", ".join(sorted(expected.keys() ^ actual.keys()))
+        return Difference(stage, odd, error=np.inf, note=f"only one of them has {odd}")
+    worst = Difference(stage, limit=limit_of(stage, precision))
+    for name, value in expected.items():
+        found = _tensor(stage, name, value, actual[name], precision, band.get(name))
+        if found.beyond:
+            return found
+        if found.error >= worst.error:
+            worst = found
+    return worst
+
+
+def _tensor(
+    stage: str, name: str, expected: Array, actual: Array, precision: str, band: Array | None
+) -> Difference:
+    if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
+        form = f"{expected.shape} {expected.dtype} and {actual.shape} {actual.dtype}"
+        return Difference(stage, name, error=np.inf, note=f"shapes {form}")
+    if stage == "names":
+        return Difference(stage, name)
+    limit = np.full((1,) * expected.ndim, limit_of(stage, precision))
+    if band is not None:
+        limit = np.maximum(limit, band)
+    scale = scale_of(stage, expected)
+    error = relative(expected, actual, scale)
+    share = error / limit
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(share), error.shape))
+    if not share[place] <= 1 and stage in ("hidden states", "losses"):
+        place = _first(~(share <= 1), time_axis=2 if stage == "hidden states" else 0)
+    unit = np.finfo(precision).eps
+    allowed = float(np.broadcast_to(limit, error.shape)[place])
+    return Difference(stage, name, place, float(error[place]), float(error[place] / unit), allowed)
+
+
+def _first(beyond: Array, time_axis: int) -> tuple[int, ...]:
+    """The index of an entry beyond its limit at the earliest time."""
+    order = np.moveaxis(beyond, time_axis, 0)
+    index = [int(i) for i in np.unravel_index(np.argmax(order), order.shape)]
+    index.insert(time_axis, index.pop(0))
+    return tuple(index)
+
+
+def limit_of(stage: str, precision: str) -> float:
+    limits = LIMITS[precision]
+    if stage in ("gradients", "optimiser slots", "weights"):
+        return limits.gradient
+    return limits.losses if stage == "losses" else limits.forward
+
+
+def scale_of(stage: str, expected: Array) -> Array:
+    """What errors are relative to: the largest entry of the whole, of each replica, or itself."""
+    size = np.abs(expected)
+    if stage in ("loss", "losses"):
+        return size
+    if stage in ("hidden states", "outputs"):
+        return size.max(keepdims=True)
+    return size.max(axis=tuple(range(1, size.ndim)), keepdims=True)
+
+
+def relative(expected: Array, actual: Array, scale: Array) -> Array:
+    """|actual − expected| / scale. Where the scale is 0 nothing may be off; two values that are
+    infinite or NaN in the same place agree."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(actual - expected) / np.where(scale == 0, np.finfo(float).tiny, scale)
+    same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
+    return np.where(same, 0.0, error)
+
+
+def bands(problem: Problem) -> Trace:
+    """How far the reference strays when its weights move by one unit in the last place: in float32
+    each tensor, and the losses of more steps than the table's limit holds for. Where that is more
+    than the table's limit, it is the limit."""
+    found: Trace = {}
+    precision = problem.training.precision
+    if len(problem.batches) > LIMITS[precision].steps:
+        found["losses"] = {"losses": control_band(problem)}
+    if precision == "float64":
+        return found
+    wide = repeated(problem, BAND_RUNS)
+    first = replace(wide, batches=wide.batches[:1], lr=wide.lr[:1])
+    start = moved(first.state, stream(0, "stage band"))
+    expected, shifted = (trace(NumpyBackend, first, 0, s) for s in (first.state, start))
+    for stage in STAGES[1:-1]:
+        found[stage] = {
+            name: relative(value, shifted[stage][name], scale_of(stage, value)).max()
+            for name, value in expected[stage].items()
+        }
+    return found

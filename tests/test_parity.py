@@ -1,0 +1,273 @@
+"""Parity names the first step, tensor, gate and time step at which a backend with a planted bug
+parts from the reference; and the command says so, on the screen and in its certificate.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends import Array, State
+from backends.numpy_backend import NumpyBackend
+from harness.control_band import moved
+from harness.lockstep import check
+from harness.model import Params
+from tests.problems import Case
+
+# ------------------------------------------------------------------------------- the planted bugs
+
+
+class NamedAsInTorch(NumpyBackend):
+    """Parameters under the framework's own names."""
+
+    def state(self) -> State:
+        state = super().state()
+        state.params = {name.replace("kernel", "weight"): p for name, p in state.params.items()}
+        return state
+
+
+class TransposedRecurrentKernel(NumpyBackend):
+    """A PyTorch weight taken over as it is: h Uᵀ in place of h U."""
+
+    def _weights(self, layer: int) -> tuple[Array, Array, Array]:
+        kernel, recurrent, bias = super()._weights(layer)
+        return kernel, recurrent.swapaxes(1, 2), bias
+
+
+class SwappedGates(NumpyBackend):
+    """The first two gates of the upper layer change places: i and f, or z and r."""
+
+    def _weights(self, layer: int) -> tuple[Array, Array, Array]:
+        weights = super()._weights(layer)
+        if layer == 0:
+            return weights
+        U = self.model.units
+        order = np.r_[U : 2 * U, :U, 2 * U : weights[0].shape[-1]]
+        kernel, recurrent, bias = (weight[..., order] for weight in weights)
+        return kernel, recurrent, bias
+
+
+class ForgetsItsOwnBias(NumpyBackend):
+    """The output gate's bias is left out."""
+
+    def _weights(self, layer: int) -> tuple[Array, Array, Array]:
+        kernel, recurrent, bias = super()._weights(layer)
+        bias = bias.copy()
+        bias[..., 3 * self.model.units :] = 0
+        return kernel, recurrent, bias
+
+
+class LosesItsState(NumpyBackend):
+    """The state is zero again at time step 3."""
+
+    def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
+        inner = self.cell_forward
+
+        def broken(x: Array, *rest: Any) -> tuple[Array, Any]:
+            _, cache = inner(x, *rest)
+            parts = [inner(np.ascontiguousarray(p), *rest)[0] for p in (x[:, :3], x[:, 3:])]
+            return np.concatenate(parts, axis=1), cache
+
+        self.cell_forward = broken
+        try:
+            return super()._forward(x, mask)
+        finally:
+            self.cell_forward = inner
+
+
+class HeadWithoutBias(NumpyBackend):
+    def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
+        outputs, caches = super()._forward(x, mask)
+        bias = self.params["head.bias"][:, None] if self.model.head == "dense" else 0.0
+        return outputs - bias, caches
+
+
+class SummedLoss(NumpyBackend):
+    """The reported loss is the sum over the batch's samples; the training is right."""
+
+    def train_epoch(self, batches: Array, lr: Array) -> Array:
+        return super().train_epoch(batches, lr) * batches.shape[-1]
+
+
+class WrongForgetGradient(NumpyBackend):
+    """The error of the forget gate is 1 % too large."""
+
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
+        gradients = super()._backward(d_outputs, caches)
+        U = self.model.units
+        for name in ("kernel", "recurrent_kernel", "bias"):
+            gradients[f"rnn.0.{name}"][..., U : 2 * U] *= 1.01
+        return gradients
+
+
+class TruncatedBptt(NumpyBackend):
+    """No error flows back into the state before the last two time steps."""
+
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
+        gradients = super()._backward(d_outputs, list(caches))
+        x, (_, U, _), _, _, h = caches[0]
+        if h.shape[1] <= 2:
+            return gradients
+        late = np.zeros_like(h)
+        late[:, -1] = d_outputs @ self.params["head.kernel"].swapaxes(1, 2)
+        slope, da = 1 - h * h, np.zeros_like(h)
+        da[:, -1] = late[:, -1] * slope[:, -1]
+        da[:, -2] = (da[:, -1] @ U.swapaxes(1, 2)) * slope[:, -2]
+        before = h[:, -3:-1]
+        gradients["rnn.0.recurrent_kernel"] = np.einsum("rtbi,rtbj->rij", before, da[:, -2:])
+        gradients["rnn.0.kernel"] = np.einsum("rtbi,rtbj->rij", x[:, -2:], da[:, -2:])
+        gradients["rnn.0.bias"] = da.sum(axis=(1, 2))
+        return gradients
+
+
+class SecondBias(NumpyBackend):
+    """Two trained biases that are added: both get the gradient, so their sum moves twice."""
+
+    def _update(self, gradients: Params, lr: Array) -> None:
+        before = {n: p.copy() for n, p in self.params.items() if n == "rnn.0.bias"}
+        super()._update(gradients, lr)
+        for name, value in before.items():
+            self.params[name] += self.params[name] - value
+
+
+class NeverUpdated(NumpyBackend):
+    """Losses are computed, and the weights stay as they are."""
+
+    def _update(self, gradients: Params, lr: Array) -> None:
+        self.step += 1
+
+
+class StaleMemory(NumpyBackend):
+    """Adam's v of the LSTM's output gate is never updated."""
+
+    def _update(self, gradients: Params, lr: Array) -> None:
+        super()._update(gradients, lr)
+        if "v" in self.slots:
+            self.slots["v"]["rnn.0.kernel"][..., 3 * self.model.units :] = 0
+
+
+class EpsilonBeforeCorrection(NumpyBackend):
+    """Keras' Adam: ε is added to √v before the bias correction, not after."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        rules = replace(self.training.semantics, adam_eps_place="uncorrected")
+        self.training = replace(self.training, semantics=rules)
+
+
+class LateRate(NumpyBackend):
+    """The learning rate of the step before: without a schedule nobody would see it."""
+
+    rate = None
+
+    def _update(self, gradients: Params, lr: Array) -> None:
+        super()._update(gradients, lr if self.rate is None else self.rate)
+        self.rate = lr
+
+
+class FixedBatchSize(NumpyBackend):
+    """The mean over a batch always divides by 8, so that a shorter last batch counts less."""
+
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
+        samples = d_outputs.shape[-2]
+        return super()._backward(d_outputs * (samples / 8), caches)
+
+
+# ------------------------------------------------------------------------------ where it finds them
+
+RNN = Case("parity-rnn", time_steps=5)
+LSTM = Case("parity-lstm", "lstm", optimizer="adam", lr=0.002, time_steps=5)
+TWO = Case("parity-lstm-2", "lstm", layers=2, time_steps=5)
+GRU = Case("parity-gru-2", "gru", layers=2, momentum=0.9, lr=0.01, cosine=True, time_steps=5)
+KERNELS = ("kernel", "recurrent_kernel", "bias")
+
+
+def found(broken: type[NumpyBackend], case: Case) -> Any:
+    place = check(case.problem("float64", 12), {"numpy": NumpyBackend, "broken": broken}).first
+    assert place is not None
+    return place
+
+
+@pytest.mark.parametrize(
+    ("broken", "case", "expected"),
+    [
+        (NamedAsInTorch, RNN, {"stage": "names", "step": 1}),
+        (
+            TransposedRecurrentKernel,
+            RNN,
+            {"stage": "hidden states", "tensor": "rnn.0.recurrent_kernel", "time_step": 1},
+        ),
+        (SwappedGates, TWO, {"stage": "hidden states", "layer": 1, "gate": "i, f"}),
+        (SwappedGates, GRU, {"stage": "hidden states", "layer": 1, "gate": "z, r", "time_step": 0}),
+        (
+            ForgetsItsOwnBias,
+            LSTM,
+            {"stage": "hidden states", "tensor": "rnn.0.bias", "gate": "o", "time_step": 0},
+        ),
+        (LosesItsState, LSTM, {"stage": "hidden states", "layer": 0, "time_step": 3}),
+        (HeadWithoutBias, RNN, {"stage": "outputs", "tensor": "head.bias"}),
+        (SummedLoss, RNN, {"stage": "loss", "step": 1}),
+        (
+            WrongForgetGradient,
+            LSTM,
+            {"stage": "gradients", "layer": 0, "gate": "f", "time_step": 1},
+        ),
+        (TruncatedBptt, RNN, {"stage": "gradients", "layer": 0, "time_step": 2}),
+        (SecondBias, RNN, {"stage": "gradients", "tensor": "rnn.0.bias", "time_step": 0}),
+        (NeverUpdated, RNN, {"stage": "gradients", "step": 1}),
+        (
+            StaleMemory,
+            LSTM,
+            {"stage": "optimiser slots", "tensor": "v of rnn.0.kernel", "gate": "o"},
+        ),
+        (EpsilonBeforeCorrection, LSTM, {"stage": "weights", "step": 1}),
+        (LateRate, GRU, {"stage": "weights", "step": 2}),
+        (FixedBatchSize, RNN, {"stage": "gradients", "step": 5}),
+    ],
+    ids=lambda value: getattr(value, "__name__", getattr(value, "name", "")),
+)
+def test_planted_bug_is_located(
+    broken: type[NumpyBackend], case: Case, expected: dict[str, object]
+) -> None:
+    place = found(broken, case)
+    assert {key: getattr(place, key) for key in expected} == expected, place.sentence()
+    for value in expected.values():
+        assert str(value) in place.sentence()
+
+
+def test_blocks_of_swapped_gates_are_those_two_in_every_tensor() -> None:
+    place = found(SwappedGates, TWO)
+    assert set(place.blocks) == {(f"rnn.1.{name}", gate) for name in KERNELS for gate in "if"}
+
+
+def test_what_is_carried_outside_the_state_is_said_so() -> None:
+    assert "outside the state" in found(LateRate, GRU).note
+
+
+def test_sound_backend_has_no_place() -> None:
+    parity = check(LSTM.problem("float64", 12), {"numpy": NumpyBackend, "again": NumpyBackend})
+    assert parity.agrees
+    assert all(difference.error == 0 for difference in parity.differences.values())
+
+
+@pytest.mark.parametrize("steps", [10, 200])
+def test_float32_is_judged_by_the_control_band(steps: int) -> None:
+    """A backend whose weights are rounded anew at every step is not a different one."""
+    case = Case("parity-band", "lstm", optimizer="adam", lr=0.03)
+    problem = case.problem("float32", steps)
+    assert check(problem, {"numpy": NumpyBackend, "rounded": Rounded}).agrees
+
+
+def test_float32_gap_beyond_the_band_is_found() -> None:
+    problem = Case("parity-band-lost", "lstm", optimizer="adam", lr=0.03).problem("float32", 200)
+    parity = check(problem, {"numpy": NumpyBackend, "broken": EpsilonBeforeCorrection})
+    assert not parity.agrees
+
+
+class Rounded(NumpyBackend):
+    """Weights go up or down by one unit in the last place after every step."""
+
+    def _update(self, gradients: Params, lr: Array) -> None:
+        super()._update(gradients, lr)
+        self.params |= moved(State(self.params), np.random.default_rng(self.step)).params

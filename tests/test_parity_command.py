@@ -1,0 +1,140 @@
+"""`python -m harness.parity` as a user types it: table, certificate, exit code, fuzz, mistakes."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.tracking import client
+
+REPOSITORY = Path(__file__).parents[1]
+
+BROKEN = """
+from backends.numpy_backend import NumpyBackend
+
+class Broken(NumpyBackend):
+    '''The output gate's recurrent kernel is negated.'''
+
+    def _weights(self, layer):
+        kernel, recurrent, bias = super()._weights(layer)
+        if self.model.cell == "lstm":
+            recurrent = recurrent.copy()
+            recurrent[..., 3 * self.model.units :] *= -1
+        return kernel, recurrent, bias
+"""
+CONFIG = """
+name: broken
+packages: {}
+devices: [cpu]
+factory:
+  _target_: mine.Broken
+  _partial_: true
+"""
+
+
+def parity(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{folder}"}
+    return subprocess.run(
+        [sys.executable, "-m", "harness.parity", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with a backend that is wrong in the LSTM only."""
+    (tmp_path / "mine.py").write_text(BROKEN)
+    (tmp_path / "my_conf/backend").mkdir(parents=True)
+    (tmp_path / "my_conf/backend/broken.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_agreement_is_certified(tmp_path: Path) -> None:
+    run = parity(tmp_path, "task=sum", "model=lstm", "backends=[numpy,torch]", "--steps", "20")
+    assert run.returncode == 0, run.stderr
+    assert "numpy, torch agree at every stage" in run.stdout
+    (path,) = tmp_path.glob("results/parity/*/certificate.json")
+    found = json.loads(path.read_text())
+    assert found["agrees"]
+    assert found["steps"] == 20
+    assert found["seeds"] == [0]
+    assert found["settings"]["model.cell"] == "lstm"
+    assert {row["stage"] for row in found["stages"]} >= {"names", "gradients", "losses"}
+    assert all(row["relative_error"] <= row["limit"] for row in found["stages"])
+    assert "| gradients | numpy · torch |" in path.with_suffix(".md").read_text()
+    mlflow = client(f"sqlite:///{tmp_path}/results/mlflow.db")
+    (tracked,) = mlflow.search_runs(
+        [e.experiment_id for e in mlflow.search_experiments()], "tags.kind = 'parity'"
+    )
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.tags["verdict"] == "agrees"
+    assert "certificate.md" in {file.path for file in mlflow.list_artifacts(tracked.info.run_id)}
+
+
+def test_disagreement_is_named_and_fails(own: Path) -> None:
+    words = ["task=sum", "model=lstm", "backends=[numpy,broken]", "--config-dir", "my_conf"]
+    run = parity(own, *words)
+    assert run.returncode == 1
+    expected = "step 1, hidden states: rnn.0.recurrent_kernel, layer 0, gate o, time step 1"
+    assert expected in run.stdout
+    (path,) = own.glob("results/parity/*/certificate.json")
+    found = json.loads(path.read_text())
+    assert not found["agrees"]
+    assert expected in found["first"]
+
+
+def test_same_bug_is_no_bug_where_it_plays_no_part(own: Path) -> None:
+    words = ["task=sum", "model=gru", "backends=[numpy,broken]", "--config-dir", "my_conf"]
+    assert parity(own, *words).returncode == 0
+
+
+def test_fuzz_shrinks_a_failure_to_a_command_that_repeats_it(own: Path) -> None:
+    words = ["backends=[numpy,broken]", "--config-dir", "my_conf"]
+    run = parity(own, "--fuzz", "60", *words)
+    assert run.returncode == 1
+    assert "gate o" in run.stdout
+    (line,) = [t.strip() for t in run.stdout.splitlines() if t.strip().startswith("python -m")]
+    again = shlex.split(line)[3:]
+    small = dict(word.split("=", 1) for word in again if "=" in word and "[" not in word)
+    assert small["model"] == "lstm"
+    assert small["model.layers"] == "1"
+    assert small["model.units"] == "1"
+    assert small["task.length"] == "2"  # with one step the recurrent kernel plays no part
+    assert small["semantics"] == "matched"
+    assert parity(own, *again).returncode == 1
+
+
+def test_fuzz_without_a_failure_reports_the_worst_of_each_stage(tmp_path: Path) -> None:
+    run = parity(tmp_path, "--fuzz", "8", "backends=[numpy,torch]", "model=gru")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "agree in 8 configurations" in run.stdout
+    assert "optimiser slots" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["backends=[numpy]"], "backends=[numpy]: must name two or more different backends"),
+        (["backends=[numpy,numpy]"], "must name two or more"),
+        (["backends=[numpy,tensorflow]"], "backend=tensorflow: must be one of"),
+        (["backend=torch"], "use backends=[numpy,torch]"),
+        (["--steps", "0"], "--steps 0: must be at least 1"),
+        (["--step", "x"], "invalid int value"),
+        (["--nonsense"], "--nonsense: no such option"),
+        (["task=summ", "backends=[numpy,torch]"], "Did you mean 'sum'?"),
+    ],
+)
+def test_mistake_is_one_line(tmp_path: Path, words: list[str], message: str) -> None:
+    run = parity(tmp_path, *words)
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "results").exists()

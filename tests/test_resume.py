@@ -1,0 +1,452 @@
+"""A run that is gone on with, in any backend, learns what the uninterrupted run learns.
+
+Decides on curves in float64 (the first resumed step and every epoch, optimiser memory included),
+on early stopping across the border, on processes that are stopped, on where a run is found, and on
+what is refused. `tests/test_trainer.py` decides which epochs are kept.
+"""
+
+import shlex
+import shutil
+import signal
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from harness import run as run_module
+from harness import summary
+from harness.config import from_hydra
+from harness.errors import ConfigError
+from harness.limits import LIMITS
+from harness.plan import Plan, prepare
+from harness.resume import command, configuration, quoted
+from harness.run import Identity, Result
+from harness.schedule import LearningRate, epoch_batches
+from harness.state import load_checkpoint, save_checkpoint
+from harness.streams import batch_order
+from tests import program
+from tests.conftest import BACKENDS
+from tests.program import uses_mlflow
+from tests.test_config import composed
+
+pytestmark = uses_mlflow
+
+SMALL = ("task.samples=60", "task.length=6", "trainer.batch_size=16", "model.units=5")
+SMALL += ("precision=float64", "tracking=journal", "trainer.epochs=6", "trainer.checkpoint_every=3")
+
+# Cell and optimiser; 48 samples for training make 3 steps an epoch. Learning rates are so large
+# that losses move by more than rounding, and memory by more than a step.
+CASES = {
+    "adam": ("model=lstm", "optimizer.lr=0.01"),
+    "momentum": (
+        *("model=rnn", "optimizer=sgd", "optimizer.momentum=0.9", "optimizer.lr=0.003"),
+        "trainer.schedule=cosine",
+    ),
+    "rmsprop": ("model=gru", "optimizer=rmsprop", "optimizer.lr=0.005", "replicas=2"),
+    "keras": (
+        *("model=gru", "model.layers=2", "semantics=keras", "optimizer.lr=0.01"),
+        *("optimizer.weight_decay=0.01", "trainer.clip=0.5"),
+    ),
+}
+NAMES = list(BACKENDS)
+PAIRS = [*zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True), ("numpy", "numpy")]
+
+
+def plan(directory: Path, *overrides: str) -> Plan:
+    node = composed(*overrides)
+    if node.resume is not None:
+        node = configuration(node, list(overrides), directory)
+    return prepare(from_hydra(node))
+
+
+def run(directory: Path, *overrides: str) -> Result:
+    """What `python -m harness OVERRIDES` does, with its files in `directory`."""
+    node = composed(*overrides)
+    if node.resume is not None:
+        node = configuration(node, list(overrides), directory)
+    return run_module.run(from_hydra(node), Identity(directory.name, directory, list(overrides)))
+
+
+def curve(directory: Path, metric: str = "train/loss") -> np.ndarray:
+    """`(epochs, R)`, from epoch 1."""
+    found = program.journalled(directory, metric)
+    assert [step for step, _ in found] == list(range(1, len(found) + 1))
+    return np.array([values for _, values in found])
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest relative difference of two curves of one length."""
+    assert one.shape == other.shape
+    return float((np.abs(one - other) / np.abs(one)).max())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The directory of a case's run in a backend: six epochs, with a checkpoint at the third."""
+
+    @cache
+    def directory(case: str, backend: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"{case}-{backend}")
+        run(folder, *SMALL, *CASES[case], f"backend={backend}")
+        return folder
+
+    return directory
+
+
+# The curve --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+@pytest.mark.parametrize("case", CASES)
+def test_the_curve_is_that_of_the_uninterrupted_run(
+    uninterrupted: Any, tmp_path: Path, case: str, before: str, after: str
+) -> None:
+    whole = uninterrupted(case, before)
+    resumed = (f"resume={whole}", "checkpoint=epoch-00003", f"backend={after}")
+    run(tmp_path, *resumed)
+    for metric in ("train/loss", "val/loss"):
+        assert apart(curve(whole, metric), curve(tmp_path, metric)) < LIMITS["float64"].losses
+    assert curve(tmp_path)[:3].tolist() == curve(whole)[:3].tolist(), "copied"
+    assert curve(tmp_path).shape[0] == 6
+
+
+def steps(plan: Plan, epoch: int) -> np.ndarray:
+    """The loss of every step of one epoch `(S, R)`, from the plan's start."""
+    config, samples = plan.config, plan.splits.train.x.shape[1]
+    backend = config.backend.load()(
+        plan.model, plan.training, plan.splits.training_data(), plan.start
+    )
+    lr, found = LearningRate(config, samples).of_epoch(epoch), []
+    order = batch_order(config.seeds, epoch, samples, config.trainer.shuffle)
+    for batches in epoch_batches(order, config.trainer, config.semantics.last_batch):
+        rates = lr[sum(map(len, found)) :][: len(batches)]
+        found.append(np.array(backend.train_epoch(batches, rates)))
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("backend", [name for name in NAMES if name != "numpy"])
+@pytest.mark.parametrize("case", CASES)
+def test_backends_agree_from_the_first_step_on(
+    uninterrupted: Any, tmp_path: Path, case: str, backend: str
+) -> None:
+    resumed = (f"resume={uninterrupted(case, 'numpy')}", "checkpoint=epoch-00003")
+    expected = steps(plan(tmp_path, *resumed), 4)
+    assert len(expected) == 3
+    found = steps(plan(tmp_path, *resumed, f"backend={backend}"), 4)
+    assert apart(expected, found) < LIMITS["float64"].losses
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_without_the_optimisers_memory_the_curve_is_another(
+    uninterrupted: Any, tmp_path: Path, case: str
+) -> None:
+    """So the tests above can fail."""
+    whole = uninterrupted(case, "numpy")
+    copy = shutil.copytree(whole, tmp_path / "copy")
+    path = copy / "checkpoints/epoch-00003.safetensors"
+    found = load_checkpoint(path)
+    for slot in found.state.slots.values():
+        for name in slot:
+            slot[name] *= 0
+    save_checkpoint(path, found)
+    run(tmp_path / "0", f"resume={copy}", "checkpoint=epoch-00003")
+    assert apart(curve(whole)[3:], curve(tmp_path / "0")[3:]) > 1e-4
+
+
+def test_early_stopping_stops_where_the_uninterrupted_run_does(tmp_path: Path) -> None:
+    chosen = ("task=binary", "task.rule=random", "task.samples=100", "optimizer.lr=0.02")
+    chosen += ("trainer.epochs=40", "trainer.patience=2", "replicas=4", "seed=10")
+    chosen += ("trainer.checkpoint_every=1", "precision=float64", "tracking=journal")
+    whole = run(tmp_path / "whole", *chosen).outcome
+    assert whole.best_epoch is not None
+    assert whole.stopped_early
+    assert len(set(whole.best_epoch)) > 1, "or else this decides little"
+    between = int(whole.best_epoch.min()) + 2  # by then one replica has stopped
+    assert between < whole.epochs
+    for epoch in (1, between, whole.epochs - 1):
+        directory = tmp_path / str(epoch)
+        resumed = (f"resume={tmp_path / 'whole'}", f"checkpoint=epoch-{epoch:05d}")
+        rest = run(directory, *resumed).outcome
+        assert rest.epochs == whole.epochs
+        assert rest.best_epoch is not None
+        assert rest.best_epoch.tolist() == whole.best_epoch.tolist()
+        for name, values in whole.values.items():
+            assert rest.values[name].tolist() == values.tolist(), name
+        one, other = (
+            load_file(d / "weights/final.safetensors") for d in (tmp_path / "whole", directory)
+        )
+        assert all((one[name] == other[name]).all() for name in one)
+    with pytest.raises(ConfigError, match=f"trainer.patience=2.*by epoch {whole.epochs};"):
+        run(tmp_path / "over", f"resume={tmp_path / 'whole'}", "trainer.epochs=80")
+    more = run(tmp_path / "more", f"resume={tmp_path / 'whole'}", "trainer.patience=null")
+    assert more.outcome.epochs == 40
+
+
+def test_a_finished_run_can_be_trained_on(uninterrupted: Any, tmp_path: Path) -> None:
+    run(tmp_path / "twelve", *SMALL, *CASES["adam"], "trainer.epochs=12")
+    result = run(tmp_path / "more", f"resume={uninterrupted('adam', 'numpy')}", "trainer.epochs=12")
+    assert curve(tmp_path / "more").tolist() == curve(tmp_path / "twelve").tolist()
+    assert result.outcome.epochs == 12
+
+
+def test_precision_may_change(uninterrupted: Any, tmp_path: Path) -> None:
+    whole = uninterrupted("adam", "numpy")
+    run(tmp_path, f"resume={whole}", "checkpoint=epoch-00003", "precision=float32")
+    assert load_file(tmp_path / "weights/final.safetensors")["head.bias"].dtype == np.float32
+    assert 0 < apart(curve(whole)[3:], curve(tmp_path)[3:]) < 1e-4
+
+
+def test_a_changed_length_of_a_schedule_is_said(
+    uninterrupted: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    whole = uninterrupted("momentum", "numpy")
+    run(tmp_path, f"resume={whole}", "trainer.epochs=9", "optimizer.lr=0.001")
+    assert "changed: trainer.epochs=9, optimizer.lr=0.001" in caplog.text or (
+        "changed: optimizer.lr=0.001, trainer.epochs=9" in caplog.text
+    )
+    assert "trainer.schedule=cosine spreads over all epochs, 6 then and 9 now" in caplog.text
+
+
+def test_a_group_is_replaced_as_a_whole_and_a_key_alone(uninterrupted: Any, tmp_path: Path) -> None:
+    whole = uninterrupted("momentum", "numpy")
+    resumed = (f"resume={whole}", "trainer.epochs=9")
+    kept = plan(tmp_path, *resumed, "optimizer.lr=0.5").config.optimizer
+    assert (kept.name, kept.lr, getattr(kept, "momentum", None)) == ("sgd", 0.5, 0.9)
+    chosen = ("optimizer=sgd", "optimizer.momentum=0.5")
+    replaced = plan(tmp_path, *resumed, *chosen).config.optimizer
+    assert (replaced.lr, getattr(replaced, "momentum", None)) == (0.01, 0.5), "lr is sgd's own"
+
+
+# What is refused --------------------------------------------------------------------------------
+
+LAST = ("trainer.epochs=9",)
+REFUSED = {
+    "epochs": ((), "trainer.epochs=6: .*6 epochs behind it.*trainer.epochs=12"),
+    "fewer epochs": (("trainer.epochs=2",), "trainer.epochs=2: "),
+    "checkpoint": (
+        (*LAST, "checkpoint=epoch-00004"),
+        r"checkpoint=epoch-00004: must be one of epoch-00003, epoch-00006\.",
+    ),
+    "units": ((*LAST, "model.units=6"), "model.units=6: must stay 5"),
+    "layers": ((*LAST, "model.layers=2"), "model.layers=2: must stay 1"),
+    "cell": ((*LAST, "model=rnn"), "model.cell=rnn: must stay lstm"),
+    "task": ((*LAST, "task=binary"), "task.name=binary: must stay sum"),
+    "samples": ((*LAST, "task.samples=61"), "task.samples=61: must stay 60"),
+    "seed": ((*LAST, "seed=1"), "seed=1: must stay 0"),
+    "replicas": ((*LAST, "replicas=2"), "replicas=2: must stay 1"),
+    "optimizer": ((*LAST, "optimizer=sgd"), "optimizer.name=sgd: must stay adam"),
+    "biases": ((*LAST, "semantics.biases=double"), "semantics.biases=double: must stay single"),
+    "preset": ((*LAST, "experiment=notebook_sum"), "experiment=notebook_sum: .*KEY=VALUE"),
+    "deletion": ((*LAST, "~trainer.shuffle"), "~trainer.shuffle: "),
+    "value": (("trainer.epochs=abc",), "trainer.epochs=abc: must be a whole number"),
+    "new key": ((*LAST, "+trainer.epoch=3"), "trainer.epoch: .*epochs"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_gone_on_with_is_refused(
+    uninterrupted: Any, tmp_path: Path, name: str
+) -> None:
+    overrides, message = REFUSED[name]
+    with pytest.raises(ConfigError, match=message) as error:
+        plan(tmp_path, f"resume={uninterrupted('adam', 'numpy')}", *overrides)
+    assert "\n" not in str(error.value)
+
+
+def test_what_the_memory_means_must_stay(uninterrupted: Any, tmp_path: Path) -> None:
+    resumed = (f"resume={uninterrupted('momentum', 'numpy')}", "trainer.epochs=9")
+    with pytest.raises(ConfigError, match=r"momentum_lr=inside: must stay outside"):
+        plan(tmp_path, *resumed, "semantics.momentum_lr=inside")
+    with pytest.raises(ConfigError, match="optimizer: the checkpoint's memory is velocity, but"):
+        plan(tmp_path, *resumed, "optimizer=sgd")
+
+
+def test_arrays_that_do_not_fit_are_refused(uninterrupted: Any, tmp_path: Path) -> None:
+    node = configuration(
+        composed(f"resume={uninterrupted('adam', 'numpy')}", "trainer.epochs=9"), [], tmp_path
+    )
+    node.trainer.epochs = 9
+    config = from_hydra(node)
+    with pytest.raises(ConfigError, match=r"model: the checkpoint's arrays are .*\(1, 5, 20\)"):
+        prepare(replace(config, model=replace(config.model, units=4)))
+
+
+def test_a_run_that_is_not_there_is_refused(uninterrupted: Any, tmp_path: Path) -> None:
+    results = f"results={tmp_path}"
+    for word, reason in (
+        (str(tmp_path / "none"), "no such directory"),
+        (str(tmp_path), "holds no run"),
+        ("none", "no such directory, and no sqlite"),
+    ):
+        with pytest.raises(ConfigError, match=f"resume={word}: .*{reason}"):
+            plan(tmp_path, f"resume={word}", results)
+    with pytest.raises(ConfigError, match="checkpoint=epoch-00003: needs resume=RUN"):
+        plan(tmp_path, "checkpoint=epoch-00003")
+    empty = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "empty")
+    shutil.rmtree(empty / "checkpoints")
+    with pytest.raises(ConfigError, match=f"resume={empty}: this run has no checkpoint"):
+        plan(tmp_path, f"resume={empty}")
+
+
+# A run that MLflow knows ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results with two runs of one name, `six·e=6`, the second one with a larger learning rate."""
+    folder = program.with_database(tmp_path_factory.mktemp("tracked"))
+    for lr in ("0.01", "0.02"):
+        overrides = (*SMALL, "tracking=mlflow", f"results={folder}/results", f"optimizer.lr={lr}")
+        config = from_hydra(composed(*overrides))
+        directory = folder / f"results/runs/{lr}"
+        run_module.run(config, Identity("six·e=6", directory, list(overrides)))
+    return folder
+
+
+def test_a_run_is_found_by_its_id_and_by_its_name(folder: Path, tmp_path: Path) -> None:
+    first, second = program.tracked(folder)[:2]
+    results = (f"results={folder}/results", "trainer.epochs=9")
+    for word, lr in ((first.info.run_id, 0.01), ("six·e=6", 0.02)):
+        found = plan(tmp_path, quoted(f"resume={word}"), *results)
+        assert found.config.optimizer.lr == lr
+        assert found.origin is not None
+        assert found.origin.run == (first if lr == 0.01 else second).info.run_id
+    with pytest.raises(ConfigError, match=r"resume=sixe=6: there is no such run. .*'six·e=6'\?"):
+        plan(tmp_path, quoted("resume=sixe=6"), *results)
+    with pytest.raises(ConfigError, match="must be a run's directory, or its MLflow id or name"):
+        plan(tmp_path, "resume=zzzzzz", *results)
+
+
+def test_a_resumed_run_is_a_run_of_its_own_with_the_whole_curve(folder: Path) -> None:
+    first = program.tracked(folder)[0]
+    directory = folder / "results/runs/resumed"
+    run(directory, quoted(f"resume={first.info.run_id}"), *_on(folder), "checkpoint=epoch-00003")
+    resumed = program.tracked(folder)[-1]
+    assert resumed.info.run_id != first.info.run_id
+    assert resumed.info.status == "FINISHED"
+    assert resumed.data.tags["run_directory"] == str(directory)
+    assert resumed.data.tags["resumed_from"] == first.info.run_id
+    assert resumed.data.tags["resumed_epoch"] == "3"
+    assert resumed.data.params["resume"] == first.info.run_id
+    whole = program.history(folder, first.info.run_id, "train/loss")
+    logged = program.history(folder, resumed.info.run_id, "train/loss")
+    assert [step for step, _ in logged] == list(range(1, 10))
+    assert logged[:6] == whole
+    assert "checkpoints/epoch-00009.safetensors" in program.artifacts(folder, resumed.info.run_id)
+
+
+def _on(folder: Path) -> tuple[str, str]:
+    return f"results={folder}/results", "trainer.epochs=9"
+
+
+def test_a_run_whose_directory_is_gone_comes_back_from_mlflow(folder: Path, tmp_path: Path) -> None:
+    second = program.tracked(folder)[1]
+    there = Path(second.data.tags["run_directory"])
+    away = there.rename(tmp_path / "away")
+    try:
+        run(tmp_path / "on", quoted(f"resume={second.info.run_id}"), *_on(folder))
+    finally:
+        away.rename(there)
+    assert curve(tmp_path / "on")[:6].tolist() == curve(there).tolist()
+    [(_, tags)] = [(e["name"], e["tags"]) for e in program.events(tmp_path / "on", "start")]
+    assert tags["resumed_from"] == second.info.run_id
+    run(tmp_path / "same", f"resume={there}", *_on(folder), "tracking=journal")
+    assert curve(tmp_path / "on").tolist() == curve(tmp_path / "same").tolist()
+
+
+# The program ------------------------------------------------------------------------------------
+
+WORDS = {
+    "resume=results/runs/20250101-120000": "resume=results/runs/20250101-120000",
+    "resume=sum·numpy·rnn·s0·lr=0.1": "resume='sum·numpy·rnn·s0·lr=0.1'",
+    "resume=12345678901234567890123456789e12": "resume='12345678901234567890123456789e12'",
+    "resume=a·b,c": "resume='a·b',c",
+    "resume='a b'": "resume='a b'",
+    "resume=null": "resume=null",
+    "resume=": "resume=",
+    "trainer.epochs=3": "trainer.epochs=3",
+    "--help": "--help",
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_names_need_no_quotes_of_the_users(word: str) -> None:
+    assert quoted(word) == WORDS[word]
+
+
+LONG = ("task.samples=60", "model.units=5", "precision=float64", "tracking=journal")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_was_stopped_goes_on_as_it_says(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with program.running(tmp_path, *LONG, "trainer.epochs=100000") as process:
+        program.wait_until(program.trains(tmp_path, 3), process)
+        process.send_signal(number)
+        done = program.finish(process)
+    assert done.code == 128 + number
+    stopped = program.directory(tmp_path)
+    typed = done.err.partition("go on with: ")[2].partition(";")[0]
+    assert typed == command(stopped, "results")
+    [path] = stopped.glob("checkpoints/*")
+    epochs = load_checkpoint(path).epoch
+    assert epochs in (len(curve(stopped)), len(curve(stopped)) - 1)
+    assert epochs >= 2
+    arguments = shlex.split(typed)[3:]
+    again = program.run(tmp_path, *arguments, f"trainer.epochs={epochs + 3}")
+    assert again.code == 0, again.err
+    assert f"goes on from epoch-{epochs:05d}" in again.err
+    resumed = program.directories(tmp_path)[-1]
+    run(tmp_path / "whole", *LONG, f"trainer.epochs={epochs + 3}")
+    assert curve(resumed).tolist() == curve(tmp_path / "whole").tolist()
+
+
+def test_a_run_that_failed_can_be_mended(tmp_path: Path) -> None:
+    growing = ("optimizer=sgd", "optimizer.weight_decay=300", "trainer.epochs=50")
+    failed = program.run(tmp_path, *growing, "task.samples=60", "tracking=journal")
+    assert failed.code == 1
+    typed = failed.err.partition("go on with: ")[2].partition(";")[0]
+    arguments = (*shlex.split(typed)[3:], "optimizer.weight_decay=0", "optimizer.lr=1e-9")
+    mended = program.run(tmp_path, *arguments)
+    assert mended.code == 0, mended.err
+    before, after = program.directories(tmp_path)
+    epochs = len(curve(before)) - 1
+    assert epochs > 0
+    assert curve(after)[:epochs].tolist() == curve(before)[:epochs].tolist()
+    assert len(curve(after)) == 50
+
+
+def test_a_resume_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = program.run(tmp_path, "resume=none", "trainer.epochs=3")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("resume=none: there is no such directory")
+    assert done.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_goes_on_in_several_backends(uninterrupted: Any, tmp_path: Path) -> None:
+    whole = uninterrupted("adam", "numpy")
+    resumed = ("-m", f"resume={whole}", "checkpoint=epoch-00003", "backend=numpy,torch")
+    done = program.run(tmp_path, *resumed)
+    assert done.code == 0, done.err
+    directories = program.directories(tmp_path)
+    assert len(directories) == 2
+    for directory in directories:
+        assert apart(curve(whole), curve(directory)) < LIMITS["float64"].losses
+
+
+def test_the_summary_says_how_to_go_on(
+    uninterrupted: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    whole = uninterrupted("adam", "numpy")
+    result = run(tmp_path, f"resume={whole}", "trainer.epochs=7")
+    summary.show(result, Console(width=110))
+    assert f"python -m harness resume={tmp_path} trainer.epochs=14" in capsys.readouterr().out
