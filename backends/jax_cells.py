@@ -2,8 +2,11 @@
 
 A cell is `advance(a, state, U, b, dot) -> state`: one time step from the projected inputs `a`
 `(B, GH)` and the state, a tuple with h `(B, H)` first. `lax.scan` runs it over time and JAX
-differentiates that, so backpropagation through time is nowhere written down. Symbols and gates as
-in `harness/model.py`: W input kernel, U recurrent kernel, b bias; T time steps, B samples,
+differentiates that, so backpropagation through time is nowhere written down. The loop is not
+unrolled: for the simple cell (10 steps of 32 units) that saves a third of the time, but LSTM and
+GRU then compile two to three times longer and run no faster, 2 to 5 steps at a time even slower.
+
+Gates as in `harness/model.py`; W input kernel, U recurrent kernel, b bias; T time steps, B samples,
 F inputs, H units, G gates.
 """
 

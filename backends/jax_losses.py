@@ -20,8 +20,7 @@ def mean_loss(form: str, outputs: Array, y: Array, mask: Array | None) -> Array:
     if mask is None:
         return terms.mean()
     real = jnp.broadcast_to(mask[..., None], terms.shape)
-    count = jnp.maximum(real.sum(), 1).astype(terms.dtype)
-    return terms.sum(where=real) / count
+    return terms.sum(where=real) / jnp.maximum(real.sum(dtype=terms.dtype), 1)
 
 
 def squared_error(o: Array, y: Array) -> Array:
@@ -45,8 +44,7 @@ def clipped(o: Array, y: Array) -> Array:
 @jax.custom_jvp
 def clamped_logarithms(p: Array, y: Array) -> Array:
     """−y log p − (1−y) log(1−p), both logarithms at least −100."""
-    kept = (jnp.maximum(value, CLAMPED) for value in (jnp.log(p), jnp.log1p(-p)))
-    log_p, log_q = kept
+    log_p, log_q = (jnp.maximum(each, CLAMPED) for each in (jnp.log(p), jnp.log1p(-p)))
     return -y * log_p - (1 - y) * log_q
 
 

@@ -38,14 +38,24 @@ def from_logits(o: Any, y: Any) -> Any:
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=o)
 
 
+@tf.custom_gradient
+def probability(o: Any) -> Any:
+    """σ(o) as 1 / (1 + e⁻ᵒ), rounded as PyTorch rounds it. Near 1, where log(1 − p) shows the last
+    digit, `tf.sigmoid` rounds otherwise, and so does the quotient in float32, which TensorFlow's
+    graph optimiser replaces. The gradient is p(1−p): the quotient's is NaN where e⁻ᵒ overflows."""
+    below = tf.cast(1 + tf.exp(-o), tf.float64)
+    p = tf.cast(1 / below, o.dtype)
+    return p, lambda above: above * p * (1 - p)
+
+
 def clipped(o: Any, y: Any) -> Any:
     """In the precision of `o`: float32 rounds 1 − 1e-7 to 1 − 1.19e-7."""
-    p = tf.clip_by_value(tf.sigmoid(o), CLIPPED, 1 - CLIPPED)
+    p = tf.clip_by_value(probability(o), CLIPPED, 1 - CLIPPED)
     return -y * tf.math.log(p) - (1 - y) * tf.math.log(1 - p)
 
 
 def log_clamped(o: Any, y: Any) -> Any:
-    return _log_clamped(tf.sigmoid(o), y)
+    return _log_clamped(probability(o), y)
 
 
 @tf.custom_gradient

@@ -1,8 +1,9 @@
 """The reference: forward, backpropagation through time and updates in plain NumPy.
 
 Read `numpy_cells.py` for BPTT, `numpy_losses.py` for the losses and `numpy_optimizers.py` for the
-update rules; this file strings them together: recurrent layers, head, loss, clipping, update. Replicas are a leading axis of every
-array, so R runs cost R times the arithmetic but one time the overhead of Python.
+update rules; this file strings them together: recurrent layers, head, loss, clipping, update.
+Replicas are a leading axis of every array, so R runs cost R times the arithmetic but one time the
+overhead of Python.
 """
 
 from typing import Any

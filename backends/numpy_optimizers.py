@@ -74,14 +74,11 @@ def clip(gradients: Params, limit: float, s: Semantics) -> None:
         for g in gradients.values():
             np.clip(g, -limit, limit, out=g)
         return
-    squares = {
-        name: (g.astype(np.float64) ** 2).reshape(len(g), -1).sum(axis=1)  # (R,)
-        for name, g in gradients.items()
-    }
-    if s.clip_scope == "global":
-        squares = dict.fromkeys(gradients, np.sum(list(squares.values()), axis=0))
+    squares = {name: np.square(g, dtype=np.float64) for name, g in gradients.items()}
+    own = {name: each.reshape(len(each), -1).sum(axis=1) for name, each in squares.items()}
+    total = sum(own.values())  # (R,)
     for name, g in gradients.items():
-        norm = np.sqrt(squares[name]) + s.clip_eps
+        norm = np.sqrt(total if s.clip_scope == "global" else own[name]) + s.clip_eps
         # A norm that is not finite is not below the limit: the gradient does not become finite.
         factor = np.where(norm <= limit, 1.0, limit / norm)
         g *= factor.astype(g.dtype).reshape(-1, *[1] * (g.ndim - 1))

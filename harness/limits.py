@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Relative errors; `harness/stages.py` says relative to what."""
+    """Relative errors; `harness/parity/stages.py` says relative to what."""
 
     forward: float  # hidden states, outputs, and the loss of one step
     gradient: float  # gradients; optimiser memory and weights after one step

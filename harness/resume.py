@@ -6,28 +6,24 @@ seeds may not, since the state of training would then mean something else.
 """
 
 import logging
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from harness import provenance
-from harness.config import Config, TrackingConfig, flatten
-from harness.errors import ConfigError, first_line, nearest
+from harness.config import Config, flatten
+from harness.errors import ConfigError, nearest
+from harness.find_run import find_run
 from harness.journal import Event, last, read
 from harness.model import Params
 from harness.state import FOLDER, Checkpoint, State, load_checkpoint
-from harness.tracking import client, tracking_uri
-
-if TYPE_CHECKING:
-    from harness.tracked import TrackedRun
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +89,8 @@ def configuration(composed: DictConfig, overrides: list[str], directory: Path) -
     Raises `ConfigError` for a run or checkpoint that is not there, and for a forbidden change.
     """
     word = str(composed.resume)
-    folder = _find(word, composed, directory)
+    where = (Path(composed.results), composed.tracking.uri)
+    folder = find_run("resume=", word, *where, ("config.yaml", FOLDER), directory / FETCHED)
     old: Any = OmegaConf.load(folder / "config.yaml")
     new = old.copy()
     for override in OverridesParser.create().parse_overrides(overrides):
@@ -137,62 +134,6 @@ def origin(config: Config, start: State) -> Origin | None:
         )
     best = None if found.best is None else _cast(found.best, config.precision)
     return Origin(folder, replace(found, state=_cast(found.state, config.precision), best=best))
-
-
-def _find(word: str, composed: DictConfig, directory: Path) -> Path:
-    """The directory of the run that `word` means; one that is gone is fetched from MLflow."""
-    if Path(word).is_dir():
-        if not (Path(word) / "config.yaml").is_file():
-            raise ConfigError(f"resume={word}: this directory holds no run: no config.yaml.")
-        return Path(word).resolve()
-    if os.sep in word:
-        raise ConfigError(f"resume={word}: there is no such directory.")
-    results, tracking = Path(composed.results), composed.tracking
-    uri = tracking_uri(TrackingConfig("mlflow", tracking.uri, None, 0.0), results)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        raise ConfigError(
-            f"resume={word}: there is no such directory, and no {uri} to find a run in; name a "
-            "run's directory, or results=FOLDER."
-        )
-    try:
-        run = _tracked(word, client(uri))
-        folder = Path(run.tags.get("run_directory", ""))
-        if _kept(folder) and (folder / "config.yaml").is_file():
-            return folder
-        return _fetch(run, directory / FETCHED)
-    except Exception as error:
-        if type(error).__name__ not in ("MlflowException", "RestException"):  # late import
-            raise
-        raise ConfigError(
-            f"resume={word}: MLflow does not answer this: {first_line(error)[:300]}"
-        ) from error
-
-
-def _tracked(word: str, mlflow: Any) -> "TrackedRun":
-    """By id, or else the newest of that name."""
-    from harness.tracked import find_runs  # late: it imports pandas
-
-    key = "run_id" if re.fullmatch(r"[0-9a-f]{32}", word) else "run_name"
-    found = find_runs(mlflow, None, None, f"attributes.{key} = '{word}'") if "'" not in word else []
-    if not found:
-        names = [run.name for run in find_runs(mlflow, None, None, None)]
-        known = nearest(word, names) or " It must be a run's directory, or its MLflow id or name."
-        raise ConfigError(f"resume={word}: there is no such run.{known}")
-    return found[-1]
-
-
-def _fetch(run: "TrackedRun", folder: Path) -> Path:
-    """A run's configuration, journal and last checkpoint out of MLflow."""
-    there = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
-    for path in ("config.yaml", FOLDER, "journal.jsonl"):
-        if path in there:
-            folder.mkdir(parents=True, exist_ok=True)
-            run.mlflow.download_artifacts(run.run_id, path, str(folder))
-        elif path != "journal.jsonl":
-            raise ConfigError(
-                f"resume={run.name}: its directory is gone and MLflow has no {path} of it."
-            )
-    return folder
 
 
 def _kept(directory: Path) -> list[str]:

@@ -43,7 +43,7 @@ class Semantics:
     name: str
     kernel_init: str = rule(
         "how input kernels start",
-        "keras layers/rnn/lstm.py; torch nn/modules/rnn.py; flax nnx/nn/recurrent.py",
+        "keras layers/rnn/lstm.py; torch nn/modules/rnn.py; flax linen/recurrent.py",
         *KERNELS,
     )
     recurrent_init: str = rule(
@@ -53,7 +53,7 @@ class Semantics:
     )
     init_gates: str = rule(
         "kernels are drawn as one matrix of all gates side by side (fused), or gate by gate (each)",
-        "keras layers/rnn/lstm.py build; flax nnx/nn/recurrent.py",
+        "keras layers/rnn/lstm.py build; flax linen/recurrent.py",
         "fused",
         "each",
     )
@@ -65,7 +65,7 @@ class Semantics:
     )
     head_kernel_init: str = rule(
         "how the head's kernel starts",
-        "keras layers/core/dense.py; torch nn/modules/linear.py; flax nnx/nn/linear.py",
+        "keras layers/core/dense.py; torch nn/modules/linear.py; flax linen/linear.py",
         *KERNELS,
     )
     head_bias_init: str = rule("how the head's bias starts", "as head_kernel_init", *BIASES)
@@ -79,7 +79,7 @@ class Semantics:
     gru_biases: str = rule(
         "trained bias vectors of a GRU layer: on the input side only (single), a second one on the "
         "recurrent side of the candidate (candidate) or of all gates (double)",
-        "keras layers/rnn/gru.py; torch nn/modules/rnn.py; flax nnx/nn/recurrent.py GRUCell",
+        "keras layers/rnn/gru.py; torch nn/modules/rnn.py; flax linen/recurrent.py",
         "single",
         "candidate",
         "double",
@@ -142,7 +142,8 @@ class Semantics:
     clip_scope: str = rule(
         "what trainer.clip limits: the norm of all gradients together (global), each parameter's "
         "own norm (variable), or each entry (value)",
-        "keras optimizers/base_optimizer.py; torch nn/utils/clip_grad.py; optax _src/clipping.py",
+        "keras optimizers/base_optimizer.py; torch nn/utils/clip_grad.py; "
+        "optax transforms/_clipping.py",
         "global",
         "variable",
         "value",
@@ -160,7 +161,7 @@ class Semantics:
     )
     epoch_loss: str = rule(
         "an epoch's training loss is the mean over samples, or the mean of the batches' means",
-        "keras trainers/trainer.py; in torch and jax the user's loop",
+        "keras backend/tensorflow/trainer.py; in torch and jax the user's loop",
         "samples",
         "batches",
     )

@@ -12,7 +12,7 @@ from harness.model import count
 from harness.resume import command
 from harness.run import Result
 from harness.statistics import over_replicas
-from harness.terminal import say_next
+from harness.terminal import compare_command, say_next
 from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown
@@ -51,7 +51,7 @@ def show(result: Result, console: Console) -> None:
         console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
         config = result.plan.config
         experiment = config.tracking.experiment or config.task.name
-        say_next(config.results, result.address, console, experiment)
+        say_next(compare_command(config.results, uri, experiment), result.address, console)
 
 
 def headline(result: Result) -> str:

@@ -12,7 +12,7 @@ from harness.folders import remove
 from harness.journal import Event, last, read
 from harness.record import Record
 from harness.sweep import Sweep
-from harness.terminal import say_next
+from harness.terminal import compare_command, say_next
 from harness.tracking import NOTE, NUMBERS, MlflowView
 
 DESCRIPTION = 8000  # characters that MLflow keeps of a tag
@@ -81,7 +81,8 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     console.print(f"\n  files    {directory}", soft_wrap=True)
     address = last(directory, "mlflow")
     if start is not None and address is not None:
-        say_next(start["params"]["results"], address, console)
+        command = compare_command(start["params"]["results"], address["uri"])
+        say_next(command, address, console)
     return 1 if failed else 0
 
 

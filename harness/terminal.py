@@ -16,16 +16,17 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
-def say_next(
-    results: str, address: dict[str, str], console: Console, experiment: str | None = None
-) -> None:
-    """What to type after a run (of an experiment) or a sweep; `address` is where MLflow has it."""
-    uri = address["uri"]
+def compare_command(results: str, uri: str, experiment: str | None = None) -> str:
+    """What to type to see runs side by side: those of the latest sweep, or of an experiment."""
     words = ["python", "-m", "harness.compare"]
     words += [] if results == "results" else ["--results", results]
     words += ["--uri", uri] if not uri.endswith(f"{Path(results).resolve()}/mlflow.db") else []
-    words += ["--experiment", experiment] if experiment else []
-    lines = [shlex.join(words)]
+    return shlex.join([*words, *(["--experiment", experiment] if experiment else [])])
+
+
+def say_next(command: str, address: dict[str, str], console: Console) -> None:
+    """What to type next: `command`, and how to browse MLflow at `address`."""
+    uri, lines = address["uri"], [command]
     if uri.startswith("http"):
         lines.append(saved_view.link(address["experiment_id"], uri))
     else:

@@ -1,4 +1,4 @@
-"""What agreement with the NumPy reference means in tests: the stages of `harness/stages.py`.
+"""What agreement with the NumPy reference means in tests: the stages of `harness/parity/stages.py`.
 
 A check raises `AssertionError` that names its stage, the worst error and its place. Each backend is
 traced once for each case.
@@ -12,7 +12,7 @@ from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
 from harness.limits import LIMITS
 from harness.model import Params
-from harness.stages import STAGES, Trace, bands, compare, trace
+from harness.parity.stages import STAGES, Trace, bands, compare, trace
 from tests.problems import Case
 
 
@@ -85,9 +85,10 @@ def worst_errors(
     backend_class: type[Backend], cases: list[Case], precision: str
 ) -> dict[str, float]:
     """By stage, the largest error of all cases: for the comments beside the limits."""
-    found = dict.fromkeys(STAGES, 0.0)
+    found: dict[str, float] = {}
     for case in cases:
         for stage in STAGES:
-            pair = (traced(c, case, precision)[stage] for c in (NumpyBackend, backend_class))
-            found[stage] = np.fmax(found[stage], compare(stage, *pair, precision, {}).error)
+            one, other = (traced(c, case, precision)[stage] for c in (NumpyBackend, backend_class))
+            error = compare(stage, one, other, precision, {}).error
+            found[stage] = float(np.fmax(found.get(stage, 0.0), error))
     return found

@@ -13,7 +13,7 @@ import numpy as np
 from backends import Array, Data, TrainingSpec
 from harness.initializers import initial_params
 from harness.model import ModelSpec, Params
-from harness.problem import Problem
+from harness.parity.problem import Problem
 from harness.semantics import Semantics
 from harness.semantics_table import preset
 from harness.state import fresh_state

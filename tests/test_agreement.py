@@ -13,10 +13,10 @@ import pytest
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
-from harness.control_band import control_band
 from harness.model import Params
-from harness.problem import Problem
-from harness.stages import STAGES
+from harness.parity.control_band import control_band
+from harness.parity.problem import Problem
+from harness.parity.stages import STAGES
 from tests.agreement import check_agreement, check_band, check_losses
 from tests.problems import Case
 

@@ -13,7 +13,7 @@ import pytest
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.limits import LIMITS
-from harness.problem import Problem
+from harness.parity.problem import Problem
 from tests.agreement import check_forward, check_losses, check_names
 from tests.conftest import backend_class
 from tests.problems import Case
@@ -94,7 +94,10 @@ def test_resuming_goes_on_as_if_uninterrupted(backend: type[Backend], case: Case
 @pytest.mark.parametrize("case", OPTIMIZERS, ids=name)
 def test_training_moves_between_backends(case: Case) -> None:
     """The chain has every hand-over between two backends in it."""
-    chain = ["numpy", "torch", "numpy", "keras", "torch", "keras", "numpy"]
+    chain = [
+        *("numpy", "torch", "numpy", "keras", "numpy", "jax", "torch"),
+        *("keras", "torch", "jax", "keras", "jax", "numpy"),
+    ]
     problem = case.problem("float64")
     reference = problem.build(NumpyBackend)
     expected = problem.train(reference, 0, 10 * len(chain))

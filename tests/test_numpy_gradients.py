@@ -15,7 +15,7 @@ from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.gradient import gradients
 from harness.model import Params
-from harness.problem import Problem
+from harness.parity.problem import Problem
 from tests.agreement import check_gradients
 from tests.problems import Case
 

@@ -10,9 +10,9 @@ import pytest
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
-from harness.control_band import moved
-from harness.lockstep import check
 from harness.model import Params
+from harness.parity.control_band import moved
+from harness.parity.lockstep import check
 from tests.problems import Case
 
 # ------------------------------------------------------------------------------- the planted bugs

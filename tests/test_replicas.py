@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backends import Array, Backend, Data, State
-from harness.problem import Problem
+from harness.parity.problem import Problem
 from tests.agreement import check_forward
 from tests.problems import Case
 

@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backends import Array, Data, State
+from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
-from harness.control_band import control_band, moved, repeated
 from harness.gradient import gradients, plain_sgd
 from harness.limits import LIMITS
 from harness.model import Params, shapes
-from harness.problem import BackendClass, Problem
+from harness.parity.control_band import control_band, moved, repeated
+from harness.parity.problem import BackendClass, Problem
 from harness.streams import stream
 
 STAGES = (
@@ -66,8 +66,7 @@ def trace(
 ) -> Trace:
     """Everything that the stages compare, from `state` (by default the problem's) at `step`."""
     start = problem.state if state is None else state
-    rows = problem.batches[step]
-    x, mask = samples(problem.data.x, rows), samples(problem.data.mask, rows)
+    x, mask = problem.batch(step)
     backend = problem.build(backend_class, start)
     found: Trace = {"names": backend.state().params}
     found["outputs"] = {"outputs": backend.predict(x, mask)}
@@ -81,23 +80,27 @@ def trace(
         for name, value in kept.items()
     }
     if state is None:
-        losses = np.concatenate([losses, problem.train(backend, 1, len(problem.batches))])
+        losses = np.concatenate([losses, *_later_losses(problem, backend)])
     found["losses"] = {"losses": losses}
     found["hidden states"] = {
         f"layer {layer}": hidden_states(backend_class, problem, start, layer, x, mask)
         for layer in range(problem.model.layers)
     }
     found["gradients"] = gradients(
-        backend_class, problem.model, problem.training, problem.data, start, rows
+        backend_class, problem.model, problem.training, problem.data, start, problem.batches[step]
     )
     return found
 
 
-def samples(array: Array | None, rows: Array) -> Array | None:
-    """Each replica's `rows` `(R, B)` of `(R, N, …)` or of `(1, N, …)`, which all share."""
-    if array is None:
-        return None
-    return np.stack([array[r % len(array)][own] for r, own in enumerate(rows)])
+def _later_losses(problem: Problem, backend: Backend) -> list[Array]:
+    """Of all steps but the first: those of the first epoch one by one, then epochs at a time, so
+    that a backend which compiles a program for each number of steps compiles few."""
+    sizes = [rows.shape for rows in problem.batches]
+    short = [step for step, size in enumerate(sizes) if size != sizes[0]]
+    first_epoch = short[0] + 1 if short else 1
+    singles = [problem.train(backend, step, step + 1) for step in range(1, first_epoch)]
+    rest = len(sizes) - first_epoch
+    return singles + ([problem.train(backend, first_epoch, len(sizes))] if rest else [])
 
 
 def hidden_states(

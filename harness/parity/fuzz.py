@@ -21,13 +21,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from harness.errors import first_line
-from harness.lockstep import Names, Parity, check
-from harness.parity import configs, load
-from harness.problem import BackendClass, problem_of
+from harness.parity.lockstep import Names, Parity, check
+from harness.parity.problem import BackendClass, configs, load, problem_of
+from harness.parity.stages import STAGES, Difference
 from harness.semantics import RULES
-from harness.stages import STAGES, Difference
 
-STEPS = 8
+EPOCHS, STEPS = 3, 24
 NUMBERS = {
     "forget_bias": ["0.0", "1.0", "-1.0"],
     "adam_eps": ["1e-8", "1e-3"],
@@ -51,7 +50,7 @@ def configurations(draw: DrawFn) -> Overrides:
     found = {"task": "gaussian", "model": pick("rnn", "lstm", "gru")}
     if found["model"] == "rnn":
         found["model.activation"] = pick("tanh", "relu")
-    found |= {"model.layers": whole(1, 3), "model.units": whole(1, 6)}
+    found |= {"model.layers": pick(1, 1, 2, 3), "model.units": whole(1, 6)}
     found |= {"model.head": pick("dense", "none"), "task.features": whole(1, 4)}
     no_head = found["model.head"] == "none"
     found["task.outputs"] = found["model.units"] if no_head else whole(1, 3)
@@ -60,8 +59,8 @@ def configurations(draw: DrawFn) -> Overrides:
     if draw(strategies.booleans()):
         shortest = whole(1, int(found["task.length"]))
         found["task.lengths"] = f"{shortest}:{whole(int(shortest), int(found['task.length']))}"
-    found |= {"task.samples": whole(1, 12), "trainer.batch_size": whole(1, 8)}
-    found |= {"replicas": whole(1, 3), "seed": whole(0, 10**6)}
+    found |= {"task.samples": whole(1, 8), "trainer.batch_size": whole(1, 8)}
+    found |= {"replicas": pick(1, 1, 1, 2), "seed": whole(0, 10**6)}
     found |= _training(draw, pick)
     return found | _semantics(draw)
 
@@ -114,30 +113,39 @@ def words(overrides: Overrides) -> list[str]:
     return [f"{key}={value}" for key, value in overrides.items()]
 
 
-def fuzz(count: int, seed: int, names: list[str], given: list[str], screen: Console) -> int:
-    """Try `count` random configurations; `given` overrides hold in all of them. The exit code."""
-    tally, classes = Tally(), load(configs(names, ["task=gaussian", *given]))
+def fuzz(
+    count: int, seed: int, names: list[str], given: list[str], own: Path | None, screen: Console
+) -> int:
+    """Try `count` random configurations; the overrides `given` hold in all of them. The exit code.
+
+    `own` is the folder of the user's own options.
+    """
+    tally, classes = Tally(), load(configs(names, ["task=gaussian", *given], own))
     columns = (TextColumn("fuzz"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.description}"), console=screen) as progress:
         bar = progress.add_task("", total=count)
 
         def attempt(overrides: Overrides) -> None:
-            _attempt(overrides, given, classes, tally)
+            _attempt(overrides, given, own, classes, tally)
             if not tally.failure:
                 progress.update(bar, completed=min(tally.tried, count))
             else:
                 progress.update(bar, description=f"shrinking, {tally.tried} tried")
 
         _search(attempt, configurations(), count, seed)
-    return _tell(tally, names, given, screen)
+    return _tell(tally, names, given, own, screen)
 
 
 def _attempt(
-    overrides: Overrides, given: list[str], classes: dict[str, BackendClass], tally: Tally
+    overrides: Overrides,
+    given: list[str],
+    own: Path | None,
+    classes: dict[str, BackendClass],
+    tally: Tally,
 ) -> None:
     """Raises `AssertionError` where the backends differ."""
     chosen = classes if tally.pair is None else {name: classes[name] for name in tally.pair}
-    config = configs(list(chosen), [*words(overrides), *FIXED, *given])[0]
+    config = configs(list(chosen), [*words(overrides), *FIXED, *given], own)[0]
     tally.tried += 1
     try:
         parity = check(problem_of(config, STEPS), chosen)
@@ -152,7 +160,7 @@ def _attempt(
     assert parity.agrees
 
 
-FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={STEPS}")
+FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")
 
 
 def _search(attempt: Any, strategy: SearchStrategy, count: int, seed: int) -> None:
@@ -163,7 +171,7 @@ def _search(attempt: Any, strategy: SearchStrategy, count: int, seed: int) -> No
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=(HealthCheck.too_slow, HealthCheck.large_base_example),
         print_blob=False,
         report_multiple_bugs=False,
     )(hypothesis.seed(seed)(test))
@@ -180,7 +188,9 @@ def _forget_programs() -> None:
     gc.collect()
 
 
-def _tell(tally: Tally, names: list[str], given: list[str], screen: Console) -> int:
+def _tell(
+    tally: Tally, names: list[str], given: list[str], own: Path | None, screen: Console
+) -> int:
     if not tally.failure:
         table = Table("stage", "largest relative error", "ulp", "limit")
         for stage in STAGES:
@@ -192,6 +202,7 @@ def _tell(tally: Tally, names: list[str], given: list[str], screen: Console) -> 
     pair = tally.pair or tuple(names)
     again = ["python", "-m", "harness.parity", *words(tally.smallest), *FIXED, *given]
     again += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
+    again += [] if own is None else ["--config-dir", str(own)]
     who = f"{pair[0]} and {pair[1]} differ" if tally.pair else "a backend broke"
     screen.print(f"\n  [bold red]{who}[/bold red]: {tally.failure}", soft_wrap=True)
     screen.print(f"  smallest configuration found, of {tally.tried} tried; repeat it with\n")

@@ -17,14 +17,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness import certificate, provenance
-from harness.compose import compose
+from harness import provenance
 from harness.config import Config, flat_params
 from harness.errors import ConfigError
-from harness.lockstep import Names, Parity, check
-from harness.problem import BackendClass, problem_of
+from harness.parity import certificate
+from harness.parity.lockstep import Names, Parity, check
+from harness.parity.problem import configs, load, problem_of
+from harness.parity.stages import STAGES, Difference
 from harness.record import Record
-from harness.stages import STAGES, Difference
 from harness.terminal import console, say_next
 from harness.tracking import NOTE, MlflowView, tracking_uri
 
@@ -39,9 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, overrides = _parse(words)
         names, overrides = _backends(overrides)
         if options.fuzz is not None:
-            from harness.fuzz import fuzz
+            from harness.parity.fuzz import fuzz
 
-            return fuzz(options.fuzz, options.fuzz_seed, names, overrides, console())
+            return fuzz(
+                options.fuzz, options.fuzz_seed, names, overrides, options.config_dir, console()
+            )
         return _one(
             options, names, overrides, shlex.join(["python", "-m", "harness.parity", *words])
         )
@@ -84,17 +86,6 @@ def _backends(overrides: list[str]) -> tuple[list[str], list[str]]:
     return names, [word for word in overrides if word not in chosen]
 
 
-def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
-    """One configuration per backend, the same for all; float64 unless told otherwise."""
-    given = [o for o in overrides if o.startswith("precision=")]
-    shared = overrides if given else [*overrides, "precision=float64"]
-    return [compose([*shared, f"backend={name}"], own) for name in names]
-
-
-def load(composed: list[Config]) -> dict[str, BackendClass]:
-    return {config.backend.name: config.backend.load() for config in composed}
-
-
 def _one(options: argparse.Namespace, names: list[str], overrides: list[str], command: str) -> int:
     composed = configs(names, overrides, options.config_dir)
     config = composed[0]
@@ -114,7 +105,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
     show(parity, names, screen)
     screen.print(f"\n  certificate  {folder}/certificate.md", soft_wrap=True)
     if view is not None and view.address:
-        say_next(config.results, view.address, screen)
+        say_next("python -m harness.parity --fuzz 50", view.address, screen)
     return 0 if parity.agrees else 1
 
 

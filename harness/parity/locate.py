@@ -19,8 +19,8 @@ from backends import Array, Data, State
 from harness.gradient import gradients
 from harness.limits import LIMITS
 from harness.model import GATES, ModelSpec, Params, shapes
-from harness.problem import BackendClass, Problem
-from harness.stages import Difference, compare, hidden_states, samples
+from harness.parity.problem import BackendClass, Problem
+from harness.parity.stages import Difference, compare, hidden_states
 
 GATE_NAMES = {"rnn": [""], "lstm": ["i", "f", "c", "o"], "gru": ["z", "r", "h"]}
 ALIVE = 0.9  # the candidate's bias
@@ -92,9 +92,7 @@ def gate_of(model: ModelSpec, tensor: str, column: int) -> str | None:
 
 def _forward(found: Difference, problem: Problem, pair: Pair, step: int, state: State) -> Place:
     layer, (_, _, time_step, unit) = int(found.tensor.split()[-1]), found.place
-    rows = problem.batches[step]
-    x, mask = samples(problem.data.x, rows), samples(problem.data.mask, rows)
-    assert x is not None
+    x, mask = problem.batch(step)
 
     def disagree(params: Params) -> bool:
         states = [hidden_states(c, problem, State(params), layer, x, mask) for c in pair]
@@ -171,16 +169,20 @@ def _gradient(found: Difference, problem: Problem, pair: Pair, step: int, state:
     if not blocks:
         return _of_tensor(found, problem.model, found.tensor, step)
     # Errors flow from the head down, so the topmost layer that is wrong is where it begins.
-    top = max(layer_of(name) if layer_of(name) is not None else np.inf for name, _ in blocks)
-    at_top = [
-        b for b in blocks if layer_of(b[0]) == top or (top == np.inf and layer_of(b[0]) is None)
-    ]
+    top = max(_height(problem.model, name) for name, _ in blocks)
+    at_top = [block for block in blocks if _height(problem.model, block[0]) == top]
     tensor, gate = at_top[0]
     steps = problem.data.x.shape[2]
     note = f"shows in sequences of {length} or more time steps" if length < steps else ""
     return Place(
         found.stage, step + 1, tensor, layer_of(tensor), gate or None, length - 1, at_top, note
     )
+
+
+def _height(model: ModelSpec, tensor: str) -> int:
+    """The number of the tensor's layer; the head is above all of them."""
+    layer = layer_of(tensor)
+    return model.layers if layer is None else layer
 
 
 def _shortest(
@@ -233,15 +235,11 @@ def _block_errors(
 
 def _head(found: Difference, problem: Problem, pair: Pair, step: int, state: State) -> Place:
     """The head's kernel or its bias: whichever is wrong while the other is zero."""
-    rows = problem.batches[step]
-    x, mask = samples(problem.data.x, rows), samples(problem.data.mask, rows)
-    assert x is not None
+    x, mask = problem.batch(step)
     blocks = []
     for kept, other in (("head.kernel", "head.bias"), ("head.bias", "head.kernel")):
         params = {**state.params, other: np.zeros_like(state.params[other])}
-        outputs = [
-            problem.build(c, replace(state, params=params)).predict(x, mask) for c in pair
-        ]
+        outputs = [problem.build(c, replace(state, params=params)).predict(x, mask) for c in pair]
         if _differ("outputs", outputs[0], outputs[1], problem):
             blocks.append((kept, ""))
     tensor = ", ".join(name for name, _ in blocks) or "outputs"

@@ -5,10 +5,12 @@ Two backends that are given the same problem must compute the same numbers.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from backends import Array, Backend, Data, State, TrainingSpec
+from harness.compose import compose
 from harness.config import Config
 from harness.model import ModelSpec
 from harness.plan import prepare
@@ -34,6 +36,14 @@ class Problem:
         """A backend that starts from `state`, by default from the problem's own."""
         start = self.state if state is None else state
         return backend_class(self.model, self.training, self.data, start)
+
+    def batch(self, step: int) -> tuple[Array, Array | None]:
+        """The inputs `(R, B, T, F)` and the mask `(R, B, T)` of one step."""
+        rows, data = self.batches[step], self.data
+        x = np.stack([data.x[r % len(data.x)][own] for r, own in enumerate(rows)])
+        if data.mask is None:
+            return x, None
+        return x, np.stack([data.mask[r % len(data.mask)][own] for r, own in enumerate(rows)])
 
     def train(self, backend: Backend, first: int, last: int) -> Array:
         """Losses `(last - first, R)` of those steps, batches of one size together in one call."""
@@ -71,3 +81,14 @@ def problem_of(config: Config, steps: int) -> Problem:
         batches[:steps],
         np.concatenate(rates)[:steps],
     )
+
+
+def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
+    """One configuration per backend, the same for all; float64 unless told otherwise."""
+    given = [o for o in overrides if o.startswith("precision=")]
+    shared = overrides if given else [*overrides, "precision=float64"]
+    return [compose([*shared, f"backend={name}"], own) for name in names]
+
+
+def load(composed: list[Config]) -> dict[str, BackendClass]:
+    return {config.backend.name: config.backend.load() for config in composed}

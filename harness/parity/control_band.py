@@ -11,7 +11,7 @@ import numpy as np
 from backends import Array, Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.model import Params
-from harness.problem import Problem
+from harness.parity.problem import Problem
 from harness.streams import stream
 
 BAND_RUNS = 32
@@ -48,7 +48,7 @@ def _one_ulp(value: Array, rng: np.random.Generator) -> Array:
 
 def repeated(problem: Problem, runs: int) -> Problem:
     """The problem with all its replicas repeated, run by run."""
-    R = len(problem.state.params["rnn.0.kernel"])
+    R, data = len(problem.state.params["rnn.0.kernel"]), problem.data
 
     def wide(array: Array) -> Array:
         return np.concatenate([np.broadcast_to(array, (R, *array.shape[1:]))] * runs)
@@ -61,7 +61,7 @@ def repeated(problem: Problem, runs: int) -> Problem:
     return replace(
         problem,
         training=replace(problem.training, numbers=numbers),
-        data=Data(*(None if part is None else wide(part) for part in vars(problem.data).values())),
+        data=Data(wide(data.x), wide(data.y), None if data.mask is None else wide(data.mask)),
         state=State(all_wide(problem.state.params), slots, problem.state.step),
         batches=[wide(rows) for rows in problem.batches],
         lr=np.concatenate([problem.lr] * runs, axis=1),

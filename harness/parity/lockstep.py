@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from backends import State
-from harness.locate import Pair, Place, locate
-from harness.problem import BackendClass, Problem
-from harness.stages import STAGES, Difference, Trace, bands, compare, trace
+from harness.parity.locate import Pair, Place, locate
+from harness.parity.problem import BackendClass, Problem
+from harness.parity.stages import STAGES, Difference, Trace, bands, compare, trace
 
 Names = tuple[str, str]
 

@@ -8,7 +8,7 @@ from typing import Any
 from harness import provenance
 from harness.config import Config, flat_params
 from harness.limits import LIMITS
-from harness.lockstep import Parity
+from harness.parity.lockstep import Parity
 
 
 def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str, Any]:

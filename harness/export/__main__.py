@@ -1,0 +1,148 @@
+"""`python -m harness.export`: a trained network for a framework to load without this project.
+
+A run's `network.json` says what its weights are, and how inputs and outputs were scaled. What is
+written is loaded in a process of its own, which cannot import this project, and must give what the
+NumPy reference gives; only then is it put in its place.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from harness.errors import ConfigError, check_choice, first_line
+from harness.export.check import Unfaithful, check
+from harness.export.network import Network, in_float32
+from harness.find_run import find_run
+from harness.journal import last
+from harness.limits import LIMITS
+from harness.model import ModelSpec
+
+# Format -> the modules that writing, loading and checking it need, and what to pip install.
+FORMATS: dict[str, dict[str, str]] = {
+    "torch": {"torch": "torch", "safetensors": "safetensors"},
+    "keras": {"keras": "keras", "tensorflow": "tensorflow"},
+    "numpy": {},
+    "jax": {"jax": "jax"},
+    "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime"},
+}
+
+
+NEEDED = ("config.yaml", "network.json", "weights")  # of a run whose directory is gone
+
+
+def read_network(directory: Path, replica: int) -> Network:
+    """One replica of a run, or `ConfigError` for a run that has none to give."""
+    weights = directory / "weights/final.safetensors"
+    if not weights.exists():
+        end = last(directory, "end")
+        status = f"it ended as {end['status']}" if end else "it has not ended, or is no run"
+        raise ConfigError(f"{directory}: has no weights/final.safetensors: {status}.")
+    if not (directory / "network.json").exists():
+        raise ConfigError(f"{directory}: has no network.json; train it again to export it.")
+    facts = json.loads((directory / "network.json").read_text(encoding="utf-8"))
+    params = load_file(weights)
+    replicas = len(params["rnn.0.kernel"])
+    if not 0 <= replica < replicas:
+        valid = "0, the run has one replica" if replicas == 1 else f"from 0 to {replicas - 1}"
+        raise ConfigError(f"--replica {replica}: must be {valid}.")
+    scale = {n: np.array(v)[replica % len(v)] for n, v in facts["scale"].items()}
+    start = last(directory, "start") or {}
+    return Network(
+        ModelSpec(**facts["model"]),
+        facts["loss"],
+        facts["precision"],
+        facts["padded"],
+        {name: value[replica] for name, value in params.items()},
+        scale["x_mean"],
+        scale["x_std"],
+        float(scale["y_mean"]),
+        float(scale["y_std"]),
+        f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}.",
+    )
+
+
+def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
+    """Write `network` as `to` into `folder`, once it is checked: the difference that was found,
+    and how the model is used."""
+    for module, package in FORMATS[to].items():
+        if importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"--to {to}: the package {package} is not installed; run: pip install {package}"
+            )
+    writer = importlib.import_module(f"harness.export.to_{to}")
+    with tempfile.TemporaryDirectory() as place:
+        writer.write(network, Path(place))
+        worst = check(network, Path(place), writer.USAGE)
+        try:
+            shutil.copytree(place, folder, dirs_exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--out {folder}: cannot be written ({first_line(error)})."
+            ) from error
+    return worst, writer.USAGE
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    try:
+        return _export(_parse(arguments))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Unfaithful as error:
+        print(f"Export failed: {error}.", file=sys.stderr)
+        return 1
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.export",
+        description="Write a trained network so that a framework loads it without this project.",
+    )
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run's directory, or its id or name in MLflow")
+    add("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
+    add("--out", type=Path, metavar="FOLDER", help="where to (default: RUN/export/FORMAT)")
+    add("--replica", type=int, default=0, metavar="N", help="which one, from 0 (default: 0)")
+    add("--results", default="results", type=Path, help="folder of the runs (default: results)")
+    add("--uri", help="MLflow's tracking URI (default: mlflow.db in the results folder)")
+    return parser.parse_args(arguments)
+
+
+def _export(options: argparse.Namespace) -> int:
+    check_choice("--to", options.to, FORMATS)
+    with tempfile.TemporaryDirectory() as fetched:
+        run, place = options.run, Path(fetched)
+        directory = find_run("", run, options.results, options.uri, NEEDED, place)
+        network = read_network(directory, options.replica)
+        home = options.results / "export" / run if directory == place else directory / "export"
+    if options.to == "onnx":
+        network = in_float32(network)
+    folder = options.out or home / options.to
+    if options.out and folder.exists() and (folder.is_file() or os.listdir(folder)):
+        raise ConfigError(f"--out {folder}: must be a new folder, or an empty one.")
+    worst, usage = export(network, options.to, folder)
+    print(f"{network.title}\n{network.origin}\n\n{network.interface}\n")
+    for path in sorted(folder.iterdir()):
+        print(f"  {path}  {path.stat().st_size:,} bytes")
+    print("\nTo use it there:\n")
+    print("\n".join(f"    {line}".rstrip() for line in usage.splitlines()))
+    limit = LIMITS[network.precision].forward
+    print(
+        "\nChecked by doing so in a process of its own that cannot import this project, on random"
+    )
+    print(f"inputs: {worst:.1e} of the largest output from the NumPy reference (limit {limit:g}).")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

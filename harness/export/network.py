@@ -1,0 +1,133 @@
+"""A trained network as it leaves this project: one replica, with all that its outputs depend on.
+
+Each module beside this file writes one format and has `write(network, folder)`. What all formats
+share is decided here. A model takes inputs and gives outputs in original units, as
+`predictions.csv` holds them: it standardises, and it ends in a sigmoid where the loss is `bce`.
+Where a run standardised, its model takes and gives float64 and computes in the run's precision
+in between, as the run did: in float32 a mean far above the deviation would drown what varies.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.model import ModelSpec
+
+Array = np.ndarray
+Weights = tuple[Array, Array, Array]
+
+LAYER_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """One replica of a run; `weights` under canonical names, without the replica axis."""
+
+    model: ModelSpec
+    loss: str
+    precision: str
+    padded: bool  # trained on sequences of several lengths
+    weights: dict[str, Array]
+    x_mean: Array  # (F,)
+    x_std: Array
+    y_mean: float
+    y_std: float
+    origin: str  # which run and replica it was
+
+    @property
+    def standardised(self) -> bool:
+        return bool(self.x_mean.any() or (self.x_std != 1).any() or self.rescaled)
+
+    @property
+    def rescaled(self) -> bool:
+        return (self.y_mean, self.y_std) != (0.0, 1.0)
+
+    @property
+    def outer_precision(self) -> str:
+        """Of inputs and outputs."""
+        return "float64" if self.standardised else self.precision
+
+    @property
+    def layers(self) -> list[Weights]:
+        """Of each layer W `(F, GU)`, U `(U, GU)` and b `(2, GU)`: the biases that act on the input
+        side and on the recurrent side, gates in canonical order."""
+        return [self._layer(layer) for layer in range(self.model.layers)]
+
+    def _layer(self, layer: int) -> Weights:
+        names = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
+        W, U, b, second = (self.weights.get(f"rnn.{layer}.{name}") for name in names)
+        assert W is not None and U is not None and b is not None
+        if b.ndim == 1:
+            b = np.stack([b, np.zeros_like(b)])
+            if second is not None:  # of all gates, or of the GRU's candidate, which is the last
+                b[1, -len(second) :] = second
+        return W, U, b
+
+    @property
+    def title(self) -> str:
+        """`"2 LSTM layers of 32 units, then a dense layer with 1 output and a sigmoid"`."""
+        model = self.model
+        count = "" if model.layers == 1 else f"{model.layers} "
+        plural = "" if model.layers == 1 else "s"
+        name = f"{count}{LAYER_NAMES[model.cell]} layer{plural} of {model.units} units"
+        name += " (relu)" if model.activation == "relu" else ""
+        name += " (reset gate before the product)" if self.resets_before else ""
+        parts = [name]
+        if model.head == "dense":
+            plural = "" if model.outputs == 1 else "s"
+            parts.append(f"a dense layer with {model.outputs} output{plural}")
+        return ", then ".join(parts) + (" and a sigmoid" if self.loss == "bce" else "")
+
+    @property
+    def resets_before(self) -> bool:
+        return self.model.cell == "gru" and self.model.reset == "before"
+
+    @property
+    def interface(self) -> str:
+        """Inputs and outputs in words, one line each."""
+        model, precision = self.model, self.outer_precision
+        steps = "one per time step" if model.every_step else "one per sequence, after its last step"
+        shape = f"(N, T, {model.outputs})" if model.every_step else f"(N, {model.outputs})"
+        units = "probabilities" if self.loss == "bce" else "original units"
+        lines = [
+            f"Inputs:  (N, T, {model.features}) {precision}: N sequences of T steps, any N and T; "
+            "original units.",
+            f"Outputs: {shape} {precision}: {steps}; {units}.",
+        ]
+        if self.standardised:
+            lines.append(f"Scaling in float64 is part of the model; inside it is {self.precision}.")
+        if self.padded:
+            lines.append(
+                "Sequences of other lengths go in separately: padding would be taken as input."
+            )
+        return "\n".join(lines)
+
+
+def per_gate(array: Array, order: list[int], axis: int = -1) -> Array:
+    """The gates of `array`, side by side along `axis`, in another order."""
+    return np.concatenate([np.split(array, len(order), axis)[gate] for gate in order], axis)
+
+
+def in_float32(network: Network) -> Network:
+    """The same network for ONNX Runtime, whose recurrent operators exist in float32 only."""
+    if network.precision == "float32":
+        return network
+    weights = {name: value.astype(np.float32) for name, value in network.weights.items()}
+    origin = (
+        network.origin + "\nRounded from float64: ONNX Runtime's RNN, LSTM and GRU are float32."
+    )
+    return replace(network, precision="float32", weights=weights, origin=origin)
+
+
+def about(network: Network, usage: str) -> str:
+    """What a reader of the exported model needs first: what it is, inputs, outputs, how to use; as
+    the text of a docstring, so a run's name must not end it."""
+    origin = network.origin.replace("\\", "/").replace('"', "'")
+    indented = "\n".join(f"    {line}".rstrip() for line in usage.splitlines())
+    return f"{network.title}.\n\n{origin}\n\n{network.interface}\n\n{indented}\n"
+
+
+def as_markdown(network: Network, usage: str) -> str:
+    """The same as a page of its own, for formats that are no source code."""
+    interface = "\n".join(f"- {line}" for line in network.interface.splitlines())
+    return f"# {network.title}\n\n{network.origin}\n\n{interface}\n\n```python\n{usage}```\n"

@@ -1,0 +1,75 @@
+"""The run that a word means: a directory, an MLflow run id, or a run's name (the newest of it)."""
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.config import TrackingConfig
+from harness.errors import ConfigError, first_line, nearest
+from harness.tracking import client, tracking_uri
+
+if TYPE_CHECKING:
+    from harness.tracked import TrackedRun
+
+
+def find_run(
+    key: str, word: str, results: Path, uri: str | None, paths: tuple[str, ...], fetched: Path
+) -> Path:
+    """The directory of the run `word`. Where it is gone, its files and folders `paths` are fetched
+    from MLflow into `fetched`, which then takes its place.
+
+    `key` is what the user typed in front of the run, for messages. Raises `ConfigError`.
+    """
+    if Path(word).is_dir():
+        if not (Path(word) / "config.yaml").is_file():
+            raise ConfigError(f"{key}{word}: this directory holds no run: no config.yaml.")
+        return Path(word).resolve()
+    if os.sep in word:
+        raise ConfigError(f"{key}{word}: there is no such directory.")
+    uri = tracking_uri(TrackingConfig("mlflow", uri, None, 0.0), results)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise ConfigError(
+            f"{key}{word}: there is no such directory, and no {uri} to find a run in; name a "
+            "run's directory, or the folder of your results."
+        )
+    try:
+        run = _tracked(key, word, client(uri))
+        own = Path(run.tags.get("run_directory", ""))
+        if (own / "config.yaml").is_file():
+            return own
+        return _fetch(key, run, paths, fetched)
+    except Exception as error:
+        if type(error).__name__ not in ("MlflowException", "RestException"):  # late import
+            raise
+        raise ConfigError(
+            f"{key}{word}: MLflow does not answer this: {first_line(error)[:300]}"
+        ) from error
+
+
+def _tracked(key: str, word: str, mlflow: Any) -> "TrackedRun":
+    """By id, or else the newest of that name."""
+    from harness.tracked import find_runs  # late: it imports pandas
+
+    kind = "run_id" if re.fullmatch(r"[0-9a-f]{32}", word) else "run_name"
+    asked = f"attributes.{kind} = '{word}'"
+    found = find_runs(mlflow, None, None, asked) if "'" not in word else []
+    if not found:
+        names = [run.name for run in find_runs(mlflow, None, None, None)]
+        known = nearest(word, names) or " It must be a run's directory, or its MLflow id or name."
+        raise ConfigError(f"{key}{word}: there is no such run.{known}")
+    return found[-1]
+
+
+def _fetch(key: str, run: "TrackedRun", paths: tuple[str, ...], folder: Path) -> Path:
+    """Those files of a run out of MLflow, and its journal if it is there."""
+    there = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
+    for path in (*paths, "journal.jsonl"):
+        if path in there:
+            folder.mkdir(parents=True, exist_ok=True)
+            run.mlflow.download_artifacts(run.run_id, path, str(folder))
+        elif path in paths:
+            raise ConfigError(
+                f"{key}{run.name}: its directory is gone and MLflow has no {path} of it."
+            )
+    return folder

@@ -1,0 +1,1 @@
+"""Why do two ways of training the same network train differently? See `__main__.py`."""

@@ -1,0 +1,216 @@
+"""`python -m harness.why`: which settings make two trainings of the same network end differently.
+
+Every setting in which the sides differ is a player of a game whose value is the loss: A's
+configuration with some settings switched to B's is trained, over paired seeds, for all or many such
+choices, and Shapley values share the gap out. All of these are trained in one backend, which obeys
+every rule; A and B are also trained in their own, and what is left then is the frameworks'.
+"""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness import signals
+from harness.compose import compose
+from harness.config import Config
+from harness.device import gpu_present
+from harness.errors import ConfigError, Diverged
+from harness.plan import prepare
+from harness.terminal import console
+from harness.why.answer import Answer, Question, find_answer
+from harness.why.players import GROUPS, differences, value, word
+from harness.why.shapley import design
+from harness.why.sides import from_overrides, from_runs
+from harness.why.words import caption, headline, interplay, levels, sentence
+
+EVALUATIONS = 128  # about a minute on two cores for the default network and 16 seeds
+OVERRIDE = re.compile(r"[+~]*[\w./@]+=", re.ASCII)  # run names may hold a = too, after a dot ·
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 0 answered, 1 a training diverged, 2 the command
+    cannot be run as it stands."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _why(_parse(words), words)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Diverged as error:
+        print(f"Diverged {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stop:
+        print("\nStopped.", file=sys.stderr)
+        return getattr(stop, "code", 130)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.why",
+        description="Answer why two ways of training the same network train differently.",
+        epilog="Overrides with a. or b. in front are for one side: task=sum a.semantics=torch "
+        "b.semantics=keras b.optimizer.lr=0.01. A run is a directory, an MLflow id or a name.",
+    )
+    add = parser.add_argument
+    add("words", nargs="+", metavar="RUN | OVERRIDE", help="two runs, overrides, or both")
+    add(
+        "--evaluations",
+        type=int,
+        default=EVALUATIONS,
+        metavar="N",
+        help=f"at most N combinations of settings are trained (default: {EVALUATIONS}); the answer "
+        "is exact if 2 to the power of the number of settings is not above N",
+    )
+    add("--seed", type=int, default=0, help="of the orders that are sampled otherwise")
+    add("--train-backend", default="numpy", metavar="NAME", help="trains them (default: numpy)")
+    add("--config-dir", type=Path, help="folder with your own options")
+    add("--results", type=Path, help="folder of the results (default: results)")
+    add("--uri", help="MLflow's tracking URI, to find runs (default: mlflow.db in the results)")
+    return parser.parse_intermixed_args(words)
+
+
+def _why(options: argparse.Namespace, words: list[str]) -> int:
+    question, screen = _question(options), console()
+    screen.print(f"[bold]{escape(headline(question))}[/bold]", soft_wrap=True)
+    if any(is_run(word) for word in options.words):
+        screen.print("Both runs are trained again, on the same seeds.")
+    if question.settled:
+        screen.print("No setting that acts differs: both sides train alike.")
+        _show_idle(question, screen)
+        return 0
+    answer, folder = _recorded_answer(question, shlex.join(["python", "-m", "harness.why", *words]))
+    _show(question, answer, screen)
+    _show_idle(question, screen)
+    _say_next(question, answer, words, folder, screen)
+    return 0
+
+
+def _question(options: argparse.Namespace) -> Question:
+    """Both sides, checked, and what differs between them."""
+    a, b = _sides(options)
+    if options.results is not None:
+        a = replace(a, results=str(options.results))
+    backend = compose([f"backend={options.train_backend}"], options.config_dir).backend
+    prepare(b)
+    samples = prepare(a).splits.train.x.shape[1]
+    gpu = "cuda" in backend.devices and a.device != "cpu" and gpu_present()
+    players, idle = differences(a, b, samples, gpu)
+    chosen = design(len(players), options.evaluations, np.random.default_rng(options.seed))
+    return Question(a, b, players, idle, backend, chosen)
+
+
+def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
+    """A and B, from two runs and overrides or from overrides alone."""
+    runs = [w for w in options.words if is_run(w)]
+    overrides = [w for w in options.words if not is_run(w)]
+    if len(runs) not in (0, 2):
+        raise ConfigError(
+            f"{' '.join(runs)}: name two runs, or none and overrides such as "
+            "a.semantics=torch b.semantics=keras."
+        )
+    if runs:
+        return from_runs(runs, overrides, options.results or Path("results"), options.uri)
+    return from_overrides(overrides, options.config_dir)
+
+
+def is_run(word: str) -> bool:
+    return OVERRIDE.match(word) is None or Path(word).is_dir()
+
+
+def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
+    """Find it, and leave its report in a folder and in MLflow."""
+    from harness.record import Record
+    from harness.tracking import MlflowView, tracking_uri
+    from harness.why import report  # late: with pandas and Matplotlib it takes a second
+
+    results, tracking = Path(question.a.results), question.a.tracking
+    folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    view = None
+    if tracking.name == "mlflow":
+        view = MlflowView(tracking_uri(tracking, results), results, folder)
+    with Record(folder, view, tracking.flush_seconds) as record:
+        report.begin(record, question, command)
+        answer = find_answer(question)
+        report.finish(record, question, answer, command)
+    return answer, folder
+
+
+def _show(question: Question, answer: Answer, screen: Console) -> None:
+    """The answers first, then the table behind them: that of the final loss if it has a gap."""
+    from harness.why.report import acting_table, shown
+
+    for outcome in answer.outcomes:
+        screen.print(f"\n{escape(sentence(question, outcome))}")
+    screen.print()
+    if not answer.divided:
+        screen.print(_table(acting_table(question), "what differs"))
+    else:
+        first, *others = [outcome for outcome in answer.outcomes if outcome.real]
+        table = shown(question, first)
+        for other in others:
+            shares = shown(question, other).set_index("setting")["share"]
+            table["share of\nthe mean"] = [shares[name] for name in table["setting"]]
+        screen.print(_table(table, escape(levels(first))))
+        screen.print(interplay(first))
+    screen.print(f"[dim]{escape(caption(question, answer))}[/dim]\n")
+
+
+def _show_idle(question: Question, screen: Console) -> None:
+    if question.idle:
+        from harness.why.report import idle_table
+
+        screen.print(_table(idle_table(question), "these differ, too, but play no part here"))
+
+
+def _table(rows: Any, title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.pad_edge, table.padding = False, (0, 1, 0, 0)
+    for name in rows.columns:
+        words = name in ("setting", "A", "B", "would need")
+        whole = name not in ("A", "B", "would need")
+        table.add_column(name, justify="left" if words else "right", no_wrap=whole)
+    for row in rows.itertuples(index=False):
+        table.add_row(*map(escape, row), end_section=row[0] == "framework")
+    return table
+
+
+def _say_next(
+    question: Question, answer: Answer, words: list[str], folder: Path, screen: Console
+) -> None:
+    """Where it all is, and what to type to go on."""
+    lines = [f"  report   {folder}/report.html"]
+    known = [word for word in words if word != "--"]
+    if not answer.divided:
+        more = [f"replicas={2 * question.a.replicas}"] if question.players else []
+    else:
+        first = next(outcome for outcome in answer.outcomes if outcome.real)
+        largest = question.players[first.ranked()[0]]
+        keys = [key for key in largest.keys if key not in GROUPS]
+        more = [f"b.{key}={word(value(question.a, key))}" for key in keys]
+    if more:
+        lines.append(f"  next     {shlex.join(['python', '-m', 'harness.why', *known, *more])}")
+    tracking = question.a.tracking
+    if tracking.name == "mlflow":
+        from harness.tracking import tracking_uri
+
+        uri = tracking_uri(tracking, Path(question.a.results))
+        lines.append(f"  MLflow   mlflow ui --backend-store-uri {shlex.quote(uri)}")
+    for line in lines:
+        screen.print(escape(line), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    signals.install()
+    sys.exit(main())

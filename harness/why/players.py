@@ -1,0 +1,227 @@
+"""Which settings of two configurations differ, and which of those act.
+
+A setting that acts is a player: the configuration of a coalition is A's with the players in it set
+to B's values. A field that cannot act here (RMSprop's ε when training with Adam) is no player, and
+is listed with what it would need. `RULES` holds that knowledge, and a test trains both ways for
+each of its lines.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from harness.config import Config
+from harness.model import GATES
+
+# What does not change how a network trains, or is the same on both sides by construction.
+NO_SETTINGS = ("semantics.name", "trainer.checkpoint_every", "trainer.save_gradient")
+GROUPS = ("model", "optimizer", "semantics", "trainer")
+KINDS = {"model": "cell", "optimizer": "name"}  # where they differ, the group is one player
+# Neither of two may be valid without the other, so together they are one player.
+TOGETHER = (
+    ("optimizer.momentum", "optimizer.nesterov"),
+    ("trainer.schedule", "trainer.final_lr"),
+    ("model.units", "model.head"),
+)
+# Settings on which it depends whether others act.
+ENABLING = (
+    *("model", "model.head", "model.units", "optimizer", "optimizer.momentum", "optimizer.rho"),
+    *("optimizer.weight_decay", "semantics.clip_scope", "semantics.last_batch"),
+    *("trainer.schedule", "trainer.clip", "trainer.patience", "trainer.batch_size", "precision"),
+)
+
+
+@dataclass(frozen=True)
+class Player:
+    """A setting, or several that only go together, by dotted keys, with both sides' values."""
+
+    keys: tuple[str, ...]
+    a: str
+    b: str
+
+    @property
+    def name(self) -> str:
+        return " and ".join(key.removeprefix("semantics.") for key in self.keys)
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A setting that differs and plays no part; `needs` says with what it would."""
+
+    player: Player
+    needs: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """What decides whether a field acts: a configuration, its number of training samples, and
+    whether it trains on a GPU."""
+
+    config: Config
+    samples: int
+    gpu: bool
+
+    def optimizer(self, name: str) -> bool:
+        return self.config.optimizer.name == name
+
+    @property
+    def momentum(self) -> bool:
+        return getattr(self.config.optimizer, "momentum", 0.0) > 0
+
+    @property
+    def short_batch(self) -> bool:
+        """Whether the last batch of an epoch is shorter than the others."""
+        size = self.config.trainer.batch_size
+        return self.samples > size and self.samples % size > 0
+
+    @property
+    def train_loss_counts(self) -> bool:
+        """Without a validation split the training loss is what is compared."""
+        return self.config.task.val_fraction == 0
+
+
+Rule = tuple[Callable[[Case], bool], str]
+
+HEAD: Rule = (lambda c: c.config.model.head == "dense", "model.head=dense")
+GRU: Rule = (lambda c: c.config.model.cell == "gru", "model=gru")
+ADAM: Rule = (lambda c: c.optimizer("adam"), "optimizer=adam")
+RMSPROP: Rule = (lambda c: c.optimizer("rmsprop"), "optimizer=rmsprop")
+
+# Key: when it acts, and the same in words. What is not listed always acts.
+RULES: dict[str, Rule] = {
+    "semantics.init_gates": (
+        lambda c: GATES[c.config.model.cell] > 1,
+        "model=lstm or model=gru, which have gates",
+    ),
+    "semantics.forget_bias": (lambda c: c.config.model.cell == "lstm", "model=lstm"),
+    "semantics.head_kernel_init": HEAD,
+    "semantics.head_bias_init": HEAD,
+    "semantics.biases": (lambda c: c.config.model.cell != "gru", "model=rnn or model=lstm"),
+    "semantics.gru_biases": GRU,
+    "semantics.gru_reset": GRU,
+    "semantics.adam_eps": ADAM,
+    "semantics.adam_eps_place": ADAM,
+    "semantics.beta_powers": (
+        lambda c: c.optimizer("adam") and c.config.precision == "float32",
+        "optimizer=adam in precision=float32",
+    ),
+    "semantics.momentum_lr": (
+        lambda c: c.momentum and c.config.trainer.schedule != "constant",
+        "sgd with momentum and a schedule (else the same to rounding)",
+    ),
+    "semantics.nesterov": (
+        lambda c: c.momentum and getattr(c.config.optimizer, "nesterov", False),
+        "sgd with momentum and nesterov",
+    ),
+    "semantics.rmsprop_rho": (
+        lambda c: getattr(c.config.optimizer, "rho", 0.0) is None,
+        "optimizer=rmsprop with optimizer.rho=null",
+    ),
+    "semantics.rmsprop_eps": RMSPROP,
+    "semantics.rmsprop_eps_place": RMSPROP,
+    "semantics.weight_decay": (
+        lambda c: c.config.optimizer.weight_decay > 0 and (c.momentum or not c.optimizer("sgd")),
+        "optimizer.weight_decay above 0, and not plain sgd",
+    ),
+    "semantics.clip_scope": (lambda c: c.config.trainer.clip is not None, "trainer.clip"),
+    "semantics.clip_eps": (
+        lambda c: c.config.trainer.clip is not None and c.config.semantics.clip_scope != "value",
+        "trainer.clip of a norm",
+    ),
+    "semantics.bce": (lambda c: c.config.task.loss == "bce", "a task with binary labels"),
+    "semantics.epoch_loss": (
+        lambda c: c.train_loss_counts and c.short_batch and c.config.semantics.last_batch == "keep",
+        "no validation split, and a short last batch",
+    ),
+    "semantics.last_batch": (lambda c: c.short_batch, "a last batch that is shorter"),
+    "semantics.tf32": (lambda c: c.gpu, "a GPU, and --train-backend torch, keras or jax"),
+    "trainer.final_lr": (
+        lambda c: c.config.trainer.schedule != "constant",
+        "a trainer.schedule that is not constant",
+    ),
+    "trainer.min_delta": (lambda c: c.config.trainer.patience is not None, "trainer.patience"),
+}
+
+
+def differences(a: Config, b: Config, samples: int, gpu: bool) -> tuple[list[Player], list[Idle]]:
+    """What differs between `a` and `b`: players, and fields that act in no coalition of them."""
+    players = [_player(a, b, keys) for keys in _differing(a, b)]
+    enabling = [p for p in players if set(p.keys) & set(ENABLING)]
+    cases = [
+        Case(coalition(a, b, chosen), samples, gpu)
+        for count in range(len(enabling) + 1)
+        for chosen in itertools.combinations(enabling, count)
+    ]
+    acting, idle = [], []
+    for player in players:
+        acts, needs = RULES.get(player.keys[0], (None, ""))
+        if acts is None or any(acts(case) for case in cases):
+            acting.append(player)
+        else:
+            idle.append(Idle(player, needs))
+    return acting, idle
+
+
+def coalition(a: Config, b: Config, players: "list[Player] | tuple[Player, ...]") -> Config:
+    """A's configuration with those players set to B's values."""
+    changes: dict[str, Any] = {}
+    for key in itertools.chain.from_iterable(player.keys for player in players):
+        group, _, name = key.partition(".")
+        if name:
+            part = changes.get(group, {})
+            changes[group] = part | {name: getattr(getattr(b, group), name)}
+        else:
+            changes[group] = getattr(b, group)
+    whole = {
+        group: replace(getattr(a, group), **value) if isinstance(value, dict) else value
+        for group, value in changes.items()
+    }
+    return replace(a, **whole)
+
+
+def _differing(a: Config, b: Config) -> list[tuple[str, ...]]:
+    """The keys of each player, in the order of the configuration."""
+    keys = [f"{group}.{field.name}" for group in GROUPS for field in fields(getattr(a, group))]
+    differing: dict[str, None] = {}
+    for key in [*keys, "precision"]:
+        group = key.partition(".")[0]
+        kind = KINDS.get(group)
+        if kind and value(a, f"{group}.{kind}") != value(b, f"{group}.{kind}"):
+            differing[group] = None
+        elif key not in NO_SETTINGS and value(a, key) != value(b, key):
+            differing[key] = None
+    bundles = {keys[0]: keys for keys in TOGETHER if set(keys) <= differing.keys()}
+    second = {key for keys in bundles.values() for key in keys[1:]}
+    return [bundles.get(key, (key,)) for key in differing if key not in second]
+
+
+def value(config: Config, key: str) -> Any:
+    """The value of a dotted key. Whether every step is returned may be left to the task."""
+    group, _, name = key.partition(".")
+    found = getattr(config, group)
+    if key == "model.returns" and found.returns is None:
+        return "every_step" if config.task.every_step else "last"
+    return getattr(found, name) if name else found
+
+
+def _player(a: Config, b: Config, keys: tuple[str, ...]) -> Player:
+    sides = [", ".join(_shown(one, other, key) for key in keys) for one, other in ((a, b), (b, a))]
+    return Player(keys, *sides)
+
+
+def _shown(one: Config, other: Config, key: str) -> str:
+    """A value; of a group its kind, and which settings of `other` it shares with another value."""
+    if key not in GROUPS:
+        return word(value(one, key))
+    mine, theirs, kind = getattr(one, key), getattr(other, key), KINDS[key]
+    shared = [f.name for f in fields(mine) if f.name != kind and hasattr(theirs, f.name)]
+    changed = [name for name in shared if getattr(mine, name) != getattr(theirs, name)]
+    return " ".join([getattr(mine, kind), *(f"{n}={word(getattr(mine, n))}" for n in changed)])
+
+
+def word(found: Any) -> str:
+    """A value as it is written on the command line."""
+    if found is None or isinstance(found, bool):
+        return {None: "null", True: "true", False: "false"}[found]
+    return f"{found:g}" if isinstance(found, float) else str(found)

@@ -1,0 +1,92 @@
+"""The picture of an answer: from A's loss to B's, one bar per setting."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.plots import figure
+from harness.why.answer import Outcome, Question
+from harness.why.words import number, percent, plus_minus, side
+
+SHOWN = 9  # settings with a bar of their own; the others share one
+COLOURS = {"up": "#c44e52", "down": "#55a868", "end": "#4c72b0"}  # a rising loss is red
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One step of the way from A's loss to B's."""
+
+    label: str
+    part: float
+    half: float | None  # of its 95 % interval; None for a sum of several
+
+
+def draw_waterfall(path: Path, question: Question, outcomes: list[Outcome], title: str) -> None:
+    """One panel per outcome, below each other."""
+    rows = [bars(question, outcome) for outcome in outcomes]
+    height = 0.36 * max(map(len, rows)) + 2.0
+    made, axes = figure(1, len(outcomes), width=9.5, height=height)
+    for axis, outcome, steps in zip(axes[:, 0], outcomes, rows, strict=True):
+        _draw(axis, question, outcome, steps)
+    made.suptitle(title, fontsize=11)
+    made.savefig(path, dpi=120, bbox_inches="tight")
+
+
+def bars(question: Question, outcome: Outcome) -> list[Bar]:
+    """Settings, largest part first; those that are left in one bar; the frameworks."""
+    means, halves, ranked = outcome.parts.mean, outcome.parts.half, outcome.ranked()
+    own = ranked if len(ranked) <= SHOWN + 1 else ranked[:SHOWN]
+    result = []
+    for i in own:
+        player = question.players[i]
+        label = f"{player.name}\n{player.a} → {player.b}"
+        result.append(Bar(label, float(means[i]), float(halves[i])))
+    if rest := ranked[len(own) :]:
+        result.append(Bar(f"{len(rest)} other settings", float(means[rest].sum()), None))
+    if not question.same_framework:
+        names = f"{question.a.backend.name} → {question.b.backend.name}"
+        result.append(Bar(f"the frameworks\n{names}", *outcome.framework))
+    return result
+
+
+def _draw(axis: Any, question: Question, outcome: Outcome, steps: list[Bar]) -> None:
+    """Horizontal, so that long names can be read: A on top, B at the bottom."""
+    a, b = float(outcome.a.mean()), float(outcome.b.mean())
+    reached = a
+    for row, step in enumerate(steps, start=1):
+        colour = COLOURS["up" if step.part > 0 else "down"]
+        axis.barh(row, step.part, left=reached, color=colour, height=0.62)
+        axis.plot([reached] * 2, [row - 1, row + 0.31], color="black", linewidth=0.6)
+        reached += step.part
+        if step.half is not None:
+            axis.errorbar(reached, row, xerr=step.half, color="black", capsize=2.5, linewidth=1)
+    axis.plot([reached] * 2, [len(steps), len(steps) + 1.31], color="black", linewidth=0.6)
+    for row, level in ((0, a), (len(steps) + 1, b)):
+        axis.plot([level] * 2, [row - 0.31, row + 0.31], color=COLOURS["end"], linewidth=5)
+    ends = [f"A: {side(question.a)}", f"B: {side(question.b)}"]
+    axis.set_yticks(range(len(steps) + 2), [ends[0], *(s.label for s in steps), ends[1]])
+    axis.tick_params(axis="y", labelsize=8)
+    axis.invert_yaxis()
+    _write_values(axis, outcome, steps)
+    title = f"{outcome.name}: gap {plus_minus(outcome.gap, outcome.half)}"
+    axis.set_title(title, fontsize=10, loc="left")
+    axis.set_xlabel(f"{outcome.name} (original units; bars are Shapley values, lines 95 %)")
+    axis.use_sticky_edges = False
+    axis.margins(x=0.03, y=0.02)
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_axisbelow(True)
+    for edge in ("top", "right"):
+        axis.spines[edge].set_visible(False)
+
+
+def _write_values(axis: Any, outcome: Outcome, steps: list[Bar]) -> None:
+    """In two columns of their own beside the axes, where nothing can overlap them."""
+    rows = [(number(float(outcome.a.mean())), "")]
+    for step in steps:
+        shown = number(step.part) if step.half is None else plus_minus(step.part, step.half)
+        rows.append((shown, percent(outcome.share(step.part))))
+    rows.append((number(float(outcome.b.mean())), ""))
+    for row, texts in enumerate(rows):
+        for x, text in zip((1.21, 1.30), texts, strict=True):
+            where = {"va": "center", "ha": "right", "transform": axis.get_yaxis_transform()}
+            axis.text(x, row, text, fontsize=8, **where)

@@ -1,0 +1,133 @@
+"""Shapley values of a game: what each player adds, averaged over every order in which players join.
+
+    φ_i = Σ_{S ∌ i} |S|! (n − |S| − 1)! / n! · (v(S ∪ {i}) − v(S))        (Shapley 1953)
+
+They are the only shares that add up to v(N) − v(∅), are equal for players that do the same, are 0
+for a player that does nothing, and add up over games. Here a player is a setting and v is a loss.
+
+A coalition is a bit mask: bit i is set when player i is in it. `Values` maps it to an array
+`(…, R)`, one value per replica. With few players all 2ⁿ coalitions are played. With many, orders
+are drawn at random in antithetic pairs, an order and its reverse, as in
+Mitchell et al. 2022 ("Sampling permutations for Shapley value estimation", JMLR 23): who joins
+early in one joins late in the other, so much of what depends on the place cancels. What a player
+does in rare coalitions alone can escape such a sample, and then is missing in the stated error too.
+"""
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from harness.errors import ConfigError
+
+Array = np.ndarray
+Values = dict[int, Array]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which coalitions are played. No `orders` means all of them."""
+
+    players: int
+    orders: list[list[int]]  # one of each pair
+    coalitions: list[int]  # the empty and the full one first
+
+    @property
+    def method(self) -> str:
+        """In words: `exact over 1,024 coalitions`."""
+        played = f"{len(self.coalitions):,} coalitions"
+        if not self.orders:
+            return f"exact over {played}"
+        drawn = f"{2 * len(self.orders)} permutations in antithetic pairs, {played}"
+        return f"sampled: {drawn} of {2**self.players:,}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Shapley values and the half widths of their 95 % intervals, by source of the error."""
+
+    replicas: Array  # (n, …, R), of each replica's own game
+    seeds: Array  # (n, …): half width from the finite number of replicas
+    sampling: Array  # (n, …): from the finite number of orders; zeros when exact
+
+    @property
+    def mean(self) -> Array:
+        return self.replicas.mean(axis=-1)
+
+    @property
+    def half(self) -> Array:
+        """Both errors in quadrature."""
+        return np.hypot(self.seeds, self.sampling)
+
+
+def design(players: int, evaluations: int, rng: np.random.Generator) -> Design:
+    """All coalitions if there are at most `evaluations`, or else as many pairs of orders as that
+    allows. Coalitions of one player, and of all but one, are always played.
+
+    Raises `ConfigError` where two pairs may not fit: an estimate of the error needs two.
+    """
+    full = 2**players - 1
+    if full < evaluations:
+        return Design(players, [], list(dict.fromkeys([0, full, *range(full)])))
+    inner = max(players - 3, 0)  # coalitions of an order that are not always played
+    if evaluations < (smallest := min(full + 1, 2 + 2 * players + 4 * inner)):
+        raise ConfigError(
+            f"--evaluations {evaluations}: must be at least {smallest}, since {players} settings "
+            "differ and act."
+        )
+    alone = [1 << i for i in range(players)]
+    played = dict.fromkeys([0, full, *alone, *(full ^ one for one in alone)])
+    orders: list[list[int]] = []
+    while True:
+        order = rng.permutation(players).tolist()
+        more = played | dict.fromkeys([*_path(order), *_path(order[::-1])])
+        if len(more) > evaluations:
+            return Design(players, orders, list(played))
+        played, orders = more, [*orders, order]
+
+
+def _path(order: list[int]) -> list[int]:
+    """The coalitions as players join in `order`, from the empty one to the full one."""
+    return np.cumsum([0, *(1 << i for i in order)]).tolist()
+
+
+def estimate(design: Design, values: Values) -> Estimate:
+    """Shapley values from the values `(…, R)` of the design's coalitions."""
+    if not design.orders:
+        exact = shapley(design.players, values)
+        return Estimate(exact, half_width(exact), np.zeros(exact.shape[:-1]))
+    pairs = np.stack([_pair(order, values) for order in design.orders])  # (P, n, …, R)
+    sampling = half_width(np.moveaxis(pairs.mean(axis=-1), 0, -1))
+    replicas = pairs.mean(axis=0)
+    return Estimate(replicas, half_width(replicas), sampling)
+
+
+def shapley(players: int, values: Values) -> Array:
+    """Exact values `(n, …, R)` from all coalitions."""
+    result = np.zeros((players, *np.shape(values[0])))
+    for i in range(players):
+        for S in range(2**players):
+            if not S >> i & 1:
+                weight = 1 / (players * comb(players - 1, S.bit_count()))
+                result[i] += weight * (values[S | 1 << i] - values[S])
+    return result
+
+
+def _pair(order: list[int], values: Values) -> Array:
+    """What each player adds `(n, …, R)` as they join in `order`, and in its reverse: the mean."""
+    result = np.zeros((len(order), *np.shape(values[0])))
+    for way in (order, order[::-1]):
+        path = _path(way)
+        for i, before, after in zip(way, path, path[1:], strict=False):
+            result[i] += (values[after] - values[before]) / 2
+    return result
+
+
+def half_width(values: Array) -> Array:
+    """Half the 95 % interval of the mean over the last axis, by Student's t: `(…, R)` -> `(…)`."""
+    from scipy.special import stdtrit  # 0.1 s to import
+
+    count = values.shape[-1]
+    if count < 2:
+        return np.full(values.shape[:-1], np.inf)
+    return stdtrit(count - 1, 0.975) * values.std(axis=-1, ddof=1) / np.sqrt(count)

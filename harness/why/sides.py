@@ -1,0 +1,94 @@
+"""The two sides of a question: from overrides, or from two recorded runs and overrides.
+
+Effects are measured on paired seeds, so both sides are trained with the same ones, and with several
+even where a recorded run had one.
+"""
+
+import tempfile
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from harness.compose import compose
+from harness.config import Config, from_hydra
+from harness.errors import ConfigError, first_line
+from harness.find_run import find_run
+from harness.why.players import value, word
+
+REPLICAS = 16  # where a side has one: an interval needs several
+SAME_TASK = "both must learn from the same data, or their losses cannot be compared."
+
+
+def from_overrides(words: list[str], config_dir: Path | None) -> tuple[Config, Config]:
+    """`a.KEY=VALUE` is for one side, `b.KEY=VALUE` for the other, `KEY=VALUE` for both."""
+    a, b = (compose(of_side(side, words), config_dir) for side in "ab")
+    if a.seed != b.seed:
+        raise ConfigError(
+            f"seed: {a.seed} on side a, {b.seed} on side b; effects are measured on paired seeds, "
+            "so give one seed without a prefix."
+        )
+    return _paired(a, b)
+
+
+def from_runs(
+    names: list[str], words: list[str], results: Path, uri: str | None
+) -> tuple[Config, Config]:
+    """Two recorded runs, each a directory, MLflow run id or name, with overrides on top. Seeds are
+    those of the first."""
+    a, b = (
+        _recorded(name, of_side(side, words), results, uri)
+        for side, name in zip("ab", names, strict=True)
+    )
+    return _paired(a, replace(b, seed=a.seed))
+
+
+def of_side(side: str, words: list[str]) -> list[str]:
+    """The overrides for one side, their prefix removed."""
+    other = {"a": "b.", "b": "a."}[side]
+    return [word.removeprefix(f"{side}.") for word in words if not word.startswith(other)]
+
+
+def _paired(a: Config, b: Config) -> tuple[Config, Config]:
+    """Both sides with as many replicas, after checking that they can be compared at all."""
+    if type(a.task) is not type(b.task):
+        raise ConfigError(f"task: {a.task.name} on side a, {b.task.name} on side b; {SAME_TASK}")
+    for field in fields(a.task):
+        mine, theirs = (word(value(side, f"task.{field.name}")) for side in (a, b))
+        if mine != theirs:
+            raise ConfigError(
+                f"task.{field.name}: {mine} on side a, {theirs} on side b; {SAME_TASK}"
+            )
+    for side in (a, b):
+        if side.trainer.epochs == 0:
+            raise ConfigError("trainer.epochs=0: nothing is trained; set it to 1 or more.")
+        if side.resume is not None:
+            raise ConfigError(
+                f"resume={side.resume}: both sides are trained from their first epoch; name a run "
+                "that was."
+            )
+    count = max(a.replicas, b.replicas)
+    count = REPLICAS if count == 1 else count
+    return replace(a, replicas=count), replace(b, replicas=count)
+
+
+def _recorded(name: str, words: list[str], results: Path, uri: str | None) -> Config:
+    """A recorded run's configuration; `words` change single values."""
+    with tempfile.TemporaryDirectory() as fetched:
+        folder = find_run("", name, results, uri, ("config.yaml",), Path(fetched))
+        loaded: Any = OmegaConf.load(folder / "config.yaml")
+    try:
+        overrides = OverridesParser.create().parse_overrides(words)
+    except HydraException as error:
+        raise ConfigError(first_line(error)) from error
+    for override in overrides:
+        if isinstance(OmegaConf.select(loaded, override.key_or_group), DictConfig):
+            raise ConfigError(
+                f"{override.input_line}: {name} already has every value; change single ones with "
+                "KEY=VALUE."
+            )
+        OmegaConf.update(loaded, override.key_or_group, override.value(), force_add=True)
+    return from_hydra(loaded)

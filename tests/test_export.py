@@ -1,0 +1,300 @@
+"""`python -m harness.export`: each format, loaded without this project, repeats `predictions.csv`.
+
+The runs are real and differ in all that an export must translate: cell, layers, biases, reset gate,
+activation, head, steps returned, loss, scaling, precision and replicas. What is loaded is used as
+its own header says, in a process from whose path this project was removed.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from harness.export import __main__ as export
+from harness.export import check, to_numpy, to_onnx, to_torch
+from harness.export.network import Network, per_gate
+from harness.limits import LIMITS
+from harness.run import Identity, Result, run
+from tests.program import ROOT, uses_mlflow, with_database
+from tests.test_config import config
+
+pytestmark = [
+    *uses_mlflow,
+    # Keras 3.15 on TensorFlow reads its variables in a way that NumPy 2 has deprecated.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
+]
+
+Array = np.ndarray
+
+RUNS = {
+    "simple": "task=sum model=rnn_relu model.layers=2 model.units=5 replicas=2 task.scale=standard "
+    "semantics.biases=double semantics.bias_init=uniform_units",
+    "lstm": "task=binary model=lstm model.units=4 precision=float64 semantics=torch",
+    "gru": "task=running_sum model=gru model.layers=2 model.units=1 model.head=none "
+    "semantics.gru_biases=candidate semantics.bias_init=uniform_units",
+    "gru_before": "task=multi_step model=gru model.layers=2 model.units=6 task.scale=standard "
+    "semantics.gru_reset=before semantics.bias_init=uniform_units",
+}
+FORMATS = ("numpy", "torch", "keras", "onnx", "jax")
+
+# Uses each model as its own header says, in a process that could not import this project.
+# Arguments: folders of models, which hold in.npz and receive out.npz.
+PROGRAM = """
+import os, sys
+sys.path = [p for p in sys.path if not os.path.exists(os.path.join(p, "harness"))]
+sys.meta_path = [f for f in sys.meta_path if "editable" not in repr(f).lower()]
+for ours in ("harness", "backends"):
+    try:
+        __import__(ours)
+    except ModuleNotFoundError:
+        continue
+    sys.exit(f"{ours} can be imported here")
+import numpy as np
+sys.path.insert(0, "")
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    sys.path[0], model = folder, sys.modules.pop("model", None)
+    results = {}
+    for name, x in np.load("in.npz").items():
+        exec(open("usage.py").read())
+        results[name] = y
+    np.savez("out.npz", **results)
+assert not {"harness", "backends"} & set(sys.modules)
+"""
+
+
+def trained(folder: Path, *overrides: str) -> Result:
+    settings = ["trainer.epochs=2", "task.samples=200", f"results={folder}/results", *overrides]
+    tracking = [] if any("tracking" in each for each in overrides) else ["tracking=journal"]
+    place = folder / "run"
+    return run(config(*settings, *tracking), Identity("a name", place, list(overrides)))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    return {name: trained(tmp_path_factory.mktemp(name), *RUNS[name].split()) for name in RUNS}
+
+
+def usage(folder: Path) -> str:
+    """The code that the model's own text shows."""
+    page = folder / "model.md"
+    if page.exists():
+        [code] = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+        return code
+    text = ast.get_docstring(ast.parse((folder / "model.py").read_text()))
+    return "\n".join(re.findall(r"^ {4}(.*)$", str(text), re.MULTILINE))
+
+
+def use_elsewhere(folders: list[Path]) -> None:
+    """Let the exported models answer, far from this project."""
+    for folder in folders:
+        (folder / "usage.py").write_text(usage(folder))
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-I", "-B", "-c", PROGRAM]
+    done = subprocess.run(
+        command + [str(f) for f in folders],
+        cwd=folders[0],
+        env=kept,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def recorded(result: Result, split: str, replica: int, shape: tuple[int, ...]) -> Array:
+    """A split's rows of `predictions.csv`."""
+    table: Any = pd.read_csv(result.directory / "predictions.csv")
+    rows = table[(table["split"] == split) & (table["replica"] == replica)]
+    return rows["predicted"].to_numpy().reshape(shape)
+
+
+def exported(result: Result, to: str) -> Network:
+    """The run's last replica, as the command gives it to a format."""
+    network = export.read_network(result.directory, result.plan.config.replicas - 1)
+    return export.in_float32(network) if to == "onnx" else network
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_it_repeats_the_predictions(
+    runs: dict[str, Result], to: str, tmp_path: Path, capsys: Any
+) -> None:
+    folders = {name: tmp_path / name for name in runs}
+    for name, result in runs.items():
+        network = exported(result, to)
+        if name == "simple":  # the command itself; its own check needs a process each time
+            arguments = [str(result.directory), "--to", to, "--out", str(folders[name])]
+            assert export.main([*arguments, "--replica", "1"]) == 0
+            said = capsys.readouterr().out
+            assert usage(folders[name]).splitlines()[-1] in said and "Checked" in said
+        else:
+            folders[name].mkdir()
+            import_module(f"harness.export.to_{to}").write(network, folders[name])
+        inputs: Any = {}
+        for split, part in result.plan.splits.parts.items():
+            x = part.x[-1] * network.x_std + network.x_mean
+            inputs[split] = x.astype(network.outer_precision)
+        np.savez(folders[name] / "in.npz", **inputs)
+    use_elsewhere(list(folders.values()))
+    for name, result in runs.items():
+        answers = dict(np.load(folders[name] / "out.npz"))
+        assert answers.keys() == result.plan.splits.parts.keys()
+        for split, y in answers.items():
+            repeats(result, exported(result, to), split, y)
+
+
+def repeats(result: Result, network: Network, split: str, y: Array) -> None:
+    """Assert that the answers for a split are those of `predictions.csv`."""
+    assert y.ndim == (3 if network.model.every_step else 2)
+    assert y.dtype == network.outer_precision
+    wanted = recorded(result, split, result.plan.config.replicas - 1, y.shape)
+    error = np.abs(y - wanted).max() / np.abs(wanted - network.y_mean).max()
+    assert error <= LIMITS[network.precision].forward, f"{result.directory}: {split}"
+
+
+def test_other_replicas_are_other_networks(runs: dict[str, Result]) -> None:
+    one, other = (export.read_network(runs["simple"].directory, r) for r in (0, 1))
+    assert one.x_mean != other.x_mean and one.y_std != other.y_std
+    x = np.ones((2, 3, 1))
+    assert not np.allclose(check.reference(one, x), check.reference(other, x), rtol=0.01)
+
+
+def swap_in_numpy(folder: Path) -> None:
+    with np.load(folder / "model.npz") as file:
+        arrays: Any = dict(file)
+    arrays["rnn.0.W"] = per_gate(arrays["rnn.0.W"], [1, 0, 2, 3])
+    np.savez(folder / "model.npz", **arrays)
+
+
+def swap_in_torch(folder: Path) -> None:
+    state = load_file(folder / "model.safetensors")
+    swapped = per_gate(state["rnn.weight_hh_l0"], [0, 1, 3, 2], axis=0)
+    save_file(state | {"rnn.weight_hh_l0": swapped}, folder / "model.safetensors")
+
+
+def swap_in_onnx(folder: Path) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(folder / "model.onnx")
+    for constant in model.graph.initializer:
+        if constant.name == "rnn.0.B":  # eight parts: four gates of each of two biases
+            order = [0, 1, 3, 2, 4, 5, 6, 7]
+            swapped = per_gate(numpy_helper.to_array(constant), order)
+            constant.CopyFrom(numpy_helper.from_array(swapped, constant.name))
+    onnx.save(model, folder / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("writer", "swap"),
+    [(to_numpy, swap_in_numpy), (to_torch, swap_in_torch), (to_onnx, swap_in_onnx)],
+)
+def test_the_check_sees_swapped_gates(
+    runs: dict[str, Result], writer: Any, swap: Any, tmp_path: Path
+) -> None:
+    network = export.read_network(runs["lstm"].directory, 0)
+    network = export.in_float32(network) if writer is to_onnx else network
+    writer.write(network, tmp_path)
+    assert check.check(network, tmp_path, writer.USAGE) <= LIMITS[network.precision].forward
+    swap(tmp_path)
+    with pytest.raises(check.Unfaithful, match="differs from the run's by"):
+        check.check(network, tmp_path, writer.USAGE)
+
+
+def test_what_fails_its_check_is_not_written(
+    runs: dict[str, Result], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [str(runs["lstm"].directory), "--to", "torch", "--out", str(tmp_path / "here")]
+    monkeypatch.setitem(to_torch.GATE_ORDER, "lstm", [0, 1, 3, 2])
+    assert export.main(arguments) == 1
+    assert capsys.readouterr().err.startswith("Export failed: the exported model differs from")
+    monkeypatch.setattr(to_torch, "MODULE", "import harness")
+    assert export.main(arguments) == 1
+    assert "cannot be loaded and used: ModuleNotFoundError" in capsys.readouterr().err
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_mean_far_above_the_deviation_costs_nothing(
+    runs: dict[str, Result], tmp_path: Path
+) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    network = replace(network, x_mean=network.x_mean + 1e6, y_mean=network.y_mean + 1e6)
+    to_numpy.write(network, tmp_path)
+    assert check.check(network, tmp_path, to_numpy.USAGE) < 1e-6
+
+
+def test_a_runs_name_cannot_end_the_header(runs: dict[str, Result], tmp_path: Path) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    network = replace(network, origin='"""; raise SystemExit # \\d')
+    to_numpy.write(network, tmp_path)
+    assert check.check(network, tmp_path, to_numpy.USAGE) < 1e-6
+
+
+def test_numpy_needs_no_framework(runs: dict[str, Result], tmp_path: Path) -> None:
+    arguments = [str(runs["lstm"].directory), "--to", "numpy", "--out", str(tmp_path / "here")]
+    script = (
+        "import sys; from harness.export.__main__ import main; code = main(sys.argv[1:]);"
+        "sys.exit(code or sorted({'torch', 'tensorflow', 'keras', 'jax'} & set(sys.modules)) or 0)"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_is_found_by_its_name_and_id(tmp_path: Path, capsys: Any) -> None:
+    result = trained(with_database(tmp_path), "tracking=mlflow")
+    place = ["--to", "numpy", "--results", str(tmp_path / "results")]
+    for word in ("a name", result.address["run_id"], str(result.directory)):
+        shutil.rmtree(result.directory / "export", ignore_errors=True)
+        assert export.main([word, *place]) == 0
+        assert (result.directory / "export/numpy/model.npz").exists()
+    assert export.main(["a nme", *place]) == 2
+    assert "Did you mean 'a name'?" in capsys.readouterr().err
+    shutil.rmtree(result.directory)  # MLflow still has what is needed
+    assert export.main(["a name", *place]) == 0
+    assert (tmp_path / "results/export/a name/numpy/model.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{run}", "--to", "toch"], "Did you mean 'torch'?"),
+        (["{run}", "--to", "numpy", "--replica", "2"], "must be from 0 to 1"),
+        (["{run}", "--to", "numpy", "--replica", "-1"], "must be from 0 to 1"),
+        (["{run}", "--to", "numpy", "--out", "{run}"], "must be a new folder"),
+        (["{run}", "--to", "numpy", "--out", "{run}/config.yaml"], "must be a new folder"),
+        (["{run}", "--to", "numpy", "--out", "{run}/config.yaml/x"], "cannot be written"),
+        (["{run}", "--to", "jax"], "run: pip install no-such-package"),
+        (["{run}/weights", "--to", "numpy"], "has no weights/final.safetensors"),
+        (["nobody", "--to", "numpy", "--results", "{run}/none"], "nobody: is no directory"),
+    ],
+)
+def test_what_cannot_be_exported_is_explained(
+    runs: dict[str, Result],
+    arguments: list[str],
+    said: str,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(export.FORMATS, "jax", {"no_such_module": "no-such-package"})
+    directory = str(runs["simple"].directory)
+    assert export.main([each.replace("{run}", directory) for each in arguments]) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err and shown.err.count("\n") == 1
+
+
+def test_a_failed_run_says_how_it_ended(tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(RuntimeError, match="not finite"):
+        trained(tmp_path, "model=rnn_relu", "optimizer=sgd", "optimizer.lr=1e30")
+    assert export.main([str(tmp_path / "run"), "--to", "numpy"]) == 2
+    assert "final.safetensors: it ended as FAILED." in capsys.readouterr().err
