@@ -3,14 +3,14 @@
     start    name, experiment, note, params, tags       the run begins
     mlflow   run_id, experiment_id, uri                 MLflow knows it under this id
     tags     values
-    metrics  step, values: name -> one number per replica; a resumed run begins with a copy of those
-             of the epochs that it does not train itself
+    metrics  step, values: name -> one number per replica
     scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               what it trained on
     file     path, relative to the run's directory
     table    path of a CSV that MLflow shall show as a table
     end      status, error                              FINISHED, FAILED or KILLED
 
+A resumed run begins with a copy of the metrics of those epochs that it does not train itself.
 A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
 
 A tracking server that fails never stops a run: its events wait and are sent with the next batch,

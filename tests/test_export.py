@@ -275,8 +275,11 @@ def test_a_run_is_found_by_its_name_and_id(tmp_path: Path, capsys: Any) -> None:
         (["{run}", "--to", "numpy", "--out", "{run}/config.yaml"], "must be a new folder"),
         (["{run}", "--to", "numpy", "--out", "{run}/config.yaml/x"], "cannot be written"),
         (["{run}", "--to", "jax"], "run: pip install no-such-package"),
-        (["{run}/weights", "--to", "numpy"], "has no weights/final.safetensors"),
-        (["nobody", "--to", "numpy", "--results", "{run}/none"], "nobody: is no directory"),
+        (["{run}/weights", "--to", "numpy"], "this directory holds no run"),
+        (
+            ["nobody", "--to", "numpy", "--results", "{run}/none"],
+            "nobody: there is no such directory",
+        ),
     ],
 )
 def test_what_cannot_be_exported_is_explained(

@@ -15,12 +15,14 @@ from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, settings, strategies
+from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import DrawFn, SearchStrategy
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness.errors import first_line
+from harness.errors import ConfigError, first_line
 from harness.parity.lockstep import Names, Parity, check
 from harness.parity.problem import BackendClass, configs, load, problem_of
 from harness.parity.stages import STAGES, Difference
@@ -95,6 +97,7 @@ class Tally:
 
     worst: dict[str, Difference] = field(default_factory=dict)
     tried: int = 0
+    refused: str = ""  # the last configuration that could not be run
     failure: str = ""  # where two backends differ, or how one broke
     smallest: Overrides = field(default_factory=dict)
     pair: Names | None = None  # which two backends differ: only they are shrunk
@@ -133,6 +136,8 @@ def fuzz(
                 progress.update(bar, description=f"shrinking, {tally.tried} tried")
 
         _search(attempt, configurations(), count, seed)
+    if not tally.tried:
+        raise ConfigError(tally.refused)
     return _tell(tally, names, given, own, screen)
 
 
@@ -145,10 +150,15 @@ def _attempt(
 ) -> None:
     """Raises `AssertionError` where the backends differ."""
     chosen = classes if tally.pair is None else {name: classes[name] for name in tally.pair}
-    config = configs(list(chosen), [*words(overrides), *FIXED, *given], own)[0]
+    try:
+        config = configs(list(chosen), [*words(overrides), *FIXED, *given], own)[0]
+        problem = problem_of(config, STEPS)
+    except ConfigError as error:  # what was drawn does not go with what was given
+        tally.refused = str(error)
+        hypothesis.reject()
     tally.tried += 1
     try:
-        parity = check(problem_of(config, STEPS), chosen)
+        parity = check(problem, chosen)
     except Exception as error:  # a backend that breaks is a finding too
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {first_line(error)}"
@@ -171,11 +181,15 @@ def _search(attempt: Any, strategy: SearchStrategy, count: int, seed: int) -> No
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=(HealthCheck.too_slow, HealthCheck.large_base_example),
+        suppress_health_check=(
+            HealthCheck.too_slow,
+            HealthCheck.large_base_example,
+            HealthCheck.filter_too_much,
+        ),
         print_blob=False,
         report_multiple_bugs=False,
     )(hypothesis.seed(seed)(test))
-    with contextlib.suppress(AssertionError):  # the tally has it
+    with contextlib.suppress(AssertionError, Unsatisfiable):  # the tally has it
         test()
 
 
@@ -204,7 +218,7 @@ def _tell(
     again += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
     again += [] if own is None else ["--config-dir", str(own)]
     who = f"{pair[0]} and {pair[1]} differ" if tally.pair else "a backend broke"
-    screen.print(f"\n  [bold red]{who}[/bold red]: {tally.failure}", soft_wrap=True)
+    screen.print(f"\n  [bold red]{who}[/bold red]: {escape(tally.failure)}", soft_wrap=True)
     screen.print(f"  smallest configuration found, of {tally.tried} tried; repeat it with\n")
-    screen.print(f"    {shlex.join(again)}", soft_wrap=True, highlight=False)
+    screen.print(f"    {shlex.join(again)}", soft_wrap=True, highlight=False, markup=False)
     return 1
