@@ -35,9 +35,9 @@ def find_run(
         )
     try:
         run = _tracked(key, word, client(uri))
-        own = Path(run.tags.get("run_directory", ""))
-        if (own / "config.yaml").is_file():
-            return own
+        own = run.tags.get("run_directory")  # without it, Path() would be the current directory
+        if own and (Path(own) / "config.yaml").is_file():
+            return Path(own)
         return _fetch(key, run, paths, fetched)
     except Exception as error:
         if type(error).__name__ not in ("MlflowException", "RestException"):  # late import

@@ -10,7 +10,7 @@ import numpy as np
 
 log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
@@ -65,3 +65,47 @@ class Progress:
             self.shown = now
             left = (self.epochs - epoch) / pace
             log.info("epoch %d/%d  %s  %s  %.0f s left", epoch, self.epochs, losses, speed, left)
+
+
+class Count:
+    """How many of `total` things are done while its `with` block runs; `what` is being done."""
+
+    def __init__(self, total: int, what: str) -> None:
+        self.total, self.what, self.done = total, what, 0
+        self.began = self.shown = time.monotonic()
+        self._bar = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TimeRemainingColumn(),
+                TextColumn("left"),
+                console=Console(file=sys.stderr),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self.what, total=self.total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self) -> None:
+        """One more is done."""
+        self.done += 1
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done)
+        elif now - self.shown > SECONDS_BETWEEN_LINES:
+            self.shown = now
+            left = (now - self.began) / self.done * (self.total - self.done)
+            line = f"  {self.what}: {self.done} of {self.total} done, {max(left, 0):.0f} s left"
+            print(line, file=sys.stderr, flush=True)

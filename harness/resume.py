@@ -137,8 +137,10 @@ def origin(config: Config, start: State) -> Origin | None:
 
 
 def _kept(directory: Path) -> list[str]:
-    """The names of a run's checkpoints, first to last."""
-    return sorted(path.stem for path in directory.glob(f"{FOLDER}/*.safetensors"))
+    """The names of a run's checkpoints, first to last; a file of another name is none."""
+    names = [path.stem for path in directory.glob(f"{FOLDER}/*.safetensors")]
+    found = [name for name in names if re.fullmatch(r"epoch-[0-9]+", name)]
+    return sorted(found, key=lambda name: int(name.removeprefix("epoch-")))
 
 
 def _checkpoint(folder: Path, word: str, asked: Any) -> str:
@@ -160,7 +162,8 @@ def _compare(old: Any, new: Any, word: str) -> None:
     """Refuse what must stay as it was, and say what is going to be different."""
     plain: list[Any] = [OmegaConf.to_container(config, resolve=True) for config in (old, new)]
     before, now = map(flatten, plain)
-    fixed = {*FIXED, "semantics.gru_biases" if old.model.cell == "gru" else "semantics.biases"}
+    gru = ("semantics.gru_biases", "semantics.gru_reset")
+    fixed = {*FIXED, *(gru if old.model.cell == "gru" else ("semantics.biases",))}
     if before.get("optimizer.momentum"):  # the velocity holds learning rates, or does not
         fixed.add("semantics.momentum_lr")
     changed = [key for key in now if key not in OWN and before.get(key) != now[key]]

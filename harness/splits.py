@@ -90,8 +90,9 @@ def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = Fa
     `last_target` keeps, of targets at every step, those of each sample's last real one: many to
     one.
     """
-    drawn = [_checked(task, task.generate(seed)) for seed in seeds]
+    drawn = [_checked(task, "draw()", task.generate(seed)) for seed in seeds]
     probe = task.probes()
+    probe = None if probe is None else _checked(task, "probes()", probe)
     if last_target and task.every_step:
         drawn = [_last_target(samples) for samples in drawn]
         probe = None if probe is None else _last_target(probe)
@@ -114,30 +115,43 @@ def _last_target(samples: Samples) -> Samples:
     return replace(samples, y=samples.y[np.arange(len(samples.y)), last_step(samples.mask)])
 
 
-def _checked(task: Task, samples: Samples) -> Samples:
+def _checked(task: Task, source: str, samples: Samples) -> Samples:
     """A user's own task may answer with anything: say what was wrong where it can be put right,
-    and put zeros at padding."""
-    x, y, every = samples.x, samples.y, task.every_step
-    wanted = f"x ({task.samples}, T, F) and y ({task.samples}, {'T, O' if every else 'O'})"
+    and put zeros at padding. `source` is draw(), or probes(), which may give any number of
+    samples, and without lengths."""
+    x, y, every, drawn = samples.x, samples.y, task.every_step, source == "draw()"
+    count = task.samples if drawn else len(x)
+    n = task.samples if drawn else "N"
+    wanted = f"x ({n}, T, F) and y ({n}, {'T, O' if every else 'O'})"
     ranks = (x.ndim, y.ndim) == (3, 3 if every else 2)
-    if not ranks or len(x) != task.samples or len(y) != task.samples:
+    if not ranks or len(x) != count or len(y) != count or (every and y.shape[1] != x.shape[1]):
         raise ConfigError(
-            f"task={task.name}: draw() gave x {x.shape} and y {y.shape}; it must give {wanted}."
+            f"task={task.name}: {source} gave x {x.shape} and y {y.shape}; it must give {wanted}."
         )
     mask = samples.mask
+    _check_mask(task, source, x, mask)
+    unknown = np.isnan(y if mask is None or not every else y[mask])
+    if unknown.any() and not unknown.all():
+        raise ConfigError(
+            f"task={task.name}: {source} gave targets of which {unknown.sum()} of {unknown.size} "
+            "at real steps are NaN; give all of them, or NaN only for no targets at all."
+        )
+    return replace(samples, x=pad(x, mask), y=pad(y, mask) if every else y)
+
+
+def _check_mask(task: Task, source: str, x: Array, mask: Array | None) -> None:
     if mask is None:
-        if task.lengths is None:
-            return samples
+        if task.lengths is None or source != "draw()":
+            return
         raise ConfigError(
             f"task.lengths={task.lengths}: task={task.name} does not know lengths, since its "
             "draw() gives no mask; use null."
         )
     if mask.shape != x.shape[:2] or mask.dtype != bool or not mask.any(axis=1).all():
         raise ConfigError(
-            f"task={task.name}: draw() gave a mask {mask.shape} of {mask.dtype}; it must be "
+            f"task={task.name}: {source} gave a mask {mask.shape} of {mask.dtype}; it must be "
             f"{x.shape[:2]} of bool, with a real step in every sample."
         )
-    return replace(samples, x=pad(x, mask), y=pad(y, mask) if every else y)
 
 
 def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
@@ -163,10 +177,12 @@ def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
 
 
 def _stack(drawn: list[Samples], rows: Array | slice) -> Split:
-    """The same rows of every replica, not scaled yet."""
+    """The same rows of every replica, not scaled yet; where only some have a mask, the others'
+    steps are all real."""
     x, y = np.stack([s.x[rows] for s in drawn]), np.stack([s.y[rows] for s in drawn])
-    masks = [s.mask[rows] for s in drawn if s.mask is not None]
-    mask = np.stack(masks) if masks else None
+    masks = [np.ones(s.x.shape[:2], bool) if s.mask is None else s.mask for s in drawn]
+    masked = any(s.mask is not None for s in drawn)
+    mask = np.stack([m[rows] for m in masks]) if masked else None
     if all(np.array_equal(a, np.broadcast_to(a[:1], a.shape), True) for a in _present(x, y, mask)):
         return Split(x[:1], y[:1], None if mask is None else mask[:1])
     return Split(x, y, mask)

@@ -11,6 +11,7 @@ jobs in other processes; whichever job comes first creates the parent, under a l
 import json
 import math
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,12 @@ class Sweep:
     total: int  # jobs, if Hydra's own sweeper runs them
 
     def job_name(self, overrides: list[str]) -> str:
-        """What distinguishes this job from its siblings: `sum·torch`, `torch·lr=0.01`."""
+        """What distinguishes this job from its siblings: `sum·torch`, `torch·lr=0.01`. Hydra
+        escapes what its grammar would read otherwise: `lengths=2\\:4`."""
         parts = []
         for key, value in (o.lstrip("+~").split("=", 1) for o in overrides if "=" in o):
             if key in self.varying:
+                value = re.sub(r"\\(.)", r"\1", value)
                 word = value.replace("_", "").replace("/", "").isalpha()
                 parts.append(value if word else f"{key.split('.')[-1]}={value}")
         return "·".join(parts) or "job"

@@ -12,7 +12,7 @@ from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
 from harness.limits import LIMITS
 from harness.model import Params
-from harness.parity.stages import STAGES, Trace, bands, compare, trace
+from harness.parity.stages import STAGES, Found, bands, compare, trace
 from tests.problems import Case
 
 
@@ -56,12 +56,12 @@ def check_band(expected: Array, actual: Array, precision: str, band: Array) -> N
 
 
 @cache
-def traced(backend_class: type[Backend], case: Case, precision: str) -> Trace:
-    return trace(backend_class, case.problem(precision, LIMITS[precision].steps))
+def traced(backend_class: type[Backend], case: Case, precision: str) -> Found:
+    return trace(backend_class, case.problem(precision, LIMITS[precision].steps)).found
 
 
 @cache
-def band_of(case: Case, precision: str) -> Trace:
+def band_of(case: Case, precision: str) -> Found:
     return bands(case.problem(precision, LIMITS[precision].steps))
 
 

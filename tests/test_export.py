@@ -240,6 +240,46 @@ def test_a_runs_name_cannot_end_the_header(runs: dict[str, Result], tmp_path: Pa
     assert check.check(network, tmp_path, to_numpy.USAGE) < 1e-6
 
 
+@pytest.mark.parametrize("to", ["keras", "numpy"])
+def test_a_tiny_deviation_is_divided_by_as_it_is(
+    runs: dict[str, Result], to: str, tmp_path: Path
+) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    for n, factor in enumerate((1e-9, 1e-30)):
+        (tmp_path / str(n)).mkdir()
+        small = replace(network, x_mean=network.x_mean * factor, x_std=network.x_std * factor)
+        writer = import_module(f"harness.export.to_{to}")
+        writer.write(small, tmp_path / str(n))
+        assert check.check(small, tmp_path / str(n), writer.USAGE) < 1e-6
+
+
+def test_keras_scales_in_float64(runs: dict[str, Result], tmp_path: Path) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    to_keras = import_module("harness.export.to_keras")
+    for n, (mean, std) in enumerate(((1e9 + 1, 1 / 3), (0.1, 1e-9))):
+        (tmp_path / str(n)).mkdir()
+        scaled = replace(network, x_mean=network.x_mean + 1e6, y_mean=mean, y_std=std)
+        to_keras.write(scaled, tmp_path / str(n))
+        assert check.check(scaled, tmp_path / str(n), to_keras.USAGE) < 1e-5
+
+
+def test_scalars_have_no_axis(runs: dict[str, Result], tmp_path: Path) -> None:
+    to_torch.write(export.read_network(runs["simple"].directory, 0), tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    assert state["y_mean"].shape == state["y_std"].shape == ()
+
+
+def test_no_replica_is_written_over_another(runs: dict[str, Result], tmp_path: Path) -> None:
+    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
+    for replica in ("0", "1"):
+        assert export.main([str(place), "--to", "numpy", "--replica", replica]) == 0
+    names = {path.name: path / "model.npz" for path in (place / "export").iterdir()}
+    assert names.keys() == {"numpy", "numpy-replica-1"}
+    for r, path in enumerate(names[name] for name in sorted(names)):
+        wanted = export.read_network(place, r).weights["rnn.0.kernel"]
+        assert np.array_equal(np.load(path)["rnn.0.W"], wanted)
+
+
 def test_numpy_needs_no_framework(runs: dict[str, Result], tmp_path: Path) -> None:
     arguments = [str(runs["lstm"].directory), "--to", "numpy", "--out", str(tmp_path / "here")]
     script = (

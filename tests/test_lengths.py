@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from backends.numpy_backend import NumpyBackend
 from harness.errors import ConfigError
 from harness.plan import prepare
 from harness.splits import make_splits
+from harness.sweep import Sweep
 from harness.tasks import Array, Samples, Task
 from harness.tasks.lengths import bounds, draw_mask, last_step, last_values
 from tests.test_config import composed, config, from_hydra
@@ -52,6 +54,14 @@ def test_lengths_come_from_a_yaml_file_with_quotes_or_without(
     with caplog.at_level(logging.WARNING):
         assert from_hydra(whole).task.lengths == "3:10"
     assert ("task.lengths=190: taken as '3:10'" in caplog.text) is narrated
+
+
+def test_a_sweeps_jobs_are_named_by_lengths_as_they_are_typed() -> None:
+    [override] = OverridesParser.create().parse_overrides(["task.lengths=2:4,3:5"])
+    words = [f"task.lengths={value}" for value in override.sweep_string_iterator()]
+    assert words[0] == r"task.lengths=2\:4", "as Hydra hands it to a job"
+    sweep = Sweep("", [], ["task.lengths"], 2)
+    assert [sweep.job_name([word]) for word in words] == ["lengths=2:4", "lengths=3:5"]
 
 
 @pytest.mark.parametrize(

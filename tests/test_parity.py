@@ -10,6 +10,7 @@ import pytest
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
+from harness.errors import ConfigError
 from harness.model import Params
 from harness.parity.control_band import moved
 from harness.parity.lockstep import check
@@ -174,6 +175,52 @@ class FixedBatchSize(NumpyBackend):
         return super()._backward(d_outputs * (samples / 8), caches)
 
 
+class FrozenPredictions(NumpyBackend):
+    """`predict` answers with the weights of the beginning."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.first = {name: value.copy() for name, value in self.params.items()}
+
+    def predict(self, x: Array, mask: Array | None = None) -> Array:
+        trained, self.params = self.params, self.first
+        try:
+            return super().predict(x, mask)
+        finally:
+            self.params = trained
+
+
+class ForgetfulConstructor(NumpyBackend):
+    """The optimiser's memory is not taken over from the state."""
+
+    def __init__(self, model: Any, training: Any, data: Any, state: State) -> None:
+        slots = {s: {n: 0 * v for n, v in kept.items()} for s, kept in state.slots.items()}
+        super().__init__(model, training, data, replace(state, slots=slots))
+
+
+class UncountedUpdates(NumpyBackend):
+    def state(self) -> State:
+        return replace(super().state(), step=0)
+
+
+class EmptyMemory(NumpyBackend):
+    """From the third update on, `state` gives the optimiser's memory as zeros."""
+
+    def state(self) -> State:
+        state = super().state()
+        if state.step < 3:
+            return state
+        slots = {s: {n: 0 * v for n, v in kept.items()} for s, kept in state.slots.items()}
+        return replace(state, slots=slots)
+
+
+class FirstRateOnly(NumpyBackend):
+    """A call of several steps uses its first learning rate throughout."""
+
+    def train_epoch(self, batches: Array, lr: Array) -> Array:
+        return super().train_epoch(batches, np.repeat(lr[:1], len(lr), axis=0))
+
+
 # ------------------------------------------------------------------------------ where it finds them
 
 RNN = Case("parity-rnn", time_steps=5)
@@ -224,6 +271,11 @@ def found(broken: type[NumpyBackend], case: Case) -> Any:
         (EpsilonBeforeCorrection, LSTM, {"stage": "weights", "step": 1}),
         (LateRate, GRU, {"stage": "weights", "step": 2}),
         (FixedBatchSize, RNN, {"stage": "gradients", "step": 5}),
+        (FrozenPredictions, LSTM, {"stage": "resumed", "tensor": "outputs"}),
+        (ForgetfulConstructor, LSTM, {"stage": "resumed", "step": 13}),
+        (UncountedUpdates, LSTM, {"stage": "optimiser slots", "tensor": "updates done"}),
+        (EmptyMemory, LSTM, {"stage": "resumed", "step": 13}),
+        (FirstRateOnly, GRU, {"stage": "losses"}),
     ],
     ids=lambda value: getattr(value, "__name__", getattr(value, "name", "")),
 )
@@ -263,6 +315,28 @@ def test_float32_gap_beyond_the_band_is_found() -> None:
     problem = Case("parity-band-lost", "lstm", optimizer="adam", lr=0.03).problem("float32", 200)
     parity = check(problem, {"numpy": NumpyBackend, "broken": EpsilonBeforeCorrection})
     assert not parity.agrees
+
+
+def test_losses_of_zero_have_a_control_band() -> None:
+    problem = Case("parity-zero", returns="every_step").problem("float32", 20)
+    zero = replace(problem.data, y=0 * problem.data.y)
+    params = {name: 0 * value for name, value in problem.state.params.items()}
+    still = replace(problem, data=zero, state=replace(problem.state, params=params))
+    assert check(still, {"numpy": NumpyBackend, "again": NumpyBackend}).agrees
+
+
+def test_steps_whose_band_is_wide_are_not_judged() -> None:
+    problem = Case("parity-chaos", "lstm", optimizer="adam", lr=1.0).problem("float32", 200)
+    parity = check(problem, {"numpy": NumpyBackend, "rounded": Rounded})
+    assert parity.agrees
+    assert parity.blind_from is not None
+    assert 1 < parity.blind_from <= 200
+
+
+def test_losses_that_are_not_finite_are_refused() -> None:
+    problem = Case("parity-nan", lr=1e200, loss="mse").problem("float64", 12)
+    with pytest.raises(ConfigError, match="stops being finite"):
+        check(problem, {"numpy": NumpyBackend, "again": NumpyBackend})
 
 
 class Rounded(NumpyBackend):

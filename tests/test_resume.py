@@ -21,6 +21,7 @@ from harness import run as run_module
 from harness import summary
 from harness.config import from_hydra
 from harness.errors import ConfigError
+from harness.find_run import find_run
 from harness.limits import LIMITS
 from harness.plan import Plan, prepare
 from harness.resume import command, configuration, quoted
@@ -28,6 +29,7 @@ from harness.run import Identity, Result
 from harness.schedule import LearningRate, epoch_batches
 from harness.state import load_checkpoint, save_checkpoint
 from harness.streams import batch_order
+from harness.tracking import client
 from tests import program
 from tests.conftest import BACKENDS
 from tests.program import uses_mlflow
@@ -266,6 +268,28 @@ def test_what_the_memory_means_must_stay(uninterrupted: Any, tmp_path: Path) -> 
         plan(tmp_path, *resumed, "optimizer=sgd")
 
 
+def test_the_equations_of_a_gru_must_stay(uninterrupted: Any, tmp_path: Path) -> None:
+    resumed = (f"resume={uninterrupted('keras', 'numpy')}", "trainer.epochs=9")
+    with pytest.raises(ConfigError, match=r"gru_reset=before: must stay after"):
+        plan(tmp_path, *resumed, "semantics.gru_reset=before")
+    of_an_lstm = (f"resume={uninterrupted('adam', 'numpy')}", "trainer.epochs=9")
+    plan(tmp_path, *of_an_lstm, "semantics.gru_reset=before")
+
+
+def test_the_last_checkpoint_is_that_of_the_largest_number(
+    uninterrupted: Any, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "copy")
+    kept = copy / "checkpoints"
+    (kept / "epoch-00003.safetensors").rename(kept / "epoch-99999.safetensors")
+    (kept / "epoch-00006.safetensors").rename(kept / "epoch-100000.safetensors")
+    shutil.copy(kept / "epoch-99999.safetensors", kept / "epochs.safetensors")
+    asked = (f"resume={copy}", "trainer.epochs=9")
+    assert configuration(composed(*asked), list(asked), tmp_path).checkpoint == "epoch-100000"
+    with pytest.raises(ConfigError, match=r"must be one of epoch-99999, epoch-100000\."):
+        plan(tmp_path, *asked, "checkpoint=epochs")
+
+
 def test_arrays_that_do_not_fit_are_refused(uninterrupted: Any, tmp_path: Path) -> None:
     node = configuration(
         composed(f"resume={uninterrupted('adam', 'numpy')}", "trainer.epochs=9"), [], tmp_path
@@ -357,6 +381,23 @@ def test_a_run_whose_directory_is_gone_comes_back_from_mlflow(folder: Path, tmp_
     assert tags["resumed_from"] == second.info.run_id
     run(tmp_path / "same", f"resume={there}", *_on(folder), "tracking=journal")
     assert curve(tmp_path / "on").tolist() == curve(tmp_path / "same").tolist()
+
+
+def test_a_run_without_a_directory_is_not_the_current_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = program.tracked(folder)[1]
+    there = Path(found.data.tags["run_directory"])
+    mlflow = client(f"sqlite:///{folder}/results/mlflow.db")
+    mlflow.delete_tag(found.info.run_id, "run_directory")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("another: run")
+    asked = (found.info.run_id, folder / "results", None, ("config.yaml",), tmp_path / "fetched")
+    try:
+        assert find_run("resume=", *asked) == tmp_path / "fetched"
+    finally:
+        mlflow.set_tag(found.info.run_id, "run_directory", str(there))
+    assert find_run("resume=", *asked) == there
 
 
 # The program ------------------------------------------------------------------------------------

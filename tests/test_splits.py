@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError
 from harness.evaluate import sample_losses
 from harness.splits import NAMES, Split, Splits, make_splits, split_rows
+from harness.streams import stream
 from harness.tasks import Array, Samples, Task
 from tests.test_config import config
 from tests.test_tasks import DRAWN, task
@@ -448,3 +449,69 @@ def test_a_mask_that_fits_nothing_is_refused(mask: Array) -> None:
     x, y = random_arrays(0, 10, 2)
     with pytest.raises(ConfigError, match=r"draw\(\) gave a mask .* must be \(10, 4\) of bool"):
         make_splits(given_task(x, y, mask=mask), [0], "float64")
+
+
+@pytest.mark.parametrize("shape", [(10, 2), (10, 4, 2)], ids=["per sequence", "every step"])
+def test_targets_are_known_or_unknown_altogether(shape: tuple[int, ...]) -> None:
+    x, y = random_arrays(0, *shape)
+    y[9, ..., 0] = np.nan  # of the test split alone
+    for mask in (None, random_mask()):
+        with pytest.raises(ConfigError) as error:
+            make_splits(given_task(x, y, mask=mask), [0], "float64")
+        assert one_line_about(error, "task=given: draw() gave targets of which", "NaN")
+        splits = make_splits(given_task(x, y * np.nan, mask=mask), [0], "float64")
+        assert not any(part.has_targets for part in splits.parts.values())
+
+
+def test_a_seed_without_a_mask_has_real_steps_only() -> None:
+    @dataclass(frozen=True, eq=False)
+    class Sometimes(Given):
+        def draw(self, rng: np.random.Generator | np.random.RandomState) -> Samples:
+            x = rng.uniform(1, 2, size=(10, 4, 3))
+            return Samples(x, self.y, mask=self.mask if x.sum() < middle else None)
+
+    x, y = random_arrays(0, 10, 2)
+    sums = [np.sum(stream(s, "data").uniform(1, 2, size=(10, 4, 3))) for s in (0, 1)]
+    middle = sum(sums) / 2
+    masked = int(np.argmin(sums))
+    mine = Sometimes("given", 10, 0.2, 0.2, "standard", None, None, x, y, random_mask())
+    for seeds in ([0, 1], [1, 0]):
+        for part in make_splits(mine, seeds, "float64").parts.values():
+            assert part.mask is not None
+            assert part.mask.all(axis=(1, 2)).tolist() == [seed != masked for seed in seeds]
+            assert np.array_equal(part.x.any(axis=3), part.mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Probed(GivenSteps):
+    asked: Samples | None = None
+
+    def probes(self) -> Samples | None:
+        return self.asked
+
+
+def test_probes_are_checked_and_padded_as_samples_are() -> None:
+    x, y = random_arrays(0, 10, 4, 2)
+    mask = random_mask()
+
+    def probe(x: Array, y: Array, mask: Array | None) -> Split:
+        asked = Samples(x[:5], y[:5], mask=None if mask is None else mask[:5])
+        drawing = Probed("given", 10, 0.2, 0.2, "standard", None, None, *random_arrays(1, 10, 4, 2))
+        return make_splits(replace(drawing, asked=asked), [0], "float64").parts["probe"]
+
+    y[~mask] = np.nan
+    found = probe(x, y, mask)
+    assert found.has_targets
+    assert not found.y[0][~mask[:5]].any()
+    assert not found.x[0][~mask[:5]].any()
+    for wrong, message in (
+        (
+            (x, y, np.ones((10, 4))),
+            r"probes\(\) gave a mask \(5, 4\) of float64; it must be \(5, 4\)",
+        ),
+        ((x, y, None), r"probes\(\) gave targets of which"),
+        ((x, y[:, -1], mask), r"probes\(\) gave x .* must give x \(N, T, F\) and y \(N, T, O\)"),
+        ((x, y[:, 1:], mask), r"probes\(\) gave x .* must give x \(N, T, F\) and y \(N, T, O\)"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            probe(*wrong)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -14,14 +15,14 @@ import pytest
 
 from harness.compose import compose
 from harness.config import Config
-from harness.errors import Diverged
+from harness.errors import ConfigError, Diverged
 from harness.semantics import Semantics
 from harness.why import __main__ as why
-from harness.why.answer import Question, explain, find_answer
-from harness.why.players import RULES, Case, Player, coalition, differences
+from harness.why.answer import Answer, Outcome, Question, explain, find_answer
+from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
-from harness.why.shapley import design
-from harness.why.words import percent, plus_minus, sentence
+from harness.why.shapley import Estimate, design, half_width
+from harness.why.words import caption, interplay, percent, plus_minus, sentence
 from tests.program import ROOT, artifacts, tracked, uses_mlflow, with_database
 
 pytestmark = uses_mlflow
@@ -175,8 +176,22 @@ def test_settings_that_only_go_together_are_one_player() -> None:
 
 
 def test_what_does_not_train_is_no_difference() -> None:
-    question = ask("a.trainer.checkpoint_every=1", "a.threads=2", "b.results=elsewhere")
+    question = ask("a.trainer.checkpoint_every=1", "b.results=elsewhere")
     assert question.settled and not question.idle
+
+
+def test_device_and_threads_are_listed_and_another_device_settles_nothing() -> None:
+    question = ask("a.threads=2")
+    assert question.settled and [i.player.name for i in question.idle] == ["threads"]
+    question = ask("a.device=cpu", "b.device=auto", "b.threads=3")
+    rows = [(i.player.name, i.player.a, i.player.b) for i in question.idle]
+    assert rows == [("device", "cpu", "auto"), ("threads", "1", "3")]
+    assert "frameworks' part" in question.idle[0].needs
+    assert not question.settled and question.same_framework  # NumPy has the CPU alone
+    trains = compose(["backend=torch"]).backend
+    on = replace(question, backend=trains, a=compose(["backend=torch", "device=cpu"]))
+    assert not replace(on, b=compose(["backend=torch", "device=auto"])).same_framework
+    assert replace(on, b=on.a).same_framework
 
 
 def test_a_coalition_has_b_s_values_and_nothing_else() -> None:
@@ -197,7 +212,9 @@ def test_one_difference_has_the_whole_gap() -> None:
         assert outcome.share(outcome.parts.mean[0]) == pytest.approx(1.0, abs=1e-12)
         assert outcome.framework == (0.0, 0.0)
         said = sentence(question, outcome)
-        assert "100 % is optimizer.lr" in said and "no framework has a part" in said
+        half = 100 * outcome.half / outcome.gap  # a part that is all of the gap has its interval
+        assert f" 100 ± {half:.{0 if half >= 0.95 else 1}f} % is optimizer.lr; " in said
+        assert "no framework has a part" in said
     assert [i.player.name for i in question.idle] == ["forget_bias"]
 
 
@@ -262,7 +279,8 @@ def test_without_another_setting_all_of_a_gap_is_the_frameworks() -> None:
     outcome = explain(question.measures, own, ends)[0]
     assert not question.settled and not question.players
     assert sentence(question, outcome) == (
-        "Of the gap of 1.00 ± 0.25 in final val/loss, the frameworks themselves account for 100 %."
+        "Of the gap of 1.00 ± 0.25 in final val/loss, the frameworks themselves account for "
+        "100 ± 25 %."
     )
 
 
@@ -311,9 +329,16 @@ def test_equal_sides_are_not_trained(capsys: pytest.CaptureFixture[str], tmp_pat
     [
         (["b.task=binary"], "task: sum on side a, binary on side b"),
         (["b.task.length=7"], "task.length: 4 on side a, 7 on side b"),
+        (
+            ["task=running_sum", "b.model.returns=last"],
+            "model.returns: every_step on side a, last on side b",
+        ),
         (["a.seed=1"], "seed: 1 on side a, 0 on side b"),
         (["trainer.epochs=0"], "trainer.epochs=0: nothing is trained"),
         (["somewhere"], "somewhere: name two runs"),
+        (["runs/x=1", "runs/y=2"], "runs/x=1: there is no such directory"),
+        (["b.optimizer.lr=0.1,0.2"], "optimizer.lr=0.1,0.2"),
+        (["~b.trainer.clip"], "trainer.clip: there is no such key"),
         (["here", "there"], "here: there is no such directory"),
         (["b.semantics.biases=triple"], "semantics.biases=triple: must be one of"),
         (["b.optimiser.lr=1"], "optimiser"),
@@ -357,7 +382,21 @@ def test_divergence_in_a_side_s_own_backend_names_the_side() -> None:
     [(0.714, "71 %"), (0.0042, "0.4 %"), (-0.12, "−12 %"), (1.3, "130 %"), (-1e-9, "0 %")],
 )
 def test_shares_in_words(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert percent(share) == percent(share, 0.0001) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "half", "text"),
+    [
+        (0.583, 0.141, "58 ± 14 %"),
+        (0.064, 0.0534, "6 ± 5 %"),
+        (-0.0042, 0.0031, "−0.4 ± 0.3 %"),
+        (-0.001, 0.02, "0 ± 2 %"),
+        (1.0, 0.0006, "100.0 ± 0.1 %"),
+    ],
+)
+def test_shares_with_their_errors(share: float, half: float, text: str) -> None:
+    assert percent(share, half) == text
 
 
 @pytest.mark.parametrize(
@@ -366,7 +405,11 @@ def test_shares_in_words(share: float, text: str) -> None:
         (0.71134, 0.0299, "0.711 ± 0.030"),
         (-12.34, 1.5, "−12.3 ± 1.5"),
         (1234.5, 321.0, "1234 ± 321"),
-        (3.2e-7, 1.23e-8, "3.2e−7 ± 1.2e−8"),
+        (0.0123451, 0.0000512, "0.012345 ± 0.000051"),
+        (3.2e-7, 1.23e-7, "0.00000032 ± 0.00000012"),
+        (3.2e-7, 1.23e-8, "(3.20 ± 0.12)e−7"),
+        (-1e-10, 1.23e-9, "(−0.1 ± 1.2)e−9"),
+        (0.5, 1e-17, "0.5"),
         (0.5, 0.0, "0.5"),
         (0.5, float("inf"), "0.5 ± ∞"),
     ],
@@ -383,8 +426,132 @@ def test_a_setting_that_works_against_the_gap_is_said_to() -> None:
     outcome = explain(question.measures, ends, ends, full, question.design)[0]
     assert sentence(question, outcome).startswith(
         "Of the gap of 2 in final val/loss, 150 % is optimizer.lr, "
-        "−50 % (against it) trainer.batch_size; "
+        "−50 % trainer.batch_size (against it); "
     )
+
+
+def outcome(parts: list[list[float]], frameworks: list[float], sampling: float = 0.0) -> Outcome:
+    """From parts `(n, R)` and frameworks `(R,)`, their sum the gap; switched alone, each setting
+    does as much."""
+    by_seed, left = np.array(parts), np.array(frameworks)
+    seeds = half_width(by_seed)
+    found = Estimate(by_seed, seeds, np.full_like(seeds, sampling))
+    a = np.zeros_like(left)
+    return Outcome("loss", a, by_seed.sum(axis=0) + left, left, by_seed, by_seed, found)
+
+
+def lr_and_others(count: int = 2) -> Question:
+    words = ["b.optimizer.lr=0.001", "b.trainer.batch_size=24", "b.trainer.clip=0.5"]
+    return ask(*words[:count])
+
+
+def test_the_sentence_gives_every_share_its_interval_and_marks_noise() -> None:
+    """With two seeds a half width is 12.706 / 2 of their difference."""
+    found = outcome([[0.8, 0.81], [0.19, 0.2], [0.0, 0.01]], [0.0, 0.0])
+    [half] = half_width(np.array([[0.0, 0.01]]))
+    assert 100 * half / found.gap == pytest.approx(6.3, abs=0.05)
+    assert sentence(lr_and_others(3), found) == (
+        "Of the gap of 1.00 ± 0.19 in loss, 80 ± 6 % is optimizer.lr, 19 ± 6 % "
+        "trainer.batch_size, 0 ± 6 % trainer.clip (within the noise); both sides are trained by "
+        "numpy, so no framework has a part."
+    )
+
+
+def test_the_interval_of_a_sum_is_that_of_the_summed_seeds() -> None:
+    """Two parts that are noisy alone and steady together."""
+    found = outcome([[1.0, 1.0], [0.5, -0.1], [-0.4, 0.2]], [0.0, 0.0])
+    mean, half = found.together([1, 2])
+    assert (mean, half) == pytest.approx((0.1, 0.0), abs=1e-15)
+    assert "9.1 % the other 2 together;" in sentence(lr_and_others(3), found)
+    sampled = outcome([[1.0, 1.0], [0.5, -0.1], [-0.4, 0.2]], [0.0, 0.0], sampling=0.3)
+    assert sampled.together([1, 2])[1] == pytest.approx(0.3 * np.sqrt(2))
+    assert "9 ± 39 % the other 2 together (within the noise);" in sentence(
+        lr_and_others(3), sampled
+    )
+
+
+def test_a_largest_part_against_the_gap_is_a_sentence_too() -> None:
+    found = outcome([[-1.04, -1.04], [0.5, 0.5]], [2.54, 2.54])
+    assert "−52 % is optimizer.lr (against it), 25 % trainer.batch_size; " in sentence(
+        lr_and_others(), found
+    )
+
+
+def test_the_frameworks_part_is_small_only_if_its_interval_is() -> None:
+    question = replace(lr_and_others(1), b=compose([*SMALL, "backend=torch"]))
+    steady, noisy, real = (
+        sentence(question, outcome([[1.0, 1.0]], left))
+        for left in ([1e-5, 2e-5], [-0.01, 0.011], [0.1, 0.101])
+    )
+    assert steady.endswith("account for less than 0.1 %.")
+    assert noisy.endswith("account for 0 ± 13 %, which is within the noise.")
+    assert real.endswith("account for 9.1 ± 0.6 %.")
+
+
+def test_interplay_that_is_rounding_is_nothing() -> None:
+    found = outcome([[1.0, 1.0], [0.5, 0.5]], [0.0, 0.0])
+    assert "do not interplay" in interplay(found)
+    half = replace(found, alone_a=found.alone_a + 1e-17, alone_b=found.alone_b - 0.1)
+    assert "the rest, nothing and 0.2, is interplay" in interplay(half)
+
+
+def test_the_caption_quotes_the_errors_of_the_table_that_is_shown() -> None:
+    question = lr_and_others()
+    question = replace(question, design=replace(question.design, orders=[[0, 1], [1, 0]]))
+    noise = replace(outcome([[9.0, -9.0], [0.0, 0.0]], [0.0, 0.0], 0.7), name="first")
+    real = replace(outcome([[1.0, 1.0], [0.5, 0.5]], [0.0, 0.0], 0.25), name="second")
+    said = caption(question, Answer([noise, real], True, {}, 0.0))
+    assert "of the largest part of second: ±0 and ±0.25" in said
+
+
+def test_tables_have_shares_with_their_intervals_as_text_and_as_numbers() -> None:
+    from harness.why import report
+
+    question = lr_and_others()
+    found = outcome([[0.9, 1.0], [0.05, -0.05]], [0.0, 0.0])
+    shares = ["100 ± 67 %", "(0 ± 67 %)", "", "100 %"]
+    assert report.shown(question, found)["share"].tolist() == shares
+    bare = report.shown(question, found, errors=False)["share"].tolist()
+    assert bare == ["100 %", "(0 %)", "", "100 %"]
+    table = report.records(question, found)
+    assert table["within_noise"].tolist() == [False, True, True, False]
+    np.testing.assert_allclose(table["share_half"], table["half"] / found.gap)
+
+
+@pytest.mark.parametrize("value", [0.1234567, 1e-8, 1e16, 30.0, 1 / 3])
+def test_a_value_is_written_with_all_of_its_digits(value: float) -> None:
+    assert compose([*SMALL, f"optimizer.lr={word(value)}"]).optimizer.lr == value
+
+
+def test_values_that_differ_late_are_different() -> None:
+    [player] = ask("b.optimizer.lr=0.010000001").players
+    assert (player.a, player.b) == ("0.01", "0.010000001")
+    with pytest.raises(ConfigError, match=r"fraction: 0\.1 on side a, 0\.10000001 on"):
+        ask("a.task.val_fraction=0.1", "b.task.val_fraction=0.10000001")
+
+
+@pytest.mark.parametrize(
+    ("typed", "run"),
+    [
+        ("~trainer.clip", False),
+        ("~b.trainer.clip", False),
+        ("++b.optimizer.lr=1", False),
+        ("b.task@x=1", False),
+        ("results/runs/x=1", True),
+        ("~/runs/x", True),
+        ("sum·lr=0.1", True),
+    ],
+)
+def test_runs_are_told_from_overrides(typed: str, run: bool) -> None:
+    assert why.is_run(typed) == run
+
+
+def test_a_deletion_is_for_its_side() -> None:
+    from harness.why.sides import of_side
+
+    words = ["~b.trainer.clip", "++a.optimizer.lr=1", "seed=1"]
+    assert of_side("a", words) == ["++optimizer.lr=1", "seed=1"]
+    assert of_side("b", words) == ["~trainer.clip", "seed=1"]
 
 
 # ------------------------------------------------------------------------------ the real program
@@ -406,7 +573,7 @@ def test_the_whole_command(tmp_path: Path) -> None:
     words = [*SMALL, "tracking=mlflow", "replicas=4", "a.semantics=torch", "b.semantics=keras"]
     done = program(folder, "harness.why", *words, "b.optimizer.lr=0.0005", "--evaluations", "70")
     assert done.returncode == 0, done.stderr
-    assert "% is optimizer.lr" in done.stdout
+    assert re.search(r"\d+ ± \d+ % is optimizer.lr", " ".join(done.stdout.split()))
     assert "sampled: " in done.stdout and "these differ, too, but play no part" in done.stdout
     [written] = (folder / "results/why").iterdir()
     table: Any = pd.read_csv(written / "why.csv")
@@ -415,6 +582,9 @@ def test_the_whole_command(tmp_path: Path) -> None:
     assert rest["part"].sum() == pytest.approx(gap["part"], rel=1e-9)
     assert rest["share"].sum() == pytest.approx(1.0, rel=1e-9)
     facts = json.loads((written / "why.json").read_text())
+    left = facts["outcomes"][0]["interplay_from_b"]
+    assert gap["interplay_from_b"] == pytest.approx(left)
+    assert left == pytest.approx(rest["part"].iloc[:-1].sum() - rest["alone_from_b"].sum())
     assert facts["seeds"] == [0, 1, 2, 3] and facts["sentences"][0] in " ".join(
         (written / "report.md").read_text().split()
     )
@@ -428,6 +598,7 @@ def test_the_whole_command(tmp_path: Path) -> None:
     [run] = tracked(folder)
     assert run.info.status == "FINISHED" and run.data.tags["kind"] == "why"
     assert run.data.metrics["why/gap"] == pytest.approx(gap["part"])
+    assert run.data.metrics["why/interplay_from_b"] == pytest.approx(left)
     assert run.data.metrics["why/share/optimizer.lr"] == pytest.approx(
         final.loc["optimizer.lr", "share"]
     )
@@ -453,8 +624,15 @@ def test_two_tracked_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     out = " ".join(done.stdout.split())
     assert "Both runs are trained again" in out and "5 paired seeds (0…4)" in out
-    assert "100 % is optimizer.lr" in out
+    assert re.search(r"100 ± \d+ % is optimizer.lr", out)
     done = program(folder, "harness.why", str(first), str(second), "b.task.length=5")
     assert done.returncode == 2 and "task.length: 4 on side a, 5 on side b" in done.stderr
+    for wrong in ("b.optimizer.lr=0.1,0.2", "experiment=mine", "~b.trainer.clip", "b.model=gru"):
+        with pytest.raises(ConfigError, match="already has every value"):
+            why._sides(why._parse([str(first), str(second), wrong]))
+    pointed = why._question(
+        why._parse([str(first), str(second), "--uri", "sqlite:///x.db", "--results", "there"])
+    )
+    assert (pointed.a.tracking.uri, pointed.a.results) == ("sqlite:///x.db", "there")
     done = program(folder, "harness.why", str(first), name[:-1])
     assert done.returncode == 2 and "Did you mean" in done.stderr

@@ -112,7 +112,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("run", metavar="RUN", help="a run's directory, or its id or name in MLflow")
     add("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
     add("--out", type=Path, metavar="FOLDER", help="where to (default: RUN/export/FORMAT)")
-    add("--replica", type=int, default=0, metavar="N", help="which one, from 0 (default: 0)")
+    which = "which one, from 0 (default: 0); the others' default FOLDER ends in -replica-N"
+    add("--replica", type=int, default=0, metavar="N", help=which)
     add("--results", default="results", type=Path, help="folder of the runs (default: results)")
     add("--uri", help="MLflow's tracking URI (default: mlflow.db in the results folder)")
     return parser.parse_args(arguments)
@@ -127,7 +128,8 @@ def _export(options: argparse.Namespace) -> int:
         home = options.results / "export" / run if directory == place else directory / "export"
     if options.to == "onnx":
         network = in_float32(network)
-    folder = options.out or home / options.to
+    name = f"{options.to}-replica-{options.replica}" if options.replica else options.to
+    folder = options.out or home / name
     if options.out and folder.exists() and (folder.is_file() or os.listdir(folder)):
         raise ConfigError(f"--out {folder}: must be a new folder, or an empty one.")
     worst, usage = export(network, options.to, folder)

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.export.network import Array, Network, as_markdown
 from harness.quiet import without_native_messages
 
@@ -17,6 +19,9 @@ import keras
 model = keras.models.load_model("model.keras")
 y = model.predict_on_batch(x)  # predict() would round float64 inputs to float32
 """
+
+
+FLOOR = 1e-6  # of deviations; below 1e-7, Normalization divides by 1e-7 instead
 
 
 def write(network: Network, folder: Path) -> None:
@@ -34,8 +39,12 @@ def build(network: Network) -> Any:
     model = keras.Sequential(name="network")
     model.add(keras.Input((None, spec.features), dtype=network.outer_precision))
     if network.standardised:
-        mean, variance = network.x_mean, network.x_std**2
-        model.add(layers.Normalization(mean=mean, variance=variance, dtype="float64", name="scale"))
+        factor = _factor(network.x_std)
+        if factor != 1:
+            model.add(layers.Rescaling(factor, dtype="float64", name="magnify"))
+        layer = layers.Normalization(dtype="float64", name="scale")
+        model.add(layer)
+        _set_scale(layer, network.x_mean * factor, network.x_std * factor)
     for n, weights in enumerate(network.layers):
         deeper = n < spec.layers - 1
         layer = _recurrent(network, layers, n, spec.every_step or deeper)
@@ -48,9 +57,25 @@ def build(network: Network) -> Any:
     if network.loss == "bce":
         model.add(layers.Activation("sigmoid", dtype=network.precision, name="probability"))
     if network.standardised:
-        scale, offset = network.y_std, network.y_mean
-        model.add(layers.Rescaling(scale, offset, dtype="float64", name="original_units"))
+        mean, std = np.full((2, spec.outputs), [[network.y_mean], [network.y_std]])
+        factor = _factor(std)
+        layer = layers.Normalization(invert=True, dtype="float64", name="original_units")
+        model.add(layer)
+        _set_scale(layer, mean * factor, std * factor)
+        if factor != 1:
+            model.add(layers.Rescaling(1 / factor, dtype="float64", name="reduce"))
     return model
+
+
+def _factor(std: Array) -> float:
+    """What lifts deviations over the floor; a power of 2, which rounds nothing."""
+    return 2.0 ** -int(np.frexp(std.min())[1]) if std.min() < FLOOR else 1.0
+
+
+def _set_scale(layer: Any, mean: Array, std: Array) -> None:
+    """As weights, in float64: what a layer's settings hold, TensorFlow reads as float32."""
+    layer.set_weights([mean, std**2, np.array(0)])
+    layer.finalize_state()
 
 
 def _recurrent(network: Network, layers: Any, n: int, every_step: bool) -> Any:

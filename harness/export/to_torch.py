@@ -75,7 +75,8 @@ def load(path=Path(__file__).with_name("model.safetensors")):
 def write(network: Network, folder: Path) -> None:
     from safetensors.numpy import save_file
 
-    state = {n: np.ascontiguousarray(v) for n, v in state_dict(network).items()}
+    # `np.ascontiguousarray` would give the scalars an axis.
+    state = {n: np.array(v, order="C") for n, v in state_dict(network).items()}
     save_file(state, folder / "model.safetensors")
     (folder / "model.py").write_text(source(network), encoding="utf-8")
 

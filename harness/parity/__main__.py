@@ -3,7 +3,7 @@
     python -m harness.parity task=sum model=lstm backends=[numpy,torch,keras,jax]
     python -m harness.parity --fuzz 100
 
-Exit code 0: they agree; 1: they differ; 2: the command cannot be run as it stands.
+Exit code 0: they agree; 1: they differ, or one broke; 2: the command cannot be run as it stands.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness import provenance
+from harness import provenance, signals
 from harness.config import Config, flat_params
 from harness.errors import ConfigError
 from harness.parity import certificate
@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt as stop:
+        print("\nStopped.", file=sys.stderr)
+        return getattr(stop, "code", 130)
 
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -60,7 +63,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "chooses the backends. float64 unless precision=float32 is given.",
     )
     add = parser.add_argument
-    add("--steps", type=int, default=STEPS, help=f"optimiser steps (default: {STEPS})")
+    add("--steps", type=int, help=f"optimiser steps (default: {STEPS}, or as many as there are)")
     add("--fuzz", type=int, metavar="N", help="N random configurations instead of one")
     add("--fuzz-seed", type=int, default=0, metavar="S", help="which N (default: 0)")
     add("--config-dir", type=Path, help="folder with your own tasks or backends")
@@ -71,6 +74,8 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     for name, value in (("--steps", options.steps), ("--fuzz", options.fuzz)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} {value}: must be at least 1.")
+    if options.fuzz is not None and options.steps is not None:
+        raise ConfigError("--steps: random configurations have their own; leave it out.")
     return options, overrides
 
 
@@ -89,7 +94,7 @@ def _backends(overrides: list[str]) -> tuple[list[str], list[str]]:
 def _one(options: argparse.Namespace, names: list[str], overrides: list[str], command: str) -> int:
     composed = configs(names, overrides, options.config_dir)
     config = composed[0]
-    problem = problem_of(config, options.steps)
+    problem = problem_of(config, options.steps or STEPS)
     screen, results = console(), Path(config.results)
     folder = results / "parity" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     view = None
@@ -102,7 +107,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
         _track(record, parity, config, command)
         for name in certificate.write(folder, found):
             record.file(name)
-    show(parity, names, screen)
+    show(parity, names, len(problem.batches), screen)
     screen.print(f"\n  certificate  {folder}/certificate.md", soft_wrap=True)
     if view is not None and view.address:
         say_next("python -m harness.parity --fuzz 50", view.address, screen)
@@ -128,7 +133,7 @@ def _track(record: Record, parity: Parity, config: Config, command: str) -> None
     record.write("scalars", values=errors)
 
 
-def show(parity: Parity, names: list[str], screen: Console) -> None:
+def show(parity: Parity, names: list[str], steps: int, screen: Console) -> None:
     """The table, stage by pair, and the verdict."""
     pairs = list(combinations(names, 2))
     table = Table("stage", *("\n".join(pair) for pair in pairs), "limit", show_lines=True)
@@ -138,8 +143,11 @@ def show(parity: Parity, names: list[str], screen: Console) -> None:
         table.add_row(stage, *map(_cell, row), f"{limit:.0e}" if limit else "exact")
     screen.print(table)
     screen.print("  each cell: largest relative error, the same in units in the last place")
+    if parity.blind_from is not None:
+        screen.print(f"  losses from step {parity.blind_from} on are not judged: the control band")
+        screen.print("  is wider than 10 % there, so rounding alone may lead that far apart")
     if parity.first is None:
-        screen.print(f"\n  [bold]{', '.join(names)} agree[/bold] at every stage.")
+        screen.print(f"\n  [bold]{', '.join(names)} agree[/bold] at every stage, in {steps} steps.")
     else:
         who: Names = parity.first_pair or ("", "")
         screen.print(f"\n  [bold red]{who[0]} and {who[1]} differ.[/bold red] First at")
@@ -149,9 +157,12 @@ def show(parity: Parity, names: list[str], screen: Console) -> None:
 def _cell(found: Difference) -> str:
     if found.stage == "names":
         return "[red]differ[/red]" if found.beyond else "equal"
+    if not found.tensor:
+        return "not judged"
     text = f"{found.error:.1e}\n{found.ulps:.3g} ulp" if not found.note else found.note
     return f"[red]{text}[/red]" if found.beyond else text
 
 
 if __name__ == "__main__":
+    signals.install()
     sys.exit(main())

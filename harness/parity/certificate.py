@@ -1,6 +1,7 @@
 """The certificate of agreement: what was compared, on what, with which result."""
 
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,20 +22,22 @@ def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str,
         "command": command,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance.machine(),
+        "backends": parity.devices,
         "seeds": config.seeds,
         "steps": steps,
         "precision": config.precision,
         "limits": vars(LIMITS[config.precision]),
-        "settings": flat_params(config),
+        "blind_from": parity.blind_from,
+        "settings": {k: v for k, v in flat_params(config).items() if not k.startswith("backend.")},
         "stages": [
             {
                 "stage": stage,
                 "pair": list(pair),
                 "tensor": found.tensor,
                 "index": list(found.place),
-                "relative_error": found.error,
-                "ulps": found.ulps,
-                "limit": found.limit,
+                "relative_error": _finite(found.error),
+                "ulps": _finite(found.ulps),
+                "limit": _finite(found.limit),
                 "agrees": not found.beyond,
                 "note": found.note,
             }
@@ -43,9 +46,14 @@ def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str,
     }
 
 
+def _finite(number: float) -> float | None:
+    """JSON has no infinity: None for what has no size."""
+    return number if math.isfinite(number) else None
+
+
 def write(folder: Path, found: dict[str, Any]) -> list[str]:
     """Write `certificate.json` and `certificate.md`; their names."""
-    text = json.dumps(found, indent=1, ensure_ascii=False)
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "certificate.json").write_text(text + "\n", encoding="utf-8")
     (folder / "certificate.md").write_text(_markdown(found), encoding="utf-8")
     return ["certificate.json", "certificate.md"]
@@ -59,12 +67,16 @@ def _markdown(found: dict[str, Any]) -> str:
     lines += ["| | |", "|---|---|"]
     lines += [f"| {key} | {found[key]} |" for key in ("time", "host", "commit", "precision")]
     lines += [f"| steps | {found['steps']} |", f"| seeds | {found['seeds']} |"]
+    lines += [f"| {name} | on {device} |" for name, device in found["backends"].items()]
+    if found["blind_from"] is not None:
+        lines.append(f"| losses | not judged from step {found['blind_from']} on: band too wide |")
     lines += [f"| {name} | {number} |" for name, number in found["versions"].items()]
     lines += ["", "| stage | pair | worst at | relative error | ulp | limit | |"]
     lines += ["|---|---|---|--:|--:|--:|---|"]
     for row in found["stages"]:
         place = f"{row['tensor']} {tuple(row['index']) or ''}"
-        numbers = f"{row['relative_error']:.1e} | {row['ulps']:.3g} | {row['limit']:.1e}"
+        values = (row["relative_error"], row["ulps"], row["limit"])
+        numbers = " | ".join("–" if value is None else f"{value:.1e}" for value in values)
         verdict = "agrees" if row["agrees"] else "**differs** " + row["note"]
         lines.append(
             f"| {row['stage']} | {' · '.join(row['pair'])} | {place} | {numbers} | {verdict} |"

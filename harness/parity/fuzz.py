@@ -19,13 +19,13 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import DrawFn, SearchStrategy
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from harness.errors import ConfigError, first_line
 from harness.parity.lockstep import Names, Parity, check
 from harness.parity.problem import BackendClass, configs, load, problem_of
 from harness.parity.stages import STAGES, Difference
+from harness.progress import Count
 from harness.semantics import RULES
 
 EPOCHS, STEPS = 3, 24
@@ -101,11 +101,12 @@ class Tally:
     failure: str = ""  # where two backends differ, or how one broke
     smallest: Overrides = field(default_factory=dict)
     pair: Names | None = None  # which two backends differ: only they are shrunk
+    broke: bool = False
 
     def note(self, parity: Parity, overrides: Overrides) -> None:
         if parity.first is not None:
             self.failure, self.smallest = parity.first.sentence(), overrides
-            self.pair = parity.first_pair
+            self.pair, self.broke = parity.first_pair, False
             return
         for (stage, _), found in parity.differences.items():
             if stage not in self.worst or found.error > self.worst[stage].error:
@@ -124,20 +125,15 @@ def fuzz(
     `own` is the folder of the user's own options.
     """
     tally, classes = Tally(), load(configs(names, ["task=gaussian", *given], own))
-    columns = (TextColumn("fuzz"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=screen) as progress:
-        bar = progress.add_task("", total=count)
+    with Count(count, "random configurations") as progress:
 
         def attempt(overrides: Overrides) -> None:
             _attempt(overrides, given, own, classes, tally)
-            if not tally.failure:
-                progress.update(bar, completed=min(tally.tried, count))
-            else:
-                progress.update(bar, description=f"shrinking, {tally.tried} tried")
+            progress.update()
 
         _search(attempt, configurations(), count, seed)
     if not tally.tried:
-        raise ConfigError(tally.refused)
+        raise ConfigError(f"none of the configurations could be run, such as: {tally.refused}")
     return _tell(tally, names, given, own, screen)
 
 
@@ -159,11 +155,13 @@ def _attempt(
     tally.tried += 1
     try:
         parity = check(problem, chosen)
+    except ConfigError:  # its losses do not stay finite
+        hypothesis.reject()
     except Exception as error:  # a backend that breaks is a finding too
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {first_line(error)}"
         tally.failure = f"{reason} ({Path(where.filename).name}, line {where.lineno})"
-        tally.smallest = overrides
+        tally.smallest, tally.broke = overrides, True
         raise AssertionError from error
     tally.note(parity, overrides)
     _forget_programs()
@@ -217,7 +215,7 @@ def _tell(
     again = ["python", "-m", "harness.parity", *words(tally.smallest), *FIXED, *given]
     again += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
     again += [] if own is None else ["--config-dir", str(own)]
-    who = f"{pair[0]} and {pair[1]} differ" if tally.pair else "a backend broke"
+    who = "a backend broke" if tally.broke else f"{pair[0]} and {pair[1]} differ"
     screen.print(f"\n  [bold red]{who}[/bold red]: {escape(tally.failure)}", soft_wrap=True)
     screen.print(f"  smallest configuration found, of {tally.tried} tried; repeat it with\n")
     screen.print(f"    {shlex.join(again)}", soft_wrap=True, highlight=False, markup=False)

@@ -24,7 +24,6 @@ from harness.parity.stages import Difference, compare, hidden_states
 
 GATE_NAMES = {"rnn": [""], "lstm": ["i", "f", "c", "o"], "gru": ["z", "r", "h"]}
 ALIVE = 0.9  # the candidate's bias
-TENSORS = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ Pair = tuple[BackendClass, BackendClass]
 
 def locate(found: Difference, problem: Problem, pair: Pair, step: int, state: State) -> Place:
     """The place of `found`, a difference that `pair` shows at `step` (from 0) and from `state`."""
+    if not found.place:  # a tensor that is missing, or of another shape
+        return Place(found.stage, step + 1, found.tensor, note=found.note)
     if found.stage == "hidden states":
         return _forward(found, problem, pair, step, state)
     if found.stage == "gradients":
@@ -68,7 +69,7 @@ def locate(found: Difference, problem: Problem, pair: Pair, step: int, state: St
 
 
 def _of_tensor(found: Difference, model: ModelSpec, tensor: str, step: int) -> Place:
-    gate = gate_of(model, tensor, found.place[-1]) if found.place else None
+    gate = gate_of(model, tensor, found.place[-1])
     return Place(found.stage, step + 1, found.tensor, layer_of(tensor), gate, note=found.note)
 
 

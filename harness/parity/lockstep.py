@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import numpy as np
+
 from backends import State
+from harness.errors import ConfigError
 from harness.parity.locate import Pair, Place, locate
 from harness.parity.problem import BackendClass, Problem
-from harness.parity.stages import STAGES, Difference, Trace, bands, compare, trace
+from harness.parity.stages import STAGES, Difference, Found, Trace, bands, compare, memory, trace
 
 Names = tuple[str, str]
 
@@ -18,6 +21,8 @@ class Parity:
     and the first place of all that is beyond a limit."""
 
     differences: dict[tuple[str, Names], Difference]
+    devices: dict[str, str]  # backend -> where it ran
+    blind_from: int | None = None  # the first step, from 1, at which the band is too wide to judge
     first: Place | None = None
     first_pair: Names | None = None
 
@@ -31,30 +36,61 @@ def check(
     classes: Mapping[str, BackendClass],
     say: Callable[[str], None] = lambda text: None,
 ) -> Parity:
-    """Train all backends from the same state and compare each pair; `say` hears what goes on."""
+    """Train all backends from the same state and compare each pair; `say` hears what goes on.
+
+    Raises `ConfigError` where no backend's losses stay finite: then there is nothing to compare.
+    """
     say("control band")
     limits = bands(problem)
     traces: dict[str, Trace] = {}
     for name, backend_class in classes.items():
         say(name)
         traces[name] = trace(backend_class, problem)
+    losses = [t.found["losses"].get("losses", np.zeros(0)) for t in traces.values()]
+    if not any(np.isfinite(each).all() for each in losses):
+        raise ConfigError(
+            "the loss of every backend stops being finite; parity needs numbers to compare: try a "
+            "smaller optimizer.lr, or fewer --steps."
+        )
     precision = problem.training.precision
     differences = {
         (stage, (a, b)): compare(
-            stage, traces[a][stage], traces[b][stage], precision, limits.get(stage, {})
+            stage,
+            traces[a].found[stage],
+            traces[b].found[stage],
+            precision,
+            limits.get(stage, {}),
         )
         for stage in STAGES
         for a, b in combinations(classes, 2)
     }
+    devices = {name: each.device for name, each in traces.items()}
+    parity = Parity(differences, devices, _blind_from(limits))
     failed = [(key, found) for key, found in differences.items() if found.beyond]
     if not failed:
-        return Parity(differences)
-    (stage, names), found = failed[0]
+        return parity
+    (_, names), found = failed[0]
     say(f"looking for the place where {names[0]} and {names[1]} part")
     pair = (classes[names[0]], classes[names[1]])
-    if stage == "losses":
-        return Parity(differences, _first_step(found, problem, pair), names)
-    return Parity(differences, locate(found, problem, pair, 0, problem.state), names)
+    place = _place(found, problem, pair)
+    return replace(parity, first=place, first_pair=names)
+
+
+def _blind_from(limits: Found) -> int | None:
+    """The first step whose control band says nothing, or None."""
+    band = limits.get("losses", {}).get("losses")
+    if band is None or np.isfinite(band).all():
+        return None
+    return int(np.argmax(~np.isfinite(band).all(axis=1))) + 1
+
+
+def _place(found: Difference, problem: Problem, pair: Pair) -> Place:
+    if found.stage == "losses" and found.place:
+        return _first_step(found, problem, pair)
+    if found.stage == "resumed":
+        note = found.note or "what state() gives, or what is built from it, is not the training's"
+        return Place("resumed", len(problem.batches) + 1, found.tensor, note=note)
+    return locate(found, problem, pair, 0, problem.state)
 
 
 def _first_step(found: Difference, problem: Problem, pair: Pair) -> Place:
@@ -70,10 +106,7 @@ def _first_step(found: Difference, problem: Problem, pair: Pair) -> Place:
         for backend in backends:
             problem.train(backend, step, step + 1)
         states = [backend.state() for backend in backends]
-        slots = [
-            {f"{s} of {n}": v for s, kept in state.slots.items() for n, v in kept.items()}
-            for state in states
-        ]
+        slots = [memory(state) for state in states]
         for stage, expected, actual in (
             ("optimiser slots", *slots),
             ("weights", states[0].params, states[1].params),
@@ -82,13 +115,13 @@ def _first_step(found: Difference, problem: Problem, pair: Pair) -> Place:
             if parted.beyond:
                 return _at_step(parted, problem, pair, step, before)
         before = states[0]
-    return Place("losses", last + 1, "loss", note="the states agree, the loss does not")
+    return Place("losses", last + 1, "loss", note="it shows only in calls of several steps")
 
 
 def _at_step(parted: Difference, problem: Problem, pair: Pair, step: int, before: State) -> Place:
     """Both backends built anew from the state before `step`: which stage is the first to differ?"""
-    one, other = (trace(backend_class, problem, step, before) for backend_class in pair)
-    for stage in STAGES:
+    one, other = (trace(backend_class, problem, step, before).found for backend_class in pair)
+    for stage in STAGES[: STAGES.index("losses")]:
         found = compare(stage, one[stage], other[stage], problem.training.precision, {})
         if found.beyond:
             return locate(found, problem, pair, step, before)

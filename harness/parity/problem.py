@@ -12,6 +12,7 @@ import numpy as np
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.compose import compose
 from harness.config import Config
+from harness.errors import ConfigError
 from harness.model import ModelSpec
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
@@ -73,6 +74,8 @@ def problem_of(config: Config, steps: int) -> Problem:
         for part in epoch_batches(order, config.trainer, config.semantics.last_batch):
             batches += list(part)
         rates.append(rate.of_epoch(epoch))
+    if not batches:
+        raise ConfigError("trainer.epochs=0: parity compares training; set it to 1 or more.")
     return Problem(
         plan.model,
         plan.training,
@@ -84,9 +87,14 @@ def problem_of(config: Config, steps: int) -> Problem:
 
 
 def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
-    """One configuration per backend, the same for all; float64 unless told otherwise."""
-    given = [o for o in overrides if o.startswith("precision=")]
-    shared = overrides if given else [*overrides, "precision=float64"]
+    """One configuration per backend, the same for all. Unless told otherwise it is in float64 and
+    without TF32, whatever the preset says: agreement is not claimed for three digits."""
+    for key in ("resume", "backend"):
+        if any(word.startswith(f"{key}=") for word in overrides):
+            raise ConfigError(f"{key}=…: parity trains several from the start; leave it out.")
+    assumed = {"precision": "float64", "semantics.tf32": "off"}
+    typed = {word.partition("=")[0] for word in overrides}
+    shared = [*overrides, *(f"{key}={v}" for key, v in assumed.items() if key not in typed)]
     return [compose([*shared, f"backend={name}"], own) for name in names]
 
 

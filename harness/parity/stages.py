@@ -11,6 +11,9 @@ all that follow, so the first that fails is the one to look at.
     optimiser slots  after one step                               relative to the largest entry
     weights          after one step                               relative to the largest entry
     losses           of every step                                relative to itself
+    resumed          weights after one step more, by a backend    relative to the largest entry
+                     built anew from the last state; outputs
+                     of the last weights
 
 All of it goes through the contract alone: hidden states are the outputs of the network cut off
 after a layer, gradients come from `harness/gradient.py`.
@@ -38,10 +41,19 @@ STAGES = (
     "optimiser slots",
     "weights",
     "losses",
+    "resumed",
 )
-BAND_RUNS = 16  # copies of the reference that draw the band of the stages before `losses`
+COPIES = 16  # of the reference, which draw the band of the stages before `losses`
 
-Trace = dict[str, Params]  # stage -> what was computed: tensor -> (R, …), losses (S, R)
+Found = dict[str, Params]  # stage -> what was computed: tensor -> (R, …), losses (S, R)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one backend computed, and on which device."""
+
+    found: Found
+    device: str
 
 
 @dataclass(frozen=True)
@@ -58,29 +70,31 @@ class Difference:
 
     @property
     def beyond(self) -> bool:
-        return not self.error <= self.limit  # so that NaN is beyond
+        return not (self.error == 0 or self.error <= self.limit)  # so that NaN is beyond
 
 
 def trace(
     backend_class: BackendClass, problem: Problem, step: int = 0, state: State | None = None
 ) -> Trace:
-    """Everything that the stages compare, from `state` (by default the problem's) at `step`."""
+    """Everything that the stages compare, from `state` (by default the problem's) at `step`.
+
+    From a given state, the later steps are left out.
+    """
     start = problem.state if state is None else state
     x, mask = problem.batch(step)
     backend = problem.build(backend_class, start)
-    found: Trace = {"names": backend.state().params}
+    found: Found = {"names": backend.state().params}
+    if {n: v.shape[1:] for n, v in found["names"].items()} != shapes(problem.model):
+        return Trace({**dict.fromkeys(STAGES, {}), **found}, backend.device)
     found["outputs"] = {"outputs": backend.predict(x, mask)}
     losses = problem.train(backend, step, step + 1)
     after = backend.state()
     found["loss"] = {"loss": losses[0]}
     found["weights"] = after.params
-    found["optimiser slots"] = {
-        f"{slot} of {name}": value
-        for slot, kept in after.slots.items()
-        for name, value in kept.items()
-    }
+    found["optimiser slots"] = memory(after)
     if state is None:
         losses = np.concatenate([losses, *_later_losses(problem, backend)])
+        found["resumed"] = _resumed(backend_class, problem, backend)
     found["losses"] = {"losses": losses}
     found["hidden states"] = {
         f"layer {layer}": hidden_states(backend_class, problem, start, layer, x, mask)
@@ -89,7 +103,24 @@ def trace(
     found["gradients"] = gradients(
         backend_class, problem.model, problem.training, problem.data, start, problem.batches[step]
     )
-    return found
+    return Trace(found, backend.device)
+
+
+def memory(state: State) -> Params:
+    """The optimiser's memory by slot and name, and how many updates it has behind it."""
+    found = {f"{s} of {n}": v for s, kept in state.slots.items() for n, v in kept.items()}
+    return found | {"updates done": np.array([[float(state.step)]])}
+
+
+def _resumed(backend_class: BackendClass, problem: Problem, backend: Backend) -> Params:
+    """The last batch once more, by a backend that is built from the state of `backend`. Nothing in
+    float32 over more steps than its limit holds for: weights have no control band."""
+    steps, precision = len(problem.batches), problem.training.precision
+    if precision == "float32" and steps > LIMITS[precision].steps:
+        return {}
+    anew = problem.build(backend_class, backend.state())
+    problem.train(anew, steps - 1, steps)
+    return {"outputs": backend.predict(*problem.batch(0)), **anew.state().params}
 
 
 def _later_losses(problem: Problem, backend: Backend) -> list[Array]:
@@ -131,7 +162,7 @@ def compare(
     """The first tensor beyond its limit, or else the one with the largest error."""
     if expected.keys() != actual.keys():
         odd = ", ".join(sorted(expected.keys() ^ actual.keys()))
-        return Difference(stage, odd, error=np.inf, note=f"only one of them has {odd}")
+        return Difference(stage, odd, error=np.inf, note="only one of the two has it")
     worst = Difference(stage, limit=limit_of(stage, precision))
     for name, value in expected.items():
         found = _tensor(stage, name, value, actual[name], precision, band.get(name))
@@ -147,15 +178,15 @@ def _tensor(
 ) -> Difference:
     if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
         form = f"{expected.shape} {expected.dtype} and {actual.shape} {actual.dtype}"
-        return Difference(stage, name, error=np.inf, note=f"shapes {form}")
+        return Difference(stage, name, error=np.inf, note=f"shape and precision: {form}")
     if stage == "names":
         return Difference(stage, name)
     limit = np.full((1,) * expected.ndim, limit_of(stage, precision))
     if band is not None:
-        limit = np.maximum(limit, band)
+        limit = np.fmax(limit, band)
     scale = scale_of(stage, expected)
     error = relative(expected, actual, scale)
-    share = error / limit
+    share = np.where(error == 0, 0.0, error / limit)
     place = tuple(int(i) for i in np.unravel_index(np.argmax(share), error.shape))
     if not share[place] <= 1 and stage in ("hidden states", "losses"):
         place = _first(~(share <= 1), time_axis=2 if stage == "hidden states" else 0)
@@ -176,12 +207,12 @@ def limit_of(stage: str, precision: str) -> float:
     limits = LIMITS[precision]
     if stage in ("gradients", "optimiser slots", "weights"):
         return limits.gradient
-    return limits.losses if stage == "losses" else limits.forward
+    return limits.losses if stage in ("losses", "resumed") else limits.forward
 
 
 def scale_of(stage: str, expected: Array) -> Array:
     """What errors are relative to: the largest entry of the whole, of each replica, or itself."""
-    size = np.abs(expected)
+    size = np.where(np.isfinite(expected), np.abs(expected), 0)
     if stage in ("loss", "losses"):
         return size
     if stage in ("hidden states", "outputs"):
@@ -192,29 +223,29 @@ def scale_of(stage: str, expected: Array) -> Array:
 def relative(expected: Array, actual: Array, scale: Array) -> Array:
     """|actual − expected| / scale. Where the scale is 0 nothing may be off; two values that are
     infinite or NaN in the same place agree."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        error = np.abs(actual - expected) / np.where(scale == 0, np.finfo(float).tiny, scale)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        error = np.abs(actual - expected) / scale
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     return np.where(same, 0.0, error)
 
 
-def bands(problem: Problem) -> Trace:
+def bands(problem: Problem) -> Found:
     """How far the reference strays when its weights move by one unit in the last place: in float32
     each tensor, and the losses of more steps than the table's limit holds for. Where that is more
     than the table's limit, it is the limit."""
-    found: Trace = {}
+    found: Found = {}
     precision = problem.training.precision
     if len(problem.batches) > LIMITS[precision].steps:
         found["losses"] = {"losses": control_band(problem)}
     if precision == "float64":
         return found
-    wide = repeated(problem, BAND_RUNS)
+    wide = repeated(problem, COPIES)
     first = replace(wide, batches=wide.batches[:1], lr=wide.lr[:1])
     start = moved(first.state, stream(0, "stage band"))
-    expected, shifted = (trace(NumpyBackend, first, 0, s) for s in (first.state, start))
-    for stage in STAGES[1:-1]:
-        found[stage] = {
-            name: relative(value, shifted[stage][name], scale_of(stage, value)).max()
-            for name, value in expected[stage].items()
-        }
+    expected, shifted = (trace(NumpyBackend, first, 0, s).found for s in (first.state, start))
+    for stage in STAGES[1 : STAGES.index("losses")]:
+        found[stage] = {}
+        for name, value in expected[stage].items():
+            error = relative(value, shifted[stage][name], scale_of(stage, value))
+            found[stage][name] = np.where(np.isfinite(error), error, 0.0).max()
     return found

@@ -30,13 +30,14 @@ from harness.errors import ConfigError, Diverged
 from harness.plan import prepare
 from harness.terminal import console
 from harness.why.answer import Answer, Question, find_answer
-from harness.why.players import GROUPS, differences, value, word
+from harness.why.players import GROUPS, beside, differences, value, word
 from harness.why.shapley import design
 from harness.why.sides import from_overrides, from_runs
 from harness.why.words import caption, headline, interplay, levels, sentence
 
 EVALUATIONS = 128  # about a minute on two cores for the default network and 16 seeds
-OVERRIDE = re.compile(r"[+~]*[\w./@]+=", re.ASCII)  # run names may hold a = too, after a dot ·
+# Names and directories of runs may hold a = too, after a dot · or a slash.
+OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,13 +103,15 @@ def _question(options: argparse.Namespace) -> Question:
     a, b = _sides(options)
     if options.results is not None:
         a = replace(a, results=str(options.results))
+    if options.uri is not None:
+        a = replace(a, tracking=replace(a.tracking, uri=options.uri))
     backend = compose([f"backend={options.train_backend}"], options.config_dir).backend
     prepare(b)
     samples = prepare(a).splits.train.x.shape[1]
     gpu = "cuda" in backend.devices and a.device != "cpu" and gpu_present()
     players, idle = differences(a, b, samples, gpu)
     chosen = design(len(players), options.evaluations, np.random.default_rng(options.seed))
-    return Question(a, b, players, idle, backend, chosen)
+    return Question(a, b, players, [*idle, *beside(a, b)], backend, chosen)
 
 
 def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
@@ -160,10 +163,10 @@ def _show(question: Question, answer: Answer, screen: Console) -> None:
         first, *others = [outcome for outcome in answer.outcomes if outcome.real]
         table = shown(question, first)
         for other in others:
-            shares = shown(question, other).set_index("setting")["share"]
+            shares = shown(question, other, errors=False).set_index("setting")["share"]
             table["share of\nthe mean"] = [shares[name] for name in table["setting"]]
         screen.print(_table(table, escape(levels(first))))
-        screen.print(interplay(first))
+        screen.print(escape(interplay(first)))
     screen.print(f"[dim]{escape(caption(question, answer))}[/dim]\n")
 
 
@@ -180,7 +183,7 @@ def _table(rows: Any, title: str) -> Table:
     for name in rows.columns:
         words = name in ("setting", "A", "B", "would need")
         whole = name not in ("A", "B", "would need")
-        table.add_column(name, justify="left" if words else "right", no_wrap=whole)
+        table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
     for row in rows.itertuples(index=False):
         table.add_row(*map(escape, row), end_section=row[0] == "framework")
     return table
@@ -195,8 +198,7 @@ def _say_next(
     if not answer.divided:
         more = [f"replicas={2 * question.a.replicas}"] if question.players else []
     else:
-        first = next(outcome for outcome in answer.outcomes if outcome.real)
-        largest = question.players[first.ranked()[0]]
+        largest = question.players[answer.first.ranked()[0]]
         keys = [key for key in largest.keys if key not in GROUPS]
         more = [f"b.{key}={word(value(question.a, key))}" for key in keys]
     if more:

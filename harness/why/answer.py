@@ -13,8 +13,9 @@ import numpy as np
 
 from harness.config import BackendConfig, Config
 from harness.errors import Diverged
+from harness.progress import Count
 from harness.why.players import Idle, Player, coalition
-from harness.why.retrain import Progress, loss_name, losses, retrain
+from harness.why.retrain import loss_name, losses, retrain
 from harness.why.shapley import Design, Estimate, Values, estimate, half_width
 
 Array = np.ndarray
@@ -39,13 +40,19 @@ class Question:
 
     @property
     def same_framework(self) -> bool:
-        """Whether no other backend takes part than the one that trains the coalitions."""
-        return {self.a.backend.name, self.b.backend.name} == {self.backend.name}
+        """Whether no other backend or device takes part than those of the coalitions."""
+        return self.alike(self.a) and self.alike(self.b)
 
     @property
     def settled(self) -> bool:
         """Whether both sides are bound to train alike."""
-        return not self.players and self.a.backend.name == self.b.backend.name
+        same = (self.a.backend.name, self.a.device) == (self.b.backend.name, self.b.device)
+        return same and not self.players
+
+    def alike(self, side: Config) -> bool:
+        """Whether a side's own backend and device are those of the coalitions."""
+        same = side.device == self.a.device or "cuda" not in self.backend.devices
+        return same and side.backend.name == self.backend.name
 
     def members(self, mask: int) -> list[Player]:
         return [player for i, player in enumerate(self.players) if mask >> i & 1]
@@ -92,6 +99,17 @@ class Outcome:
     def share(self, part: float) -> float:
         return float(part) / self.gap
 
+    def share_half(self, half: float) -> float:
+        """The half width of a part's interval, as a share."""
+        return float(half) / abs(self.gap)
+
+    def together(self, settings: list[int]) -> tuple[float, float]:
+        """The sum of several settings' parts and its half width. Sampling errors of parts add up to
+        zero over all settings, so that adding them in quadrature overstates that of the sum."""
+        summed = self.parts.replicas[settings].sum(axis=0)  # (R,)
+        sampling = np.linalg.norm(self.parts.sampling[settings])
+        return float(summed.mean()), float(np.hypot(half_width(summed), sampling))
+
     def ranked(self) -> list[int]:
         """Settings by the size of their parts, largest first."""
         return [int(i) for i in np.argsort(-np.abs(self.parts.mean), kind="stable")]
@@ -113,6 +131,11 @@ class Answer:
     values: Values  # (K, R) by coalition
     seconds: float
 
+    @property
+    def first(self) -> Outcome:
+        """The one whose table comes first: the first that has a gap."""
+        return next((outcome for outcome in self.outcomes if outcome.real), self.outcomes[0])
+
 
 def find_answer(question: Question) -> Answer:
     """Train both ends, both sides in their own backends and, where there is a gap beyond the
@@ -120,7 +143,7 @@ def find_answer(question: Question) -> Answer:
     began = time.monotonic()
     full = 2 ** len(question.players) - 1
     values: Values = {}
-    with Progress(4, "training both sides") as progress:
+    with Count(4, "training both sides") as progress:
         for mask in (0, full):
             started = time.monotonic()
             values |= _train(question, [mask], 0.0, progress)
@@ -128,14 +151,14 @@ def find_answer(question: Question) -> Answer:
         ends = np.stack([values[0], values[full]])  # (2, K, R)
         own = ends.copy()
         for i, side in enumerate((question.a, question.b)):
-            if side.backend.name != question.backend.name:
+            if not question.alike(side):
                 own[i] = _own(side, "AB"[i])
             progress.update()
     found = explain(question.measures, own, ends)
     divided = bool(question.players) and any(outcome.real for outcome in found)
     if divided:
         between = [mask for mask in question.design.coalitions if mask not in values]
-        with Progress(len(between), "training what is in between") as progress:
+        with Count(len(between), "training what is in between") as progress:
             values |= _train(question, between, seconds, progress)
         found = explain(question.measures, own, ends, values, question.design)
     return Answer(found, divided, values, time.monotonic() - began)
@@ -172,7 +195,7 @@ def explain(
     ]
 
 
-def _train(question: Question, masks: Iterable[int], seconds: float, progress: Progress) -> Values:
+def _train(question: Question, masks: Iterable[int], seconds: float, progress: Count) -> Values:
     """The losses of coalitions, one of which takes about that many seconds."""
     values: Values = {}
     try:

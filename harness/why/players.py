@@ -163,6 +163,16 @@ def differences(a: Config, b: Config, samples: int, gpu: bool) -> tuple[list[Pla
     return acting, idle
 
 
+def beside(a: Config, b: Config) -> list[Idle]:
+    """What the coalitions have in common although the sides differ in it."""
+    needs = {
+        "device": "nothing: belongs to the frameworks' part",
+        "threads": "nothing: rounding alone, and one thread in between",
+    }
+    keys = [key for key in needs if value(a, key) != value(b, key)]
+    return [Idle(_player(a, b, (key,)), needs[key]) for key in keys]
+
+
 def coalition(a: Config, b: Config, players: "list[Player] | tuple[Player, ...]") -> Config:
     """A's configuration with those players set to B's values."""
     changes: dict[str, Any] = {}
@@ -221,7 +231,7 @@ def _shown(one: Config, other: Config, key: str) -> str:
 
 
 def word(found: Any) -> str:
-    """A value as it is written on the command line."""
+    """A value as it is written on the command line, with all of its digits."""
     if found is None or isinstance(found, bool):
         return {None: "null", True: "true", False: "false"}[found]
-    return f"{found:g}" if isinstance(found, float) else str(found)
+    return repr(found).removesuffix(".0") if isinstance(found, float) else str(found)

@@ -18,7 +18,7 @@ class Bar:
 
     label: str
     part: float
-    half: float | None  # of its 95 % interval; None for a sum of several
+    half: float  # of its 95 % interval
 
 
 def draw_waterfall(path: Path, question: Question, outcomes: list[Outcome], title: str) -> None:
@@ -42,7 +42,7 @@ def bars(question: Question, outcome: Outcome) -> list[Bar]:
         label = f"{player.name}\n{player.a} → {player.b}"
         result.append(Bar(label, float(means[i]), float(halves[i])))
     if rest := ranked[len(own) :]:
-        result.append(Bar(f"{len(rest)} other settings", float(means[rest].sum()), None))
+        result.append(Bar(f"{len(rest)} other settings", *outcome.together(rest)))
     if not question.same_framework:
         names = f"{question.a.backend.name} → {question.b.backend.name}"
         result.append(Bar(f"the frameworks\n{names}", *outcome.framework))
@@ -58,8 +58,7 @@ def _draw(axis: Any, question: Question, outcome: Outcome, steps: list[Bar]) -> 
         axis.barh(row, step.part, left=reached, color=colour, height=0.62)
         axis.plot([reached] * 2, [row - 1, row + 0.31], color="black", linewidth=0.6)
         reached += step.part
-        if step.half is not None:
-            axis.errorbar(reached, row, xerr=step.half, color="black", capsize=2.5, linewidth=1)
+        axis.errorbar(reached, row, xerr=step.half, color="black", capsize=2.5, linewidth=1)
     axis.plot([reached] * 2, [len(steps), len(steps) + 1.31], color="black", linewidth=0.6)
     for row, level in ((0, a), (len(steps) + 1, b)):
         axis.plot([level] * 2, [row - 0.31, row + 0.31], color=COLOURS["end"], linewidth=5)
@@ -83,10 +82,11 @@ def _write_values(axis: Any, outcome: Outcome, steps: list[Bar]) -> None:
     """In two columns of their own beside the axes, where nothing can overlap them."""
     rows = [(number(float(outcome.a.mean())), "")]
     for step in steps:
-        shown = number(step.part) if step.half is None else plus_minus(step.part, step.half)
-        rows.append((shown, percent(outcome.share(step.part))))
+        share = percent(outcome.share(step.part), outcome.share_half(step.half))
+        noise = abs(step.part) <= step.half
+        rows.append((plus_minus(step.part, step.half), f"({share})" if noise else share))
     rows.append((number(float(outcome.b.mean())), ""))
     for row, texts in enumerate(rows):
-        for x, text in zip((1.21, 1.30), texts, strict=True):
+        for x, text in zip((1.25, 1.39), texts, strict=True):
             where = {"va": "center", "ha": "right", "transform": axis.get_yaxis_transform()}
             axis.text(x, row, text, fontsize=8, **where)

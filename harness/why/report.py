@@ -59,9 +59,7 @@ def finish(record: Record, question: Question, answer: Answer, command: str) -> 
     facts |= {"outcomes": [_facts(question, o) for o in answer.outcomes], "sentences": said}
     facts |= provenance.machine()
     (folder / "why.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False), "utf-8")
-    tables = [
-        records(question, outcome).assign(measure=outcome.name) for outcome in answer.outcomes
-    ]
+    tables = [records(question, o).assign(measure=o.name, **_interplay(o)) for o in answer.outcomes]
     pd.concat(tables).to_csv(folder / "why.csv", index=False)
     _coalitions(question, answer).to_csv(folder / "coalitions.csv", index=False)
     files = ["why.json", "why.csv", "coalitions.csv"]
@@ -99,11 +97,13 @@ def records(question: Question, outcome: Outcome) -> pd.DataFrame:
     rows.append({"setting": "(gap)", "part": outcome.gap, "half": outcome.half})
     table = pd.DataFrame(rows)
     table["share"] = table["part"] / outcome.gap if outcome.real else np.nan
+    table["share_half"] = table["half"] / abs(outcome.gap) if outcome.real else np.nan
+    table["within_noise"] = table["part"].abs() <= table["half"]
     return table
 
 
-def shown(question: Question, outcome: Outcome) -> pd.DataFrame:
-    """The same as text."""
+def shown(question: Question, outcome: Outcome, errors: bool = True) -> pd.DataFrame:
+    """The same as text, shares with or without their errors."""
     table = pd.DataFrame(
         {
             "setting": row["setting"].strip("()"),
@@ -112,13 +112,19 @@ def shown(question: Question, outcome: Outcome) -> pd.DataFrame:
             "alone\nfrom A": _number(row.get("alone_from_a")),
             "alone\nfrom B": _number(row.get("alone_from_b")),
             "part": plus_minus(row["part"], row["half"]),
-            "share": percent(row["share"]) if outcome.real else "",
+            "share": _share(row, errors) if outcome.real else "",
         }
         for row in records(question, outcome).to_dict("records")
     )
     if question.same_framework:
         table.loc[table["setting"] == "framework", ["part", "share"]] = ["the same", ""]
     return table
+
+
+def _share(row: Any, errors: bool) -> str:
+    """In brackets where it is within the noise."""
+    share = percent(row["share"], row["share_half"] if errors else 0.0)
+    return f"({share})" if row["within_noise"] else share
 
 
 def _text(value: Any) -> str:
@@ -161,14 +167,22 @@ def _metrics(prefix: str, question: Question, outcome: Outcome) -> dict[str, Any
             name = player.name.replace(" and ", "_and_")
             values[f"{prefix}/share/{name}"] = outcome.share(part)
         values[f"{prefix}/share/framework"] = outcome.share(outcome.framework[0])
-    return values
+    return values | {f"{prefix}/{name}": value for name, value in _interplay(outcome).items()}
+
+
+def _interplay(outcome: Outcome) -> dict[str, float]:
+    """What is left when settings are switched alone; nothing where the gap was not divided."""
+    if not len(outcome.parts.mean):
+        return {}
+    return dict(zip(("interplay_from_a", "interplay_from_b"), outcome.interplay(), strict=True))
 
 
 def _facts(question: Question, outcome: Outcome) -> dict[str, Any]:
     table = records(question, outcome)
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     sides = {"a": outcome.a.tolist(), "b": outcome.b.tolist()}  # by seed
-    return {"measure": outcome.name, "losses": sides, "beyond_noise": outcome.real, "parts": rows}
+    facts = {"measure": outcome.name, "losses": sides, "beyond_noise": outcome.real, "parts": rows}
+    return facts | _interplay(outcome)
 
 
 def _write_report(

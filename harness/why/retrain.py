@@ -7,15 +7,13 @@ import io
 import multiprocessing
 import os
 import signal
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,7 +25,6 @@ from harness.trainer import train
 Array = np.ndarray
 
 MOST_WORKERS = 16
-SECONDS_BETWEEN_LINES = 10.0
 WORTH_PROCESSES = 10.0  # seconds of training that are left; starting a process takes 1 to 2
 
 
@@ -112,47 +109,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-class Progress:
-    """How many trainings are done: a bar on a terminal, a line now and then elsewhere."""
-
-    def __init__(self, total: int, what: str) -> None:
-        self.total, self.what, self.done = total, what, 0
-        self.began = self.shown = time.monotonic()
-        self._bar = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            self._bar = Bar(
-                TextColumn(self.what),
-                MofNCompleteColumn(),
-                BarColumn(),
-                TimeRemainingColumn(),
-                TextColumn("left"),
-                console=Console(file=sys.stderr),
-                transient=True,
-            )
-            self._bar.start()
-            self._task = self._bar.add_task("", total=self.total)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def update(self) -> None:
-        """One more is done."""
-        self.done += 1
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self.done)
-        elif now - self.shown > SECONDS_BETWEEN_LINES:
-            self.shown = now
-            left = (now - self.began) / self.done * (self.total - self.done)
-            line = f"  {self.what}: {self.done} of {self.total} done, {left:.0f} s left"
-            print(line, file=sys.stderr, flush=True)

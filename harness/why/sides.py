@@ -4,6 +4,7 @@ Effects are measured on paired seeds, so both sides are trained with the same on
 even where a recorded run had one.
 """
 
+import re
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
@@ -48,19 +49,21 @@ def from_runs(
 
 def of_side(side: str, words: list[str]) -> list[str]:
     """The overrides for one side, their prefix removed."""
-    other = {"a": "b.", "b": "a."}[side]
-    return [word.removeprefix(f"{side}.") for word in words if not word.startswith(other)]
+    other = {"a": "b", "b": "a"}[side]
+    kept = [word for word in words if not re.match(rf"[+~]*{other}\.", word)]
+    return [re.sub(rf"^([+~]*){side}\.", r"\1", word) for word in kept]
 
 
 def _paired(a: Config, b: Config) -> tuple[Config, Config]:
     """Both sides with as many replicas, after checking that they can be compared at all."""
     if type(a.task) is not type(b.task):
         raise ConfigError(f"task: {a.task.name} on side a, {b.task.name} on side b; {SAME_TASK}")
-    for field in fields(a.task):
-        mine, theirs = (word(value(side, f"task.{field.name}")) for side in (a, b))
+    keys = [f"task.{field.name}" for field in fields(a.task)]
+    for key in [*keys, "model.returns"] if a.task.every_step else keys:  # which targets count
+        mine, theirs = (value(side, key) for side in (a, b))
         if mine != theirs:
             raise ConfigError(
-                f"task.{field.name}: {mine} on side a, {theirs} on side b; {SAME_TASK}"
+                f"{key}: {word(mine)} on side a, {word(theirs)} on side b; {SAME_TASK}"
             )
     for side in (a, b):
         if side.trainer.epochs == 0:
@@ -85,10 +88,12 @@ def _recorded(name: str, words: list[str], results: Path, uri: str | None) -> Co
     except HydraException as error:
         raise ConfigError(first_line(error)) from error
     for override in overrides:
-        if isinstance(OmegaConf.select(loaded, override.key_or_group), DictConfig):
+        key = override.key_or_group
+        whole = isinstance(OmegaConf.select(loaded, key), DictConfig)
+        if whole or key == "experiment" or override.is_delete() or override.is_sweep_override():
             raise ConfigError(
                 f"{override.input_line}: {name} already has every value; change single ones with "
                 "KEY=VALUE."
             )
-        OmegaConf.update(loaded, override.key_or_group, override.value(), force_add=True)
+        OmegaConf.update(loaded, key, override.value(), force_add=True)
     return from_hydra(loaded)

@@ -10,10 +10,14 @@ from harness.why.shapley import half_width
 NAMED = 3  # settings named in the sentence; the others are summed
 WORTH_A_NAME = 0.01  # of the gap
 SMALL = 0.001  # of the gap: a share that is not worth its digits
+NOTHING = 1e-9  # of the gap: rounding
+ROUNDING = 1e-12  # of a value: an error that no training has
+MOST_DECIMALS = 8
 
 
 def sentence(question: Question, outcome: Outcome) -> str:
-    """The answer in one sentence; shares are of the gap and add up to 100 %."""
+    """The answer in one sentence; shares are of the gap and add up to 100 %. The ± of a share is
+    the 95 % interval of that part, in per cent of the gap."""
     if not outcome.real:
         return (
             f"No gap in {outcome.name} beyond the noise of {len(outcome.a)} seeds: "
@@ -52,23 +56,34 @@ def caption(question: Question, answer: Answer) -> str:
     both = ", and from sampling, in quadrature" if orders else ""
     said = (
         f"Parts are Shapley values of trainings by {question.backend.name}, "
-        f"{question.design.method}. ± is the 95 % interval from {seeds}{both}"
+        f"{question.design.method}. ± (of a share: in per cent of the gap) is the 95 % interval "
+        f"from {seeds}{both}"
     )
     if orders:
-        parts, largest = answer.outcomes[0].parts, answer.outcomes[0].ranked()[0]
-        errors = (number(float(x[largest])) for x in (parts.seeds, parts.sampling))
-        said += " (of the largest part ±{} and ±{})".format(*errors)
-    return f"{said}. The frameworks' part is what the settings leave."
+        first = answer.first
+        largest = first.ranked()[0]
+        errors = (number(float(x[largest])) for x in (first.parts.seeds, first.parts.sampling))
+        said += " (of the largest part of {}: ±{} and ±{})".format(first.name, *errors)
+    return (
+        f"{said}. Shares in brackets are within the noise. The frameworks' part is what the "
+        "settings leave."
+    )
 
 
 def interplay(outcome: Outcome) -> str:
     """How far switching one setting at a time is from the whole."""
     total = float(outcome.parts.mean.sum())
-    from_a, from_b = outcome.interplay()
+    from_a, from_b = left = outcome.interplay()
+    rests = ["nothing" if abs(x) < NOTHING * abs(outcome.gap) else number(x) for x in left]
+    if rests == ["nothing"] * 2:
+        return (
+            f"Switched one at a time, the settings add up to {number(total)}, too: they do not "
+            "interplay."
+        )
     return (
         f"Switched one at a time, the settings add up to {number(total - from_a)} from A's side "
         f"and {number(total - from_b)} from B's, but to {number(total)} together: the rest, "
-        f"{number(from_a)} and {number(from_b)}, is interplay, which Shapley values share out."
+        f"{rests[0]} and {rests[1]}, is interplay, which Shapley values share out."
     )
 
 
@@ -78,46 +93,68 @@ def _settings(question: Question, outcome: Outcome) -> list[str]:
     ranked = outcome.ranked()
     sure = [i for i in ranked if abs(means[i]) > max(halves[i], WORTH_A_NAME * abs(outcome.gap))]
     named = sure[:NAMED] or ranked[:1]
-    clauses = [f"{_share(outcome, means[i])} {question.players[i].name}" for i in named]
-    clauses[:1] = [clause.replace("%", "% is", 1) for clause in clauses[:1]]
     others = [i for i in ranked if i not in named]
     if len(others) == 1:
-        clauses.append(f"{_share(outcome, means[others[0]])} {question.players[others[0]].name}")
-    elif others:
-        together = _share(outcome, means[others].sum())
-        clauses.append(f"{together} the other {len(others)} together")
-    return clauses
+        named, others = [*named, *others], []
+    said = [(question.players[i].name, (float(means[i]), float(halves[i]))) for i in named]
+    if others:
+        said.append((f"the other {len(others)} together", outcome.together(others)))
+    verbs = ["is ", *[""] * len(said)]
+    return [
+        f"{_share(outcome, *part)} {verb}{name}{_mark(outcome, *part)}"
+        for verb, (name, part) in zip(verbs, said, strict=False)
+    ]
 
 
 def _frameworks(question: Question, outcome: Outcome) -> str:
     if question.same_framework:
         return f"both sides are trained by {question.backend.name}, so no framework has a part"
     mean, half = outcome.framework
-    share = outcome.share(mean)
-    if abs(share) < SMALL:
+    if abs(mean) + half < SMALL * abs(outcome.gap):
         return "the frameworks themselves account for less than 0.1 %"
-    noise = ", which is within the noise" if abs(mean) <= half else ""
-    return f"the frameworks themselves account for {_share(outcome, mean)}{noise}"
+    mark = ", which is within the noise" if abs(mean) <= half else _mark(outcome, mean, half)
+    return f"the frameworks themselves account for {_share(outcome, mean, half)}{mark}"
 
 
-def _share(outcome: Outcome, part: float) -> str:
-    share = outcome.share(part)
-    return percent(share) + (" (against it)" if share <= -SMALL else "")
+def _share(outcome: Outcome, mean: float, half: float) -> str:
+    return percent(outcome.share(mean), outcome.share_half(half))
 
 
-def percent(share: float) -> str:
-    """`71 %`, `0.4 %`, `−12 %`."""
-    shown = f"{100 * share:.{0 if abs(share) >= 0.0995 else 1}f}"
-    return f"{'0' if float(shown) == 0 else shown} %".replace("-", "−")
+def _mark(outcome: Outcome, mean: float, half: float) -> str:
+    if abs(mean) <= half:
+        return " (within the noise)"
+    return " (against it)" if outcome.share(mean) <= -SMALL else ""
+
+
+def percent(share: float, half: float = 0.0) -> str:
+    """`71 ± 8 %`, `0.4 ± 0.2 %`; without an error that the digits of the share would not show:
+    `71 %`, `0.4 %`, `−12 %`."""
+    if half < 0.0005:
+        text = _rounded(100 * share, 0 if abs(share) >= 0.0995 else 1)
+    else:
+        decimals = 0 if half >= 0.0095 else 1
+        text = f"{_rounded(100 * share, decimals)} ± {100 * half:.{decimals}f}"
+    return f"{text} %".replace("-", "−")
+
+
+def _rounded(value: float, decimals: int) -> str:
+    text = f"{value:.{decimals}f}"
+    return "0" if float(text) == 0 else text
 
 
 def plus_minus(mean: float, half: float) -> str:
-    """`0.711 ± 0.030`: two digits of the error, and as many decimals of the value."""
-    if half == 0 or not math.isfinite(half):
-        return number(mean) if half == 0 else f"{number(mean)} ± ∞"
+    """`0.711 ± 0.030`: two digits of the error, and as many decimals of the value. Small ones share
+    an exponent: `(3.20 ± 0.12)e−7`."""
+    if half <= ROUNDING * abs(mean):
+        return number(mean)
+    if not math.isfinite(half):
+        return f"{number(mean)} ± ∞"
     decimals = max(1 - math.floor(math.log10(half)), 0)
-    if decimals > 4:
-        return f"{_tidy(f'{mean:.1e}')} ± {_tidy(f'{half:.1e}')}"
+    if decimals > MOST_DECIMALS:
+        power = math.floor(math.log10(max(abs(mean), half)))
+        digits = decimals + power
+        mean, half = mean / 10.0**power, half / 10.0**power
+        return _tidy(f"({mean:.{digits}f} ± {half:.{digits}f})e{power}")
     return f"{mean:.{decimals}f} ± {half:.{decimals}f}".replace("-", "−")
 
 
