@@ -85,7 +85,7 @@ def trace(
     backend = problem.build(backend_class, start)
     found: Found = {"names": backend.state().params}
     if {n: v.shape[1:] for n, v in found["names"].items()} != shapes(problem.model):
-        return Trace({**dict.fromkeys(STAGES, {}), **found}, backend.device)
+        return Trace({**{stage: {} for stage in STAGES}, **found}, backend.device)
     found["outputs"] = {"outputs": backend.predict(x, mask)}
     losses = problem.train(backend, step, step + 1)
     after = backend.state()

@@ -12,7 +12,7 @@ WORTH_A_NAME = 0.01  # of the gap
 SMALL = 0.001  # of the gap: a share that is not worth its digits
 NOTHING = 1e-9  # of the gap: rounding
 ROUNDING = 1e-12  # of a value: an error that no training has
-MOST_DECIMALS = 8
+MOST_DECIMALS = 5  # of a value; beyond, with an exponent
 
 
 def sentence(question: Question, outcome: Outcome) -> str:
