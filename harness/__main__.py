@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import provenance, resume, signals, sweep
+from harness.compose import CONF
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.folders import remove
@@ -25,9 +26,6 @@ from harness.journal import NAME, Journal, last
 from harness.terminal import console
 
 log = logging.getLogger(__name__)
-
-HERE = Path(__file__).resolve().parent
-CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
