@@ -28,8 +28,9 @@ def squared_error(o: Array, y: Array) -> Array:
 
 
 def from_logits(o: Array, y: Array) -> Array:
-    """max(o, 0) − o·y + log(1 + e^−|o|)."""
-    return jax.nn.relu(o) - o * y + jnp.log1p(jnp.exp(-jnp.abs(o)))
+    """−y log σ(o) − (1−y) log σ(−o). The usual max(o, 0) − o·y + log(1 + e^−|o|) is equal, but JAX
+    would differentiate it as −y at o = 0, where |o| and max(o, 0) have a kink each."""
+    return -y * jax.nn.log_sigmoid(o) - (1 - y) * jax.nn.log_sigmoid(-o)
 
 
 def clipped(o: Array, y: Array) -> Array:

@@ -12,6 +12,7 @@ import pytest
 
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
+from harness.gradient import gradients
 from harness.limits import LIMITS
 from harness.parity.problem import Problem
 from tests.agreement import check_forward, check_losses, check_names
@@ -172,3 +173,15 @@ def test_float64_data_are_trained_on_in_the_precision_asked(
     assert outputs.dtype == precision
     assert losses.dtype == np.float64
     assert losses.shape == (10, 1)
+
+
+@pytest.mark.parametrize("form", ["logits", "clipped", "log_clamped"])
+def test_gradient_at_a_logit_of_zero(backend: type[Backend], form: str) -> None:
+    """All weights zero: every output is exactly 0, and ∂L/∂(head bias) is the mean of ½ − y. There
+    max(o, 0) and |o| have kinks, in which automatic differentiation may take another slope."""
+    problem = Case("zero-logit", loss="bce", rules=(("bce", form),)).problem("float64")
+    params = {name: 0 * value for name, value in problem.state.params.items()}
+    rows = problem.batches[0]
+    found = gradients(backend, problem.model, problem.training, problem.data, State(params), rows)
+    y = problem.data.y[0, rows[0]]
+    np.testing.assert_allclose(found["head.bias"][0], (0.5 - y).mean(axis=0) / y.shape[1])
