@@ -24,7 +24,7 @@ from harness.record import Record
 from harness.schedule import epoch_batches
 from harness.state import save_params
 from harness.streams import batch_order
-from harness.tracking import NOTE, MlflowView, tracking_uri
+from harness.tracking import NOTE, view_of
 from harness.trainer import Outcome, train
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ def run(config: Config, identity: Identity) -> Result:
     """
     began = time.monotonic()
     plan = prepare(config)
-    results, view = Path(config.results), None
-    if config.tracking.name == "mlflow":
-        view = MlflowView(tracking_uri(config.tracking, results), results, identity.directory)
+    view = view_of(config.tracking, Path(config.results), identity.directory)
     load = config.backend.load()
     with Record(identity.directory, view, config.tracking.flush_seconds) as record:
         _begin(record, plan, identity)

@@ -114,6 +114,13 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
     return found.experiment_id
 
 
+def view_of(config: TrackingConfig, results: Path, directory: Path) -> "MlflowView | None":
+    """What shows the run in `directory`; None where the journal is all that is wanted."""
+    if config.name != "mlflow":
+        return None
+    return MlflowView(tracking_uri(config, results), results, directory)
+
+
 class MlflowView:
     """Shows one run's events in MLflow; a run is known by `address` once it is created."""
 

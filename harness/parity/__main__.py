@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from harness import provenance, signals
-from harness.config import Config, flat_params
+from harness.config import Config
 from harness.errors import ConfigError
 from harness.parity import certificate
 from harness.parity.lockstep import Names, Parity, check
@@ -26,7 +27,7 @@ from harness.parity.problem import configs, load, problem_of
 from harness.parity.stages import STAGES, Difference
 from harness.record import Record
 from harness.terminal import console, say_next
-from harness.tracking import NOTE, MlflowView, tracking_uri
+from harness.tracking import NOTE, view_of
 
 BACKENDS = "numpy,torch,keras,jax"
 STEPS = 100
@@ -97,14 +98,12 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
     problem = problem_of(config, options.steps or STEPS)
     screen, results = console(), Path(config.results)
     folder = results / "parity" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    view = None
-    if config.tracking.name == "mlflow":
-        view = MlflowView(tracking_uri(config.tracking, results), results, folder)
+    view = view_of(config.tracking, results, folder)
     with screen.status("starting") as status:
         parity = check(problem, load(composed), lambda text: status.update(f"parity: {text}"))
     found = certificate.facts(parity, config, len(problem.batches), command)
     with Record(folder, view, config.tracking.flush_seconds) as record:
-        _track(record, parity, config, command)
+        _track(record, parity, config, found)
         for name in certificate.write(folder, found):
             record.file(name)
     show(parity, names, len(problem.batches), screen)
@@ -114,21 +113,22 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
     return 0 if parity.agrees else 1
 
 
-def _track(record: Record, parity: Parity, config: Config, command: str) -> None:
-    """The certificate as a run of the experiment `parity`."""
-    verdict = "agrees" if parity.first is None else parity.first.sentence()
-    tags = {"kind": "parity", "verdict": verdict, NOTE: f"{verdict}\n\n    {command}"}
+def _track(record: Record, parity: Parity, config: Config, found: dict[str, Any]) -> None:
+    """The certificate, whose facts are `found`, as a run of the experiment `parity`."""
+    verdict = found["first"] or "agrees"
+    tags = {"kind": "parity", "verdict": verdict, "backends": ", ".join(found["backends"])}
+    tags[NOTE] = f"{verdict}\n\n    {found['command']}"
     record.write(
         "start",
         name="·".join(["parity", config.task.name, config.model.cell, config.precision]),
         experiment=config.tracking.experiment or "parity",
         note="Certificates of agreement between backends.",
-        params=flat_params(config),
+        params=found["settings"],
         tags=tags | provenance.versions(),
     )
     errors = {
-        f"error/{stage.replace(' ', '_')}/{'-'.join(pair)}": found.error
-        for (stage, pair), found in parity.differences.items()
+        f"error/{stage.replace(' ', '_')}/{'-'.join(pair)}": difference.error
+        for (stage, pair), difference in parity.differences.items()
     }
     record.write("scalars", values=errors)
 

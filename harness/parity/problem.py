@@ -89,9 +89,8 @@ def problem_of(config: Config, steps: int) -> Problem:
 def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
     """One configuration per backend, the same for all. Unless told otherwise it is in float64 and
     without TF32, whatever the preset says: agreement is not claimed for three digits."""
-    for key in ("resume", "backend"):
-        if any(word.startswith(f"{key}=") for word in overrides):
-            raise ConfigError(f"{key}=…: parity trains several from the start; leave it out.")
+    if any(word.startswith("resume=") for word in overrides):
+        raise ConfigError("resume=…: parity trains several from the start; leave it out.")
     assumed = {"precision": "float64", "semantics.tf32": "off"}
     typed = {word.partition("=")[0] for word in overrides}
     shared = [*overrides, *(f"{key}={v}" for key, v in assumed.items() if key not in typed)]

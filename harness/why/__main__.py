@@ -135,14 +135,12 @@ def is_run(word: str) -> bool:
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
     """Find it, and leave its report in a folder and in MLflow."""
     from harness.record import Record
-    from harness.tracking import MlflowView, tracking_uri
+    from harness.tracking import view_of
     from harness.why import report  # late: with pandas and Matplotlib it takes a second
 
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    view = None
-    if tracking.name == "mlflow":
-        view = MlflowView(tracking_uri(tracking, results), results, folder)
+    view = view_of(tracking, results, folder)
     with Record(folder, view, tracking.flush_seconds) as record:
         report.begin(record, question, command)
         answer = find_answer(question)
