@@ -44,6 +44,8 @@ class TrainingSpec:
     precision: str  # "float32" or "float64"
     device: str  # "auto", "cpu" or "cuda"
     threads: int
+    kernel: str = "auto"  # which of a backend's formulations, where it has several
+    updates: int = 0  # how many are to come, as far as is known: compiling pays for many
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Data:
 class Backend(Protocol):
     """One network in training. Constructing it from a `State` is also how a run is resumed."""
 
-    device: str  # where it runs, "cpu" or "cuda": with `auto`, only the framework knows
+    # With `auto`, only the framework knows:
+    device: str  # where it runs, "cpu" or "cuda"
+    kernel: str  # which formulation it uses; all of them compute the same
 
     def __init__(
         self, model: ModelSpec, training: TrainingSpec, data: Data, state: State

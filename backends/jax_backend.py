@@ -43,6 +43,7 @@ class JaxBackend:
         set_threads(training.threads)
         self._device = choose_device(training.device)
         self.device = "cpu" if self._device.platform == "cpu" else "cuda"
+        self.kernel = "scan"
         self.model, self.training = model, training
         self.rules = Rules(training.loss, training.optimizer, training.nesterov, training.semantics)
         dtype = training.precision

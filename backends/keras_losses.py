@@ -20,14 +20,15 @@ CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a 
 
 
 def mean_loss(loss: str, form: str, outputs: Any, y: Any, mask: Any) -> Any:
-    """A scalar from `outputs` and `y` `(B, O)`, or `(B, T, O)` with `mask` `(B, T)` or None: 0 for
-    a batch of padding alone."""
+    """Each replica's loss `(R,)` from `outputs` and `y` `(R, B, O)`, or `(R, B, T, O)` with `mask`
+    `(R, B, T)` or None: 0 for a batch of padding alone."""
     terms = TERMS[loss if loss == "mse" else form](outputs, y)
+    axes = list(range(1, len(terms.shape)))
     if mask is None:
-        return tf.reduce_mean(terms)
+        return tf.reduce_mean(terms, axes)
     real = tf.cast(mask, terms.dtype)[..., None]
-    count = tf.reduce_sum(real) * terms.shape[-1]
-    return tf.reduce_sum(terms * real) / tf.maximum(count, 1)
+    count = tf.reduce_sum(real, axes) * terms.shape[-1]
+    return tf.reduce_sum(terms * real, axes) / tf.maximum(count, 1)
 
 
 def squared_error(o: Any, y: Any) -> Any:

@@ -1,12 +1,13 @@
-"""The optimisers' update rules in TensorFlow, for one parameter of one replica, in place.
+"""The optimisers' update rules in TensorFlow, on all weights of all replicas at once: `(R, P)`.
 
 Not `keras.optimizers`: they keep the learning rate in float32, where float64 curves part after six
 digits, and most rules of `harness/semantics.py` are not among their options. Under the preset
 `keras` they do the same as these, which tests hold against each other.
 
-Each rule is `update(θ, g, slots, t, lr, n, s)`: variable, gradient, this parameter's memory by slot
-name, the number of the update (1 for the first), the learning rate in the precision of θ, this
-replica's numbers of the optimiser, and the semantics.
+Each rule is `rule(θ, g, slots, t, n, s) -> θ, slots`: weights, gradients, the optimiser's memory by
+slot name, the number of the update (1 for the first), the optimiser's numbers `(R, 1)` each in
+float64, `lr` among them, and the semantics. A rule that is not wanted has no key in `n`
+(`weight_decay`, `clip`, `nesterov`), so that numbers are arguments of a compiled program.
 """
 
 from typing import Any
@@ -15,70 +16,75 @@ import tensorflow as tf
 
 from harness.semantics import Semantics
 
-Slots = dict[str, tf.Variable]
-Numbers = dict[str, float]
+Tensors = dict[str, Any]
 
 
-def sgd(θ: tf.Variable, g: Any, slots: Slots, t: Any, lr: Any, n: Numbers, s: Semantics) -> None:
+def sgd(θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics) -> tuple[Any, Tensors]:
     """v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov. With momentum_lr `inside`, lr·g
-    enters v and θ moves without lr. `n` has μ as `momentum`, and `nesterov` as 0 or 1."""
+    enters v and θ moves without lr."""
+    lr = tf.cast(n["lr"], g.dtype)
     if "velocity" not in slots:
-        θ.assign_sub(lr * g)
-        return
-    v, μ = slots["velocity"], n["momentum"]
-    push, rate = (lr * g, 1.0) if s.momentum_lr == "inside" else (g, lr)
-    v.assign(μ * v + push)
-    θ.assign_sub(rate * (push + μ * v if n["nesterov"] else v))
+        return θ - lr * g, slots
+    μ, inside = tf.cast(n["momentum"], g.dtype), s.momentum_lr == "inside"
+    push = lr * g if inside else g
+    v = μ * slots["velocity"] + push
+    move = push + μ * v if "nesterov" in n else v
+    return θ - (move if inside else lr * move), {"velocity": v}
 
 
-def adam(θ: tf.Variable, g: Any, slots: Slots, t: Any, lr: Any, n: Numbers, s: Semantics) -> None:
+def adam(θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics) -> tuple[Any, Tensors]:
     """θ ← θ − lr/(1−β₁ᵗ)·m / (√v/√(1−β₂ᵗ) + ε): Kingma & Ba 2015, Algorithm 1. Uncorrected, ε is
     added to √v itself: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε), as in the remark below it."""
-    m, v = slots["m"], slots["v"]
-    m.assign_add((g - m) * (1 - n["beta1"]))
-    v.assign_add((tf.square(g) - v) * (1 - n["beta2"]))
+    new_m, new_v = (tf.cast(1 - n[name], g.dtype) for name in ("beta1", "beta2"))
+    m = slots["m"] + (g - slots["m"]) * new_m
+    v = slots["v"] + (tf.square(g) - slots["v"]) * new_v
     wide = tf.float64 if s.beta_powers == "float64" else g.dtype
-    β1, β2 = (tf.constant(n[name], wide) for name in ("beta1", "beta2"))
-    rate = tf.cast(lr, wide) / (1 - β1 ** tf.cast(t, wide))
-    root = tf.sqrt(1 - β2 ** tf.cast(t, wide))
+    β1, β2, lr = (tf.cast(n[name], wide) for name in ("beta1", "beta2", "lr"))
+    rate, root = lr / (1 - β1 ** tf.cast(t, wide)), tf.sqrt(1 - β2 ** tf.cast(t, wide))
     if s.adam_eps_place == "corrected":
         below = tf.sqrt(v) / tf.cast(root, g.dtype) + s.adam_eps
     else:
         rate, below = rate * root, tf.sqrt(v) + s.adam_eps
-    θ.assign_sub(tf.cast(rate, g.dtype) * m / below)
+    return θ - tf.cast(rate, g.dtype) * m / below, {"m": m, "v": v}
 
 
 def rmsprop(
-    θ: tf.Variable, g: Any, slots: Slots, t: Any, lr: Any, n: Numbers, s: Semantics
-) -> None:
+    θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics
+) -> tuple[Any, Tensors]:
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
-    v, ε = slots["v"], s.rmsprop_eps
-    v.assign_add((tf.square(g) - v) * (1 - n["rho"]))
-    inside = s.rmsprop_eps_place == "inside"
-    θ.assign_sub(lr * g / (tf.sqrt(v + ε) if inside else tf.sqrt(v) + ε))
+    ε, lr, new_v = s.rmsprop_eps, tf.cast(n["lr"], g.dtype), tf.cast(1 - n["rho"], g.dtype)
+    v = slots["v"] + (tf.square(g) - slots["v"]) * new_v
+    below = tf.sqrt(v + ε) if s.rmsprop_eps_place == "inside" else tf.sqrt(v) + ε
+    return θ - lr * g / below, {"v": v}
 
 
 UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 
-def decay(θ: tf.Variable, g: Any, lr: Any, rate: float, s: Semantics) -> Any:
-    """The gradient to go on with: λ·θ is added to it (coupled), or lr·λ·θ is taken off θ at once
-    (decoupled; Loshchilov & Hutter 2019). `rate` is λ."""
-    if s.weight_decay == "coupled":
-        return g + rate * θ
-    θ.assign_sub(lr * rate * θ)
-    return g
+def decay(θ: Any, g: Any, n: Tensors, s: Semantics) -> tuple[Any, Any]:
+    """λ·θ into the gradient (coupled), or lr·λ·θ off the weights (decoupled; Loshchilov & Hutter
+    2019)."""
+    if "weight_decay" not in n:
+        return θ, g
+    lr, λ = (tf.cast(n[name], g.dtype) for name in ("lr", "weight_decay"))
+    return (θ, g + λ * θ) if s.weight_decay == "coupled" else (θ - lr * λ * θ, g)
 
 
-def clip(gradients: list, limit: float, s: Semantics) -> list:
-    """g·min(1, limit / (‖g‖ + ε)) with the norm over all of a replica's gradients or over each, or
-    each entry within ±limit. Norms are taken in float64: float32 overflows just where clipping is
-    needed. One that is not finite does not make the gradient finite."""
+def clip(g: Any, sizes: list[int], n: Tensors, s: Semantics) -> Any:
+    """g·min(1, limit / (‖g‖ + ε)) with the norm over all of a replica's gradient or over each
+    weight's part (Pascanu et al. 2013, Algorithm 1), or each entry within ±limit. Norms are taken in
+    float64: float32 overflows just where clipping is needed. One that is not finite does not make
+    the gradient finite."""
+    if "clip" not in n:
+        return g
+    limit = n["clip"]
     if s.clip_scope == "value":
-        return [tf.clip_by_value(g, -limit, limit) for g in gradients]
-    squares = [tf.reduce_sum(tf.square(tf.cast(g, tf.float64))) for g in gradients]
-    if s.clip_scope == "global":
-        squares = [tf.add_n(squares)] * len(gradients)
-    norms = [tf.sqrt(square) + s.clip_eps for square in squares]
-    factors = [tf.where(norm <= limit, tf.ones_like(norm), limit / norm) for norm in norms]
-    return [g * tf.cast(f, g.dtype) for g, f in zip(gradients, factors, strict=True)]
+        bound = tf.cast(limit, g.dtype)
+        return tf.maximum(tf.minimum(g, bound), -bound)
+    clipped = []
+    for part in [g] if s.clip_scope == "global" else tf.split(g, sizes, axis=1):
+        squares = tf.reduce_sum(tf.square(tf.cast(part, tf.float64)), axis=1, keepdims=True)
+        norm = tf.sqrt(squares) + s.clip_eps
+        factor = tf.where(norm <= limit, tf.ones_like(norm), limit / norm)
+        clipped.append(part * tf.cast(factor, g.dtype))
+    return tf.concat(clipped, axis=1)

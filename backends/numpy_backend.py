@@ -3,7 +3,8 @@
 Read `numpy_cells.py` for BPTT, `numpy_losses.py` for the losses and `numpy_optimizers.py` for the
 update rules; this file strings them together: recurrent layers, head, loss, clipping, update.
 Replicas are a leading axis of every array, so R runs cost R times the arithmetic but one time the
-overhead of Python.
+overhead of Python. All weights lie in one array `flat` `(R, P)`, of which `params` are views by
+name, and so do gradients: an update touches one array, not one per weight.
 """
 
 from typing import Any
@@ -12,11 +13,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from backends import Data, State, TrainingSpec
+from backends.flat import flatten, unflatten
 from backends.numpy_cells import lstm_backward, lstm_forward, rnn_backward, rnn_forward
 from backends.numpy_gru import gru_backward, gru_before_backward, gru_before_forward, gru_forward
 from backends.numpy_losses import loss_and_gradient
 from backends.numpy_optimizers import UPDATE, clip, decay
-from harness.model import ModelSpec, Params, shapes
+from harness.model import ModelSpec
 
 Array = np.ndarray
 
@@ -34,7 +36,7 @@ QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 class NumpyBackend:
     """See `backends.Backend`."""
 
-    device = "cpu"
+    device, kernel = "cpu", "loops"
 
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
         threadpool_limits(training.threads, user_api="blas")
@@ -44,13 +46,14 @@ class NumpyBackend:
         self.data = Data(data.x.astype(dtype, copy=False), data.y.astype(dtype, copy=False), mask)
         cell = f"gru {model.reset}" if model.cell == "gru" else model.cell
         self.cell_forward, self.cell_backward = CELLS[cell]
-        self.params = {n: state.params[n].astype(dtype) for n in shapes(model)}  # astype copies
-        self.slots = {
-            slot: {n: values[n].astype(dtype) for n in self.params}
-            for slot, values in state.slots.items()
-        }
+        self.flat = flatten(state.params, model).astype(dtype)
+        self.params = unflatten(self.flat, model)
+        self.slots = {s: flatten(kept, model).astype(dtype) for s, kept in state.slots.items()}
+        self.gradient = np.empty_like(self.flat)
+        self.gradients = unflatten(self.gradient, model)
         self.step = state.step
-        self.numbers = training.numbers | {"nesterov": np.array([float(training.nesterov)])}
+        numbers = training.numbers | {"nesterov": np.array([float(training.nesterov)])}
+        self.numbers = {name: value[:, None] for name, value in numbers.items()}  # (R or 1, 1)
 
     @QUIETLY
     def train_epoch(self, batches: Array, lr: Array) -> Array:
@@ -65,7 +68,8 @@ class NumpyBackend:
             losses[s], d_outputs = loss_and_gradient(
                 self.training.loss, self.training.semantics.bce, outputs, y, counted
             )
-            self._update(self._backward(d_outputs, caches), lr[s])
+            self._backward(d_outputs, caches)
+            self._update(lr[s][:, None])
         return losses
 
     @QUIETLY
@@ -75,10 +79,8 @@ class NumpyBackend:
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
 
     def state(self) -> State:
-        slots = {
-            slot: {n: v.copy() for n, v in values.items()} for slot, values in self.slots.items()
-        }
-        return State({n: p.copy() for n, p in self.params.items()}, slots, self.step)
+        slots = {slot: unflatten(kept.copy(), self.model) for slot, kept in self.slots.items()}
+        return State(unflatten(self.flat.copy(), self.model), slots, self.step)
 
     @staticmethod
     def _rows(array: Array | None, rows: Array) -> Any:
@@ -100,15 +102,18 @@ class NumpyBackend:
                 b[:, 1, -self.model.units :] = second
         return W, U, b
 
-    def _bias_gradients(self, layer: int, db: Array) -> Params:
+    def _bias_gradients(self, layer: int, db: Array) -> None:
         """Of the trained biases, from that of the bias which acts."""
-        first, second = f"rnn.{layer}.bias", f"rnn.{layer}.recurrent_bias"
+        first = self.gradients[f"rnn.{layer}.bias"]
+        second = self.gradients.get(f"rnn.{layer}.recurrent_bias")
         if self.model.cell != "gru":  # each of two gets the whole gradient
-            return {first: db} | ({second: db.copy()} if self.model.biases == "double" else {})
-        if self.model.biases == "double":
-            return {first: db}
-        candidate = {second: db[:, 1, -self.model.units :]}
-        return {first: db[:, 0]} | (candidate if self.model.biases == "candidate" else {})
+            first[...] = db
+            if second is not None:
+                second[...] = db
+            return
+        first[...] = db if self.model.biases == "double" else db[:, 0]
+        if second is not None:  # of the candidate alone
+            second[...] = db[:, 1, -self.model.units :]
 
     def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
         """`x` `(R, B, T, F)` -> outputs `(R, B, O)` or `(R, T, B, O)`, and what backward needs."""
@@ -126,16 +131,16 @@ class NumpyBackend:
             V, b = V[:, None], b[:, None]
         return seen @ V + b[..., None, :], caches
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
-        """The gradient of every parameter by name, from ∂L/∂outputs."""
-        gradients: Params = {}
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        """Write the gradient of every weight to `gradients`, from ∂L/∂outputs."""
         h, seen = caches.pop()
         d_seen = d_outputs
         if self.model.head == "dense":
             R, U, O = len(seen), seen.shape[-1], d_outputs.shape[-1]
             flat = d_outputs.reshape(R, -1, O)  # steps and samples in one axis
-            gradients["head.kernel"] = seen.reshape(R, -1, U).swapaxes(1, 2) @ flat
-            gradients["head.bias"] = flat.sum(axis=1)
+            flat_seen = seen.reshape(R, -1, U)
+            np.matmul(flat_seen.swapaxes(1, 2), flat, out=self.gradients["head.kernel"])
+            flat.sum(axis=1, out=self.gradients["head.bias"])
             d_flat = flat @ self.params["head.kernel"].swapaxes(1, 2)
             d_seen = d_flat.reshape(*d_outputs.shape[:-1], U)
         if self.model.every_step:
@@ -145,25 +150,20 @@ class NumpyBackend:
             dh[:, -1] = d_seen
         for layer in reversed(range(self.model.layers)):
             dh, (dW, dU, db) = self.cell_backward(dh, caches[layer])
-            gradients[f"rnn.{layer}.kernel"] = dW
-            gradients[f"rnn.{layer}.recurrent_kernel"] = dU
-            gradients |= self._bias_gradients(layer, db)
-        return gradients
+            self.gradients[f"rnn.{layer}.kernel"][...] = dW
+            self.gradients[f"rnn.{layer}.recurrent_kernel"][...] = dU
+            self._bias_gradients(layer, db)
 
-    def _update(self, gradients: Params, lr: Array) -> None:
-        """Clip, decay, step: the order that all backends follow."""
-        semantics = self.training.semantics
+    def _update(self, lr: Array) -> None:
+        """Clip, decay, step: the order that all backends follow. `lr` `(R, 1)`."""
+        s, n, θ, g = self.training.semantics, self.numbers, self.flat, self.gradient
         if self.training.clip is not None:
-            clip(gradients, self.training.clip, semantics)
+            clip(g, self.gradients, self.training.clip, s)
         self.step += 1
-        for name, θ in self.params.items():
-            g, wide = gradients[name], (-1,) + (1,) * (θ.ndim - 1)
-            rate = lr.reshape(wide).astype(θ.dtype)
-            n = {key: value.reshape(wide) for key, value in self.numbers.items()}
-            if n["weight_decay"].any():
-                decay(θ, g, rate, n["weight_decay"].astype(θ.dtype), semantics)
-            slots = {slot: values[name] for slot, values in self.slots.items()}
-            UPDATE[self.training.optimizer](θ, g, slots, self.step, rate, n, semantics)
+        rate = lr.astype(θ.dtype)
+        if n["weight_decay"].any():
+            decay(θ, g, rate, n["weight_decay"].astype(θ.dtype), s)
+        UPDATE[self.training.optimizer](θ, g, self.slots, self.step, rate, n, s)
 
 
 def over_time(mask: Array | None) -> Array | None:

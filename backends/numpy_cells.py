@@ -22,9 +22,12 @@ Weights = tuple[Array, Array, Array]  # W (R, F, GH), U (R, H, GH), b (R, GH); G
 Mask = Array | None
 
 
-def sigmoid(a: Array) -> Array:
+def sigmoid(a: Array, out: Array) -> None:
     """σ(a) = 1 / (1 + e⁻ᵃ), written as (1 + tanh(a/2)) / 2, which cannot overflow."""
-    return 0.5 * np.tanh(0.5 * a) + 0.5
+    np.multiply(a, 0.5, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5
 
 
 def keep_state(h: Array, t: int, mask: Mask) -> None:
@@ -33,6 +36,12 @@ def keep_state(h: Array, t: int, mask: Mask) -> None:
         h[:, t] *= mask[:, t]
         if t:
             h[:, t] += (1 - mask[:, t]) * h[:, t - 1]
+
+
+def pass_padding(carried: Array, error: Array, t: int, mask: Mask) -> None:
+    """Where t is padding, the error of the state after it is that of the state before it, too."""
+    if mask is not None:
+        carried += (1 - mask[:, t]) * error
 
 
 def project(x: Array, W: Array, b: Array) -> Array:
@@ -84,15 +93,15 @@ def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     x, (W, U, _), mask, activation, h = cache
     UT = U.swapaxes(1, 2)
     slope = 1 - h * h if activation == "tanh" else (h > 0).astype(h.dtype)
+    if mask is not None:
+        slope *= mask
     da = np.empty_like(h)
-    carried: Array | float = 0.0  # ∂L/∂h_t that arrives through step t + 1
+    carried: Array | None = None  # ∂L/∂h_t that arrives through step t + 1
     for t in reversed(range(h.shape[1])):
-        dh_t = dh[:, t] + carried
-        real = 1 if mask is None else mask[:, t]
-        np.multiply(dh_t, slope[:, t] * real, out=da[:, t])
+        dh_t = dh[:, t] if carried is None else carried + dh[:, t]
+        np.multiply(dh_t, slope[:, t], out=da[:, t])
         carried = da[:, t] @ UT  # (R, B, H)
-        if mask is not None:
-            carried += (1 - real) * dh_t
+        pass_padding(carried, dh_t, t, mask)
     dx, dW, db = project_backward(x, W, da)
     return dx, (dW, recurrent_backward(h, da), db)
 
@@ -108,14 +117,16 @@ def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tup
     gates = project(x, W, b)  # (R, T, B, 4H); pre-activations become gate values in place
     R, T, B, H = *gates.shape[:3], U.shape[1]
     h, c, tanh_c = (np.empty((R, T, B, H), gates.dtype) for _ in range(3))
+    half = np.repeat(np.array([0.5, 0.5, 1, 0.5], gates.dtype), H)  # as σ(a) = ½ tanh(½ a) + ½
     for t in range(T):
         a = gates[:, t]  # (R, B, 4H)
         if t:
             a += h[:, t - 1] @ U
-        g = np.tanh(a[..., 2 * H : 3 * H])
-        a[...] = sigmoid(a)
-        a[..., 2 * H : 3 * H] = g
-        np.multiply(a[..., :H], g, out=c[:, t])
+        a *= half
+        np.tanh(a, out=a)
+        a *= half
+        a += 1 - half
+        np.multiply(a[..., :H], a[..., 2 * H : 3 * H], out=c[:, t])
         if t:
             c[:, t] += a[..., H : 2 * H] * c[:, t - 1]
         np.tanh(c[:, t], out=tanh_c[:, t])
@@ -126,28 +137,40 @@ def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tup
 
 
 def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
-    """Two errors flow back in time: through the states h, and through the cells c."""
+    """Two errors flow back in time: through the states h, and through the cells c.
+
+    What a gate's error is multiplied with depends on no later step, so it is computed for all time
+    steps at once: da_i = dc ⊙ g ⊙ i ⊙ (1−i), da_f = dc ⊙ c_{t−1} ⊙ f ⊙ (1−f),
+    da_g = dc ⊙ i ⊙ (1−g²), da_o = dh ⊙ tanh(c) ⊙ o ⊙ (1−o).
+    """
     x, (W, U, _), mask, gates, c, tanh_c, h = cache
-    T, H, UT = h.shape[1], h.shape[-1], U.swapaxes(1, 2)
-    da = np.empty_like(gates)
-    dh_carried: Array | float = 0.0
-    dc: Array | float = 0.0
+    (R, T, B, H), UT = h.shape, U.swapaxes(1, 2)
+    i, f, g, o = (gates[..., k * H : (k + 1) * H] for k in range(4))  # (R, T, B, H) each
+    da = np.empty((R, T, B, 4, H), h.dtype)  # first the factors, then in place the errors
+    np.multiply(g, i * (1 - i), out=da[..., 0, :])
+    np.multiply(f, 1 - f, out=da[..., 1, :])
+    da[:, 0, :, 1] = 0  # c_0 = 0
+    da[:, 1:, :, 1] *= c[:, :-1]
+    np.multiply(i, 1 - g * g, out=da[..., 2, :])
+    np.multiply(tanh_c, o * (1 - o), out=da[..., 3, :])
+    to_cell = o * (1 - tanh_c * tanh_c)  # from dh_t to dc_t
+    if mask is not None:
+        da *= mask[..., None]
+        to_cell, f = to_cell * mask, f * mask
+    dh_carried: Array | None = None
+    dc: Array | None = None
     for t in reversed(range(T)):
-        i, f, g, o = (gates[:, t, :, k * H : (k + 1) * H] for k in range(4))  # (R, B, H) each
-        real = 1 if mask is None else mask[:, t]
-        dh_t = dh[:, t] + dh_carried
-        dc_beyond = dc  # what reaches the cell through step t + 1 alone
-        dc = dc + dh_t * o * (1 - tanh_c[:, t] ** 2)
-        c_before = c[:, t - 1] if t else np.zeros_like(c[:, 0])
-        da[:, t, :, :H] = dc * g * i * (1 - i)
-        da[:, t, :, H : 2 * H] = dc * c_before * f * (1 - f)
-        da[:, t, :, 2 * H : 3 * H] = dc * i * (1 - g * g)
-        da[:, t, :, 3 * H :] = dh_t * tanh_c[:, t] * o * (1 - o)
-        da[:, t] *= real
-        dc = dc * f * real
-        dh_carried = da[:, t] @ UT  # (R, B, H)
-        if mask is not None:
-            dc += (1 - real) * dc_beyond
-            dh_carried += (1 - real) * dh_t
-    dx, dW, db = project_backward(x, W, da)
-    return dx, (dW, recurrent_backward(h, da), db)
+        dh_t = dh[:, t] if dh_carried is None else dh_carried + dh[:, t]
+        dc_t = dh_t * to_cell[:, t]
+        if dc is not None:
+            dc_t += dc
+        da[:, t, :, :3] *= dc_t[:, :, None]
+        da[:, t, :, 3] *= dh_t
+        dc, beyond = dc_t * f[:, t], dc
+        dh_carried = da[:, t].reshape(R, B, 4 * H) @ UT  # (R, B, H)
+        pass_padding(dh_carried, dh_t, t, mask)
+        if beyond is not None:
+            pass_padding(dc, beyond, t, mask)
+    flat = da.reshape(R, T, B, 4 * H)
+    dx, dW, db = project_backward(x, W, flat)
+    return dx, (dW, recurrent_backward(h, flat), db)

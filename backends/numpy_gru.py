@@ -14,6 +14,7 @@ from backends.numpy_cells import (
     Mask,
     Weights,
     keep_state,
+    pass_padding,
     project,
     project_backward,
     recurrent_backward,
@@ -33,42 +34,63 @@ def gru_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tupl
     h, q_h = (np.empty((R, T, B, H), gates.dtype) for _ in range(2))
     h_before = np.zeros((R, B, H), gates.dtype)
     for t in range(T):
-        p = gates[:, t]  # (R, B, 3H)
-        q = h_before @ U + b[:, 1, None]  # (R, B, 3H)
-        p[..., : 2 * H] = sigmoid(p[..., : 2 * H] + q[..., : 2 * H])
-        z, r = p[..., :H], p[..., H : 2 * H]
+        p, zr = gates[:, t], gates[:, t, :, : 2 * H]  # (R, B, 3H), (R, B, 2H)
+        q = h_before @ U  # (R, B, 3H)
+        q += b[:, 1, None]
+        zr += q[..., : 2 * H]
+        sigmoid(zr, out=zr)
+        z, r, candidate = zr[..., :H], zr[..., H:], p[..., 2 * H :]
         q_h[:, t] = q[..., 2 * H :]
-        p[..., 2 * H :] = np.tanh(p[..., 2 * H :] + r * q_h[:, t])
-        h[:, t] = z * h_before + (1 - z) * p[..., 2 * H :]
+        candidate += r * q_h[:, t]
+        np.tanh(candidate, out=candidate)
+        np.subtract(h_before, candidate, out=h[:, t])
+        h[:, t] *= z
+        h[:, t] += candidate  # ĥ + z ⊙ (h_{t−1} − ĥ)
         keep_state(h, t, mask)
         h_before = h[:, t]
     return h, (x, weights, mask, gates, q_h, h)
 
 
 def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
-    """The state's error splits: z carries part of it back directly, the gates take the rest."""
+    """The state's error splits: z carries part of it back directly, the gates take the rest.
+
+    The factors of the gates' errors are computed for all time steps at once:
+    dp_h = dh ⊙ (1−z) ⊙ (1−ĥ²), dp_z = dh ⊙ (h_{t−1} − ĥ) ⊙ z ⊙ (1−z), dp_r = dp_h ⊙ q_h ⊙ r ⊙ (1−r).
+    """
     x, (W, U, _), mask, gates, q_h, h = cache
-    T, H, UT = h.shape[1], h.shape[-1], U.swapaxes(1, 2)
-    dp, dq = np.empty_like(gates), np.empty_like(gates)  # (R, T, B, 3H)
-    carried: Array | float = 0.0
+    (R, T, B, H), UT = h.shape, U.swapaxes(1, 2)
+    z, r, candidate = (gates[..., k * H : (k + 1) * H] for k in range(3))  # (R, T, B, H) each
+    dp = state_factors(h, z, candidate)  # first the factors, then in place the errors
+    np.multiply(q_h, r * (1 - r), out=dp[..., 1, :])
+    dp[..., 1, :] *= dp[..., 2, :]
+    if mask is not None:
+        dp *= mask[..., None]
+        z = z * mask
+    dq = np.empty_like(dp)
+    carried: Array | None = None
     for t in reversed(range(T)):
-        z, r, candidate = (gates[:, t, :, k * H : (k + 1) * H] for k in range(3))  # (R, B, H)
-        h_before = h[:, t - 1] if t else np.zeros_like(h[:, 0])
-        real = 1 if mask is None else mask[:, t]
-        dh_t = dh[:, t] + carried
-        da_h = dh_t * (1 - z) * (1 - candidate**2)
-        dp[:, t, :, :H] = dh_t * (h_before - candidate) * z * (1 - z)
-        dp[:, t, :, H : 2 * H] = da_h * q_h[:, t] * r * (1 - r)
-        dp[:, t, :, 2 * H :] = da_h
-        dp[:, t] *= real
+        dh_t = dh[:, t] if carried is None else carried + dh[:, t]
+        dp[:, t] *= dh_t[:, :, None]
         dq[:, t] = dp[:, t]
-        dq[:, t, :, 2 * H :] *= r
-        carried = dh_t * z * real + dq[:, t] @ UT
-        if mask is not None:
-            carried += (1 - real) * dh_t
+        dq[:, t, :, 2] *= r[:, t]
+        carried = dq[:, t].reshape(R, B, 3 * H) @ UT
+        carried += dh_t * z[:, t]
+        pass_padding(carried, dh_t, t, mask)
+    dp, dq = dp.reshape(R, T, B, 3 * H), dq.reshape(R, T, B, 3 * H)
     dx, dW, db_input = project_backward(x, W, dp)
     db = np.stack([db_input, dq.sum(axis=(1, 2))], axis=1)  # (R, 2, 3H)
     return dx, (dW, recurrent_backward(h, dq), db)
+
+
+def state_factors(h: Array, z: Array, candidate: Array) -> Array:
+    """What dh_t is multiplied with for z and for the candidate: `(R, T, B, 3, H)`, r left open."""
+    factors = np.zeros((*h.shape[:3], 3, h.shape[3]), h.dtype)
+    to_z = factors[..., 0, :]
+    np.negative(candidate, out=to_z)
+    to_z[:, 1:] += h[:, :-1]
+    to_z *= z * (1 - z)
+    np.multiply(1 - z, 1 - candidate * candidate, out=factors[..., 2, :])
+    return factors
 
 
 # ---------------------------------- reset before: as in Cho et al. 2014, r acts on h_{t−1} itself
@@ -85,11 +107,13 @@ def gru_before_forward(
     h = np.empty((R, T, B, H), gates.dtype)
     h_before = np.zeros((R, B, H), gates.dtype)
     for t in range(T):
-        p = gates[:, t]  # (R, B, 3H)
-        p[..., : 2 * H] = sigmoid(p[..., : 2 * H] + h_before @ U[..., : 2 * H])
-        z, r = p[..., :H], p[..., H : 2 * H]
-        p[..., 2 * H :] = np.tanh(p[..., 2 * H :] + (r * h_before) @ U[..., 2 * H :])
-        h[:, t] = z * h_before + (1 - z) * p[..., 2 * H :]
+        zr, candidate = gates[:, t, :, : 2 * H], gates[:, t, :, 2 * H :]
+        zr += h_before @ U[..., : 2 * H]
+        sigmoid(zr, out=zr)
+        z, r = zr[..., :H], zr[..., H:]
+        candidate += (r * h_before) @ U[..., 2 * H :]
+        np.tanh(candidate, out=candidate)
+        h[:, t] = z * h_before + (1 - z) * candidate
         keep_state(h, t, mask)
         h_before = h[:, t]
     return h, (x, weights, mask, gates, h)
@@ -98,27 +122,28 @@ def gru_before_forward(
 def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     """The candidate's error reaches h_{t−1} through r ⊙ h_{t−1}, and r through the same product."""
     x, (W, U, _), mask, gates, h = cache
-    T, H = h.shape[1], h.shape[-1]
-    UT = U.swapaxes(1, 2)  # (R, 3H, H)
-    da, reset = np.empty_like(gates), np.zeros_like(h)  # reset: r ⊙ h_{t−1}
-    carried: Array | float = 0.0
+    (R, T, B, H), UT = h.shape, U.swapaxes(1, 2)
+    z, r, candidate = (gates[..., k * H : (k + 1) * H] for k in range(3))  # (R, T, B, H) each
+    before = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1)  # h_{t−1}
+    reset = r * before
+    to_r = before * r * (1 - r)
+    da = state_factors(h, z, candidate)  # first the factors, then in place the errors
+    if mask is not None:
+        da *= mask[..., None]
+        z = z * mask
+    carried: Array | None = None
     for t in reversed(range(T)):
-        z, r, candidate = (gates[:, t, :, k * H : (k + 1) * H] for k in range(3))  # (R, B, H)
-        h_before = h[:, t - 1] if t else np.zeros_like(h[:, 0])
-        reset[:, t] = r * h_before
-        real = 1 if mask is None else mask[:, t]
-        dh_t = dh[:, t] + carried
-        da_h = dh_t * (1 - z) * (1 - candidate**2) * real
-        d_reset = da_h @ UT[:, 2 * H :]  # (R, B, H)
-        da[:, t, :, :H] = dh_t * (h_before - candidate) * z * (1 - z) * real
-        da[:, t, :, H : 2 * H] = d_reset * h_before * r * (1 - r)
-        da[:, t, :, 2 * H :] = da_h
-        carried = dh_t * z * real + d_reset * r + da[:, t, :, : 2 * H] @ UT[:, : 2 * H]
-        if mask is not None:
-            carried += (1 - real) * dh_t
+        dh_t = dh[:, t] if carried is None else carried + dh[:, t]
+        da[:, t, :, 0] *= dh_t
+        da[:, t, :, 2] *= dh_t
+        d_reset = da[:, t, :, 2] @ UT[:, 2 * H :]  # (R, B, H)
+        np.multiply(d_reset, to_r[:, t], out=da[:, t, :, 1])
+        carried = da[:, t, :, :2].reshape(R, B, 2 * H) @ UT[:, : 2 * H]
+        carried += dh_t * z[:, t] + d_reset * r[:, t]
+        pass_padding(carried, dh_t, t, mask)
+    da = da.reshape(R, T, B, 3 * H)
     dx, dW, db = project_backward(x, W, da)
     dU_gates = recurrent_backward(h, da[..., : 2 * H])
-    R, B = reset.shape[0], reset.shape[2]
     dU_h = reset.reshape(R, T * B, H).swapaxes(1, 2) @ da[..., 2 * H :].reshape(R, T * B, H)
     dU = np.concatenate([dU_gates, dU_h], axis=2)
     return dx, (dW, dU, np.stack([db, db], axis=1))

@@ -1,8 +1,8 @@
-"""The optimisers' update rules, in place, on arrays with a leading replica axis.
+"""The optimisers' update rules, in place, on all weights of all replicas at once: `(R, P)` arrays.
 
-Each is `update(θ, g, slots, t, lr, n, s)`: parameter, gradient, this parameter's memory by slot
-name, the number of the update (1 for the first), learning rate and the optimiser's own numbers,
-both already shaped to broadcast against θ, and the semantics, which choose between the forms that
+Each is `update(θ, g, slots, t, lr, n, s)`: weights, gradients, the optimiser's memory by slot name,
+the number of the update (1 for the first), learning rate `(R, 1)` in the training precision, the
+optimiser's own numbers `(R, 1)` in float64, and the semantics, which choose between the forms that
 frameworks have. `rmsprop_rho` has become the number `rho` by then.
 """
 
@@ -12,6 +12,13 @@ from harness.model import Params
 from harness.semantics import Semantics
 
 Array = np.ndarray
+
+
+def towards(mean: Array, new: Array, share: Array) -> None:
+    """A running mean moves by `share` of its way to `new`."""
+    change = new - mean
+    change *= share.astype(mean.dtype)
+    mean += change
 
 
 def sgd(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
@@ -35,23 +42,26 @@ def adam(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Se
     """
     m, v = slots["m"], slots["v"]
     β1, β2 = n["beta1"], n["beta2"]
-    m += (1 - β1).astype(g.dtype) * (g - m)
-    v += (1 - β2).astype(g.dtype) * (g * g - v)
+    towards(m, g, 1 - β1)
+    towards(v, g * g, 1 - β2)
     powers = np.float64 if s.beta_powers == "float64" else g.dtype.type
     correction_1, correction_2 = (1 - β.astype(powers) ** powers(t) for β in (β1, β2))
-    ε = g.dtype.type(s.adam_eps)
+    below = np.sqrt(v)
     if s.adam_eps_place == "corrected":
-        rate = (lr / correction_1).astype(g.dtype)
-        θ -= rate * m / (np.sqrt(v) / np.sqrt(correction_2).astype(g.dtype) + ε)
+        rate = lr / correction_1
+        below /= np.sqrt(correction_2).astype(g.dtype)
     else:
-        rate = (lr * np.sqrt(correction_2) / correction_1).astype(g.dtype)
-        θ -= rate * m / (np.sqrt(v) + ε)
+        rate = lr * np.sqrt(correction_2) / correction_1
+    below += g.dtype.type(s.adam_eps)
+    np.divide(m, below, out=below)
+    below *= rate.astype(g.dtype)
+    θ -= below
 
 
 def rmsprop(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
     v, ε = slots["v"], g.dtype.type(s.rmsprop_eps)
-    v += (1 - n["rho"]).astype(g.dtype) * (g * g - v)
+    towards(v, g * g, 1 - n["rho"])
     θ -= lr * g / (np.sqrt(v + ε) if s.rmsprop_eps_place == "inside" else np.sqrt(v) + ε)
 
 
@@ -67,18 +77,17 @@ def decay(θ: Array, g: Array, lr: Array, rate: Array, s: Semantics) -> None:
         θ -= lr * rate * θ
 
 
-def clip(gradients: Params, limit: float, s: Semantics) -> None:
+def clip(g: Array, by_name: Params, limit: float, s: Semantics) -> None:
     """Keep each replica's gradient small: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all
-    parameters or over each (Pascanu et al. 2013, Algorithm 1), or each entry within ±limit."""
+    of it or over each weight's part `by_name` (Pascanu et al. 2013, Algorithm 1), or each entry
+    within ±limit."""
     if s.clip_scope == "value":
-        for g in gradients.values():
-            np.clip(g, -limit, limit, out=g)
+        np.clip(g, -limit, limit, out=g)
         return
-    squares = {name: np.square(g, dtype=np.float64) for name, g in gradients.items()}
-    own = {name: each.reshape(len(each), -1).sum(axis=1) for name, each in squares.items()}
-    total = sum(own.values())  # (R,)
-    for name, g in gradients.items():
-        norm = np.sqrt(total if s.clip_scope == "global" else own[name]) + s.clip_eps
+    for part in [g] if s.clip_scope == "global" else by_name.values():
+        # In float64: squares overflow float32 just where clipping is needed.
+        squares = np.square(part, dtype=np.float64).reshape(len(part), -1).sum(axis=1)
+        norm = np.sqrt(squares) + s.clip_eps  # (R,)
         # A norm that is not finite is not below the limit: the gradient does not become finite.
         factor = np.where(norm <= limit, 1.0, limit / norm)
-        g *= factor.astype(g.dtype).reshape(-1, *[1] * (g.ndim - 1))
+        part *= factor.astype(g.dtype).reshape(-1, *[1] * (part.ndim - 1))

@@ -1,4 +1,4 @@
-"""Losses: the mean over a batch's real entries. Autograd takes the gradient.
+"""Losses of all replicas: the mean over a batch's real entries. Autograd takes the gradient.
 
 Of binary cross-entropy's three forms (`semantics.bce`), two are PyTorch's: BCEWithLogitsLoss, and
 BCELoss behind a sigmoid, which clamps its logarithms at −100 and in whose gradient p(1−p) is at
@@ -13,14 +13,15 @@ CLIPPED = 1e-7
 
 
 def mean_loss(loss: str, form: str, outputs: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
-    """One replica's loss, a scalar: `outputs` and `y` `(B, O)`, or `(B, T, O)` with `mask` `(B, T)`
-    or None."""
+    """Each replica's loss `(R,)`: `outputs` and `y` `(R, B, O)`, or `(R, B, T, O)` with `mask`
+    `(R, B, T)` or None."""
     terms = TERMS[loss if loss == "mse" else form]
     if mask is None:
-        return terms(outputs, y).mean()
+        return terms(outputs, y).flatten(1).mean(1)
     real = mask[..., None].expand(outputs.shape)
     y = torch.where(real, y, 0)  # anything may stand at padding, even what has no finite loss
-    return torch.where(real, terms(outputs, y), 0).sum() / real.sum().clamp(min=1)
+    each = torch.where(real, terms(outputs, y), 0).flatten(1).sum(1)
+    return each / real.flatten(1).sum(1).clamp(min=1)
 
 
 def squared_error(o: Tensor, y: Tensor) -> Tensor:

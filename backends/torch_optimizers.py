@@ -1,124 +1,116 @@
-"""The optimisers' update rules, in place, on lists of tensors: one entry per parameter and replica.
+"""The optimisers' update rules, in place, on all weights of all replicas at once: `(R, P)` tensors.
 
 `torch.optim` cannot express these rules (an ε before the bias correction or under the root, powers
 of β in the training precision, a learning rate inside the velocity, one per replica), so they stand
-here, in the style of its `foreach` form. Where they overlap, tests compare with the real
-`torch.optim`.
+here. Where they overlap, tests compare with the real `torch.optim`.
 
-Each is `update(θ, g, slots, t, lr, n, s)`: parameters, gradients, the optimiser's memory by slot
-name, the number of the update (1 for the first), learning rates and the optimiser's own numbers,
-one per entry of θ, and the semantics, which choose between the forms that frameworks have. No
-gradient is changed in place, as autograd may give two parameters the same tensor.
+Each is `update(θ, g, slots, n, s)`: weights, gradients, the optimiser's memory by slot name, its
+numbers `(R, 1)` each, and the semantics, which choose between the forms that frameworks have. What
+is no choice of a number but of a rule (`nesterov`, `weight_decay`, `clip`) is a key that is there or
+not, so that all of an update can be compiled.
 """
 
-# The operations on lists, of which `torch.optim` consists, are public in all but their underscore.
-# pyright: reportPrivateImportUsage=false
-
+import numpy as np
 import torch
 from torch import Tensor
 
+from backends import TrainingSpec
 from harness.semantics import Semantics
 
-Tensors = list[Tensor]
-Numbers = list[float]
+Array = np.ndarray
+Tensors = dict[str, Tensor]
 
 
-def sgd(
-    θ: Tensors,
-    g: Tensors,
-    slots: dict[str, Tensors],
-    t: int,
-    lr: Numbers,
-    n: dict[str, Numbers],
-    s: Semantics,
-) -> None:
+def numbers(training: TrainingSpec) -> dict[str, Array]:
+    """The optimiser's own numbers as the rules take them, `(R,)` or `(1,)` each, in float64."""
+    given = training.numbers
+    found = {"new_v": 1 - given[name] for name in ("beta2", "rho") if name in given}
+    if "beta1" in given:
+        found["new_m"] = 1 - given["beta1"]
+    if "momentum" in given:
+        found["momentum"] = given["momentum"]
+        found |= {"nesterov": np.ones(1)} if training.nesterov else {}
+    if given["weight_decay"].any():
+        found["weight_decay"] = given["weight_decay"]
+    if training.clip is not None:
+        found["clip"] = np.array([training.clip])
+    return found
+
+
+def rates(training: TrainingSpec, lr: Array, done: int) -> dict[str, Array]:
+    """What changes from step to step, `(S, R)` each: the learning rate, and with Adam the factor
+    before m and the root of v's correction, for the updates after the first `done`."""
+    if training.optimizer != "adam":
+        return {"lr": lr}
+    s, t = training.semantics, np.arange(done + 1, done + 1 + len(lr))[:, None]
+    powers = np.float64 if s.beta_powers == "float64" else np.dtype(training.precision).type
+    first, second = (
+        1 - training.numbers[β].astype(powers) ** t.astype(powers) for β in ("beta1", "beta2")
+    )  # (S, R or 1)
+    root = np.sqrt(second)
+    rate = lr / first if s.adam_eps_place == "corrected" else lr * root / first
+    return {"lr": lr, "rate": rate, "root": np.broadcast_to(root, lr.shape)}
+
+
+def sgd(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> None:
     """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
-    the place of g and θ moves by v itself. `n` holds μ as momentum, and nesterov as 0 or 1."""
+    the place of g and θ moves by v itself."""
     if "velocity" not in slots:
-        torch._foreach_sub_(θ, torch._foreach_mul(g, lr))
+        θ.sub_(n["lr"] * g)
         return
-    v, μ = slots["velocity"], n["momentum"]
-    inside = s.momentum_lr == "inside"
-    push = torch._foreach_mul(g, lr) if inside else g
-    torch._foreach_mul_(v, μ)
-    torch._foreach_add_(v, push)
-    move = torch._foreach_add(torch._foreach_mul(v, μ), push) if any(n["nesterov"]) else v
-    torch._foreach_sub_(θ, move if inside else torch._foreach_mul(move, lr))
+    v, μ, inside = slots["velocity"], n["momentum"], s.momentum_lr == "inside"
+    push = n["lr"] * g if inside else g
+    v.mul_(μ).add_(push)
+    move = push + μ * v if "nesterov" in n else v
+    θ.sub_(move if inside else n["lr"] * move)
 
 
-def adam(
-    θ: Tensors,
-    g: Tensors,
-    slots: dict[str, Tensors],
-    t: int,
-    lr: Numbers,
-    n: dict[str, Numbers],
-    s: Semantics,
-) -> None:
+def adam(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> None:
     """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
     Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
     """
     m, v = slots["m"], slots["v"]
-    torch._foreach_lerp_(m, g, [1 - β for β in n["beta1"]])
-    torch._foreach_lerp_(v, torch._foreach_mul(g, g), [1 - β for β in n["beta2"]])
-    powers = torch.float64 if s.beta_powers == "float64" else g[0].dtype
-    first = corrections(n["beta1"], t, powers)
-    roots = [c**0.5 for c in corrections(n["beta2"], t, powers)]
-    below = torch._foreach_sqrt(v)
+    m.lerp_(g, n["new_m"])
+    v.lerp_(g * g, n["new_v"])
+    below = v.sqrt()
     if s.adam_eps_place == "corrected":
-        torch._foreach_div_(below, roots)
-        rates = [rate / c for rate, c in zip(lr, first, strict=True)]
-    else:
-        rates = [rate * root / c for rate, root, c in zip(lr, roots, first, strict=True)]
-    torch._foreach_add_(below, s.adam_eps)
-    torch._foreach_sub_(θ, torch._foreach_mul(torch._foreach_div(m, below), rates))
+        below = below / n["root"]
+    θ.sub_(m / (below + s.adam_eps) * n["rate"])
 
 
-def corrections(βs: Numbers, t: int, dtype: torch.dtype) -> Numbers:
-    """1 − βᵗ of each β, rounded at every operation to `dtype`."""
-    powers = torch.tensor(βs, dtype=dtype) ** torch.tensor(t, dtype=dtype)  # ** 3 is two products
-    return (1 - powers).tolist()
-
-
-def rmsprop(
-    θ: Tensors,
-    g: Tensors,
-    slots: dict[str, Tensors],
-    t: int,
-    lr: Numbers,
-    n: dict[str, Numbers],
-    s: Semantics,
-) -> None:
+def rmsprop(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> None:
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
-    v = slots["v"]
-    torch._foreach_lerp_(v, torch._foreach_mul(g, g), [1 - ρ for ρ in n["rho"]])
-    if s.rmsprop_eps_place == "inside":
-        below = torch._foreach_sqrt(torch._foreach_add(v, s.rmsprop_eps))
-    else:
-        below = torch._foreach_add(torch._foreach_sqrt(v), s.rmsprop_eps)
-    torch._foreach_sub_(θ, torch._foreach_div(torch._foreach_mul(g, lr), below))
+    v, ε = slots["v"], s.rmsprop_eps
+    v.lerp_(g * g, n["new_v"])
+    below = (v + ε).sqrt() if s.rmsprop_eps_place == "inside" else v.sqrt() + ε
+    θ.sub_(n["lr"] * g / below)
 
 
 UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 
-def decay(θ: Tensors, g: Tensors, lr: Numbers, rates: Numbers, s: Semantics) -> Tensors:
-    """The gradients with λ·θ in them (coupled); or lr·λ·θ is taken off θ (decoupled; Loshchilov &
-    Hutter 2019) and they stay as they are. `rates` are the λ."""
+def decay(θ: Tensor, g: Tensor, n: Tensors, s: Semantics) -> Tensor:
+    """The gradient with λ·θ in it (coupled); or lr·λ·θ is taken off θ (decoupled; Loshchilov &
+    Hutter 2019) and it stays as it is."""
+    if "weight_decay" not in n:
+        return g
     if s.weight_decay == "coupled":
-        return list(torch._foreach_add(g, torch._foreach_mul(θ, rates)))
-    shares = [rate * λ for rate, λ in zip(lr, rates, strict=True)]
-    torch._foreach_sub_(θ, torch._foreach_mul(θ, shares))  # a factor 1 − lr·λ would round
+        return g + n["weight_decay"] * θ
+    θ.sub_(n["lr"] * n["weight_decay"] * θ)  # a factor 1 − lr·λ would round
     return g
 
 
-def clip(g: Tensors, norms: Tensor, limit: float, s: Semantics) -> Tensors:
-    """The gradients kept small: g·min(1, limit / (‖g‖ + ε)) (Pascanu et al. 2013, Algorithm 1), or
-    each entry within ±limit. `norms` `(len(g),)` numbers, from 0, the norm that each belongs to."""
+def clip(g: Tensor, sizes: list[int], n: Tensors, s: Semantics) -> Tensor:
+    """The gradient kept small: g·min(1, limit / (‖g‖ + ε)) with the norm of all of it or of each
+    weight's part (Pascanu et al. 2013, Algorithm 1), or each entry within ±limit."""
+    if "clip" not in n:
+        return g
+    limit = n["clip"]
     if s.clip_scope == "value":
-        return [each.clamp(-limit, limit) for each in g]
-    squares = torch.stack([each.double().square().sum() for each in g])
-    norm = torch.zeros_like(squares).index_add(0, norms, squares).sqrt() + s.clip_eps
+        return torch.maximum(torch.minimum(g, limit), -limit)
+    # In float64: squares overflow float32 just where clipping is needed.
+    parts = [g] if s.clip_scope == "global" else g.split(sizes, 1)
+    norms = [part.double().square().sum(1, keepdim=True).sqrt() + s.clip_eps for part in parts]
     # A norm that is not finite is not below the limit: the gradient does not become finite.
-    factor = torch.where(norm <= limit, 1.0, limit / norm)[norms].to(g[0].dtype)
-    return [each * own for each, own in zip(g, factor, strict=True)]
+    factors = [torch.where(norm <= limit, 1.0, limit / norm).to(g.dtype) for norm in norms]
+    return torch.cat([part * f for part, f in zip(parts, factors, strict=True)], 1)

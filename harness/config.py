@@ -10,7 +10,7 @@ import importlib.util
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -122,15 +122,22 @@ class TrackingConfig:
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """A backend: the packages and devices it can use, and Hydra's recipe for constructing it."""
+    """A backend: the packages and devices it can use, and Hydra's recipe for constructing it.
+
+    Kernels are formulations of the same computation; `auto` lets the backend choose by a rule that
+    its file states.
+    """
 
     name: str
     packages: dict[str, str]  # module that must be there -> what to pip install
     devices: list[str]
     factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
+    kernel: str = "auto"
+    kernels: list[str] = field(default_factory=list)
 
     def check(self, device: str) -> None:
         """Refuse what cannot run here, without importing a framework."""
+        check_choice("backend.kernel", self.kernel, ("auto", *self.kernels))
         for module, package in self.packages.items():
             if importlib.util.find_spec(module) is None:
                 raise ConfigError(
@@ -266,7 +273,7 @@ def flat_params(config: Config) -> dict[str, Any]:
     groups = nested_params(config)
     for name in ("task", "optimizer"):
         del groups[name]["_target_"]
-    for recipe in ("packages", "devices", "factory"):
+    for recipe in ("packages", "devices", "factory", "kernels"):
         del groups["backend"][recipe]
     return flatten(groups)
 
@@ -274,9 +281,9 @@ def flat_params(config: Config) -> dict[str, Any]:
 def nested_params(config: Config) -> dict[str, Any]:
     """Every setting by its group; `from_hydra` makes the same configuration of it."""
     groups: dict[str, Any] = {}
-    for field in fields(config):
-        value = getattr(config, field.name)
-        groups[field.name] = value if isinstance(value, int | str | None) else asdict(value)
+    for each in fields(config):
+        value = getattr(config, each.name)
+        groups[each.name] = value if isinstance(value, int | str | None) else asdict(value)
     for name in ("task", "optimizer"):
         kind = type(getattr(config, name))
         groups[name] = {"_target_": f"{kind.__module__}.{kind.__name__}"} | groups[name]

@@ -1,7 +1,8 @@
 """Stop a replica when its validation loss no longer falls, and keep its best weights.
 
 Each replica stops on its own, exactly when it would have stopped alone. One that has stopped is
-frozen by a learning rate of 0 while the others go on.
+frozen by a learning rate of 0 while the others go on, and by a velocity of 0: with
+`semantics.momentum_lr=inside` the rate does not act on what the velocity holds already.
 """
 
 import copy
@@ -53,6 +54,17 @@ class EarlyStopping:
             _copy_replicas(state, self.best_state, better)
         self.active &= epoch - self.best_epoch < self.patience
         return not self.active.any()
+
+    def moves(self, before: Array, state: State) -> bool:
+        """Whether a replica that was `before` among the active ones would move on by itself."""
+        return bool((before & ~self.active).any()) and "velocity" in state.slots
+
+    def frozen(self, state: State) -> State:
+        """The state in which the replicas that have stopped stay as they are at a rate of 0."""
+        halted = copy.deepcopy(state)
+        for velocity in halted.slots.get("velocity", {}).values():
+            velocity[~self.active] = 0
+        return halted
 
     def memory(self) -> dict[str, Array]:
         """What a checkpoint has to hold beside the best weights, `(R,)` each. Which replicas have

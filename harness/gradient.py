@@ -45,6 +45,7 @@ def plain_sgd(training: TrainingSpec) -> TrainingSpec:
     zero = np.zeros(1)
     return replace(
         training,
+        updates=1,
         optimizer="sgd",
         numbers={"momentum": zero, "weight_decay": zero},
         nesterov=False,

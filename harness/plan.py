@@ -12,6 +12,7 @@ from harness.errors import ConfigError
 from harness.initializers import initial_params
 from harness.model import ModelSpec
 from harness.resume import Origin, origin
+from harness.schedule import LearningRate
 from harness.splits import Splits, make_splits
 from harness.state import fresh_state
 
@@ -40,6 +41,7 @@ def prepare(config: Config) -> Plan:
     model = config.model.spec(
         config.task, config.semantics, splits.train.x.shape[-1], splits.train.y.shape[-1]
     )
+    samples = splits.train.x.shape[1]
     training = TrainingSpec(
         loss=config.task.loss,
         optimizer=config.optimizer.name,
@@ -50,6 +52,8 @@ def prepare(config: Config) -> Plan:
         precision=config.precision,
         device=config.device,
         threads=config.threads,
+        kernel=config.backend.kernel,
+        updates=config.trainer.epochs * LearningRate(config, samples).steps_per_epoch,
     )
     params = initial_params(model, config.semantics, config.seeds, config.precision)
     start = fresh_state(params, training)

@@ -35,7 +35,8 @@ def show(result: Result, console: Console) -> None:
     if "time/per_step_us" in timings:
         console.print(
             f"  {timings['time/train_s']:.2f} s in training, {timings['time/per_step_us']:.0f} µs a"
-            f" step, {timings['time/compile_s']:.2f} s to set up, tracking"
+            f" step (kernel {outcome.backend.kernel}), {timings['time/compile_s']:.2f} s to set up,"
+            " tracking"
             f" {timings['time/tracking_share']:.0%} of the run"
         )
     for table in (_gradient(result), _shown_predictions(result)):

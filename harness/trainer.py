@@ -69,7 +69,8 @@ def train(
     began = time.perf_counter()
     outcome = Outcome(build(start))
     outcome.construction_seconds = time.perf_counter() - began
-    record.write("tags", values={"device": outcome.backend.device})
+    chosen = {"device": outcome.backend.device, "kernel": outcome.backend.kernel}
+    record.write("tags", values=chosen)
     rate = LearningRate(config, splits.train.x.shape[1])
     done = 0 if begun is None else begun.epoch
     stopping = None
@@ -82,7 +83,7 @@ def train(
         Progress(settings.epochs, done) as progress,
     ):
         for epoch in range(done + 1, settings.epochs + 1):
-            active = None if stopping is None else stopping.active
+            active = np.ones(config.replicas, bool) if stopping is None else stopping.active.copy()
             losses, seconds = _epoch(outcome.backend, epoch, splits, config, rate, active)
             outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
             outcome.epoch_seconds.append(seconds)
@@ -102,6 +103,8 @@ def train(
             signals.check()
             if outcome.stopped_early:
                 break
+            if stopping is not None and stopping.moves(active, checkpoint.state):
+                outcome.backend = build(stopping.frozen(checkpoint.state))
     if stopping is not None and outcome.epochs:
         outcome.values, outcome.backend = stopping.values, build(stopping.best_state)
         outcome.best_epoch = stopping.best_epoch
@@ -114,14 +117,12 @@ def _epoch(
     splits: Splits,
     config: Config,
     rate: LearningRate,
-    active: Array | None,
+    active: Array,
 ) -> tuple[Array, float]:
-    """Every step's loss `(S, R)` of one epoch, and its seconds."""
+    """Every step's loss `(S, R)` of one epoch, and its seconds; only `active` replicas learn."""
     samples, settings = splits.train.x.shape[1], config.trainer
     order = batch_order(config.seeds, epoch, samples, settings.shuffle)
-    lr = rate.of_epoch(epoch)
-    if active is not None:
-        lr = np.where(active, lr, 0.0)
+    lr = np.where(active, rate.of_epoch(epoch), 0.0)
     began, done, losses = time.perf_counter(), 0, []
     for batches in epoch_batches(order, settings, config.semantics.last_batch):
         losses.append(backend.train_epoch(batches, lr[done : done + len(batches)]))

@@ -61,6 +61,7 @@ class Scripted:
     losses: Array  # (steps, R)
     val_losses: Array  # (epochs, R)
     device: str = "cpu"
+    kernel: str = "counting"
     calls: list[tuple[Array, Array]] = field(default_factory=list)
     measured: int = 0
 

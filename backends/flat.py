@@ -1,0 +1,31 @@
+"""All weights of a replica side by side in one vector: `(R, P)` instead of a dict of arrays.
+
+An update rule is then a handful of operations, whatever the number of weights: on small networks
+most of an update's time goes into calling operations, not into their arithmetic.
+"""
+
+import math
+
+import numpy as np
+
+from harness.model import ModelSpec, Params, shapes
+
+Array = np.ndarray
+
+
+def sizes(model: ModelSpec) -> list[int]:
+    """How many entries of the vector each weight has, in the order of `shapes`."""
+    return [math.prod(shape) for shape in shapes(model).values()]
+
+
+def flatten(params: Params, model: ModelSpec) -> Array:
+    """Canonical arrays `(R, …)` -> a new `(R, P)`."""
+    return np.concatenate([params[n].reshape(len(params[n]), -1) for n in shapes(model)], axis=1)
+
+
+def unflatten(flat: Array, model: ModelSpec) -> Params:
+    """`(R, P)` -> canonical arrays, which share its memory: what is written to one shows in the
+    other."""
+    parts = np.split(flat, np.cumsum(sizes(model))[:-1], axis=1)
+    named = zip(shapes(model).items(), parts, strict=True)
+    return {name: part.reshape(len(flat), *shape) for (name, shape), part in named}

@@ -1,0 +1,108 @@
+"""An epoch of updates of all replicas as one `tf.function` of tensors: nothing returns to Python.
+
+Weights, data, learning rates and the optimiser's numbers are its arguments and its result is the new
+state, so a later job of the same rules and shapes traces and compiles nothing. With the kernel
+`xla` the loop over steps is part of the compiled program.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import tensorflow as tf
+
+from backends.flat import sizes
+from backends import keras_cells
+from backends.keras_losses import mean_loss
+from backends.keras_layers import Layers
+from backends.keras_optimizers import UPDATE, Tensors, clip, decay
+from harness.model import ModelSpec, shapes
+from harness.semantics import Semantics
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All that is no number: what a program is compiled for."""
+
+    model: ModelSpec
+    loss: str
+    optimizer: str
+    semantics: Semantics
+    precision: str
+    kernel: str  # "layers" or "xla"
+    device: str
+
+
+def network_of(rules: Rules) -> Callable[[Any, Any, Any], Any]:
+    """All replicas' outputs from weights `(R, P)`, `x` `(R, B, T, F)` and `mask` `(R, B, T)`."""
+    model = rules.model
+    if rules.kernel == "xla":
+        return lambda flat, x, mask: keras_cells.network(model, by_name(flat, model), x, mask)
+    layers = Layers(model, rules.precision, rules.device)
+
+    def outputs(flat: Any, x: Any, mask: Any) -> Any:
+        weights = by_name(flat, model)
+        each = []
+        for r in range(flat.shape[0]):
+            own = {name: value[r] for name, value in weights.items()}
+            each.append(layers(own, x[r], None if mask is None else mask[r]))
+        return tf.stack(each)
+
+    return outputs
+
+
+def by_name(flat: Any, model: ModelSpec) -> dict[str, Any]:
+    """Every weight `(R, …)` from `(R, P)`."""
+    parts = tf.split(flat, sizes(model), axis=1)
+    named = zip(shapes(model).items(), parts, strict=True)
+    return {name: tf.reshape(part, (flat.shape[0], *shape)) for (name, shape), part in named}
+
+
+@lru_cache(maxsize=16)
+def predict_program(rules: Rules) -> Any:
+    """`(weights, x, mask) -> outputs`."""
+    outputs = network_of(rules)
+
+    @tf.function
+    @tf.autograph.experimental.do_not_convert
+    def predict(flat: Any, x: Any, mask: Any) -> Any:
+        return outputs(flat, x, mask)
+
+    return predict
+
+
+@lru_cache(maxsize=16)
+def train_program(rules: Rules) -> Any:
+    """`(weights, slots, t, data, numbers, rows, lr) -> weights, slots, losses`.
+
+    `rows` `(S, R, B)` are samples of `data`, whose entries are `(M, …)`; `lr` `(S, R)`; losses
+    `(S, R)`; `t` counts the updates that are done.
+    """
+    outputs = network_of(rules)
+
+    @tf.autograph.experimental.do_not_convert
+    def update(flat: Any, slots: Tensors, t: Any, data: Tensors, rows: Any, n: Tensors) -> tuple:
+        batch = {name: tf.gather(part, rows) for name, part in data.items()}
+        mask = batch.get("mask")
+        with tf.GradientTape() as tape:
+            tape.watch(flat)
+            found = outputs(flat, batch["x"], mask)
+            counted = mask if rules.model.every_step else None
+            losses = mean_loss(rules.loss, rules.semantics.bce, found, batch["y"], counted)
+        # Replicas share no weight, so the gradient of the sum is each one's own gradient.
+        g = clip(tape.gradient(losses, flat), sizes(rules.model), n, rules.semantics)
+        flat, g = decay(flat, g, n, rules.semantics)
+        flat, slots = UPDATE[rules.optimizer](flat, g, slots, t, n, rules.semantics)
+        return flat, slots, losses
+
+    def epoch(flat: Any, slots: Tensors, t: Any, data: Tensors, n: Tensors, rows: Any, lr: Any):
+        steps = rows.shape[0]
+        losses = tf.TensorArray(rules.precision, size=steps, element_shape=(flat.shape[0],))
+        for s in tf.range(steps):
+            own = n | {"lr": lr[s][:, None]}
+            flat, slots, found = update(flat, slots, t + 1, data, rows[s], own)
+            losses, t = losses.write(s, found), t + 1
+        return flat, slots, losses.stack()
+
+    return tf.function(epoch, jit_compile=rules.kernel == "xla")
