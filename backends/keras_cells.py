@@ -28,19 +28,27 @@ def network(model: ModelSpec, weights: Weights, x: Any, mask: Any) -> Any:
         own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
         h = recurrent_layer(model, own, h, real)
     seen = h if model.every_step else h[-1]
+    if not model.every_step:
+        seen = seen[None]
     if model.head == "dense":
-        V, b = weights["head.kernel"], weights["head.bias"]
-        seen = ops.matmul(seen, V) + b[:, None]
-    return ops.transpose(seen, (1, 2, 0, 3)) if model.every_step else seen
+        seen = product(seen, weights["head.kernel"], weights["head.bias"])
+    return ops.transpose(seen, (1, 2, 0, 3)) if model.every_step else seen[0]
+
+
+def product(x: Any, W: Any, b: Any) -> Any:
+    """x_t W + b of all time steps at once: `(T, R, B, F)` -> `(T, R, B, GH)`. Not as a product that
+    repeats W along T: TensorFlow 2.21's oneDNN kernel for it crashes (T = 10, B = 100, F = 1)."""
+    T, R, B, F = x.shape
+    flat = ops.reshape(ops.transpose(x, (1, 0, 2, 3)), (R, T * B, F))
+    a = ops.reshape(ops.matmul(flat, W) + b[:, None], (R, T, B, W.shape[-1]))
+    return ops.transpose(a, (1, 0, 2, 3))
 
 
 def recurrent_layer(model: ModelSpec, own: Weights, x: Any, real: Any) -> Any:
     """`x` `(T, R, B, F)` and `real` `(T, R, B, 1)` -> h `(T, R, B, H)`; padding keeps the state."""
     advance = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
     input_side, recurrent_side = biases(model, own)
-    # The inputs of all time steps in one product: no step waits for it.
-    a = ops.matmul(x, own["kernel"]) + input_side[:, None]  # (T, R, B, GH)
-
+    a = product(x, own["kernel"], input_side)  # (T, R, B, GH), before the loop: no step waits for it
     T, R, B = x.shape[:3]
     inputs = tf.TensorArray(x.dtype, T).unstack(a)  # of a slice, the gradient would be as large as a
     states = tf.TensorArray(x.dtype, T, element_shape=(R, B, model.units))

@@ -21,6 +21,9 @@ from harness.model import ModelSpec, shapes
 from harness.semantics import Semantics
 
 
+compiled = 0  # training programs that this process has traced so far
+
+
 @dataclass(frozen=True)
 class Rules:
     """All that is no number: what a program is compiled for."""
@@ -97,6 +100,8 @@ def train_program(rules: Rules) -> Any:
         return flat, slots, losses
 
     def epoch(flat: Any, slots: Tensors, t: Any, data: Tensors, n: Tensors, rows: Any, lr: Any):
+        global compiled
+        compiled += 1  # this line runs when the function is traced
         steps = rows.shape[0]
         losses = tf.TensorArray(rules.precision, size=steps, element_shape=(flat.shape[0],))
         for s in tf.range(steps):

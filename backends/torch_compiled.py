@@ -8,6 +8,7 @@ and precision in a process. Inductor keeps what it compiled on disk, too, in the
 
 import logging
 import shutil
+import warnings
 from functools import partial
 from typing import Any
 
@@ -51,9 +52,11 @@ def _flat(rules: Rules, groups: tuple[Tensors, ...], *tensors: Tensor) -> tuple[
 
 
 def _compile(function: Any, tensors: list[Tensor]) -> Any:
-    from torch._inductor import compile as inductor
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     log.info("compiling an update; it is kept for later runs of the same shape")
     copies = [tensor.clone() for tensor in tensors]  # tracing runs the step, in place
-    return inductor(make_fx(function)(*copies), copies)
+    with warnings.catch_warnings():  # of parts of PyTorch that Inductor still uses
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from torch._inductor import compile as inductor
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        return inductor(make_fx(function)(*copies), copies)

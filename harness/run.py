@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from backends import Backend, State
 from harness import plots, provenance, resume
+from harness.compile_cache import use_compile_cache
 from harness.config import Config, flat_params, nested_params
 from harness.evaluate import evaluate
 from harness.gradient import gradients
@@ -72,6 +73,7 @@ def run(config: Config, identity: Identity) -> Result:
     began = time.monotonic()
     plan = prepare(config)
     view = view_of(config.tracking, Path(config.results), identity.directory)
+    use_compile_cache(Path(config.results))
     load = config.backend.load()
     with Record(identity.directory, view, config.tracking.flush_seconds) as record:
         _begin(record, plan, identity)
