@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from harness import provenance, resume, signals, sweep
 from harness.compose import CONF
 from harness.config import Config, from_hydra
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_line
 from harness.folders import remove
 from harness.journal import NAME, Journal, last
 from harness.terminal import console
@@ -124,6 +124,8 @@ def _report(error: Exception) -> int:
         from harness.hydra_errors import explain
 
         line, code = explain(error, CONF, sys.argv[1:]), 2
+    elif isinstance(error, MemoryError):
+        line, code = f"{first_line(error)} Lower replicas, task.samples or model.units.", 1
     elif isinstance(error, OSError) and "harness.run" not in sys.modules:
         line = f"results: cannot write there ({error}); choose another with results=FOLDER."
         code = 2

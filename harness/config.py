@@ -63,6 +63,10 @@ class ModelConfig:
                 f"model.units={self.units}: without a head the last hidden state is the output, "
                 f"so task={task.name} needs model.units={outputs}, or model.head=dense."
             )
+        return self.sized(semantics, features, outputs, returns)
+
+    def sized(self, semantics: Semantics, features: int, outputs: int, returns: str) -> ModelSpec:
+        """The network with the sizes that the data decide."""
         return ModelSpec(
             self.cell,
             features,

@@ -10,6 +10,7 @@ from backends import State, TrainingSpec
 from harness.config import Config
 from harness.errors import ConfigError
 from harness.initializers import initial_params
+from harness.memory import check_memory
 from harness.model import ModelSpec
 from harness.resume import Origin, origin
 from harness.schedule import LearningRate
@@ -31,6 +32,7 @@ class Plan:
 
 def prepare(config: Config) -> Plan:
     """Draw data and weights; raises `ConfigError` for what cannot be run."""
+    check_memory(config)
     last_target = config.model.returns == "last"
     splits = make_splits(config.task, config.seeds, config.precision, last_target)
     if config.trainer.epochs and not splits.train.has_targets:

@@ -34,10 +34,9 @@ def show(result: Result, console: Console) -> None:
     timings = result.timings
     if "time/per_step_us" in timings:
         console.print(
-            f"  {timings['time/train_s']:.2f} s in training, {timings['time/per_step_us']:.0f} µs a"
-            f" step (kernel {outcome.backend.kernel}), {timings['time/compile_s']:.2f} s to set up,"
-            " tracking"
-            f" {timings['time/tracking_share']:.0%} of the run"
+            f"  {timings['time/compile_s']:.2f} s to set up, {timings['time/train_s']:.2f} s in"
+            f" training, {timings['time/per_step_us']:.0f} µs a step (kernel"
+            f" {outcome.backend.kernel}); tracking {timings['time/tracking_share']:.0%} of the run"
         )
     for table in (_gradient(result), _shown_predictions(result)):
         if table is not None:

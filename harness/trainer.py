@@ -40,17 +40,18 @@ class Outcome:
     best_epoch: Array | None = None  # (R,)
 
     def timings(self) -> dict[str, float]:
-        """`time/…` scalars: seconds in training, seconds of one-off work (construction, and what
-        the first epoch took beyond a usual one), and microseconds per usual step."""
+        """`time/…` scalars: seconds of one-off work (construction, and what the first epoch took
+        beyond a usual one), seconds in training besides, and microseconds per usual step."""
         seconds, construction = self.epoch_seconds, self.construction_seconds
         if not seconds:
             return {"time/train_s": 0.0, "time/compile_s": construction}
         if len(seconds) == 1:  # one epoch cannot tell the one-off work from the usual
             return {"time/train_s": seconds[0], "time/compile_s": construction}
         usual = float(np.median(seconds[1:]))
+        beyond = max(0.0, seconds[0] - usual)
         return {
-            "time/train_s": sum(seconds),
-            "time/compile_s": construction + max(0.0, seconds[0] - usual),
+            "time/train_s": sum(seconds) - beyond,
+            "time/compile_s": construction + beyond,
             "time/per_step_us": 1e6 * usual / self.steps_per_epoch,
         }
 

@@ -1,0 +1,64 @@
+"""Refuse what cannot fit into memory before any of it is drawn.
+
+A lower bound is enough to catch a slip of the finger: the samples as they are drawn and stacked,
+the weights with their gradient and the optimiser's memory, and the states that backpropagation
+through time keeps of one batch. A process that asks for more than there is may take others with it.
+"""
+
+import os
+
+from harness.config import Config
+from harness.errors import ConfigError
+from harness.model import GATES, count
+
+COPIES = 2  # of the data (as drawn in float64, and as handed over) and of a weight (a checkpoint)
+
+
+def check_memory(config: Config) -> None:
+    """Raises `ConfigError` for a run that needs more than this machine has."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = {
+        "task.samples": _data(config),
+        "model.units": _weights(config),
+        "trainer.batch_size": _states(config),
+    }
+    total = config.replicas * sum(needed.values())
+    if total <= there:
+        return
+    largest = max(needed, key=lambda key: needed[key])
+    keys = ["replicas", largest] if config.replicas > 1 else [largest]
+    group, _, name = largest.partition(".")
+    values = {"replicas": config.replicas, largest: getattr(getattr(config, group), name)}
+    named = " and ".join(f"{key}={values[key]}" for key in keys)
+    raise ConfigError(
+        f"{named}: needs at least {total / 2**30:,.0f} GiB of memory, and this machine has "
+        f"{there / 2**30:,.0f}; choose {'less of either' if len(keys) > 1 else 'less'}."
+    )
+
+
+def _data(config: Config) -> int:
+    """Bytes of one replica's samples, of one feature and one output at least."""
+    task = config.task
+    return COPIES * 8 * task.samples * getattr(task, "length", 1)
+
+
+def _weights(config: Config) -> int:
+    """Bytes of one replica's weights, their gradient and the optimiser's two memories, if any."""
+    model = config.model
+    outputs = model.units if model.head == "none" else 1
+    spec = model.sized(config.semantics, features=1, outputs=outputs, returns="last")
+    slots = {"sgd": 0, "adam": 2, "rmsprop": 1}[config.optimizer.name]
+    return COPIES * (2 + slots) * _width(config) * count(spec)
+
+
+def _states(config: Config) -> int:
+    """Bytes of the gates of all time steps of one replica's batch."""
+    model, task = config.model, config.task
+    batch = min(config.trainer.batch_size, task.samples)
+    cells = batch * getattr(task, "length", 1) * model.layers * model.units * GATES[model.cell]
+    return _width(config) * cells
+
+
+def _width(config: Config) -> int:
+    """Bytes of a number."""
+    return 4 if config.precision == "float32" else 8
