@@ -1,0 +1,42 @@
+"""The verb `steps`, from options to files."""
+
+import argparse
+
+from benchmarks import cases, picture, report, steps_report
+from benchmarks.contestants import UNROLLED_STEPS, WHOLE
+from benchmarks.steps import measure
+from benchmarks.worker import Job
+from harness.terminal import console
+
+WHOLE_LEFT_OUT = (
+    f"{WHOLE}: not with --short, and for at most {UNROLLED_STEPS} time steps; it unrolls them and "
+    "compiles for a minute"
+)
+LEAST = 0.1  # seconds that one repeat times at least
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    trained = cases.cases(options.sizes, options.cells, options.replicas, options.short)
+    settings = {
+        "kernels": options.kernels,
+        "threads": options.threads,
+        "repeats": options.repeats,
+        "least": 0.0 if options.short else LEAST,
+    }
+    without = [WHOLE] if options.short else []
+    jobs = [
+        Job(name, trained, by_hand=True, without=without, **settings) for name in options.frameworks
+    ]
+    rows = measure(jobs, options.memory)
+    left_out = cases.left_out(options.sizes, options.replicas)
+    if "torch" in options.frameworks and (options.short or set(options.sizes) != {"tiny"}):
+        left_out.append(WHOLE_LEFT_OUT)
+    found = report.document("steps", command, settings) | {"left_out": left_out, "rows": rows}
+    sheets, notes = steps_report.sheets(rows), steps_report.notes(rows, left_out)
+    folder, screen = report.new_folder(options.results), console()
+    report.save(folder, found, sheets, notes)
+    picture.draw(folder / "benchmark.png", rows)
+    report.show(sheets, notes, screen)
+    following = "python -m benchmarks" + ("" if options.short else " scaling")
+    report.say_where(folder, following, screen)
+    return 1 if any(row["error"] for row in rows) else 0
