@@ -39,20 +39,20 @@ def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
     settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "benchmarks.worker", job.text()]
     with tempfile.TemporaryFile("w+") as printed:
-        process = subprocess.Popen(
+        started = subprocess.Popen(
             command,
             env=environment() | settings,
             stdout=subprocess.PIPE,
             stderr=printed,
             text=True,
         )
-        assert process.stdout is not None
-        try:
-            yield from map(json.loads, process.stdout)
-            code = process.wait()
-        finally:
-            process.kill()
-            process.wait()
+        with started as process:
+            assert process.stdout is not None
+            try:
+                yield from map(json.loads, process.stdout)
+                code = process.wait()
+            finally:
+                process.kill()
         if code:
             printed.seek(0)
             last = [line.strip() for line in printed if line.strip()][-1:]

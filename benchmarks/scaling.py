@@ -26,6 +26,7 @@ VALUES = {
     "batch": [16, 32, 64, 128, 256, 512],
     "replicas": [1, 2, 4, 8, 16, 32],
 }
+SHORT_BASE = replace(BASE, length=10, batch=8)
 SHORT = {"length": [10, 20], "batch": [8, 16], "replicas": [1, 2]}
 LEAST = 0.1  # seconds that one repeat times at least
 UNITS = {"us": "µs per step", "memory_bytes": "peak memory, MB"}
@@ -39,7 +40,8 @@ def run(options: argparse.Namespace, command: str) -> int:
         rows += measure(jobs, options.memory and varied == "length")
     curves = [curve for varied in values for curve in _curves(varied, rows)]
     settings = {name: getattr(options, name) for name in ("kernels", "threads", "repeats")}
-    settings["base"] = f"{BASE.units} units, {BASE.length} time steps, batch {BASE.batch}"
+    base = SHORT_BASE if options.short else BASE
+    settings["base"] = f"{base.units} units, {base.length} time steps, batch {base.batch}"
     found = report.document("scaling", command, settings) | {"rows": rows, "curves": curves}
     sheets, notes = _sheets(curves), _notes(rows, settings["base"])
     folder, screen = report.new_folder(options.results), console()
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace, command: str) -> int:
 
 
 def _job(framework: str, varied: str, values: list[int], options: argparse.Namespace) -> Job:
-    base = replace(BASE, length=10, batch=8) if options.short else BASE
+    base = SHORT_BASE if options.short else BASE
     cases = [
         replace(base, size=f"{varied} {value}", cell=cell, **{varied: value})
         for cell in options.cells

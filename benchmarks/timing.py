@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 # Trains one epoch. Where a framework's own loop has a start-up that many epochs share, it returns
 # the seconds of an epoch inside that loop; else None, and the call itself is timed.
@@ -57,8 +58,8 @@ class Timing:
         try:
             part()
         except Exception as error:
-            lines = str(error).strip().splitlines() or [""]
-            self.error = f"{type(error).__name__}: {lines[0]}"
+            lines = str(error).strip().splitlines()
+            self.error = ": ".join([type(error).__name__, *lines[:1]])
             self.epoch = None  # lets go of its memory
 
     def start(self) -> None:
@@ -86,11 +87,15 @@ class Timing:
 def interleave(
     timings: dict[str, Timing], repeats: int, least: float, say: Callable[[str], None]
 ) -> None:
-    """Start and warm up each, then time them in turn, `repeats` times; `say` hears who is next."""
+    """Start and warm up each, then time them in turn, `repeats` times; `say` hears who is next.
+
+    With `least` 0 the first epoch is all the warming up.
+    """
     for name, timing in timings.items():
         say(f"{name}, first epoch")
         timing.attempt(timing.start)
-        timing.attempt(lambda timing=timing: timing.warm_up(least))
+        if least:
+            timing.attempt(partial(timing.warm_up, least))
     for done in range(repeats):
         say(f"repeat {done + 1} of {repeats}")
         for timing in timings.values():

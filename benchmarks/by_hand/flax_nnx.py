@@ -23,7 +23,8 @@ class Network(nnx.Module):
 
     def __call__(self, x: Array) -> jax.Array:
         """`(B, T, F)` -> `(B, O)`."""
-        h: Any = self.rnn(x)
+        rnn: Any = self.rnn
+        h = rnn(x)
         return self.head(h[:, -1])
 
 
