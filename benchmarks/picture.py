@@ -1,6 +1,7 @@
 """The steps' picture: a panel per network, microseconds on a logarithmic axis, a line per
 contestant; the harness is filled, its numbers of replicas have marks of their own."""
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ MARKS = ["o", "s", "^", "D", "v", "P", "X"]
 
 
 def draw(path: Path, rows: list[Row]) -> None:
-    """Only what the tables quote."""
+    """Only what the tables quote; an empty picture where nothing has a time."""
     shown = [row for row in rows if "us" in row and row["quoted"]]
+    if not shown:
+        figure()[0].savefig(path)
+        return
     sizes = list(dict.fromkeys(row["size"] for row in shown))
     cells = list(dict.fromkeys(row["cell"] for row in shown))
     replicas = sorted({row["replicas"] for row in shown})
@@ -44,6 +48,9 @@ def _lines(rows: list[Row]) -> list[tuple[str, str]]:
 
 
 def _draw_panel(axis: Any, rows: list[Row], replicas: list[int]) -> None:
+    if not rows:  # all of them failed
+        axis.set_axis_off()
+        return
     lines = _lines(rows)
     for row in rows:
         us, colour = row["us"], COLOURS[row["framework"]]
@@ -63,9 +70,22 @@ def _draw_panel(axis: Any, rows: list[Row], replicas: list[int]) -> None:
     axis.set_yticks(range(len(lines)), [f"{name}  {label}" for name, label in lines], fontsize=8)
     axis.set_ylim(len(lines) - 0.5, -0.5)
     axis.set_xscale("log")
-    axis.grid(axis="x", which="both", color="0.93", linewidth=0.6)
+    ticks = _ticks([value for row in rows for value in row["us"].values()])
+    axis.set_xticks(ticks, [f"{tick:,g}" for tick in ticks], fontsize=8)
+    axis.set_xlim(ticks[0] / 1.05, ticks[-1] * 1.05)
+    axis.minorticks_off()
+    axis.grid(axis="x", color="0.9", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.set_xlabel("µs per training step and replica (median, quartiles)", fontsize=9)
+
+
+def _ticks(values: list[float]) -> list[float]:
+    """1, 3, 10, 30, … from the last one below all values to the first one above them."""
+    decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+    ticks = [digit * 10.0**decade for decade in decades for digit in (1, 3)]
+    below = max(tick for tick in ticks if tick <= min(values))
+    above = min(tick for tick in ticks if tick >= max(values))
+    return [tick for tick in ticks if below <= tick <= above]
 
 
 def _legend(made: Any, replicas: list[int]) -> None:

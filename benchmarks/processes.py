@@ -37,6 +37,7 @@ def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
     folder for what PyTorch compiles."""
     settings = dict.fromkeys(POOLS, str(job.threads))
     settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    settings["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
     command = [sys.executable, "-m", "benchmarks.worker", job.text()]
     with tempfile.TemporaryFile("w+") as printed:
         started = subprocess.Popen(

@@ -78,7 +78,7 @@ def show(sheets: list[Sheet], notes: list[str], screen: Console) -> None:
         )
         for place, column in enumerate(sheet.columns):
             numbers = place >= sheet.words
-            table.add_column(column, justify="right" if numbers else "left")
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in sheet.rows:
             table.add_row(*map(escape, row))
         screen.print(table)

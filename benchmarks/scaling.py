@@ -116,6 +116,7 @@ def _notes(rows: list[Row], base: str) -> list[str]:
     failed = [line for line, row in zip(failed, rows, strict=True) if row["error"]]
     return [
         f"what is not varied: {base}, one replica; time is that of all replicas together.",
-        "exponent: of the power law through the largest half of the values; 1 is linear growth.",
+        "exponent: of the power law through the largest half of the values; 1 is linear growth, "
+        "and a fixed part, as a framework's own memory, brings it below 1.",
         *failed,
     ]

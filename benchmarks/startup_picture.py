@@ -21,6 +21,6 @@ def draw(path: Path, rows: list[Row]) -> None:
     axis.invert_yaxis()
     if shown and shown[0] is rows[0]:
         axis.axvline(medians[0], color="black", linestyle="--", label=rows[0]["name"])
-        axis.legend(loc="lower right")
+        made.legend(loc="outside upper right")
     axis.set_xlabel("seconds from start to exit (median, quartiles)")
     made.savefig(path, dpi=110)

@@ -4,7 +4,8 @@ import argparse
 
 from benchmarks import cases, picture, report, steps_report
 from benchmarks.contestants import UNROLLED_STEPS, WHOLE
-from benchmarks.steps import measure
+from benchmarks.steps import Row, measure
+from benchmarks.timing import spread
 from benchmarks.worker import Job
 from harness.terminal import console
 
@@ -31,6 +32,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     left_out = cases.left_out(options.sizes, options.replicas)
     if "torch" in options.frameworks and (options.short or set(options.sizes) != {"tiny"}):
         left_out.append(WHOLE_LEFT_OUT)
+    settings["matrix product, GFLOP/s"] = _speed(rows)
     found = report.document("steps", command, settings) | {"left_out": left_out, "rows": rows}
     sheets, notes = steps_report.sheets(rows), steps_report.notes(rows, left_out)
     folder, screen = report.new_folder(options.results), console()
@@ -40,3 +42,9 @@ def run(options: argparse.Namespace, command: str) -> int:
     following = "python -m benchmarks" + ("" if options.short else " scaling")
     report.say_where(folder, following, screen)
     return 1 if any(row["error"] for row in rows) else 0
+
+
+def _speed(rows: list[Row]) -> float | None:
+    """This machine's, as all processes of the run saw it."""
+    seen = [row["matrix_gflops"] for row in rows if "us" in row]
+    return round(spread(seen).median, 1) if seen else None

@@ -16,6 +16,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.cases import SIZES, Case, cases, left_out
 from benchmarks.imports import parsed
+from benchmarks.picture import draw
 from benchmarks.processes import environment, messages
 from benchmarks.scaling import exponent
 from benchmarks.steps import measure
@@ -244,3 +245,12 @@ def test_mistakes_are_told(words: list[str], told: str, capsys: pytest.CaptureFi
         main(words)
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_picture_leaves_out_what_failed(tmp_path: Path) -> None:
+    case, us = TINY.facts(), {"median": 20.0, "low": 10.0, "high": 30.0}
+    about = {"framework": "numpy", "label": "harness", "best_of": "", "ours": True, "quoted": True}
+    rows = [case | about | {"us": us}, case | about | {"size": "large", "cell": "gru"}]
+    for place, shown in enumerate([rows, rows[1:]]):
+        draw(tmp_path / f"{place}.png", shown)
+        assert (tmp_path / f"{place}.png").stat().st_size > 0
