@@ -12,8 +12,6 @@ from benchmarks.cases import Case
 from benchmarks.timing import Epoch
 
 HARNESS = "harness"
-WHOLE = "torch.compile, allow_rnn"
-UNROLLED_STEPS = 10  # up to this length PyTorch's layers are compiled whole: it takes a minute
 
 Build = Callable[[Case], Epoch]
 
@@ -70,13 +68,11 @@ def _torch(case: Case) -> list[Contestant]:
 
         return lightning_trainer.build
 
-    found = [
+    return [
         Contestant("PyTorch loop", case, lambda: _torch_loop().build),
         Contestant("torch.compile", case, lambda: _torch_loop().build_compiled),
-        Contestant(WHOLE, case, lambda: _torch_loop().build_compiled_whole),
         Contestant("Lightning", case, lightning),
     ]
-    return [each for each in found if each.label != WHOLE or case.length <= UNROLLED_STEPS]
 
 
 def _torch_loop() -> Any:

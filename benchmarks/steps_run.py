@@ -3,16 +3,11 @@
 import argparse
 
 from benchmarks import cases, picture, report, steps_report
-from benchmarks.contestants import UNROLLED_STEPS, WHOLE
 from benchmarks.steps import Row, measure
 from benchmarks.timing import spread
 from benchmarks.worker import Job
 from harness.terminal import console
 
-WHOLE_LEFT_OUT = (
-    f"{WHOLE}: not with --short, and for at most {UNROLLED_STEPS} time steps; it unrolls them and "
-    "compiles for a minute"
-)
 LEAST = 0.1  # seconds that one repeat times at least
 
 
@@ -24,14 +19,9 @@ def run(options: argparse.Namespace, command: str) -> int:
         "repeats": options.repeats,
         "least": 0.0 if options.short else LEAST,
     }
-    without = [WHOLE] if options.short else []
-    jobs = [
-        Job(name, trained, by_hand=True, without=without, **settings) for name in options.frameworks
-    ]
+    jobs = [Job(name, trained, by_hand=True, **settings) for name in options.frameworks]
     rows = measure(jobs, options.memory)
     left_out = cases.left_out(options.sizes, options.replicas)
-    if "torch" in options.frameworks and (options.short or set(options.sizes) != {"tiny"}):
-        left_out.append(WHOLE_LEFT_OUT)
     settings["matrix product, GFLOP/s"] = _speed(rows)
     found = report.document("steps", command, settings) | {"left_out": left_out, "rows": rows}
     sheets, notes = steps_report.sheets(rows), steps_report.notes(rows, left_out)

@@ -12,7 +12,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -37,7 +37,6 @@ class Job:
     repeats: int
     least: float  # seconds that one repeat times at least
     by_hand: bool  # the peers too
-    without: list[str] = field(default_factory=list)  # labels of those that are left out
     memory_of: str = ""
 
     def text(self) -> str:
@@ -51,11 +50,10 @@ class Job:
     def groups(self) -> list[list[Contestant]]:
         """What is timed in turn: one network, with all its replicas and peers."""
         networks = groupby(self.cases, key=lambda case: (case.size, case.cell))
-        found = (
+        return [
             line_up(self.framework, list(own), self.kernels, self.threads, self.by_hand)
             for _, own in networks
-        )
-        return [[each for each in group if each.label not in self.without] for group in found]
+        ]
 
 
 def main() -> int:
@@ -72,8 +70,16 @@ def main() -> int:
             say(memory=peak_memory(chosen))
         else:
             time_group(job, group, say)
-            gc.collect()
+            forget()
     return 0
+
+
+def forget() -> None:
+    """Each network is compiled as if it were the only one: after a second shape PyTorch would
+    compile for any shape, and after some more not at all."""
+    gc.collect()
+    if "torch" in sys.modules:
+        sys.modules["torch"].compiler.reset()
 
 
 def peak_memory(contestant: Contestant) -> int:

@@ -1,7 +1,8 @@
 """A plain PyTorch loop: `nn.RNN` and its siblings, Adam, the data in two tensors; also compiled.
 
-`torch.compile` leaves PyTorch's recurrent layers out (they break the graph) unless Dynamo's
-`allow_rnn` is set. It then unrolls them, and compiles for longer the longer the sequences are.
+`torch.compile` leaves PyTorch's recurrent layers as they are: they break the graph. Dynamo's
+`allow_rnn` would unroll them; PyTorch 2.13 then compiles for a minute at 10 time steps, and fails
+on an LSTM ("expected Tensor() for op mkldnn_rnn_layer"), so that no user would keep it.
 """
 
 from collections.abc import Callable
@@ -34,19 +35,8 @@ def build(case: Case) -> Epoch:
 
 
 def build_compiled(case: Case) -> Epoch:
-    torch.compiler.reset()  # a process compiles anew only so often for networks of one class
     network = Network(case.cell, case.units)
     return loop(case, network, torch.compile(network))
-
-
-def build_compiled_whole(case: Case) -> Epoch:
-    compiled = build_compiled(case)
-
-    def epoch() -> None:
-        with torch._dynamo.config.patch(allow_rnn=True):
-            compiled()
-
-    return epoch
 
 
 def loop(case: Case, network: nn.Module, forward: Callable[[Tensor], Tensor]) -> Epoch:
