@@ -1,0 +1,117 @@
+"""`python -m benchmarks`: how fast the harness trains, against what a user would write by hand.
+
+    python -m benchmarks                # the time of a training step, everywhere: hours
+    python -m benchmarks --short        # whether the benchmark works: a minute
+    python -m benchmarks scaling        # time and memory against length, batch and replicas
+    python -m benchmarks startup        # seconds until the harness answers, trains, refuses
+
+Exit code 0: all was measured; 1: something failed, and the tables say what; 2: the command cannot
+be run as it stands.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
+from harness import signals
+
+VERBS = ("steps", "scaling", "startup")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parse(words)
+    command = shlex.join(["python", "-m", "benchmarks", *words])
+    try:
+        return _run(options, command)
+    except KeyboardInterrupt as stop:
+        print("\nStopped.", file=sys.stderr)
+        return getattr(stop, "code", 130)
+
+
+def _run(options: argparse.Namespace, command: str) -> int:
+    if options.verb == "startup":
+        from benchmarks import startup
+
+        return startup.run(options, command)
+    if options.verb == "scaling":
+        from benchmarks import scaling
+
+        return scaling.run(options, command)
+    from benchmarks import steps_run
+
+    return steps_run.run(options, command)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Times the harness against what a user would write by hand.",
+    )
+    add = parser.add_argument
+    add("verb", nargs="?", choices=VERBS, default="steps", help="what to measure (default: steps)")
+    add("--sizes", type=_names(SIZES), help=f"of {','.join(SIZES)} (steps only)")
+    add("--cells", type=_names(CELLS), help=f"of {','.join(CELLS)} (scaling: default rnn)")
+    add("--frameworks", type=_names(FRAMEWORKS), default=list(FRAMEWORKS))
+    add("--replicas", type=_numbers, help="trained at once (default: 1,8,32,128)")
+    add("--kernels", type=_words, default=["default"], help="each as backend.kernel=NAME")
+    add("--threads", type=_number, default=os.cpu_count() or 1, help="default: all cores")
+    add("--repeats", type=_number, help="default: 7")
+    add("--memory", action=argparse.BooleanOptionalAction, help="peak memory (not with --short)")
+    add("--short", action="store_true", help="only whether it works: no figures to quote")
+    add("--results", type=Path, default=Path("results"), metavar="FOLDER")
+    return _filled(parser.parse_args(words))
+
+
+def _filled(options: argparse.Namespace) -> argparse.Namespace:
+    """What was not said; a short run is short everywhere unless told otherwise."""
+    short = options.short
+    few = short or options.verb == "scaling"
+    defaults = {
+        "sizes": ["tiny"] if short else list(SIZES),
+        "cells": ["rnn"] if few else list(CELLS),
+        "replicas": [1, 8] if short else [1, 8, 32, 128],
+        "repeats": 2 if short else 7,
+        "memory": not short,
+    }
+    for name, value in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
+def _words(text: str) -> list[str]:
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r} must be one or more different words")
+    return found
+
+
+def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
+    def names(text: str) -> list[str]:
+        found = _words(text)
+        if set(found) - set(known):
+            raise argparse.ArgumentTypeError(f"{text!r} must be of {', '.join(known)}")
+        return found
+
+    return names
+
+
+def _numbers(text: str) -> list[int]:
+    return sorted(map(_number, _words(text)))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, at least 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    signals.install()
+    sys.exit(main())

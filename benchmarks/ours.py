@@ -1,0 +1,52 @@
+"""The harness as a contestant: a backend driven through its contract, as the trainer drives it.
+
+Drawing the epoch's batches is part of the time, as shuffling is part of a user's loop; journal,
+validation and MLflow are not, since no peer has them.
+"""
+
+from itertools import count
+
+from benchmarks.cases import Case
+from benchmarks.timing import Epoch
+from harness.compose import compose
+from harness.plan import prepare
+from harness.schedule import LearningRate, epoch_batches
+from harness.streams import batch_order
+
+
+def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> list[str]:
+    """The configuration of `case`, as it would follow `python -m harness`."""
+    words = {
+        "task": "sum",
+        "task.length": case.length,
+        "task.samples": case.samples,
+        "task.val_fraction": 0,
+        "task.test_fraction": 0,
+        "model": case.cell,
+        "model.units": case.units,
+        "trainer.batch_size": case.batch,
+        "backend": framework,
+        "replicas": case.replicas,
+        "device": "cpu",
+        "threads": threads,
+    }
+    chosen = [] if kernel is None else [f"backend.kernel={kernel}"]
+    return [*(f"{key}={value}" for key, value in words.items()), *chosen]
+
+
+def build(case: Case, framework: str, kernel: str | None, threads: int) -> Epoch:
+    """Raises `ConfigError` for a kernel that the backend does not have."""
+    config = compose(overrides(case, framework, kernel, threads))
+    plan = prepare(config)
+    data = plan.splits.training_data()
+    backend = config.backend.load()(plan.model, plan.training, data, plan.start)
+    rate, numbers = LearningRate(config, case.samples), count(1)
+
+    def epoch() -> None:
+        number = next(numbers)
+        order = batch_order(config.seeds, number, case.samples, config.trainer.shuffle)
+        lr = rate.of_epoch(number)
+        for batches in epoch_batches(order, config.trainer, config.semantics.last_batch):
+            backend.train_epoch(batches, lr)
+
+    return epoch

@@ -1,0 +1,60 @@
+"""Runs a job in a process of its own and hands on what it finds.
+
+Every thread pool has the same size, no GPU is seen, and nothing that was compiled before is found
+again: the first epoch costs what it costs a user the first time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.worker import Job
+
+ROOT = Path(__file__).resolve().parent.parent
+POOLS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "PJRT_NPROC",
+)
+
+
+def environment() -> dict[str, str]:
+    """In which the project's modules are found from any directory."""
+    others = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([str(ROOT), *([others] if others else [])])
+    return os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
+
+
+def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
+    """What the worker says, and `{"died": why}` if it did not live to the end; `scratch` is a
+    folder for what PyTorch compiles."""
+    settings = dict.fromkeys(POOLS, str(job.threads))
+    settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    settings["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
+    command = [sys.executable, "-m", "benchmarks.worker", job.text()]
+    with tempfile.TemporaryFile("w+") as printed:
+        started = subprocess.Popen(
+            command,
+            env=environment() | settings,
+            stdout=subprocess.PIPE,
+            stderr=printed,
+            text=True,
+        )
+        with started as process:
+            assert process.stdout is not None
+            try:
+                yield from map(json.loads, process.stdout)
+                code = process.wait()
+            finally:
+                process.kill()
+        if code:
+            printed.seek(0)
+            last = [line.strip() for line in printed if line.strip()][-1:]
+            yield {"died": f"the process ended with code {code}: {' '.join(last)}"}

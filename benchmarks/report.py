@@ -1,0 +1,92 @@
+"""Results as tables on the console and in Markdown, and with everything else in JSON."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks import machine
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table; the first `words` columns are words, the others numbers."""
+
+    title: str
+    columns: list[str]
+    words: int
+    rows: list[list[str]] = field(default_factory=list)
+
+
+def document(kind: str, command: str, settings: dict[str, Any]) -> Document:
+    """What all results say of where they come from."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"kind": kind, "command": command, "time": now, **machine.facts(), "settings": settings}
+
+
+def new_folder(results: Path) -> Path:
+    """`benchmarks/YYYYMMDD-HHMMSS` in the results, with a number where that is taken."""
+    name, number = datetime.now().strftime("%Y%m%d-%H%M%S"), 1
+    folder = results / "benchmarks" / name
+    while folder.exists():
+        number += 1
+        folder = results / "benchmarks" / f"{name}-{number}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def save(folder: Path, found: Document, sheets: list[Sheet], notes: list[str]) -> None:
+    """Write `benchmark.json` and `benchmark.md`; the picture is beside them."""
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "benchmark.md").write_text(_markdown(found, sheets, notes), encoding="utf-8")
+
+
+def _markdown(found: Document, sheets: list[Sheet], notes: list[str]) -> str:
+    lines = [f"# Benchmark: {found['kind']}", "", f"    {found['command']}", ""]
+    picture = "benchmark.png"
+    for sheet in sheets:
+        columns = [column.replace("\n", " ") for column in sheet.columns]
+        lines += [f"## {sheet.title}", "", _line(columns)]
+        lines.append(_line([*["---"] * sheet.words, *["--:"] * (len(columns) - sheet.words)]))
+        lines += [*map(_line, sheet.rows), ""]
+    lines += [f"- {note}" for note in notes]
+    lines += ["", f"![{found['kind']}]({picture})", "", "| | |", "|---|---|"]
+    lines += [_line([key, str(found[key])]) for key in ("time", "host", "machine", "commit")]
+    lines += [_line(["processor", f"{found['processor']}, {found['cores']} cores"])]
+    lines += [_line([key, str(value)]) for key, value in found["settings"].items()]
+    lines += [_line([name, number]) for name, number in found["versions"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def show(sheets: list[Sheet], notes: list[str], screen: Console) -> None:
+    for sheet in sheets:
+        table = Table(
+            box=SIMPLE_HEAD, title=sheet.title, title_justify="left", padding=(0, 1, 0, 0)
+        )
+        for place, column in enumerate(sheet.columns):
+            numbers = place >= sheet.words
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        for row in sheet.rows:
+            table.add_row(*map(escape, row))
+        screen.print(table)
+    for note in notes:
+        screen.print(f"  {note}", markup=False, highlight=False)
+
+
+def say_where(folder: Path, following: str, screen: Console) -> None:
+    """Where the results are and what to type next."""
+    screen.print(f"\n  results  {folder}/benchmark.md, .json, .png", soft_wrap=True)
+    screen.print(f"  next     {following}", soft_wrap=True)

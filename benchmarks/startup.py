@@ -1,0 +1,110 @@
+"""How long the harness takes to answer, to refuse and to train a little, each in a fresh process.
+
+The reference is the time to import two of the packages that it stands on. The first call of each
+command, which reads files from the disk and sets up MLflow's database, is told apart.
+"""
+
+import argparse
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report, startup_picture
+from benchmarks.imports import python, slowest
+from benchmarks.progress import Progress
+from benchmarks.report import Sheet
+from benchmarks.timing import Epoch, Timing, interleave, spread
+from harness.device import gpu_present
+from harness.terminal import console
+
+Row = dict[str, Any]
+
+REFERENCE = "import hydra, mlflow"
+HARNESS = ["-m", "harness"]
+RUN = ["task=sum", "backend=numpy", "task.samples=100", "trainer.epochs=1"]
+
+
+def commands(short: bool) -> dict[str, tuple[list[str], int]]:
+    """Python's arguments by what they show, with the exit code that is right."""
+    refused = ["task=summ"]
+    if not short:
+        refused += ["model.units=0", *([] if gpu_present() else ["device=cuda"])]
+    return {
+        REFERENCE: (["-c", REFERENCE], 0),
+        "--help": ([*HARNESS, "--help"], 0),
+        **{f"refuse {word}": ([*HARNESS, word], 2) for word in refused},
+        "a tiny run": ([*HARNESS, *RUN], 0),
+    }
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    chosen = commands(options.short)
+    with tempfile.TemporaryDirectory() as scratch, Progress() as progress:
+        folder = Path(scratch)
+        timings = {
+            name: Timing(partial(_call, words, code, folder))
+            for name, (words, code) in chosen.items()
+        }
+        interleave(timings, options.repeats, 0.0, lambda text: progress.say("startup", text))
+        progress.say("startup", "imports")
+        imports = {name: slowest(words, folder) for name, (words, _) in chosen.items()}
+    rows = _rows(timings, imports)
+    settings = {"repeats": options.repeats}
+    found = report.document("startup", command, settings) | {"rows": rows}
+    sheets, notes = [_sheet(rows)], _notes(rows)
+    folder, screen = report.new_folder(options.results), console()
+    startup_picture.draw(folder / "benchmark.png", rows)
+    report.save(folder, found, sheets, notes)
+    report.show(sheets, notes, screen)
+    report.say_where(folder, "python -m benchmarks", screen)
+    return 1 if any(row["error"] for row in rows) else 0
+
+
+def _call(words: list[str], code: int, folder: Path) -> Epoch:
+    """A function that runs the command, which must end with `code`."""
+
+    def call() -> None:
+        done = python(words, folder)
+        if done.returncode != code:
+            told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+            raise RuntimeError(f"exit code {done.returncode}, not {code}: {told[0]}")
+
+    return call
+
+
+def _rows(timings: dict[str, Timing], imports: dict[str, list[dict[str, Any]]]) -> list[Row]:
+    reference = timings[REFERENCE].seconds
+    rows = []
+    for name, timing in timings.items():
+        row: Row = {"name": name, "error": timing.error, "imports": imports[name]}
+        if timing.seconds and not timing.error:
+            row |= {"first_s": timing.first_s, "seconds": timing.seconds}
+            row["s"] = asdict(spread(timing.seconds))
+            if reference:
+                row["ratio"] = row["s"]["median"] / spread(reference).median
+        rows.append(row)
+    return rows
+
+
+def _sheet(rows: list[Row]) -> Sheet:
+    columns = ["command", "seconds", "quartiles", "ratio to\nthe imports", "first call, s"]
+    sheet = Sheet("seconds from start to exit", columns, words=1)
+    for row in rows:
+        if "s" not in row:
+            sheet.rows.append([row["name"], "failed", "", "", ""])
+            continue
+        s, ratio = row["s"], row.get("ratio")
+        told = [f"{s['median']:.2f}", f"{s['low']:.2f}–{s['high']:.2f}"]
+        told += ["" if ratio is None else f"{ratio:.2f}", f"{row['first_s']:.2f}"]
+        sheet.rows.append([row["name"], *told])
+    return sheet
+
+
+def _notes(rows: list[Row]) -> list[str]:
+    return [
+        "first call: reads files from the disk; that of the run also sets up MLflow's database.",
+        "imports: the slowest ones of each command are in benchmark.json.",
+        *[f"failed: {row['name']}: {row['error']}" for row in rows if row["error"]],
+    ]

@@ -1,0 +1,40 @@
+"""The verb `steps`, from options to files."""
+
+import argparse
+
+from benchmarks import cases, picture, report, steps_report
+from benchmarks.steps import Row, measure
+from benchmarks.timing import spread
+from benchmarks.worker import Job
+from harness.terminal import console
+
+LEAST = 0.1  # seconds that one repeat times at least
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    trained = cases.cases(options.sizes, options.cells, options.replicas, options.short)
+    settings = {
+        "kernels": options.kernels,
+        "threads": options.threads,
+        "repeats": options.repeats,
+        "least": 0.0 if options.short else LEAST,
+    }
+    jobs = [Job(name, trained, by_hand=True, **settings) for name in options.frameworks]
+    rows = measure(jobs, options.memory)
+    left_out = cases.left_out(options.sizes, options.replicas)
+    settings["matrix product, GFLOP/s"] = _speed(rows)
+    found = report.document("steps", command, settings) | {"left_out": left_out, "rows": rows}
+    sheets, notes = steps_report.sheets(rows), steps_report.notes(rows, left_out)
+    folder, screen = report.new_folder(options.results), console()
+    report.save(folder, found, sheets, notes)
+    picture.draw(folder / "benchmark.png", rows)
+    report.show(sheets, notes, screen)
+    following = "python -m benchmarks" + ("" if options.short else " scaling")
+    report.say_where(folder, following, screen)
+    return 1 if any(row["error"] for row in rows) else 0
+
+
+def _speed(rows: list[Row]) -> float | None:
+    """This machine's, as all processes of the run saw it."""
+    seen = [row["matrix_gflops"] for row in rows if "us" in row]
+    return round(spread(seen).median, 1) if seen else None

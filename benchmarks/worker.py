@@ -1,0 +1,142 @@
+"""One process: times a framework's contestants, or measures the peak memory of one of them.
+
+    python -m benchmarks.worker JOB
+
+JOB is JSON; what is found goes to standard output as a line of JSON each, as soon as it is known.
+Whatever the frameworks print goes to standard error.
+"""
+
+import gc
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.cases import Case
+from benchmarks.contestants import Contestant, line_up
+from benchmarks.timing import Epoch, Timing, interleave, spread
+
+MICRO = 1e6
+Say = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """`memory_of` names the only contestant to build, for its memory; "" times all of them."""
+
+    framework: str
+    cases: list[Case]
+    kernels: list[str]
+    threads: int
+    repeats: int
+    least: float  # seconds that one repeat times at least
+    by_hand: bool  # the peers too
+    memory_of: str = ""
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> "Job":
+        values = json.loads(text)
+        return cls(**values | {"cases": [Case(**case) for case in values["cases"]]})
+
+    def groups(self) -> list[list[Contestant]]:
+        """What is timed in turn: one network, with all its replicas and peers."""
+        networks = groupby(self.cases, key=lambda case: (case.size, case.cell))
+        return [
+            line_up(self.framework, list(own), self.kernels, self.threads, self.by_hand)
+            for _, own in networks
+        ]
+
+
+def main() -> int:
+    job = Job.read(sys.argv[1])
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(**message: Any) -> None:
+        print(json.dumps(message), file=out, flush=True)
+
+    for group in job.groups():
+        if job.memory_of:
+            [chosen] = [each for each in group if each.name == job.memory_of]
+            say(memory=peak_memory(chosen))
+        else:
+            time_group(job, group, say)
+            forget()
+    return 0
+
+
+def forget() -> None:
+    """Each network is compiled as if it were the only one: after a second shape PyTorch would
+    compile for any shape, and after some more not at all."""
+    gc.collect()
+    if "torch" in sys.modules:
+        sys.modules["torch"].compiler.reset()
+
+
+def peak_memory(contestant: Contestant) -> int:
+    """Bytes that building it and two epochs take, beyond what its imports took."""
+    build = contestant.load()
+    before = machine.peak_memory()
+    epoch = build(contestant.case)
+    epoch()
+    epoch()
+    return machine.peak_memory() - before
+
+
+def time_group(job: Job, group: list[Contestant], say: Say) -> None:
+    product = Timing(lambda: machine.matrix_product(job.threads))
+    timings = {each.name: Timing(_loaded(each)) for each in group}
+    case = group[0].case
+    where = f"{job.framework}, {case.size}, {case.cell}"
+    interleave(
+        {"matrix product": product} | timings,
+        job.repeats,
+        job.least,
+        lambda text: say(doing=f"{where}: {text}"),
+    )
+    speed = machine.OPERATIONS / spread(product.seconds).median
+    for each in group:
+        say(row=_row(job.framework, each, timings[each.name], speed))
+
+
+def _loaded(contestant: Contestant) -> Callable[[], Epoch]:
+    """Imports now; what fails in it fails when the contestant is built."""
+    try:
+        return partial(contestant.load(), contestant.case)
+    except Exception as error:
+        return partial(_fail, error)
+
+
+def _fail(error: Exception) -> Epoch:
+    raise error
+
+
+def _row(framework: str, of: Contestant, timing: Timing, speed: float) -> dict[str, Any]:
+    """What the tables say of one contestant; `speed` is the matrix product's, in operations/s."""
+    case = of.case
+    row = {"framework": framework, "label": of.label, "name": of.name, "ours": of.ours}
+    row |= {"best_of": of.best_of, "error": timing.error, **case.facts()}
+    if timing.error or not timing.seconds:
+        return row
+    per_step = spread(timing.seconds).scaled(MICRO / (case.steps * case.replicas))
+    row["us"] = per_step  # per training step and replica
+    row["epoch_s"] = timing.seconds
+    row["epochs_per_repeat"] = timing.calls
+    row["first_epoch_s"] = timing.first_s if math.isfinite(timing.first_s) else None
+    row["gflops"] = case.operations / per_step["median"] / 1e3
+    row["matrix_gflops"] = speed / 1e9
+    row["fraction"] = row["gflops"] / row["matrix_gflops"]
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())
