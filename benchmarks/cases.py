@@ -53,7 +53,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Size:
-    """A row of the requirement: `tiny` is small enough that a framework's own work decides."""
+    """A network's size and what is trained of it."""
 
     units: int
     length: int
@@ -62,6 +62,7 @@ class Size:
     most_replicas: int
 
 
+# In `tiny` a framework's own work decides, in `large` the machine's arithmetic.
 SIZES = {
     "tiny": Size(32, 10, 8, steps=64, most_replicas=128),
     "medium": Size(128, 50, 32, steps=16, most_replicas=32),

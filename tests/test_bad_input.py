@@ -52,6 +52,10 @@ with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
 
 # A command line, then what the line must hold: the key with the value received, what is valid.
 BAD = [
+    (["replicas=1000000000"], "replicas=1000000000", "needs at least"),
+    (["model.units=1000000"], "model.units=1000000", "choose less"),
+    (["task.samples=100000000000"], "task.samples=100000000000", "choose less"),
+    (["backend=torch", "backend.kernel=xla"], "backend.kernel=xla", "modules, stacked, compiled"),
     (["task=summ"], "task=summ", "Did you mean 'sum'?"),
     (["task=notebook/summ"], "task=notebook/summ", "notebook/sum"),
     (["backend=tensorflow"], "backend=tensorflow", "keras, numpy, torch"),

@@ -1,12 +1,16 @@
 """A run is a batch of runs: replica r of a program equals the single run made of its slices."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from backends import Array, Backend, Data, State
+from harness.compose import compose
+from harness.journal import read
 from harness.parity.problem import Problem
+from harness.run import Identity, run
 from tests.agreement import check_forward
 from tests.problems import Case
 
@@ -152,3 +156,19 @@ def test_weight_decay_loses_nothing_over_many_steps(backend: type[Backend], prec
     lost = params["rnn.0.kernel"] - expected
     found = params["rnn.0.kernel"] - trained_on.state().params["rnn.0.kernel"]
     np.testing.assert_allclose(found, lost, rtol=0.02 if precision == "float32" else 1e-9)
+
+
+@pytest.mark.parametrize("place", ["outside", "inside"])
+def test_a_replica_that_has_stopped_stays_as_it_is(tmp_path: Path, place: str) -> None:
+    """With the learning rate inside the velocity, a rate of 0 alone would not hold it."""
+    words = ["task=binary", "task.rule=random", "task.samples=100", "seed=10", "replicas=4"]
+    words += ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.lr=0.05", "tracking=journal"]
+    words += ["trainer.epochs=30", "trainer.patience=2", f"semantics.momentum_lr={place}"]
+    result = run(compose([*words, f"results={tmp_path}"]), Identity("", tmp_path / "run", []))
+    metrics = [e["values"] for e in read(tmp_path / "run") if e["kind"] == "metrics"]
+    losses = np.array([v["val/loss"] for v in metrics if "val/loss" in v])  # (epochs, R)
+    best = result.outcome.best_epoch
+    assert best is not None and len(set(best)) > 1
+    for r in range(4):
+        stopped = losses[best[r] + 2 - 1 :, r]  # from the epoch at which its patience ends
+        assert len(set(stopped)) == 1
