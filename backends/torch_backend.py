@@ -23,9 +23,9 @@ from harness.model import ModelSpec
 
 Array = np.ndarray
 
-# Compiling took 15 to 35 s on two cores, and grows with the number of cells; an update of few small
-# replicas then saves about half a millisecond. Both by `python -m benchmarks`.
-WORTH_COMPILING = 50_000  # updates
+# From LONG updates on speed counts more than to train PyTorch's own layers. Compiling takes 15 to 30
+# seconds on two cores, more with more cells, and then saves about half a millisecond per update.
+LONG, WORTH_COMPILING = 2_000, 50_000
 MOST_CELLS = 40  # time steps times layers
 
 
@@ -49,12 +49,12 @@ class TorchBackend:
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         use_tf32(self.training.semantics.tf32)
         offset = 0 if self.shared else self.samples * np.arange(self.replicas)[:, None]
-        rows = torch.as_tensor(batches + offset, device=self.device).unbind()  # (R, B) each
+        rows = np.ascontiguousarray(batches + offset)  # (S, R, B)
         found = rates(self.training, lr, self.step)
         changing = [dict(zip(found, own, strict=True)) for own in zip(*map(self._wide, found.values()))]
         rules = rules_of(self.model, self.training)
         losses = []
-        for own_rows, own in zip(rows, changing, strict=True):
+        for own_rows, own in zip(torch.as_tensor(rows, device=self.device), changing, strict=True):
             given = (self.weights, self.slots, self.data, own_rows, self.numbers | own)
             if self.kernel == "compiled":
                 losses.append(compiled_step(rules, *given))
@@ -122,7 +122,9 @@ def choose_kernel(
     worth = training.updates * replicas >= WORTH_COMPILING and cells <= MOST_CELLS
     if worth and compiler_present():
         return "compiled"
-    return "stacked" if other_gru or data.mask is not None or replicas > 1 else "modules"
+    if other_gru or data.mask is not None or replicas > 1:
+        return "stacked"
+    return "stacked" if model.cell == "rnn" and training.updates >= LONG else "modules"
 
 
 def use_tf32(rule: str) -> None:

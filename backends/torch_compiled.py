@@ -21,7 +21,7 @@ from backends.torch_step import Rules, step
 
 log = logging.getLogger(__name__)
 
-programs: dict[Any, Any] = {}  # (rules, names and shapes of the tensors, threads) -> program
+programs: dict[Any, Any] = {}  # (rules, names and forms of the tensors, threads) -> program
 
 
 def compiler_present() -> bool:
@@ -36,7 +36,7 @@ def compiled_step(
     groups = (slots, data, n)
     tensors = [θ, rows, *(tensor for group in groups for tensor in group.values())]
     key = (rules, tuple(tuple(group) for group in groups), torch.get_num_threads())
-    key += tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
+    key += tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
     if key not in programs:
         programs[key] = _compile(partial(_flat, rules, groups), tensors)
     (losses,) = programs[key](*tensors)

@@ -91,7 +91,9 @@ def without_bias(problem: Problem) -> dict[str, Array]:
         ("torch", Case("choice", masked=True), 100, "stacked"),
         ("torch", Case("choice", "gru", rules=(("gru_reset", "before"),)), 100, "stacked"),
         ("torch", Case("choice"), 10**6, "compiled"),
-        ("torch", Case("choice", time_steps=99), 10**6, "modules"),
+        ("torch", Case("choice"), 10**4, "stacked"),
+        ("torch", Case("choice", "lstm"), 10**4, "modules"),
+        ("torch", Case("choice", "lstm", time_steps=99), 10**6, "modules"),
         ("keras", Case("choice"), 100, "layers"),
         ("keras", Case("choice"), 10**6, "xla"),
         ("keras", Case("choice", replicas=3), 100, "xla"),
@@ -123,7 +125,7 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", "")
     backend = backend_class("torch")
     problem = Case("choice").problem("float32", 10)
-    assert with_kernel(problem, "auto", 10**6).build(backend).kernel == "modules"
+    assert with_kernel(problem, "auto", 10**6).build(backend).kernel == "stacked"
     with pytest.raises(ConfigError, match=r"backend.kernel=compiled: needs a C\+\+ compiler"):
         with_kernel(problem, "compiled").build(backend)
 
