@@ -22,9 +22,10 @@ from harness import provenance, signals
 from harness.config import Config
 from harness.errors import ConfigError
 from harness.parity import certificate
+from harness.parity.difference import Difference
 from harness.parity.lockstep import Names, Parity, check
 from harness.parity.problem import configs, load, problem_of
-from harness.parity.stages import STAGES, Difference
+from harness.parity.stages import STAGES
 from harness.record import Record
 from harness.terminal import console, say_next
 from harness.tracking import NOTE, view_of

@@ -22,9 +22,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.errors import ConfigError, first_line
+from harness.parity.difference import Difference
 from harness.parity.lockstep import Names, Parity, check
 from harness.parity.problem import BackendClass, configs, load, problem_of
-from harness.parity.stages import STAGES, Difference
+from harness.parity.stages import STAGES
 from harness.progress import Count
 from harness.semantics import RULES
 
