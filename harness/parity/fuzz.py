@@ -125,7 +125,7 @@ def fuzz(
 
     `own` is the folder of the user's own options.
     """
-    tally, classes = Tally(), load(configs(names, ["task=gaussian", *given], own))
+    tally, classes = Tally(), load(names, configs(names, ["task=gaussian", *given], own))
     with Count(count, "random configurations") as progress:
 
         def attempt(overrides: Overrides) -> None:
