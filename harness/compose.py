@@ -19,6 +19,8 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
 
     Raises `ConfigError`, also for what Hydra would not compose.
     """
+    if config_dir is not None and not config_dir.is_dir():  # Hydra would look on without it
+        raise ConfigError(f"Additional config directory '{config_dir.resolve()}' not found")
     own = [] if config_dir is None else [f"hydra.searchpath=[file://{config_dir.resolve()}]"]
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):

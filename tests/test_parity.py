@@ -12,7 +12,6 @@ from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.errors import ConfigError
 from harness.model import Params
-from harness.parity.control_band import moved
 from harness.parity.lockstep import check
 from tests.problems import Case
 
@@ -303,45 +302,7 @@ def test_sound_backend_has_no_place() -> None:
     assert all(difference.error == 0 for difference in parity.differences.values())
 
 
-@pytest.mark.parametrize("steps", [10, 200])
-def test_float32_is_judged_by_the_control_band(steps: int) -> None:
-    """A backend whose weights are rounded anew at every step is not a different one."""
-    case = Case("parity-band", "lstm", optimizer="adam", lr=0.03)
-    problem = case.problem("float32", steps)
-    assert check(problem, {"numpy": NumpyBackend, "rounded": Rounded}).agrees
-
-
-def test_float32_gap_beyond_the_band_is_found() -> None:
-    problem = Case("parity-band-lost", "lstm", optimizer="adam", lr=0.03).problem("float32", 200)
-    parity = check(problem, {"numpy": NumpyBackend, "broken": EpsilonBeforeCorrection})
-    assert not parity.agrees
-
-
-def test_losses_of_zero_have_a_control_band() -> None:
-    problem = Case("parity-zero", returns="every_step").problem("float32", 20)
-    zero = replace(problem.data, y=0 * problem.data.y)
-    params = {name: 0 * value for name, value in problem.state.params.items()}
-    still = replace(problem, data=zero, state=replace(problem.state, params=params))
-    assert check(still, {"numpy": NumpyBackend, "again": NumpyBackend}).agrees
-
-
-def test_steps_whose_band_is_wide_are_not_judged() -> None:
-    problem = Case("parity-chaos", "lstm", optimizer="adam", lr=1.0).problem("float32", 200)
-    parity = check(problem, {"numpy": NumpyBackend, "rounded": Rounded})
-    assert parity.agrees
-    assert parity.blind_from is not None
-    assert 1 < parity.blind_from <= 200
-
-
 def test_losses_that_are_not_finite_are_refused() -> None:
     problem = Case("parity-nan", lr=1e200, loss="mse").problem("float64", 12)
     with pytest.raises(ConfigError, match="stops being finite"):
         check(problem, {"numpy": NumpyBackend, "again": NumpyBackend})
-
-
-class Rounded(NumpyBackend):
-    """Weights go up or down by one unit in the last place after every step."""
-
-    def _update(self, gradients: Params, lr: Array) -> None:
-        super()._update(gradients, lr)
-        self.params |= moved(State(self.params), np.random.default_rng(self.step)).params

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.parity.problem import configs
 from harness.tracking import client
 
 REPOSITORY = Path(__file__).parents[1]
@@ -96,6 +97,31 @@ def test_same_bug_is_no_bug_where_it_plays_no_part(own: Path) -> None:
     assert parity(own, *words).returncode == 0
 
 
+def test_backend_that_breaks_is_one_line_and_keeps_its_traceback(own: Path) -> None:
+    breaks = BROKEN.replace("return kernel, recurrent, bias", "raise RuntimeError('no weights')")
+    (own / "mine.py").write_text(breaks)
+    words = ["task=sum", "model=gru", "backends=[numpy,broken]", "--config-dir", "my_conf"]
+    run = parity(own, *words, "tracking=journal")
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    (path,) = own.glob("results/parity/*/traceback.txt")
+    where = path.parent.relative_to(own)
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("broken broke: RuntimeError: no weights (mine.py, line ")
+    assert last.endswith(f"; recorded in {where}")
+    assert "RuntimeError: no weights" in path.read_text()
+    end = json.loads((path.parent / "journal.jsonl").read_text().splitlines()[-1])
+    assert end["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("sign", ["", "++"])
+def test_precision_may_be_typed_in_either_way_of_hydra(sign: str) -> None:
+    (config,) = configs(["numpy"], ["task=sum", f"{sign}precision=float32"])
+    assert config.precision == "float32"
+    (config,) = configs(["numpy"], ["task=sum", "++semantics.tf32=on"])
+    assert config.semantics.tf32 == "on"
+
+
 def test_fuzz_shrinks_a_failure_to_a_command_that_repeats_it(own: Path) -> None:
     words = ["backends=[numpy,broken]", "--config-dir", "my_conf"]
     run = parity(own, "--fuzz", "60", *words)
@@ -134,6 +160,16 @@ def test_fuzz_without_a_failure_reports_the_worst_of_each_stage(tmp_path: Path) 
         (["--step", "x"], "invalid int value"),
         (["--nonsense"], "--nonsense: no such option"),
         (["task=summ", "backends=[numpy,torch]"], "Did you mean 'sum'?"),
+        (["backends=[numpy,torch"], "must have the form backends=[numpy,torch]"),
+        (["++backends=[numpy]"], "must name two or more"),
+        (["+backend=torch"], "use backends=[numpy,torch]"),
+        (["++resume=x", "backends=[numpy,torch]"], "resume=…: parity trains several"),
+        (["--fuzz-seed", "3"], "--fuzz-seed 3: needs --fuzz N"),
+        (["--fuzz", "2", "--fuzz-seed", "-1"], "--fuzz-seed -1: must be at least 0"),
+        (["--fuzz", "2", "--scatter-padding"], "random configurations have their own"),
+        (["--scatter-padding", "backends=[numpy,torch]"], "there is no padding here"),
+        (["--config-dir", "nowhere"], "nowhere' not found"),
+        (["--fuzz", "2", "--config-dir", "nowhere"], "nowhere' not found"),
     ],
 )
 def test_mistake_is_one_line(tmp_path: Path, words: list[str], message: str) -> None:

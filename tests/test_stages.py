@@ -9,7 +9,7 @@ import pytest
 from backends import Array
 from harness.limits import LIMITS
 from harness.model import Params
-from harness.parity.stages import compare
+from harness.parity.difference import compare
 from tests.agreement import (
     check_band,
     check_forward,

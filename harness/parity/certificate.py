@@ -27,23 +27,30 @@ def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str,
         "steps": steps,
         "precision": config.precision,
         "limits": vars(LIMITS[config.precision]),
-        "blind_from": parity.blind_from,
-        "settings": {k: v for k, v in flat_params(config).items() if not k.startswith("backend.")},
+        "not_judged": parity.not_judged,
+        "extent": parity.extent,
+        "settings": settings(config),
         "stages": [
             {
                 "stage": stage,
                 "pair": list(pair),
                 "tensor": found.tensor,
                 "index": list(found.place),
-                "relative_error": _finite(found.error),
-                "ulps": _finite(found.ulps),
+                "relative_error": _finite(found.error) if found.judged else None,
+                "ulps": _finite(found.ulps) if found.judged else None,
                 "limit": _finite(found.limit),
-                "agrees": not found.beyond,
+                "judged": found.judged,
+                "agrees": not found.beyond if found.judged else None,
                 "note": found.note,
             }
             for (stage, pair), found in parity.differences.items()
         ],
     }
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """The configuration that all backends share, by dotted key."""
+    return {k: v for k, v in flat_params(config).items() if not k.startswith("backend.")}
 
 
 def _finite(number: float) -> float | None:
@@ -60,7 +67,8 @@ def write(folder: Path, found: dict[str, Any]) -> list[str]:
 
 
 def _markdown(found: dict[str, Any]) -> str:
-    verdict = "The backends agree." if found["agrees"] else "**The backends differ.**"
+    agree = f"The backends agree at {found['extent']}."
+    verdict = agree if found["agrees"] else "**The backends differ.**"
     if found["first"]:
         verdict += f" First: {' and '.join(found['first_pair'])}, {found['first']}."
     lines = ["# Certificate of agreement", "", verdict, "", f"    {found['command']}", ""]
@@ -68,19 +76,23 @@ def _markdown(found: dict[str, Any]) -> str:
     lines += [f"| {key} | {found[key]} |" for key in ("time", "host", "commit", "precision")]
     lines += [f"| steps | {found['steps']} |", f"| seeds | {found['seeds']} |"]
     lines += [f"| {name} | on {device} |" for name, device in found["backends"].items()]
-    if found["blind_from"] is not None:
-        lines.append(f"| losses | not judged from step {found['blind_from']} on: band too wide |")
+    lines += [
+        f"| not judged | {part}: the control band is too wide |" for part in found["not_judged"]
+    ]
     lines += [f"| {name} | {number} |" for name, number in found["versions"].items()]
     lines += ["", "| stage | pair | worst at | relative error | ulp | limit | |"]
     lines += ["|---|---|---|--:|--:|--:|---|"]
-    for row in found["stages"]:
-        place = f"{row['tensor']} {tuple(row['index']) or ''}"
-        values = (row["relative_error"], row["ulps"], row["limit"])
-        numbers = " | ".join("–" if value is None else f"{value:.1e}" for value in values)
-        verdict = "agrees" if row["agrees"] else "**differs** " + row["note"]
-        lines.append(
-            f"| {row['stage']} | {' · '.join(row['pair'])} | {place} | {numbers} | {verdict} |"
-        )
+    lines += map(_row, found["stages"])
     lines += ["", "| setting | value |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in found["settings"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _row(row: dict[str, Any]) -> str:
+    """One stage of one pair, as a line of the Markdown table."""
+    place = f"{row['tensor']} {tuple(row['index']) or ''}"
+    values = (row["relative_error"], row["ulps"], row["limit"])
+    numbers = " | ".join("–" if value is None else f"{value:.1e}" for value in values)
+    verdicts = {True: "agrees", False: f"**differs** {row['note']}", None: "not judged"}
+    verdict = verdicts[row["agrees"]]
+    return f"| {row['stage']} | {' · '.join(row['pair'])} | {place} | {numbers} | {verdict} |"

@@ -1,94 +1,37 @@
 """Random configurations through `parity`, and the smallest one that fails.
 
-Hypothesis draws and shrinks; each drawn value has its simplest choice first, so that what is left
-of a failure is the little that it needs.
+Hypothesis draws and shrinks. A trial may take seconds, where frameworks compile, so shrinking ends
+after `SHRINK_SECONDS` with what it has by then.
 """
 
-import contextlib
 import gc
 import shlex
 import sys
-import traceback
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, settings, strategies
-from hypothesis.errors import Unsatisfiable
-from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis.errors import Flaky, Unsatisfiable
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.errors import ConfigError, first_line
-from harness.parity.lockstep import Names, Parity, check
-from harness.parity.problem import BackendClass, configs, load, problem_of
-from harness.parity.stages import STAGES, Difference
+from harness.errors import ConfigError
+from harness.parity.configurations import Drawn, configurations
+from harness.parity.difference import Difference
+from harness.parity.lockstep import Broke, Names, Parity, check
+from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
+from harness.parity.stages import STAGES
 from harness.progress import Count
-from harness.semantics import RULES
 
 EPOCHS, STEPS = 3, 24
-NUMBERS = {
-    "forget_bias": ["0.0", "1.0", "-1.0"],
-    "adam_eps": ["1e-8", "1e-3"],
-    "rmsprop_rho": ["0.9", "0.5"],
-    "rmsprop_eps": ["1e-8", "1e-3"],
-    "clip_eps": ["0.0", "1e-6", "0.1"],
-}
-Overrides = dict[str, str]
-
-
-@strategies.composite
-def configurations(draw: DrawFn) -> Overrides:
-    """Overrides of a run on random data: `{"model": "gru", "model.units": "3", …}`."""
-
-    def pick(*values: object) -> str:
-        return str(draw(strategies.sampled_from(values)))
-
-    def whole(low: int, high: int) -> str:
-        return str(draw(strategies.integers(low, high)))
-
-    found = {"task": "gaussian", "model": pick("rnn", "lstm", "gru")}
-    if found["model"] == "rnn":
-        found["model.activation"] = pick("tanh", "relu")
-    found |= {"model.layers": pick(1, 1, 2, 3), "model.units": whole(1, 6)}
-    found |= {"model.head": pick("dense", "none"), "task.features": whole(1, 4)}
-    no_head = found["model.head"] == "none"
-    found["task.outputs"] = found["model.units"] if no_head else whole(1, 3)
-    found |= {"task.targets": pick("last", "every_step"), "task.labels": pick("false", "true")}
-    found["task.length"] = whole(1, 7)
-    if draw(strategies.booleans()):
-        shortest = whole(1, int(found["task.length"]))
-        found["task.lengths"] = f"{shortest}:{whole(int(shortest), int(found['task.length']))}"
-    found |= {"task.samples": whole(1, 8), "trainer.batch_size": whole(1, 8)}
-    found |= {"replicas": pick(1, 1, 1, 2), "seed": whole(0, 10**6)}
-    found |= _training(draw, pick)
-    return found | _semantics(draw)
-
-
-def _training(draw: DrawFn, pick: Any) -> Overrides:
-    found = {"optimizer": pick("sgd", "adam", "rmsprop"), "optimizer.lr": pick(0.01, 0.001, 0.1)}
-    if found["optimizer"] == "sgd":
-        found["optimizer.momentum"] = pick("0.0", "0.9")
-        if found["optimizer.momentum"] != "0.0":
-            found["optimizer.nesterov"] = pick("false", "true")
-    found["optimizer.weight_decay"] = pick("0.0", "0.1")
-    found["trainer.clip"] = pick("null", "1.0", "0.01")
-    found["trainer.schedule"] = pick("constant", "cosine", "exponential")
-    return found
-
-
-def _semantics(draw: DrawFn) -> Overrides:
-    """A preset, and up to four single rules that differ from it."""
-    preset = strategies.sampled_from(["matched", "keras", "torch", "jax"])
-    found = {"semantics": draw(preset)}
-    for name in draw(
-        strategies.lists(strategies.sampled_from(list(RULES)), max_size=4, unique=True)
-    ):
-        accepted = RULES[name]["accepted"] or NUMBERS[name]
-        found[f"semantics.{name}"] = draw(strategies.sampled_from(accepted))
-    return found
+FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")
+SHRINK_SECONDS = 120.0
+HOPELESS = 50  # configurations of which none could be compared
 
 
 @dataclass
@@ -96,25 +39,48 @@ class Tally:
     """What has been seen so far: the worst agreement of each stage, and the last failure."""
 
     worst: dict[str, Difference] = field(default_factory=dict)
-    tried: int = 0
-    refused: str = ""  # the last configuration that could not be run
+    judged: int = 0  # configurations that were compared
+    partly: int = 0  # of these, where the control band was too wide for a stage
+    diverged: int = 0  # not compared: no backend's loss stays finite
+    refused: str = ""  # why the last of those was not compared that were not
+    refusals: int = 0  # in a row, from the first configuration on
     failure: str = ""  # where two backends differ, or how one broke
-    smallest: Overrides = field(default_factory=dict)
+    failed: list[Drawn] = field(default_factory=list)  # the last is the smallest
     pair: Names | None = None  # which two backends differ: only they are shrunk
     broke: bool = False
+    flaky: bool = False  # the smallest failure does not always fail
+    began: float = 0.0  # when shrinking did
+    cut_short: bool = False
 
-    def note(self, parity: Parity, overrides: Overrides) -> None:
+    def note(self, parity: Parity, drawn: Drawn) -> None:
+        self.judged += 1
         if parity.first is not None:
-            self.failure, self.smallest = parity.first.sentence(), overrides
-            self.pair, self.broke = parity.first_pair, False
+            self.fail(parity.first.sentence(), drawn, parity.first_pair, broke=False)
             return
+        self.partly += bool(parity.not_judged)
         for (stage, _), found in parity.differences.items():
-            if stage not in self.worst or found.error > self.worst[stage].error:
+            if found.judged and (stage not in self.worst or found.error > self.worst[stage].error):
                 self.worst[stage] = found
 
+    def fail(self, failure: str, drawn: Drawn, pair: Names | None, broke: bool) -> None:
+        if not self.failed:
+            self.began = time.monotonic()
+        self.failure, self.pair, self.broke = failure, pair, broke
+        self.failed.append(drawn)
 
-def words(overrides: Overrides) -> list[str]:
-    return [f"{key}={value}" for key, value in overrides.items()]
+    def refuse(self, reason: str) -> NoReturn:
+        """Leave a configuration out."""
+        self.refused = reason
+        self.refusals += not self.judged
+        hypothesis.reject()
+
+    def over(self, drawn: Drawn) -> bool:
+        """Whether it is too late to try `drawn`; what failed before is always tried again."""
+        if self.refusals >= HOPELESS and not self.judged:
+            return True
+        late = bool(self.failed) and time.monotonic() - self.began > SHRINK_SECONDS
+        self.cut_short = self.cut_short or late
+        return late and drawn not in self.failed
 
 
 def fuzz(
@@ -124,56 +90,66 @@ def fuzz(
 
     `own` is the folder of the user's own options.
     """
-    tally, classes = Tally(), load(configs(names, ["task=gaussian", *given], own))
+    tally = Tally()
+    classes = load(names, configs(names, ["task=gaussian", *given], own))
     with Count(count, "random configurations") as progress:
 
-        def attempt(overrides: Overrides) -> None:
-            _attempt(overrides, given, own, classes, tally)
-            progress.update()
+        def attempt(drawn: Drawn) -> None:
+            failing = bool(tally.failed)
+            _attempt(drawn, given, own, classes, tally)
+            if not failing:
+                progress.update()
 
-        _search(attempt, configurations(), count, seed)
-    if not tally.tried:
-        raise ConfigError(f"none of the configurations could be run, such as: {tally.refused}")
-    return _tell(tally, names, given, own, screen)
+        _search(attempt, count, seed, tally)
+    if not tally.judged:
+        raise ConfigError(f"none of the configurations could be compared: {tally.refused}")
+    if tally.failure:
+        _tell_failure(tally, names, given, own, screen)
+        return 1
+    _tell_agreement(tally, names, screen)
+    return 0
 
 
 def _attempt(
-    overrides: Overrides,
+    drawn: Drawn,
     given: list[str],
     own: Path | None,
     classes: dict[str, BackendClass],
     tally: Tally,
 ) -> None:
-    """Raises `AssertionError` where the backends differ."""
+    """Raises `AssertionError` where the backends differ or one breaks."""
+    if tally.over(drawn):
+        hypothesis.reject()
     chosen = classes if tally.pair is None else {name: classes[name] for name in tally.pair}
     try:
-        config = configs(list(chosen), [*words(overrides), *FIXED, *given], own)[0]
-        problem = problem_of(config, STEPS)
+        problem = _problem(drawn, list(chosen), given, own)
     except ConfigError as error:  # what was drawn does not go with what was given
-        tally.refused = str(error)
-        hypothesis.reject()
-    tally.tried += 1
+        tally.refuse(str(error))
     try:
         parity = check(problem, chosen)
-    except ConfigError:  # its losses do not stay finite
-        hypothesis.reject()
-    except Exception as error:  # a backend that breaks is a finding too
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        tally.failure = f"{reason} ({Path(where.filename).name}, line {where.lineno})"
-        tally.smallest, tally.broke = overrides, True
+    except ConfigError as error:  # its losses do not stay finite
+        tally.diverged += not tally.failed
+        tally.refuse(str(error))
+    except Broke as error:  # a finding too
+        other = next(name for name in chosen if name != error.backend)
+        tally.judged += 1
+        tally.fail(str(error), drawn, (other, error.backend), broke=True)
         raise AssertionError from error
-    tally.note(parity, overrides)
-    _forget_programs()
+    finally:
+        _forget_programs()
+    tally.note(parity, drawn)
     assert parity.agrees
 
 
-FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")
+def _problem(drawn: Drawn, names: list[str], given: list[str], own: Path | None) -> Problem:
+    config = configs(names, [*drawn.words, *FIXED, *given], own)[0]
+    problem = problem_of(config, STEPS)
+    return scattered(problem) if drawn.scatter else problem
 
 
-def _search(attempt: Any, strategy: SearchStrategy, count: int, seed: int) -> None:
+def _search(attempt: Callable[[Drawn], None], count: int, seed: int, tally: Tally) -> None:
     """Let Hypothesis run `attempt` on `count` examples, and shrink the first that fails."""
-    test = hypothesis.given(strategy)(attempt)
+    test = hypothesis.given(configurations())(attempt)
     test = settings(
         max_examples=count,
         deadline=None,
@@ -184,11 +160,16 @@ def _search(attempt: Any, strategy: SearchStrategy, count: int, seed: int) -> No
             HealthCheck.large_base_example,
             HealthCheck.filter_too_much,
         ),
+        verbosity=Verbosity.quiet,
         print_blob=False,
         report_multiple_bugs=False,
     )(hypothesis.seed(seed)(test))
-    with contextlib.suppress(AssertionError, Unsatisfiable):  # the tally has it
+    try:
         test()
+    except (AssertionError, Unsatisfiable):  # the tally has it
+        pass
+    except Flaky:
+        tally.flaky = True
 
 
 def _forget_programs() -> None:
@@ -200,23 +181,39 @@ def _forget_programs() -> None:
     gc.collect()
 
 
-def _tell(
+def _tell_agreement(tally: Tally, names: list[str], screen: Console) -> None:
+    table = Table("stage", "largest relative error", "ulp", "limit")
+    for stage in STAGES:
+        found = tally.worst.get(stage)
+        if found is None:
+            table.add_row(stage, "not judged", "", "")
+            continue
+        limit = f"{found.limit:.0e}" if found.limit else "exact"
+        table.add_row(stage, f"{found.error:.1e}", f"{found.ulps:.3g}", limit)
+    screen.print(table)
+    screen.print(f"  [bold]{', '.join(names)} agree[/bold] in {tally.judged} configurations.")
+    if tally.partly:
+        part = f"in {tally.partly} of them not every stage was judged"
+        screen.print(f"  {part}: the control band is too wide")
+    if tally.diverged:
+        screen.print(f"  {tally.diverged} more were not compared: no backend's loss stays finite")
+
+
+def _tell_failure(
     tally: Tally, names: list[str], given: list[str], own: Path | None, screen: Console
-) -> int:
-    if not tally.failure:
-        table = Table("stage", "largest relative error", "ulp", "limit")
-        for stage in STAGES:
-            found = tally.worst[stage]
-            table.add_row(stage, f"{found.error:.1e}", f"{found.ulps:.3g}", f"{found.limit:.0e}")
-        screen.print(table)
-        screen.print(f"  [bold]{', '.join(names)} agree[/bold] in {tally.tried} configurations.")
-        return 0
-    pair = tally.pair or tuple(names)
-    again = ["python", "-m", "harness.parity", *words(tally.smallest), *FIXED, *given]
+) -> None:
+    smallest, pair = tally.failed[-1], tally.pair or (names[0], names[1])
+    again = ["python", "-m", "harness.parity", *smallest.words, *FIXED, *given]
     again += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
+    again += ["--scatter-padding"] if smallest.scatter else []
     again += [] if own is None else ["--config-dir", str(own)]
-    who = "a backend broke" if tally.broke else f"{pair[0]} and {pair[1]} differ"
-    screen.print(f"\n  [bold red]{who}[/bold red]: {escape(tally.failure)}", soft_wrap=True)
-    screen.print(f"  smallest configuration found, of {tally.tried} tried; repeat it with\n")
+    often = ", but not each time" if tally.flaky else ""
+    who = f"{pair[1]} broke" if tally.broke else f"{pair[0]} and {pair[1]} differ"
+    failure = tally.failure.removeprefix(f"{pair[1]} broke: ")
+    screen.print(f"\n  [bold red]{who}{often}[/bold red]: {escape(failure)}", soft_wrap=True)
+    if tally.cut_short:
+        seconds = f"{SHRINK_SECONDS:.0f} s"
+        screen.print(f"  shrinking was cut short after {seconds}: a smaller one may fail as well")
+    found = f"smallest configuration found, of {tally.judged} tried"
+    screen.print(f"  {found}; repeat it with\n")
     screen.print(f"    {shlex.join(again)}", soft_wrap=True, highlight=False, markup=False)
-    return 1

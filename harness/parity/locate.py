@@ -19,8 +19,9 @@ from backends import Array, Data, State
 from harness.gradient import gradients
 from harness.limits import LIMITS
 from harness.model import GATES, ModelSpec, Params, shapes
+from harness.parity.difference import Difference, by_tensor, compare, least_scales
 from harness.parity.problem import BackendClass, Problem
-from harness.parity.stages import Difference, compare, hidden_states
+from harness.parity.stages import hidden_states
 
 GATE_NAMES = {"rnn": [""], "lstm": ["i", "f", "c", "o"], "gru": ["z", "r", "h"]}
 ALIVE = 0.9  # the candidate's bias
@@ -214,18 +215,22 @@ def _cut(problem: Problem, length: int) -> Problem:
 def _block_errors(
     model: ModelSpec, expected: Params, actual: Params, precision: str
 ) -> dict[tuple[str, str], float]:
-    """The blocks of those tensors that are beyond the limit, each relative to its own largest."""
-    found = {}
-    for name, value in expected.items():
-        if not compare("gradients", {name: value}, {name: actual[name]}, precision, {}).beyond:
+    """The blocks of those tensors that are beyond the limit, each relative to its own largest, but
+    to no less than what rounding leaves of the largest of all."""
+    found, limit = {}, LIMITS[precision].gradient
+    least = least_scales("gradients", expected, precision)
+    for tensor in by_tensor("gradients", expected, actual, precision, {}):
+        name = tensor.tensor
+        if not tensor.beyond:
             continue
+        value = expected[name]
         gates = GATES[model.cell] if layer_of(name) is not None else 1
         gates = 1 if value.shape[-1] == model.units and gates > 1 else gates
         pairs = zip(np.split(value, gates, -1), np.split(actual[name], gates, -1), strict=True)
         for gate, (one, other) in enumerate(pairs):
-            largest = max(np.abs(one).max(), np.abs(other).max())
+            largest = max(np.abs(one).max(), np.abs(other).max(), least[name].max())
             error = float(np.abs(one - other).max() / largest) if largest else 0.0
-            if not error <= LIMITS[precision].gradient:
+            if not error <= limit:
                 label = gate_of(model, name, gate * model.units) or ""
                 found[name, label] = error
     return found

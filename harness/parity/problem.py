@@ -4,7 +4,7 @@ Two backends that are given the same problem must compute the same numbers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from harness.errors import ConfigError
 from harness.model import ModelSpec
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
-from harness.streams import batch_order
+from harness.streams import batch_order, stream
 
 BackendClass = Callable[..., Backend]
 
@@ -86,16 +86,38 @@ def problem_of(config: Config, steps: int) -> Problem:
     )
 
 
+def scattered(problem: Problem) -> Problem:
+    """The problem with its padding anywhere in a sequence, also at the first time steps, and the
+    first of several samples nothing but padding; always the same for the same problem.
+
+    A task puts padding behind a sequence, but the contract allows any mask. Raises `ConfigError`
+    where there is no padding.
+    """
+    mask = problem.data.mask
+    if mask is None:
+        raise ConfigError("--scatter-padding: there is no padding here; set task.lengths=min:max.")
+    mask = stream(0, "scattered padding").permuted(mask, axis=2)
+    if mask.shape[1] > 1:
+        mask[:, 0] = False
+    return replace(problem, data=replace(problem.data, mask=mask))
+
+
+def key_of(override: str) -> str:
+    """`precision` of `++precision=float32`: Hydra's +, ++ and ~ are no part of the key."""
+    return override.lstrip("+~").partition("=")[0].strip()
+
+
 def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
     """One configuration per backend, the same for all. Unless told otherwise it is in float64 and
     without TF32, whatever the preset says: agreement is not claimed for three digits."""
-    if any(word.startswith("resume=") for word in overrides):
+    if any(key_of(word) == "resume" for word in overrides):
         raise ConfigError("resume=…: parity trains several from the start; leave it out.")
     assumed = {"precision": "float64", "semantics.tf32": "off"}
-    typed = {word.partition("=")[0] for word in overrides}
+    typed = {key_of(word) for word in overrides}
     shared = [*overrides, *(f"{key}={v}" for key, v in assumed.items() if key not in typed)]
     return [compose([*shared, f"backend={name}"], own) for name in names]
 
 
-def load(composed: list[Config]) -> dict[str, BackendClass]:
-    return {config.backend.name: config.backend.load() for config in composed}
+def load(names: list[str], composed: list[Config]) -> dict[str, BackendClass]:
+    """The classes by the names that were typed: two options may carry the same name inside."""
+    return {n: config.backend.load() for n, config in zip(names, composed, strict=True)}
