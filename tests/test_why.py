@@ -21,7 +21,7 @@ from harness.why import __main__ as why
 from harness.why.answer import Answer, Outcome, Question, explain, find_answer
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
-from harness.why.shapley import Estimate, design, half_width
+from harness.why.shapley import PAIRS, Estimate, design, half_width
 from harness.why.words import caption, interplay, percent, plus_minus, sentence
 from tests.program import ROOT, artifacts, tracked, uses_mlflow, with_database
 
@@ -173,6 +173,18 @@ def test_settings_that_only_go_together_are_one_player() -> None:
         "0, false",
         "0.9, true",
     )
+
+
+def test_many_settings_are_no_reason_to_ask_for_more_evaluations() -> None:
+    words = ["a.semantics=torch", "b.semantics=keras", "model=lstm", "optimizer=rmsprop", KEPT]
+    words += ["optimizer.weight_decay=0.01", "trainer.clip=1", "b.optimizer.lr=0.002"]
+    words += ["b.trainer.batch_size=16", "b.trainer.epochs=10", "b.model.units=16"]
+    question = ask(*words, "b.trainer.schedule=cosine")
+    assert len(question.players) > 15
+    assert len(question.design.orders) >= PAIRS
+    said = caption(question, Answer([outcome([[1.0, 1.0]], [0.0, 0.0])], True, {}, 0.0))
+    assert f"sampled: {2 * len(question.design.orders)} permutations in antithetic pairs, " in said
+    assert f"{len(question.design.coalitions)} coalitions of " in said
 
 
 def test_what_does_not_train_is_no_difference() -> None:
@@ -571,7 +583,7 @@ def program(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_the_whole_command(tmp_path: Path) -> None:
     folder = with_database(tmp_path)
     words = [*SMALL, "tracking=mlflow", "replicas=4", "a.semantics=torch", "b.semantics=keras"]
-    done = program(folder, "harness.why", *words, "b.optimizer.lr=0.0005", "--evaluations", "70")
+    done = program(folder, "harness.why", *words, "b.optimizer.lr=0.0005", "--evaluations", "140")
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d+ ± \d+ % is optimizer.lr", " ".join(done.stdout.split()))
     assert "sampled: " in done.stdout and "these differ, too, but play no part" in done.stdout
@@ -594,7 +606,7 @@ def test_the_whole_command(tmp_path: Path) -> None:
     )
     assert (written / "why.png").read_bytes()[:4] == b"\x89PNG"
     assert "data:image/png;base64" in (written / "report.html").read_text()
-    assert len(pd.read_csv(written / "coalitions.csv")) <= 70
+    assert len(pd.read_csv(written / "coalitions.csv")) <= 140
     [run] = tracked(folder)
     assert run.info.status == "FINISHED" and run.data.tags["kind"] == "why"
     assert run.data.metrics["why/gap"] == pytest.approx(gap["part"])

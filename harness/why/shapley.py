@@ -11,6 +11,8 @@ are drawn at random in antithetic pairs, an order and its reverse, as in
 Mitchell et al. 2022 ("Sampling permutations for Shapley value estimation", JMLR 23): who joins
 early in one joins late in the other, so much of what depends on the place cancels. What a player
 does in rare coalitions alone can escape such a sample, and then is missing in the stated error too.
+So a minimum of pairs is played, and every player's error is at least what players' errors are in
+the mean: `tests/test_shapley.py` counts how often intervals then hold the truth.
 """
 
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from harness.errors import ConfigError
 
 Array = np.ndarray
 Values = dict[int, Array]
+
+PAIRS = 8  # of orders at least: an interval from fewer was seen to hold the truth too rarely
+USUAL = 128  # coalitions; about a minute on two cores for the default network and 16 seeds
 
 
 @dataclass(frozen=True)
@@ -60,20 +65,29 @@ class Estimate:
         return np.hypot(self.seeds, self.sampling)
 
 
-def design(players: int, evaluations: int, rng: np.random.Generator) -> Design:
-    """All coalitions if there are at most `evaluations`, or else as many pairs of orders as that
-    allows. Coalitions of one player, and of all but one, are always played.
+def smallest(players: int) -> int:
+    """The fewest coalitions that are played: those of `PAIRS` pairs of orders, or all of them where
+    that would spare less than half."""
+    pair = 2 * max(players - 3, 0)  # coalitions of a pair that are not always played
+    sampled = 2 + 2 * players + PAIRS * pair
+    return 2**players if 2**players <= 2 * sampled else sampled
 
-    Raises `ConfigError` where two pairs may not fit: an estimate of the error needs two.
+
+def design(players: int, evaluations: int | None, rng: np.random.Generator) -> Design:
+    """All coalitions if there are at most `evaluations`, or else as many pairs of orders as that
+    allows. Coalitions of one player, and of all but one, are always played. None allows `USUAL`, or
+    with many players the smallest number.
+
+    Raises `ConfigError` for fewer than the smallest number.
     """
-    full = 2**players - 1
-    if full < evaluations:
+    least, full = smallest(players), 2**players - 1
+    allowed = max(USUAL, least) if evaluations is None else evaluations
+    if full < allowed:
         return Design(players, [], list(dict.fromkeys([0, full, *range(full)])))
-    inner = max(players - 3, 0)  # coalitions of an order that are not always played
-    if evaluations < (smallest := min(full + 1, 2 + 2 * players + 4 * inner)):
+    if allowed < least:
         raise ConfigError(
-            f"--evaluations {evaluations}: must be at least {smallest}, since {players} settings "
-            "differ and act."
+            f"--evaluations {allowed}: must be at least {least}, since {players} settings differ "
+            "and act."
         )
     alone = [1 << i for i in range(players)]
     played = dict.fromkeys([0, full, *alone, *(full ^ one for one in alone)])
@@ -81,7 +95,7 @@ def design(players: int, evaluations: int, rng: np.random.Generator) -> Design:
     while True:
         order = rng.permutation(players).tolist()
         more = played | dict.fromkeys([*_path(order), *_path(order[::-1])])
-        if len(more) > evaluations:
+        if len(more) > allowed:
             return Design(players, orders, list(played))
         played, orders = more, [*orders, order]
 
@@ -92,12 +106,18 @@ def _path(order: list[int]) -> list[int]:
 
 
 def estimate(design: Design, values: Values) -> Estimate:
-    """Shapley values from the values `(…, R)` of the design's coalitions."""
+    """Shapley values from the values `(…, R)` of the design's coalitions.
+
+    With few pairs of orders a player's own variance is often too small, even 0 for one that stood
+    first and last alone. So it counts as at least the players' mean variance, which is 0 only where
+    no player's part depends on the order.
+    """
     if not design.orders:
         exact = shapley(design.players, values)
         return Estimate(exact, half_width(exact), np.zeros(exact.shape[:-1]))
     pairs = np.stack([_pair(order, values) for order in design.orders])  # (P, n, …, R)
-    sampling = half_width(np.moveaxis(pairs.mean(axis=-1), 0, -1))
+    own = half_width(np.moveaxis(pairs.mean(axis=-1), 0, -1))  # (n, …)
+    sampling = np.maximum(own, np.sqrt(np.square(own).mean(axis=0)))
     replicas = pairs.mean(axis=0)
     return Estimate(replicas, half_width(replicas), sampling)
 
