@@ -187,6 +187,13 @@ def test_many_settings_are_no_reason_to_ask_for_more_evaluations() -> None:
     assert f"{len(question.design.coalitions)} coalitions of " in said
 
 
+def test_seeds_are_several_unless_they_are_chosen() -> None:
+    assert compose([*SMALL, "replicas=1"]).replicas == 1
+    words = [word for word in SMALL if not word.startswith("replicas")]
+    assert why._question(why._parse(words)).a.replicas == 16
+    assert ask("a.replicas=1", "b.replicas=4").a.replicas == 4
+
+
 def test_what_does_not_train_is_no_difference() -> None:
     question = ask("a.trainer.checkpoint_every=1", "b.results=elsewhere")
     assert question.settled and not question.idle
@@ -346,6 +353,9 @@ def test_equal_sides_are_not_trained(capsys: pytest.CaptureFixture[str], tmp_pat
             "model.returns: every_step on side a, last on side b",
         ),
         (["a.seed=1"], "seed: 1 on side a, 0 on side b"),
+        (["--seed", "-1", "b.optimizer.lr=0.1"], "--seed=-1: must be a whole number, at least 0"),
+        (["replicas=1", "b.optimizer.lr=0.1"], "replicas=1: an interval needs two or more"),
+        (["a.replicas=1", "b.replicas=1"], "replicas=1: an interval needs two or more"),
         (["trainer.epochs=0"], "trainer.epochs=0: nothing is trained"),
         (["somewhere"], "somewhere: name two runs"),
         (["runs/x=1", "runs/y=2"], "runs/x=1: there is no such directory"),
@@ -566,6 +576,15 @@ def test_a_deletion_is_for_its_side() -> None:
     assert of_side("b", words) == ["~trainer.clip", "seed=1"]
 
 
+def test_a_damaged_configuration_of_a_run_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text("model: {units: 5")
+    assert why.main([str(tmp_path), str(tmp_path)]) == 2
+    _, err = said(capsys)
+    assert err.startswith(f"{tmp_path / 'config.yaml'}: is damaged (") and err.count("\n") == 1
+
+
 # ------------------------------------------------------------------------------ the real program
 
 
@@ -639,6 +658,9 @@ def test_two_tracked_runs(tmp_path: Path) -> None:
     assert re.search(r"100 ± \d+ % is optimizer.lr", out)
     done = program(folder, "harness.why", str(first), str(second), "b.task.length=5")
     assert done.returncode == 2 and "task.length: 4 on side a, 5 on side b" in done.stderr
+    assert (
+        why._sides(why._parse([str(first), str(second), "b.optimizer.lr=1"]))[1].optimizer.lr == 1
+    )
     for wrong in ("b.optimizer.lr=0.1,0.2", "experiment=mine", "~b.trainer.clip", "b.model=gru"):
         with pytest.raises(ConfigError, match="already has every value"):
             why._sides(why._parse([str(first), str(second), wrong]))

@@ -26,7 +26,7 @@ from harness import signals
 from harness.compose import compose
 from harness.config import Config
 from harness.device import gpu_present
-from harness.errors import ConfigError, Diverged
+from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
 from harness.terminal import console
 from harness.why.answer import Answer, Question, find_answer
@@ -99,6 +99,7 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
 
 def _question(options: argparse.Namespace) -> Question:
     """Both sides, checked, and what differs between them."""
+    check_range("--seed", options.seed, 0)
     a, b = _sides(options)
     if options.results is not None:
         a = replace(a, results=str(options.results))
