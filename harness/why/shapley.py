@@ -11,8 +11,8 @@ are drawn at random in antithetic pairs, an order and its reverse, as in
 Mitchell et al. 2022 ("Sampling permutations for Shapley value estimation", JMLR 23): who joins
 early in one joins late in the other, so much of what depends on the place cancels. What a player
 does in rare coalitions alone can escape such a sample, and then is missing in the stated error too.
-So a minimum of pairs is played, and every player's error is at least what players' errors are in
-the mean: `tests/test_shapley.py` counts how often intervals then hold the truth.
+A minimum of pairs is played, and no player is surer than its orders allow; how often the intervals
+then hold the truth is counted in `tests/test_shapley.py`.
 """
 
 from dataclasses import dataclass
@@ -106,20 +106,28 @@ def _path(order: list[int]) -> list[int]:
 
 
 def estimate(design: Design, values: Values) -> Estimate:
-    """Shapley values from the values `(…, R)` of the design's coalitions.
-
-    With few pairs of orders a player's own variance is often too small, even 0 for one that stood
-    first and last alone. So it counts as at least the players' mean variance, which is 0 only where
-    no player's part depends on the order.
-    """
+    """Shapley values from the values `(…, R)` of the design's coalitions."""
     if not design.orders:
         exact = shapley(design.players, values)
         return Estimate(exact, half_width(exact), np.zeros(exact.shape[:-1]))
-    pairs = np.stack([_pair(order, values) for order in design.orders])  # (P, n, …, R)
-    own = half_width(np.moveaxis(pairs.mean(axis=-1), 0, -1))  # (n, …)
-    sampling = np.maximum(own, np.sqrt(np.square(own).mean(axis=0)))
-    replicas = pairs.mean(axis=0)
+    added = np.stack([_added(order, values) for order in design.orders])  # (P, 2, n, …, R)
+    replicas = added.mean(axis=(0, 1))
+    sampling = _interval(_variance(added.mean(axis=-1)), len(design.orders))
     return Estimate(replicas, half_width(replicas), sampling)
+
+
+def _variance(added: Array) -> Array:
+    """Of a pair's mean: `(P, 2, n, …)`, what each player adds in either order, -> `(n, …)`.
+
+    The variance of the few means there are is often too small, and 0 for a player that by chance
+    stood first or last of those it interplays with in every pair. So it counts as at least the
+    share of the variance of single orders that pairs leave, which is taken over all players.
+    """
+    own = added.mean(axis=1).var(axis=0, ddof=1)
+    single = added.reshape(-1, *added.shape[2:]).var(axis=0, ddof=1)
+    total = single.sum(axis=0)
+    left = np.divide(own.sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
+    return np.maximum(own, left * single)
 
 
 def shapley(players: int, values: Values) -> Array:
@@ -133,21 +141,26 @@ def shapley(players: int, values: Values) -> Array:
     return result
 
 
-def _pair(order: list[int], values: Values) -> Array:
-    """What each player adds `(n, …, R)` as they join in `order`, and in its reverse: the mean."""
-    result = np.zeros((len(order), *np.shape(values[0])))
-    for way in (order, order[::-1]):
+def _added(order: list[int], values: Values) -> Array:
+    """What each player adds as they join in `order`, and in its reverse: `(2, n, …, R)`."""
+    result = np.zeros((2, len(order), *np.shape(values[0])))
+    for row, way in zip(result, (order, order[::-1]), strict=True):
         path = _path(way)
         for i, before, after in zip(way, path, path[1:], strict=False):
-            result[i] += (values[after] - values[before]) / 2
+            row[i] = values[after] - values[before]
     return result
 
 
 def half_width(values: Array) -> Array:
     """Half the 95 % interval of the mean over the last axis, by Student's t: `(…, R)` -> `(…)`."""
-    from scipy.special import stdtrit  # 0.1 s to import
-
     count = values.shape[-1]
     if count < 2:
         return np.full(values.shape[:-1], np.inf)
-    return stdtrit(count - 1, 0.975) * values.std(axis=-1, ddof=1) / np.sqrt(count)
+    return _interval(values.var(axis=-1, ddof=1), count)
+
+
+def _interval(variance: Array, count: int) -> Array:
+    """The same from the variance of `count` values."""
+    from scipy.special import stdtrit  # 0.1 s to import
+
+    return stdtrit(count - 1, 0.975) * np.sqrt(variance / count)
