@@ -70,7 +70,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         type=int,
         metavar="N",
         help=f"at most N combinations of settings are trained (default: {USUAL}, or what {PAIRS} "
-        f"pairs of orders need where many settings differ); the answer is exact if 2 to the power "
+        "pairs of orders need where many settings differ); the answer is exact if 2 to the power "
         "of the number of settings is not above N",
     )
     add("--seed", type=int, default=0, help="of the orders that are sampled otherwise")
