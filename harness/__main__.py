@@ -38,6 +38,7 @@ def job(composed: DictConfig) -> float:
     swept = sweep.current() if settings.mode == RunMode.MULTIRUN else None
     try:
         if OmegaConf.select(composed, "resume") is not None:
+            overrides = resume.as_typed(overrides)
             composed = resume.configuration(composed, overrides, directory)
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
@@ -92,7 +93,7 @@ def main() -> int:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
-    sys.argv[1:] = map(resume.quoted, sys.argv[1:])
+    sys.argv[1:] = resume.typed(sys.argv[1:])
     signals.install()
     code = 0
     try:

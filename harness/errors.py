@@ -7,6 +7,7 @@ failed run and keeps its traceback.
 import difflib
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 
 class ConfigError(ValueError):
@@ -28,17 +29,41 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
+@dataclass(frozen=True)
+class Range:
+    """Finite numbers from `low` to `high`, both included."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __contains__(self, value: float) -> bool:
+        return math.isfinite(value) and self.low <= value <= self.high
+
+    def words(self, kind: str = "a finite number") -> str:
+        """What is valid, as it follows "must be"."""
+        low, high = map(_digits, (self.low, self.high))
+        if self.high < math.inf:
+            return low if self.low == self.high else f"from {low} to {high}"
+        return f"{kind}, at least {low}" if self.low > -math.inf else kind
+
+
 def check_range(key: str, value: float | None, low: float, high: float = math.inf) -> None:
     """Refuse a number outside `[low, high]`, or one that is not finite; `None` means that the
     option is off and passes."""
-    if value is None or (math.isfinite(value) and low <= value <= high):
+    check_within(key, value, Range(low, high))
+
+
+def check_within(key: str, value: float | None, valid: Range) -> None:
+    """The same for a range that has a name."""
+    if value is None or value in valid:
         return
-    valid = "a whole number" if isinstance(value, int) else "a finite number"
-    if high < math.inf:
-        valid = f"{low:g}" if low == high else f"from {low:g} to {high:g}"
-    elif low > -math.inf:
-        valid += f", at least {low:g}"
-    raise ConfigError(f"{key}={value:g}: must be {valid}.")
+    kind = "a whole number" if isinstance(value, int) else "a finite number"
+    raise ConfigError(f"{key}={_digits(value)}: must be {valid.words(kind)}.")
+
+
+def _digits(value: float) -> str:
+    """All digits of a number: with fewer, one just outside a range could look like one inside."""
+    return str(value).removesuffix(".0")
 
 
 def check_choice(key: str, value: str, valid: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from harness.errors import ConfigError, check_choice, check_range
-from harness.semantics import Semantics
+from harness.errors import ConfigError, check_choice, check_range, check_within
+from harness.semantics import SHARE, Semantics
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("optimizer.name", self.name, ("adam",))
-        check_range("optimizer.beta1", self.beta1, 0.0, 0.999999)
-        check_range("optimizer.beta2", self.beta2, 0.0, 0.99999999)
+        check_within("optimizer.beta1", self.beta1, SHARE)
+        check_within("optimizer.beta2", self.beta2, SHARE)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RmsProp(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("optimizer.name", self.name, ("rmsprop",))
-        check_range("optimizer.rho", self.rho, 0.0, 0.99999999)
+        check_within("optimizer.rho", self.rho, SHARE)
 
     def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
         rho = semantics.rmsprop_rho if self.rho is None else self.rho

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from harness import provenance
-from harness.config import Config, flatten
+from harness.config import Config, flatten, from_hydra
+from harness.damaged import reading
 from harness.errors import ConfigError, nearest
 from harness.find_run import find_run
 from harness.journal import Event, last, read
 from harness.model import Params
+from harness.recorded import load_config, with_overrides
 from harness.state import FOLDER, Checkpoint, State, load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -82,27 +83,36 @@ def offered(directory: Path, results: str) -> Iterator[None]:
         raise
 
 
+def typed(words: list[str]) -> list[str]:
+    """A command line as Hydra can compose it. Hydra knows nothing of RUN and starts from the
+    default options, in which a key of RUN's own task or optimiser may be missing: so with `resume`
+    keys are added (`++`), and `configuration` decides whether RUN has them."""
+    words = [quoted(word) for word in words]
+    if not any(word.startswith("resume=") and word != "resume=null" for word in words):
+        return words
+    return [re.sub(r"^(?!hydra\.)(?=\w+\.[\w.]+=)", "++", word) for word in words]
+
+
+def as_typed(overrides: list[str]) -> list[str]:
+    """The same words without what `typed` has put in front of them."""
+    return [word.removeprefix("++") for word in overrides]
+
+
 def configuration(composed: DictConfig, overrides: list[str], directory: Path) -> DictConfig:
-    """RUN's configuration with the `overrides` on top, whose values `composed` has; `resume` and
+    """RUN's configuration with the `overrides` on top, whose groups `composed` has; `resume` and
     `checkpoint` in it are a directory and a name. What has to be fetched goes to `directory`.
 
-    Raises `ConfigError` for a run or checkpoint that is not there, and for a forbidden change.
+    Raises `ConfigError` for a run or checkpoint that is not there or is damaged, and for what
+    cannot be or must not change.
     """
     word = str(composed.resume)
     where = (Path(composed.results), composed.tracking.uri)
     folder = find_run("resume=", word, *where, ("config.yaml", FOLDER), directory / FETCHED)
-    old: Any = OmegaConf.load(folder / "config.yaml")
-    new = old.copy()
-    for override in OverridesParser.create().parse_overrides(overrides):
-        if override.key_or_group == "experiment" or override.is_delete():
-            raise ConfigError(
-                f"{override.input_line}: resume={word} already has every value; change single "
-                "ones with KEY=VALUE."
-            )
-        value = OmegaConf.select(composed, override.key_or_group)
-        OmegaConf.update(new, override.key_or_group, value, merge=False, force_add=True)
+    old = load_config(folder)
+    new = with_overrides(old, overrides, f"resume={word}", composed)
     new.resume, new.results = str(folder), composed.results
     new.checkpoint = _checkpoint(folder, word, composed.checkpoint)
+    from_hydra(new)  # what is wrong in itself is refused before anything is said
     _compare(old, new, word)
     return new
 
@@ -118,7 +128,7 @@ def origin(config: Config, start: State) -> Origin | None:
         return None
     folder = Path(config.resume)
     name = _checkpoint(folder, config.resume, config.checkpoint)
-    found = load_checkpoint(folder / FOLDER / f"{name}.safetensors")
+    found = _read(folder, name)
     _check_state(found.state, start)
     epochs, patience, done = config.trainer.epochs, config.trainer.patience, found.epoch
     if epochs <= done:
@@ -156,6 +166,13 @@ def _checkpoint(folder: Path, word: str, asked: Any) -> str:
             f"checkpoint={name}: must be one of {', '.join(names)}.{nearest(name, names)}"
         )
     return name
+
+
+def _read(folder: Path, name: str) -> Checkpoint:
+    path = folder / FOLDER / f"{name}.safetensors"
+    others = [f"checkpoint={other}" for other in _kept(folder) if other != name]
+    with reading(path, f"choose {others[-1]}" if others else "train the run again"):
+        return load_checkpoint(path)
 
 
 def _compare(old: Any, new: Any, word: str) -> None:

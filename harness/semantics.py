@@ -5,11 +5,10 @@ value was read; `conf/semantics/` holds presets. `docs/semantics.md` shows all o
 Files are named as in Keras 3.15 (`keras/src`), PyTorch 2.13 (`torch`), flax 0.12 and optax 0.2.
 """
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from harness.errors import check_choice, check_range
+from harness.errors import Range, check_choice, check_within
 
 KERNELS = (
     "glorot_uniform",
@@ -20,17 +19,14 @@ KERNELS = (
     "standard_normal",
 )
 BIASES = ("zeros", "uniform_units", "standard_normal")
+# Keeps a step from 0/0 where a gradient is 0. float32's smallest normal number is 1.2e-38: of less
+# it keeps fewer digits, and compiled code may take it for 0.
+EPSILON = Range(1e-37)
+SHARE = Range(0.0, 0.9999999)  # kept at each step; nearer to 1, float32 has 1 and the rest is lost
 
 
-ANY = (-math.inf, math.inf)
-POSITIVE = (0.0, math.inf)
-SHARE = (0.0, 0.99999999)
-
-
-def rule(
-    meaning: str, source: str, *accepted: str, within: tuple[float, float] | None = None
-) -> Any:
-    """A field's declaration: a word out of `accepted`, or a number `within` two bounds."""
+def rule(meaning: str, source: str, *accepted: str, within: Range | None = None) -> Any:
+    """A field's declaration: a word out of `accepted`, or a number `within` a range."""
     return field(
         metadata={"meaning": meaning, "source": source, "accepted": accepted, "within": within}
     )
@@ -61,7 +57,7 @@ class Semantics:
     forget_bias: float = rule(
         "what is added to the bias of the LSTM's forget gate at the start",
         "keras layers/rnn/lstm.py unit_forget_bias; Jozefowicz et al. 2015",
-        within=ANY,
+        within=Range(),
     )
     head_kernel_init: str = rule(
         "how the head's kernel starts",
@@ -94,7 +90,7 @@ class Semantics:
     adam_eps: float = rule(
         "Adam's ε",
         "keras optimizers/adam.py; torch optim/adam.py; optax _src/alias.py",
-        within=POSITIVE,
+        within=EPSILON,
     )
     adam_eps_place: str = rule(
         "ε is added to √v̂, after the bias correction (corrected), or to √v before it (uncorrected)",
@@ -125,7 +121,7 @@ class Semantics:
         "keras optimizers/rmsprop.py; torch optim/rmsprop.py alpha; optax _src/alias.py",
         within=SHARE,
     )
-    rmsprop_eps: float = rule("RMSprop's ε", "as rmsprop_rho", within=POSITIVE)
+    rmsprop_eps: float = rule("RMSprop's ε", "as rmsprop_rho", within=EPSILON)
     rmsprop_eps_place: str = rule(
         "ε is added to the root (outside) or under it (inside)",
         "as rmsprop_rho; optax eps_in_sqrt",
@@ -149,7 +145,7 @@ class Semantics:
         "value",
     )
     clip_eps: float = rule(
-        "what is added to a norm before it divides", "as clip_scope", within=POSITIVE
+        "what is added to a norm before it divides", "as clip_scope", within=Range(0.0)
     )
     bce: str = rule(
         "binary cross-entropy from logits, from probabilities clipped to [1e-7, 1 − 1e-7], or with "
@@ -186,7 +182,7 @@ class Semantics:
             if declared["accepted"]:
                 check_choice(key, value, declared["accepted"])
             else:
-                check_range(key, value, *declared["within"])
+                check_within(key, value, declared["within"])
 
 
 # Each rule's declaration by its field's name.

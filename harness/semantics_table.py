@@ -50,7 +50,7 @@ def table() -> str:
     for name, declared in RULES.items():
         values = [getattr(each, name) for each in presets]
         shown = [_value(v) if v == values[0] else f"*{_value(v)}*" for v in values]
-        accepted = ", ".join(declared["accepted"]) or _range(*declared["within"])
+        accepted = ", ".join(declared["accepted"]) or declared["within"].words()
         cells = [f"`{name}`", declared["meaning"], *shown, accepted, declared["source"]]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join([INTRODUCTION, *rows, CLOSING])
@@ -58,12 +58,6 @@ def table() -> str:
 
 def _value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _range(low: float, high: float) -> str:
-    if low == float("-inf"):
-        return "any number"
-    return f"from {low:g}" if high == float("inf") else f"from {low:g} to below 1"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from harness import signals
 from harness.model import Params
 
 if TYPE_CHECKING:
-    from harness.record import Record
+    from harness.record import Recorder
 
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
 FOLDER = "checkpoints"  # in a run's directory
@@ -82,7 +82,7 @@ class Checkpoints:
     backend is half-way through an update, and to copy costs less than to measure the validation.
     """
 
-    def __init__(self, record: "Record", every: int, begun: Checkpoint | None) -> None:
+    def __init__(self, record: "Recorder", every: int, begun: Checkpoint | None) -> None:
         self._record, self._every = record, every
         self._last, self._written = begun, ""
 

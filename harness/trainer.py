@@ -17,7 +17,7 @@ from harness.early_stopping import EarlyStopping
 from harness.errors import Diverged
 from harness.evaluate import evaluate
 from harness.progress import Progress
-from harness.record import Record
+from harness.record import Recorder
 from harness.schedule import LearningRate, epoch_batches
 from harness.splits import Splits
 from harness.state import Checkpoint, Checkpoints
@@ -61,7 +61,7 @@ def train(
     start: State,
     splits: Splits,
     config: Config,
-    record: Record,
+    record: Recorder,
     begun: Checkpoint | None = None,
 ) -> Outcome:
     """Train from `start`, the state of the checkpoint `begun` where a run is gone on with: then

@@ -5,8 +5,9 @@ clipping, weight decay and losses, with their defaults wherever the recipe says 
 the loss of each epoch as that user would have logged it. `tests/test_presets.py` holds the harness
 against these curves.
 
-Weights are a dict: kernel `(F, GU)`, recurrent_kernel `(U, GU)`, bias, recurrent_bias where there
-are two, head.kernel `(U, O)`, head.bias `(O,)`, gates in the order i, f, c, o or z, r, h.
+Weights are a dict: of recurrent layer n rnn.n.kernel `(F, GU)`, rnn.n.recurrent_kernel `(U, GU)`,
+rnn.n.bias, rnn.n.recurrent_bias where there are two; head.kernel `(U, O)`, head.bias `(O,)`; gates
+in the order i, f, c, o or z, r, h.
 """
 
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class Recipe:
     loss: str = "mse"  # or "bce"
     every_step: bool = False
     padded: bool = False  # sequences of unequal length
+    layers: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class Samples:
         return mask.sum(axis=1)
 
 
+def recurrent(recipe: Recipe, weights: dict[str, Array]) -> list[dict[str, Array]]:
+    """Each recurrent layer's arrays, under their names without `rnn.n.`."""
+    marks = [f"rnn.{n}." for n in range(recipe.layers)]
+    return [
+        {name.removeprefix(mark): value for name, value in weights.items() if name.startswith(mark)}
+        for mark in marks
+    ]
+
+
 def gates(array: Array, count: int) -> list[Array]:
     return np.split(array, count, axis=-1)
 
@@ -72,13 +83,13 @@ def keras_network(recipe: Recipe, weights: dict[str, Array], data: Samples) -> A
 
     cells = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
     masking = [] if data.mask is None else [keras.layers.Masking()]
-    recurrent = cells[recipe.cell](
-        weights["recurrent_kernel"].shape[0], return_sequences=recipe.every_step
-    )
-    answer = {"bce": "sigmoid"}.get(recipe.loss)
-    head = keras.layers.Dense(weights["head.bias"].size, activation=answer)
-    network = keras.Sequential([keras.Input(data.x.shape[1:]), *masking, recurrent, head])
-    recurrent.set_weights([weights[name] for name in ("kernel", "recurrent_kernel", "bias")])
+    U, O = weights["head.kernel"].shape
+    deeper = [cells[recipe.cell](U, return_sequences=True) for _ in range(recipe.layers - 1)]
+    stack = [*deeper, cells[recipe.cell](U, return_sequences=recipe.every_step)]
+    head = keras.layers.Dense(O, activation={"bce": "sigmoid"}.get(recipe.loss))
+    network = keras.Sequential([keras.Input(data.x.shape[1:]), *masking, *stack, head])
+    for layer, own in zip(stack, recurrent(recipe, weights), strict=True):
+        layer.set_weights([own[name] for name in ("kernel", "recurrent_kernel", "bias")])
     head.set_weights([weights["head.kernel"], weights["head.bias"]])
     return network
 
@@ -128,20 +139,25 @@ def torch_network(recipe: Recipe, weights: dict[str, Array], dtype: str) -> tupl
 
     U, O = weights["head.kernel"].shape
     layer = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[recipe.cell]
-    rnn = layer(len(weights["kernel"]), U, batch_first=True, dtype=getattr(torch, dtype))
-    head = nn.Linear(U, O, dtype=getattr(torch, dtype))
-    own = [weights["kernel"].T, weights["recurrent_kernel"].T]
-    own += (
-        [weights["bias"], weights["recurrent_bias"]] if recipe.cell != "gru" else [*weights["bias"]]
-    )
-    if recipe.cell == "gru":  # PyTorch's gates are r, z, n
-        own = [np.concatenate([w[U : 2 * U], w[:U], w[2 * U :]]) for w in own]
-    own += [weights["head.kernel"].T, weights["head.bias"]]
-    tensors = [rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0, rnn.bias_hh_l0]
+    features, kind = len(weights["rnn.0.kernel"]), getattr(torch, dtype)
+    rnn = layer(features, U, num_layers=recipe.layers, batch_first=True, dtype=kind)
+    head = nn.Linear(U, O, dtype=kind)
+    values = [v for own in recurrent(recipe, weights) for v in torch_layer(recipe, own, U)]
+    values += [weights["head.kernel"].T, weights["head.bias"]]
     with torch.no_grad():
-        for tensor, value in zip([*tensors, head.weight, head.bias], own, strict=True):
+        for tensor, value in zip([*rnn.parameters(), *head.parameters()], values, strict=True):
             tensor.copy_(torch.from_numpy(value))
     return rnn, head
+
+
+def torch_layer(recipe: Recipe, own: dict[str, Array], U: int) -> list[Array]:
+    """A layer's arrays in the order of PyTorch's parameters: weights and biases, input side first;
+    gates of a GRU are r, z, n there."""
+    biases = [*own["bias"]] if recipe.cell == "gru" else [own["bias"], own["recurrent_bias"]]
+    values = [own["kernel"].T, own["recurrent_kernel"].T, *biases]
+    if recipe.cell == "gru":
+        return [np.concatenate([w[U : 2 * U], w[:U], w[2 * U :]]) for w in values]
+    return values
 
 
 def torch_optimizer(recipe: Recipe, parameters: list[Any]) -> Any:
@@ -212,9 +228,12 @@ def linen_network(recipe: Recipe, weights: dict[str, Array]) -> Any:
     class Network(nn.Module):
         @nn.compact
         def __call__(self, x: Any, lengths: Any) -> Any:
-            cell = cells[recipe.cell](U, param_dtype=x.dtype, name="cell")
-            carry, h = nn.RNN(cell, return_carry=True)(x, seq_lengths=lengths)
-            last = carry[1] if recipe.cell == "lstm" else carry
+            carry: Any = None
+            h = x
+            for n in range(recipe.layers):
+                cell = cells[recipe.cell](U, param_dtype=x.dtype, name=f"cell_{n}")
+                carry, h = nn.RNN(cell, return_carry=True)(h, seq_lengths=lengths)
+            last = carry[1] if recipe.cell == "lstm" else carry  # of the last layer
             seen = h if recipe.every_step else last
             return nn.Dense(O, param_dtype=jnp.dtype(x.dtype), name="head")(seen)
 
@@ -222,9 +241,16 @@ def linen_network(recipe: Recipe, weights: dict[str, Array]) -> Any:
 
 
 def linen_weights(recipe: Recipe, weights: dict[str, Array]) -> Any:
+    own = recurrent(recipe, weights)
+    params = {f"cell_{n}": linen_cell(recipe, each) for n, each in enumerate(own)}
+    params["head"] = {"kernel": weights["head.kernel"], "bias": weights["head.bias"]}
+    return {"params": params}
+
+
+def linen_cell(recipe: Recipe, own: dict[str, Array]) -> Any:
     names = {"rnn": [""], "lstm": ["i", "f", "g", "o"], "gru": ["z", "r", "n"]}[recipe.cell]
     split = {
-        n: gates(weights[n], len(names)) for n in ("kernel", "recurrent_kernel", "bias")
+        n: gates(own[n], len(names)) for n in ("kernel", "recurrent_kernel", "bias")
     }  # one entry per gate
     bias_side = "h" if recipe.cell == "lstm" else "i"
     cell: Any = {}
@@ -233,9 +259,8 @@ def linen_weights(recipe: Recipe, weights: dict[str, Array]) -> Any:
         cell["h" + name] = {"kernel": split["recurrent_kernel"][g]}
         cell[bias_side + name]["bias"] = split["bias"][g]
     if recipe.cell == "gru":
-        cell["hn"]["bias"] = weights["recurrent_bias"]
-    head = {"kernel": weights["head.kernel"], "bias": weights["head.bias"]}
-    return {"params": {"cell": cell, "head": head}}
+        cell["hn"]["bias"] = own["recurrent_bias"]
+    return cell
 
 
 def optax_optimizer(recipe: Recipe) -> Any:

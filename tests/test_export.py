@@ -45,6 +45,10 @@ RUNS = {
     "semantics.gru_biases=candidate semantics.bias_init=uniform_units",
     "gru_before": "task=multi_step model=gru model.layers=2 model.units=6 task.scale=standard "
     "semantics.gru_reset=before semantics.bias_init=uniform_units",
+    "masked": "task=sum task.lengths=2:5 task.length=5 task.scale=standard model=lstm "
+    "model.layers=2 model.units=4",
+    "probabilities": "task=gaussian task.targets=every_step task.labels=true task.outputs=2 "
+    "task.lengths=2:5 task.length=5 model=gru model.units=4",
 }
 FORMATS = ("numpy", "torch", "keras", "onnx", "jax")
 
@@ -111,10 +115,23 @@ def use_elsewhere(folders: list[Path]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def recorded(result: Result, split: str, replica: int, shape: tuple[int, ...]) -> Array:
-    """A split's rows of `predictions.csv`."""
+def by_length(result: Result) -> dict[str, tuple[str, Array, int]]:
+    """Split, samples and their number of steps, by name: sequences of several lengths go into a
+    model separately, without their padding."""
+    found: dict[str, tuple[str, Array, int]] = {}
+    for split, part in result.plan.splits.parts.items():
+        N, T = part.x.shape[1:3]
+        steps = np.full(N, T) if part.mask is None else part.mask[-1].sum(axis=1)
+        for length in np.unique(steps):
+            found[f"{split}, {length} steps"] = split, np.flatnonzero(steps == length), int(length)
+    return found
+
+
+def recorded(result: Result, split: str, samples: Array, shape: tuple[int, ...]) -> Array:
+    """Those samples' rows of `predictions.csv`, of the last replica."""
     table: Any = pd.read_csv(result.directory / "predictions.csv")
-    rows = table[(table["split"] == split) & (table["replica"] == replica)]
+    last = table["replica"] == result.plan.config.replicas - 1
+    rows = table[(table["split"] == split) & last & table["sample"].isin(samples)]
     return rows["predicted"].to_numpy().reshape(shape)
 
 
@@ -140,25 +157,35 @@ def test_it_repeats_the_predictions(
             folders[name].mkdir()
             import_module(f"harness.export.to_{to}").write(network, folders[name])
         inputs: Any = {}
-        for split, part in result.plan.splits.parts.items():
-            x = part.x[-1] * network.x_std + network.x_mean
-            inputs[split] = x.astype(network.outer_precision)
+        for key, (split, samples, length) in by_length(result).items():
+            x = result.plan.splits.parts[split].x[-1, samples, :length]
+            inputs[key] = (x * network.x_std + network.x_mean).astype(network.outer_precision)
         np.savez(folders[name] / "in.npz", **inputs)
     use_elsewhere(list(folders.values()))
     for name, result in runs.items():
         answers = dict(np.load(folders[name] / "out.npz"))
-        assert answers.keys() == result.plan.splits.parts.keys()
-        for split, y in answers.items():
-            repeats(result, exported(result, to), split, y)
+        places = by_length(result)
+        assert answers.keys() == places.keys()
+        for key, y in answers.items():
+            split, samples, _ = places[key]
+            repeats(result, exported(result, to), split, samples, y)
 
 
-def repeats(result: Result, network: Network, split: str, y: Array) -> None:
-    """Assert that the answers for a split are those of `predictions.csv`."""
+def repeats(result: Result, network: Network, split: str, samples: Array, y: Array) -> None:
+    """Assert that the answers for samples of a split are those of `predictions.csv`."""
     assert y.ndim == (3 if network.model.every_step else 2)
     assert y.dtype == network.outer_precision
-    wanted = recorded(result, split, result.plan.config.replicas - 1, y.shape)
+    wanted = recorded(result, split, samples, y.shape)
     error = np.abs(y - wanted).max() / np.abs(wanted - network.y_mean).max()
     assert error <= LIMITS[network.precision].forward, f"{result.directory}: {split}"
+
+
+def test_a_masked_run_says_how_its_sequences_go_in(runs: dict[str, Result]) -> None:
+    for name, masked in (("masked", True), ("probabilities", True), ("gru", False)):
+        network = exported(runs[name], "numpy")
+        assert network.padded == masked
+        assert ("go in separately" in network.interface) == masked
+        assert len(by_length(runs[name])) == (3 * 4 if masked else 3)
 
 
 def test_other_replicas_are_other_networks(runs: dict[str, Result]) -> None:
@@ -340,3 +367,28 @@ def test_a_failed_run_says_how_it_ended(tmp_path: Path, capsys: Any) -> None:
         trained(tmp_path, "model=rnn_relu", "optimizer=sgd", "optimizer.lr=1e30")
     assert export.main([str(tmp_path / "run"), "--to", "numpy"]) == 2
     assert "final.safetensors: it ended as FAILED." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["network.json", "weights/final.safetensors"])
+@pytest.mark.parametrize("kept", [0.0, 0.5], ids=["empty", "half"])
+def test_a_damaged_file_is_named(
+    runs: dict[str, Result], name: str, kept: float, tmp_path: Path, capsys: Any
+) -> None:
+    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
+    whole = (place / name).read_bytes()
+    (place / name).write_bytes(whole[: int(kept * len(whole))])
+    assert export.main([str(place), "--to", "numpy"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{place / name}: is damaged (") and said.count("\n") == 1
+    assert said.endswith("; copy it from the run's artifacts in MLflow, or train the run again.\n")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"scale": [], "model": {}}', '{"scale": {"x": []}}'])
+def test_facts_that_are_none_are_damage(
+    runs: dict[str, Result], text: str, tmp_path: Path, capsys: Any
+) -> None:
+    place = shutil.copytree(runs["lstm"].directory, tmp_path / "run")
+    (place / "network.json").write_text(text)
+    assert export.main([str(place), "--to", "numpy"]) == 2
+    said = capsys.readouterr().err
+    assert f"{place / 'network.json'}: is damaged (" in said and said.count("\n") == 1

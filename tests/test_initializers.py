@@ -32,19 +32,19 @@ each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 @cache
-def ours(framework: str, cell: str, **changed: Any) -> Params:
+def ours(framework: str, cell: str, layers: int = 1, **changed: Any) -> Params:
     rules = replace(preset(framework), **changed)
     biases = rules.gru_biases if cell == "gru" else rules.biases
-    model = ModelSpec(cell, FEATURES, UNITS, 1, "tanh", "last", "dense", OUTPUTS, biases)
+    model = ModelSpec(cell, FEATURES, UNITS, layers, "tanh", "last", "dense", OUTPUTS, biases)
     params = initial_params(model, rules, list(range(NETWORKS)), "float64")
     assert params.keys() == shapes(model).keys()
     return params
 
 
 @cache
-def theirs(framework: str, cell: str) -> Params:
+def theirs(framework: str, cell: str, layers: int = 1) -> Params:
     draw = {"keras": from_keras, "torch": from_torch, "jax": from_jax}[framework]
-    return draw(cell)
+    return draw(cell, layers)
 
 
 def stacked(networks: list[list[Any]], names: list[str]) -> Params:
@@ -52,25 +52,31 @@ def stacked(networks: list[list[Any]], names: list[str]) -> Params:
     return {n: np.stack(a).astype(float) for n, a in zip(names, arrays, strict=True)}
 
 
-RNN = [f"rnn.0.{name}" for name in ("kernel", "recurrent_kernel", "bias")]
+def names(layer: int) -> list[str]:
+    return [f"rnn.{layer}.{name}" for name in ("kernel", "recurrent_kernel", "bias")]
+
+
+RNN = names(0)
 HEAD = ["head.kernel", "head.bias"]
 
 
-def from_keras(cell: str) -> Params:
+def from_keras(cell: str, layers: int) -> Params:
     import keras
 
     keras.utils.set_random_seed(0)
     classes = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
     networks = []
     for _ in range(NETWORKS):
-        layer, head = classes[cell](UNITS), keras.layers.Dense(OUTPUTS)
-        layer.build((None, 5, FEATURES))
-        head.build((None, UNITS))
-        networks.append([*layer.get_weights(), *head.get_weights()])
-    return stacked(networks, RNN + HEAD)
+        deeper = [classes[cell](UNITS, return_sequences=True) for _ in range(layers - 1)]
+        stack = [*deeper, classes[cell](UNITS), keras.layers.Dense(OUTPUTS)]
+        for n, layer in enumerate(stack[:-1]):
+            layer.build((None, 5, UNITS if n else FEATURES))
+        stack[-1].build((None, UNITS))
+        networks.append([array for layer in stack for array in layer.get_weights()])
+    return stacked(networks, [name for n in range(layers) for name in names(n)] + HEAD)
 
 
-def from_torch(cell: str) -> Params:
+def from_torch(cell: str, layers: int) -> Params:
     import torch
     from torch import nn
 
@@ -79,44 +85,54 @@ def from_torch(cell: str) -> Params:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for _ in range(NETWORKS):
-            layer, head = classes[cell](FEATURES, UNITS), nn.Linear(UNITS, OUTPUTS)
+            layer, head = classes[cell](FEATURES, UNITS, layers), nn.Linear(UNITS, OUTPUTS)
             tensors = [*layer.parameters(), *head.parameters()]
             networks.append([t.detach().numpy().T for t in tensors])
-    params = stacked(networks, [*RNN, "rnn.0.recurrent_bias", *HEAD])
-    if cell == "gru":
-        pair = params.pop(RNN[2]), params.pop("rnn.0.recurrent_bias")
-        params[RNN[2]] = np.stack(pair, axis=1)
+    second = [f"rnn.{n}.recurrent_bias" for n in range(layers)]
+    own = [name for n in range(layers) for name in (*names(n), second[n])]
+    params = stacked(networks, own + HEAD)
+    for n in range(layers) if cell == "gru" else ():
+        bias = names(n)[2]
+        params[bias] = np.stack([params[bias], params.pop(second[n])], axis=1)
     return params
 
 
-def from_jax(cell: str) -> Params:
+def from_jax(cell: str, layers: int) -> Params:
+    """Each layer is drawn with keys of its own."""
+    import flax.linen as nn
+    import jax
+    import jax.numpy as jnp
+
+    keys = jax.random.split(jax.random.key(1), (layers + 1, NETWORKS))
+    params: Params = {}
+    for n in range(layers):
+        params |= jax_layer(cell, n, keys[n])
+    x = jnp.ones((1, UNITS))
+    head: Any = jax.vmap(lambda key: nn.Dense(OUTPUTS).init(key, x)["params"])(keys[-1])
+    return params | {name: np.asarray(head[name[5:]], float) for name in HEAD}
+
+
+def jax_layer(cell: str, n: int, keys: Any) -> Params:
+    """Layer n of each network."""
     import flax.linen as nn
     import jax
     import jax.numpy as jnp
 
     layer: Any = {"rnn": nn.SimpleCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}[cell](UNITS)
-    carry = layer.initialize_carry(jax.random.key(0), (1, FEATURES))
-    keys = jax.random.split(jax.random.key(1), NETWORKS)
-
-    def init(key: Any) -> Any:
-        head = nn.Dense(OUTPUTS).init(key, jnp.ones((1, UNITS)))["params"]
-        return layer.init(key, carry, jnp.ones((1, FEATURES)))["params"], head
-
-    drawn, head = jax.jit(jax.vmap(init))(keys)
+    x = jnp.ones((1, UNITS if n else FEATURES))
+    carry = layer.initialize_carry(jax.random.key(0), x.shape)
+    drawn = jax.jit(jax.vmap(lambda key: layer.init(key, carry, x)["params"]))(keys)
     gates = {"rnn": [""], "lstm": list("ifgo"), "gru": list("zrn")}[cell]
     biased = "h" if cell == "lstm" else "i"
 
     def wide(side: str, kind: str) -> Array:
         return np.concatenate([drawn[side + gate][kind] for gate in gates], axis=-1).astype(float)
 
-    params = {
-        RNN[0]: wide("i", "kernel"),
-        RNN[1]: wide("h", "kernel"),
-        RNN[2]: wide(biased, "bias"),
-    }
+    arrays = (wide("i", "kernel"), wide("h", "kernel"), wide(biased, "bias"))
+    params = dict(zip(names(n), arrays, strict=True))
     if cell == "gru":
-        params["rnn.0.recurrent_bias"] = np.asarray(drawn["hn"]["bias"], float)
-    return params | {name: np.asarray(head[name[5:]], float) for name in HEAD}
+        params[f"rnn.{n}.recurrent_bias"] = np.asarray(drawn["hn"]["bias"], float)
+    return params
 
 
 # ------------------------------------------------------------------------------ what is compared
@@ -127,12 +143,14 @@ def numbers(name: str, drawn: Array, gates: int) -> dict[str, Array]:
     flat = drawn.reshape(NETWORKS, -1)
     found = {"mean": flat.mean(axis=1), "variance": flat.var(axis=1)}
     found["largest"] = np.abs(flat).max(axis=1)
-    if name == RNN[2]:  # the forget gate's bias has another mean
+    if name.startswith("rnn.") and name.endswith(
+        ".bias"
+    ):  # the forget gate's bias has another mean
         found |= {
             f"mean {g}": part.reshape(NETWORKS, -1).mean(axis=1)
             for g, part in enumerate(np.split(drawn, gates, axis=-1))
         }
-    if name == RNN[1]:
+    if name.endswith(".recurrent_kernel"):
         found["not orthogonal"] = defect(drawn)
         for g, block in enumerate(np.split(drawn, gates, axis=-1)):
             found[f"spectral radius {g}"] = np.abs(np.linalg.eigvals(block)).max(axis=1)
@@ -164,6 +182,18 @@ def differences(cell: str, one: Params, other: Params) -> list[str]:
 @each_framework
 def test_drawn_as_the_framework_draws(framework: str, cell: str) -> None:
     assert differences(cell, ours(framework, cell), theirs(framework, cell)) == []
+
+
+@each_cell
+@each_framework
+def test_a_second_layer_is_drawn_as_the_framework_draws(framework: str, cell: str) -> None:
+    """Its input kernel is as wide as it is high, `(U, GU)`, so its limits are others."""
+    mine, its = ours(framework, cell, 2), theirs(framework, cell, 2)
+    assert mine["rnn.1.kernel"].shape[1:] == (UNITS, GATES[cell] * UNITS)
+    assert differences(cell, mine, its) == []
+    swapped = {"rnn.1.kernel": mine["rnn.1.recurrent_kernel"]}
+    same = framework == "torch"  # where both are uniform, to the same limit
+    assert (differences(cell, mine | swapped, its) == []) == same
 
 
 @each_cell

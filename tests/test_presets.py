@@ -52,6 +52,8 @@ RECIPES = {
     "rnn-saturated": Recipe("rnn", **SGD, loss="bce"),
     "rnn-padded": Recipe("rnn", **SGD, padded=True),
     "lstm-padded-every-step": Recipe("lstm", **SGD, padded=True, every_step=True),
+    "lstm-stacked-clip": Recipe("lstm", **ADAM, clip=2.0**-4, layers=2),
+    "gru-stacked-padded": Recipe("gru", **SGD, padded=True, layers=2),
 }
 FRAMEWORKS = list(TRAIN_WITH)
 # Keras and JAX compile for seconds, so these two train with two programs of each framework; that
@@ -121,7 +123,7 @@ def plan(semantics: str, recipe: Recipe, precision: str, rules: tuple = ()) -> P
         replace(
             base,
             task=task,
-            model=replace(base.model, cell=recipe.cell),
+            model=replace(base.model, cell=recipe.cell, layers=recipe.layers),
             optimizer=optimizer(recipe),
             trainer=replace(
                 base.trainer, clip=recipe.clip, schedule=schedule, final_lr=0.5 ** (STEPS - 1)
@@ -142,7 +144,7 @@ def plan(semantics: str, recipe: Recipe, precision: str, rules: tuple = ()) -> P
 def plain(framework: str, recipe: Recipe, precision: str) -> Array:
     """Each epoch's loss, from the plain program."""
     made = plan(framework, recipe, precision)
-    weights = {n.removeprefix("rnn.0."): value[0] for n, value in made.start.params.items()}
+    weights = {name: value[0] for name, value in made.start.params.items()}
     drawn = made.splits.training_data()
     mask = None if drawn.mask is None else drawn.mask[0]
     orders = [batch_order([0], epoch, N, shuffle=True)[0] for epoch in range(1, EPOCHS + 1)]

@@ -19,12 +19,12 @@ from safetensors.numpy import load_file
 
 from harness import run as run_module
 from harness import summary
-from harness.config import from_hydra
+from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.find_run import find_run
 from harness.limits import LIMITS
 from harness.plan import Plan, prepare
-from harness.resume import command, configuration, quoted
+from harness.resume import as_typed, command, configuration, quoted, typed
 from harness.run import Identity, Result
 from harness.schedule import LearningRate, epoch_batches
 from harness.state import load_checkpoint, save_checkpoint
@@ -58,19 +58,23 @@ NAMES = list(BACKENDS)
 PAIRS = [*zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True), ("numpy", "numpy")]
 
 
-def plan(directory: Path, *overrides: str) -> Plan:
-    node = composed(*overrides)
+def settings(directory: Path, *overrides: str) -> Config:
+    """As the program makes them of a command line."""
+    words = typed(list(overrides))
+    node = composed(*words)
     if node.resume is not None:
-        node = configuration(node, list(overrides), directory)
-    return prepare(from_hydra(node))
+        node = configuration(node, as_typed(words), directory)
+    return from_hydra(node)
+
+
+def plan(directory: Path, *overrides: str) -> Plan:
+    return prepare(settings(directory, *overrides))
 
 
 def run(directory: Path, *overrides: str) -> Result:
     """What `python -m harness OVERRIDES` does, with its files in `directory`."""
-    node = composed(*overrides)
-    if node.resume is not None:
-        node = configuration(node, list(overrides), directory)
-    return run_module.run(from_hydra(node), Identity(directory.name, directory, list(overrides)))
+    config = settings(directory, *overrides)
+    return run_module.run(config, Identity(directory.name, directory, list(overrides)))
 
 
 def curve(directory: Path, metric: str = "train/loss") -> np.ndarray:
@@ -224,6 +228,49 @@ def test_a_group_is_replaced_as_a_whole_and_a_key_alone(uninterrupted: Any, tmp_
     assert (replaced.lr, getattr(replaced, "momentum", None)) == (0.01, 0.5), "lr is sgd's own"
 
 
+OWN_KEYS = {  # of a run's own optimiser or task, which the default ones do not have
+    "momentum": (("optimizer.momentum=0.5", "optimizer.nesterov=true"), ("momentum", 0.5)),
+    "rmsprop": (("optimizer.rho=0.8",), ("rho", 0.8)),
+}
+
+
+@pytest.mark.parametrize("case", OWN_KEYS)
+def test_a_key_of_the_runs_own_optimizer_can_be_changed_alone(
+    uninterrupted: Any, tmp_path: Path, case: str
+) -> None:
+    overrides, (name, value) = OWN_KEYS[case]
+    resumed = (f"resume={uninterrupted(case, 'numpy')}", "trainer.epochs=9", *overrides)
+    found = plan(tmp_path, *resumed).config.optimizer
+    assert getattr(found, name) == value
+    assert found.lr in (0.003, 0.005), "the run's own"
+    with pytest.raises(ConfigError, match=r"^optimizer\.beta1: there is no such key"):
+        plan(tmp_path, *resumed, "optimizer.beta1=0.5")
+
+
+def test_a_key_of_the_runs_own_optimizer_on_the_command_line(
+    uninterrupted: Any, tmp_path: Path
+) -> None:
+    words = [f"resume={uninterrupted('momentum', 'numpy')}", "trainer.epochs=7"]
+    done = program.run(tmp_path, *words, "optimizer.nesterov=true")
+    assert done.code == 0, done.err
+    assert "optimizer.nesterov=True" in done.err
+    [start] = program.events(program.directory(tmp_path), "start")
+    assert start["tags"]["command"].endswith(" trainer.epochs=7 optimizer.nesterov=true")
+    swept = program.run(tmp_path, "-m", *words, "optimizer.momentum=0.5,0.6")
+    assert swept.code == 0, swept.err
+    refused = program.run(tmp_path, words[0], "optimizer.nesterof=true")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert refused.err.startswith("optimizer.nesterof: there is no such key. Did you mean")
+
+
+def test_a_key_of_the_runs_own_task_is_compared_with_it(tmp_path: Path) -> None:
+    run(tmp_path / "binary", *SMALL, "task=binary", "task.rule=random")
+    resumed = (f"resume={tmp_path / 'binary'}", "trainer.epochs=9")
+    plan(tmp_path, *resumed, "task.rule=random")
+    with pytest.raises(ConfigError, match=r"task\.rule=threshold: must stay random, as in"):
+        plan(tmp_path, *resumed, "task.rule=threshold")
+
+
 # What is refused --------------------------------------------------------------------------------
 
 LAST = ("trainer.epochs=9",)
@@ -246,6 +293,7 @@ REFUSED = {
     "preset": ((*LAST, "experiment=notebook_sum"), "experiment=notebook_sum: .*KEY=VALUE"),
     "deletion": ((*LAST, "~trainer.shuffle"), "~trainer.shuffle: "),
     "value": (("trainer.epochs=abc",), "trainer.epochs=abc: must be a whole number"),
+    "no group": ((*LAST, "optimizer.lr.x=1"), "optimizer.lr={'x': 1}: must be a number"),
     "new key": ((*LAST, "+trainer.epoch=3"), "trainer.epoch: .*epochs"),
 }
 
@@ -315,6 +363,37 @@ def test_a_run_that_is_not_there_is_refused(uninterrupted: Any, tmp_path: Path) 
     shutil.rmtree(empty / "checkpoints")
     with pytest.raises(ConfigError, match=f"resume={empty}: this run has no checkpoint"):
         plan(tmp_path, f"resume={empty}")
+
+
+def spoil(path: Path) -> Path:
+    """Break off a file in its middle, as a full disk or an interrupted copy does."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def test_a_damaged_checkpoint_is_named_with_another(uninterrupted: Any, tmp_path: Path) -> None:
+    copy = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "copy")
+    path = spoil(copy / "checkpoints/epoch-00006.safetensors")
+    asked = (f"resume={copy}", "trainer.epochs=9")
+    with pytest.raises(ConfigError) as error:
+        plan(tmp_path, *asked)
+    assert str(error.value).startswith(f"{path}: is damaged (")
+    assert str(error.value).endswith("; choose checkpoint=epoch-00003.")
+    plan(tmp_path, *asked, "checkpoint=epoch-00003")
+    (copy / "checkpoints/epoch-00003.safetensors").unlink()
+    path.write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"is damaged \(.*\); train the run again\.$") as error:
+        plan(tmp_path, *asked)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["model: {units: 5", "- a\n- list", "", "seed: 0\n", "\x00"])
+def test_a_damaged_configuration_is_named(uninterrupted: Any, tmp_path: Path, text: str) -> None:
+    copy = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "copy")
+    (copy / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"config.yaml: is damaged \(.+\); copy it from") as error:
+        plan(tmp_path, f"resume={copy}", "trainer.epochs=9")
+    assert "\n" not in str(error.value)
 
 
 # A run that MLflow knows ------------------------------------------------------------------------
@@ -449,7 +528,9 @@ def test_a_process_that_was_stopped_goes_on_as_it_says(
 
 
 def test_a_run_that_failed_can_be_mended(tmp_path: Path) -> None:
-    growing = ("optimizer=sgd", "optimizer.weight_decay=300", "trainer.epochs=50")
+    growing = ("optimizer=sgd", "optimizer.weight_decay=1e9", "trainer.epochs=50")
+    # Each of the two steps of an epoch multiplies weights by 1e7: the loss is far from float32's
+    # largest number at the end of the first epoch and beyond it in the second.
     failed = program.run(tmp_path, *growing, "task.samples=60", "tracking=journal")
     assert failed.code == 1
     typed = failed.err.partition("go on with: ")[2].partition(";")[0]

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError
-from harness.why.shapley import Design, Estimate, Values, design, estimate, half_width, shapley
+from harness.why.shapley import (
+    PAIRS,
+    USUAL,
+    Design,
+    Estimate,
+    Values,
+    design,
+    estimate,
+    half_width,
+    shapley,
+    smallest,
+)
 
 Array = np.ndarray
 
@@ -62,13 +73,13 @@ def random_game(players: int, seed: int, replicas: int = 1, spread: float = 0.0)
     return dict(enumerate(values))
 
 
-@pytest.mark.parametrize("evaluations", [64, 40], ids=["exact", "sampled"])
+@pytest.mark.parametrize("evaluations", [256, 110], ids=["exact", "sampled"])
 def test_values_add_up_to_the_gap(evaluations: int) -> None:
-    game = random_game(6, seed=1, replicas=3, spread=0.5)
-    chosen = design(6, evaluations, np.random.default_rng(0))
-    assert bool(chosen.orders) == (evaluations < 64)
+    game = random_game(8, seed=1, replicas=3, spread=0.5)
+    chosen = design(8, evaluations, np.random.default_rng(0))
+    assert bool(chosen.orders) == (evaluations < 256)
     found = estimate(chosen, game).replicas.sum(axis=0)
-    np.testing.assert_allclose(found, game[63] - game[0], atol=1e-12)
+    np.testing.assert_allclose(found, game[255] - game[0], atol=1e-12)
 
 
 def test_exact_values_are_the_mean_over_all_orders() -> None:
@@ -87,7 +98,7 @@ def test_design_plays_what_is_promised() -> None:
     assert len(chosen.coalitions) == len(set(chosen.coalitions)) <= 120
     alone = {1 << i for i in range(8)}
     assert {0, 255} | alone | {255 ^ one for one in alone} <= set(chosen.coalitions)
-    assert len(chosen.orders) >= 2
+    assert len(chosen.orders) >= PAIRS
     assert design(8, 120, np.random.default_rng(3)) == chosen
     assert "permutations in antithetic pairs" in chosen.method
     assert exact(8).method == "exact over 256 coalitions"
@@ -98,61 +109,141 @@ def test_small_games_are_played_whole(players: int) -> None:
     assert sorted(exact(players).coalitions) == list(range(2**players))
 
 
-@pytest.mark.parametrize("players", [1, 2, 3, 4, 7, 12])
-def test_the_smallest_number_of_evaluations_suffices_for_two_pairs(players: int) -> None:
-    with pytest.raises(ConfigError, match="must be at least") as error:
-        design(players, 1, np.random.default_rng(0))
-    smallest = int(str(error.value).split("at least ")[1].split(",")[0])
+@pytest.mark.parametrize("players", [1, 2, 3, 4, 7, 8, 12])
+def test_the_smallest_number_of_evaluations_suffices(players: int) -> None:
+    least = smallest(players)
+    with pytest.raises(ConfigError, match=f"must be at least {least}, since {players} settings"):
+        design(players, least - 1, np.random.default_rng(0))
     for seed in range(20):
-        chosen = design(players, smallest, np.random.default_rng(seed))
-        assert len(chosen.coalitions) <= smallest
-        assert not chosen.orders or len(chosen.orders) >= 2
+        chosen = design(players, least, np.random.default_rng(seed))
+        assert len(chosen.coalitions) <= least
+        assert len(chosen.orders) >= PAIRS or len(chosen.coalitions) == 2**players
+    assert least <= 2**players
 
 
-def test_sampled_values_are_within_their_stated_error() -> None:
-    """Of 95 % intervals, over 200 draws of orders and 7 players: a binomial count with dependence
-    between players; t intervals over skewed pair means may miss somewhat more often."""
-    game = random_game(7, seed=4, replicas=2)
-    truth = shapley(7, game).mean(axis=-1)[:, 0]
-    inside, errors = [], []
+def test_what_is_played_by_default_grows_with_the_players() -> None:
+    sizes = [len(design(n, None, np.random.default_rng(0)).coalitions) for n in range(1, 21)]
+    assert sizes[:7] == [2**n for n in range(1, 8)]
+    assert max(sizes[7:9]) <= USUAL < sizes[-1] <= smallest(20)
+    assert len(design(20, None, np.random.default_rng(0)).orders) >= PAIRS
+
+
+def worlds(value: Callable[[int], tuple[Values, Array]], players: int, budget: int | None) -> Array:
+    """Whether the interval of each player's part holds the truth, `(200, n)`: in each world another
+    game, from `value(seed)` with its true parts, and other orders."""
+    inside = []
     for seed in range(200):
-        found = estimate(design(7, 90, np.random.default_rng(seed)), game)
+        game, truth = value(seed)
+        found = estimate(design(players, budget, np.random.default_rng(seed)), game)
         assert not found.seeds.any()  # the replicas are equal
-        inside.append(np.abs(found.mean[:, 0] - truth) <= found.sampling[:, 0])
-        errors.append(found.mean[:, 0] - truth)
-    assert 0.91 <= np.mean(inside) <= 0.985
-    assert np.abs(np.mean(errors, axis=0)).max() < 4 * np.std(errors) / np.sqrt(200)  # no bias
+        inside.append(np.abs(found.mean[:, 0] - truth) <= found.sampling[:, 0] + 1e-12)
+    return np.array(inside)
+
+
+@pytest.mark.parametrize("players", [8, 9])
+def test_intervals_of_the_smallest_number_of_evaluations_cover(players: int) -> None:
+    """From two pairs, each player's own variance alone, it was 0.81 to 0.83."""
+
+    def value(seed: int) -> tuple[Values, Array]:
+        game = random_game(players, seed, replicas=2)
+        return game, shapley(players, game).mean(axis=-1)[:, 0]
+
+    found = worlds(value, players, smallest(players)).mean(axis=0)
+    assert found.min() >= 0.94
+
+
+class Products(dict[int, Array]):
+    """The game `Σ c_S` over the sets S that are whole in a coalition; played when it is asked for.
+    Its Shapley values are known: each member of S has its equal share of c_S."""
+
+    def __init__(self, terms: list[tuple[set[int], float]]) -> None:
+        self.terms = [(sum(1 << i for i in S), c) for S, c in terms]
+
+    def __missing__(self, mask: int) -> Array:
+        return np.full((1, 2), sum(c for S, c in self.terms if S & mask == S))
+
+    @staticmethod
+    def shares(terms: list[tuple[set[int], float]], players: int) -> Array:
+        return np.array([sum(c / len(S) for S, c in terms if i in S) for i in range(players)])
+
+
+@pytest.mark.parametrize("strong", [20, 6], ids=["all", "a few"])
+@pytest.mark.parametrize("players", [12, 20])
+def test_intervals_of_many_players_cover_by_default(players: int, strong: int) -> None:
+    """Each player alone, and sets of two to five: among all players, or of large worth among the
+    first few and small worth among all. With 128 evaluations for 20 players it was 0.73."""
+
+    def value(seed: int) -> tuple[Values, Array]:
+        rng = np.random.default_rng(seed)
+        terms: list[tuple[set[int], float]] = [({i}, rng.normal()) for i in range(players)]
+        for among, worth in ((min(strong, players), 1.0), (players, 0.05)):
+            for _ in range(players):
+                chosen = rng.choice(among, rng.integers(2, 6), replace=False).tolist()
+                terms.append((set(chosen), worth * rng.normal()))
+        return Products(terms), Products.shares(terms, players)
+
+    found = worlds(value, players, None)
+    assert found.mean() >= 0.95
+    assert found[:, :strong].mean() >= 0.94
+
+
+def test_a_player_that_was_never_in_between_is_not_sure() -> None:
+    """Three players of eight add 1 together. Whoever is never between the others in an order adds
+    1/2 in every pair, and 1/3 in truth."""
+    three = Products([({0, 1, 2}, 1.0)])
+    orders = [[0, 1, 2, *range(3, 8)], [0, 2, 1, *range(3, 8)]] * 4
+    found = estimate(Design(8, orders, []), three)
+    assert found.mean[0] == 0.5
+    assert found.sampling[0] > 1 / 2 - 1 / 3
+    assert not found.sampling[3:].any()
+
+
+def test_a_player_that_adds_next_to_nothing_stays_sure_of_it() -> None:
+    terms = [({0, 1, 2, 3}, 1.0), ({2, 3, 4}, -1.0), ({5, 6, 7}, 1e-6)]
+    found = estimate(design(8, None, np.random.default_rng(0)), Products(terms))
+    assert found.sampling[:5].min() > 0.01
+    assert 0 < found.sampling[5:].max() < 1e-6
+
+
+def test_sampled_values_are_not_biased() -> None:
+    game = random_game(8, seed=4, replicas=2)
+    truth = shapley(8, game).mean(axis=-1)[:, 0]
+    errors = [
+        estimate(design(8, None, np.random.default_rng(seed)), game).mean[:, 0] - truth
+        for seed in range(200)
+    ]
+    assert np.abs(np.mean(errors, axis=0)).max() < 4 * np.std(errors) / np.sqrt(200)
 
 
 def test_more_orders_leave_less_error() -> None:
     game = random_game(8, seed=5, replicas=2)
     halves = [
         estimate(design(8, n, np.random.default_rng(0)), game).sampling.mean()
-        for n in (60, 120, 240)
+        for n in (100, 150, 240)
     ]
     assert halves[0] > halves[1] > halves[2]
 
 
 def test_antithetic_pairs_cancel_what_is_linear_in_the_place() -> None:
     """With v = |S|², player i's marginal is 2·place + 1: in a pair the mean is n, always."""
-    chosen = design(6, 40, np.random.default_rng(0))
+    chosen = design(8, 120, np.random.default_rng(0))
     found = estimate(chosen, played(chosen, lambda S: len(S) ** 2))
     assert chosen.orders
-    np.testing.assert_allclose(found.mean[:, 0], 6.0)
+    np.testing.assert_allclose(found.mean[:, 0], 8.0)
     assert not found.half.any()
 
 
-@pytest.mark.parametrize("evaluations", [32, 28], ids=["exact", "sampled"])
+@pytest.mark.parametrize("evaluations", [256, 98], ids=["exact", "sampled"])
 def test_intervals_cover_the_truth_in_a_noisy_game(evaluations: int) -> None:
-    """Replicas whose games are noisy copies of one: over 400 worlds the interval of the combined
+    """Replicas whose games are noisy copies of one: over 200 worlds the interval of the combined
     error must hold the true value in about 95 % of the cases."""
-    base = random_game(5, seed=6)
-    truth, rng, inside = shapley(5, base)[:, 0, 0], np.random.default_rng(7), []
-    for world in range(400):
+    base = random_game(8, seed=6)
+    truth, rng, inside = shapley(8, base)[:, 0, 0], np.random.default_rng(7), []
+    for world in range(200):
         noisy = {m: v + 0.7 * rng.normal(size=(1, 8)) for m, v in base.items()}
-        found = estimate(design(5, evaluations, np.random.default_rng(world)), noisy)
+        found = estimate(design(8, evaluations, np.random.default_rng(world)), noisy)
         inside.append(np.abs(found.mean[:, 0] - truth) <= found.half[:, 0])
-    assert 0.93 <= np.mean(inside) <= 0.985
+    assert 0.93 <= np.mean(inside) <= (0.985 if evaluations == 256 else 1.0)
 
 
 def test_both_errors_add_in_quadrature() -> None:

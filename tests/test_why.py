@@ -21,7 +21,7 @@ from harness.why import __main__ as why
 from harness.why.answer import Answer, Outcome, Question, explain, find_answer
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
-from harness.why.shapley import Estimate, design, half_width
+from harness.why.shapley import PAIRS, Estimate, design, half_width
 from harness.why.words import caption, interplay, percent, plus_minus, sentence
 from tests.program import ROOT, artifacts, tracked, uses_mlflow, with_database
 
@@ -173,6 +173,25 @@ def test_settings_that_only_go_together_are_one_player() -> None:
         "0, false",
         "0.9, true",
     )
+
+
+def test_many_settings_are_no_reason_to_ask_for_more_evaluations() -> None:
+    words = ["a.semantics=torch", "b.semantics=keras", "model=lstm", "optimizer=rmsprop", KEPT]
+    words += ["optimizer.weight_decay=0.01", "trainer.clip=1", "b.optimizer.lr=0.002"]
+    words += ["b.trainer.batch_size=16", "b.trainer.epochs=10", "b.model.units=16"]
+    question = ask(*words, "b.trainer.schedule=cosine")
+    assert len(question.players) > 15
+    assert len(question.design.orders) >= PAIRS
+    said = caption(question, Answer([outcome([[1.0, 1.0]], [0.0, 0.0])], True, {}, 0.0))
+    assert f"sampled: {2 * len(question.design.orders)} permutations in antithetic pairs, " in said
+    assert f"{len(question.design.coalitions)} coalitions of " in said
+
+
+def test_seeds_are_several_unless_they_are_chosen() -> None:
+    assert compose([*SMALL, "replicas=1"]).replicas == 1
+    words = [word for word in SMALL if not word.startswith("replicas")]
+    assert why._question(why._parse(words)).a.replicas == 16
+    assert ask("a.replicas=1", "b.replicas=4").a.replicas == 4
 
 
 def test_what_does_not_train_is_no_difference() -> None:
@@ -334,6 +353,9 @@ def test_equal_sides_are_not_trained(capsys: pytest.CaptureFixture[str], tmp_pat
             "model.returns: every_step on side a, last on side b",
         ),
         (["a.seed=1"], "seed: 1 on side a, 0 on side b"),
+        (["--seed", "-1", "b.optimizer.lr=0.1"], "--seed=-1: must be a whole number, at least 0"),
+        (["replicas=1", "b.optimizer.lr=0.1"], "replicas=1: an interval needs two or more"),
+        (["a.replicas=1", "b.replicas=1"], "replicas=1: an interval needs two or more"),
         (["trainer.epochs=0"], "trainer.epochs=0: nothing is trained"),
         (["somewhere"], "somewhere: name two runs"),
         (["runs/x=1", "runs/y=2"], "runs/x=1: there is no such directory"),
@@ -554,6 +576,15 @@ def test_a_deletion_is_for_its_side() -> None:
     assert of_side("b", words) == ["~trainer.clip", "seed=1"]
 
 
+def test_a_damaged_configuration_of_a_run_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text("model: {units: 5")
+    assert why.main([str(tmp_path), str(tmp_path)]) == 2
+    _, err = said(capsys)
+    assert err.startswith(f"{tmp_path / 'config.yaml'}: is damaged (") and err.count("\n") == 1
+
+
 # ------------------------------------------------------------------------------ the real program
 
 
@@ -571,7 +602,7 @@ def program(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_the_whole_command(tmp_path: Path) -> None:
     folder = with_database(tmp_path)
     words = [*SMALL, "tracking=mlflow", "replicas=4", "a.semantics=torch", "b.semantics=keras"]
-    done = program(folder, "harness.why", *words, "b.optimizer.lr=0.0005", "--evaluations", "70")
+    done = program(folder, "harness.why", *words, "b.optimizer.lr=0.0005", "--evaluations", "140")
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d+ ± \d+ % is optimizer.lr", " ".join(done.stdout.split()))
     assert "sampled: " in done.stdout and "these differ, too, but play no part" in done.stdout
@@ -594,7 +625,7 @@ def test_the_whole_command(tmp_path: Path) -> None:
     )
     assert (written / "why.png").read_bytes()[:4] == b"\x89PNG"
     assert "data:image/png;base64" in (written / "report.html").read_text()
-    assert len(pd.read_csv(written / "coalitions.csv")) <= 70
+    assert len(pd.read_csv(written / "coalitions.csv")) <= 140
     [run] = tracked(folder)
     assert run.info.status == "FINISHED" and run.data.tags["kind"] == "why"
     assert run.data.metrics["why/gap"] == pytest.approx(gap["part"])
@@ -627,6 +658,9 @@ def test_two_tracked_runs(tmp_path: Path) -> None:
     assert re.search(r"100 ± \d+ % is optimizer.lr", out)
     done = program(folder, "harness.why", str(first), str(second), "b.task.length=5")
     assert done.returncode == 2 and "task.length: 4 on side a, 5 on side b" in done.stderr
+    assert (
+        why._sides(why._parse([str(first), str(second), "b.optimizer.lr=1"]))[1].optimizer.lr == 1
+    )
     for wrong in ("b.optimizer.lr=0.1,0.2", "experiment=mine", "~b.trainer.clip", "b.model=gru"):
         with pytest.raises(ConfigError, match="already has every value"):
             why._sides(why._parse([str(first), str(second), wrong]))

@@ -14,13 +14,15 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
+from harness.damaged import reading
 from harness.errors import ConfigError, check_choice, first_line
 from harness.export.check import Unfaithful, check
-from harness.export.network import Network, in_float32
+from harness.export.network import Array, Network, in_float32
 from harness.find_run import find_run
 from harness.journal import last
 from harness.limits import LIMITS
@@ -34,8 +36,6 @@ FORMATS: dict[str, dict[str, str]] = {
     "jax": {"jax": "jax"},
     "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime"},
 }
-
-
 NEEDED = ("config.yaml", "network.json", "weights")  # of a run whose directory is gone
 
 
@@ -48,25 +48,33 @@ def read_network(directory: Path, replica: int) -> Network:
         raise ConfigError(f"{directory}: has no weights/final.safetensors: {status}.")
     if not (directory / "network.json").exists():
         raise ConfigError(f"{directory}: has no network.json; train it again to export it.")
-    facts = json.loads((directory / "network.json").read_text(encoding="utf-8"))
-    params = load_file(weights)
-    replicas = len(params["rnn.0.kernel"])
+    with reading(weights):
+        params = load_file(weights)
+        replicas = len(params["rnn.0.kernel"])
     if not 0 <= replica < replicas:
         valid = "0, the run has one replica" if replicas == 1 else f"from 0 to {replicas - 1}"
         raise ConfigError(f"--replica {replica}: must be {valid}.")
-    scale = {n: np.array(v)[replica % len(v)] for n, v in facts["scale"].items()}
     start = last(directory, "start") or {}
+    origin = f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}."
+    one = {name: value[replica] for name, value in params.items()}
+    with reading(directory / "network.json"):
+        return _network(json.loads((directory / "network.json").read_bytes()), one, replica, origin)
+
+
+def _network(facts: Any, weights: dict[str, Array], replica: int, origin: str) -> Network:
+    """From what `network.json` holds."""
+    scale = {n: np.array(v)[replica % len(v)] for n, v in facts["scale"].items()}
     return Network(
         ModelSpec(**facts["model"]),
         facts["loss"],
         facts["precision"],
         facts["padded"],
-        {name: value[replica] for name, value in params.items()},
+        weights,
         scale["x_mean"],
         scale["x_std"],
         float(scale["y_mean"]),
         float(scale["y_std"]),
-        f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}.",
+        origin,
     )
 
 

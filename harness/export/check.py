@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from backends import Data, State, TrainingSpec
 from backends.numpy_backend import NumpyBackend
 from harness.export.network import Array, Network
 from harness.limits import LIMITS
+from harness.semantics_table import preset
 
 SHAPES = ((5, 12), (2, 3))  # sequences and steps: any number of both must do
 
@@ -76,9 +76,9 @@ def use(folder: Path, usage: str, inputs: list[Array]) -> list[Array]:
 def reference(network: Network, x: Array) -> Array:
     """The NumPy backend's outputs for `x` `(N, T, F)`, as `predictions.csv` has them, float64."""
     model, nothing = network.model, np.zeros((1, 1, 1, 1))
-    semantics: Any = None  # which matter in training only
+    rules = preset("matched")  # any would do: they matter in training only
     training = TrainingSpec(
-        network.loss, "sgd", {}, False, None, semantics, network.precision, "cpu", 1
+        network.loss, "sgd", {}, False, None, rules, network.precision, "cpu", 1
     )
     state = State({name: value[None] for name, value in network.weights.items()})
     backend = NumpyBackend(model, training, Data(nothing, nothing), state)

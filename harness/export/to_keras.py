@@ -19,8 +19,6 @@ import keras
 model = keras.models.load_model("model.keras")
 y = model.predict_on_batch(x)  # predict() would round float64 inputs to float32
 """
-
-
 FLOOR = 1e-6  # of deviations; below 1e-7, Normalization divides by 1e-7 instead
 
 

@@ -26,16 +26,15 @@ from harness import signals
 from harness.compose import compose
 from harness.config import Config
 from harness.device import gpu_present
-from harness.errors import ConfigError, Diverged
+from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
 from harness.terminal import console
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.players import GROUPS, beside, differences, value, word
-from harness.why.shapley import design
+from harness.why.shapley import PAIRS, USUAL, design
 from harness.why.sides import from_overrides, from_runs
 from harness.why.words import caption, headline, interplay, levels, sentence
 
-EVALUATIONS = 128  # about a minute on two cores for the default network and 16 seeds
 # Names and directories of runs may hold a = too, after a dot · or a slash.
 OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 
@@ -69,10 +68,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add(
         "--evaluations",
         type=int,
-        default=EVALUATIONS,
         metavar="N",
-        help=f"at most N combinations of settings are trained (default: {EVALUATIONS}); the answer "
-        "is exact if 2 to the power of the number of settings is not above N",
+        help=f"at most N combinations of settings are trained (default: {USUAL}, or what {PAIRS} "
+        "pairs of orders need where many settings differ); the answer is exact if 2 to the power "
+        "of the number of settings is not above N",
     )
     add("--seed", type=int, default=0, help="of the orders that are sampled otherwise")
     add("--train-backend", default="numpy", metavar="NAME", help="trains them (default: numpy)")
@@ -100,6 +99,7 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
 
 def _question(options: argparse.Namespace) -> Question:
     """Both sides, checked, and what differs between them."""
+    check_range("--seed", options.seed, 0)
     a, b = _sides(options)
     if options.results is not None:
         a = replace(a, results=str(options.results))

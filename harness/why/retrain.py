@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def losses(config: Config) -> Array:
         contextlib.redirect_stderr(io.StringIO()),  # and shows its own progress
     ):
         curve = Curve(metric, Path(folder))
-        outcome = train(build, plan.start, plan.splits, config, cast(Any, curve))
+        outcome = train(build, plan.start, plan.splits, config, curve)
     by_epoch = np.stack(curve.losses)  # (epochs run, R)
     last = np.full(config.replicas, len(by_epoch) - 1)
     if outcome.best_epoch is not None and config.trainer.patience is not None:

@@ -8,16 +8,12 @@ import re
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 
 from harness.compose import compose
 from harness.config import Config, from_hydra
-from harness.errors import ConfigError, first_line
+from harness.errors import ConfigError
 from harness.find_run import find_run
+from harness.recorded import load_config, with_overrides
 from harness.why.players import value, word
 
 REPLICAS = 16  # where a side has one: an interval needs several
@@ -32,7 +28,7 @@ def from_overrides(words: list[str], config_dir: Path | None) -> tuple[Config, C
             f"seed: {a.seed} on side a, {b.seed} on side b; effects are measured on paired seeds, "
             "so give one seed without a prefix."
         )
-    return _paired(a, b)
+    return _paired(a, b, words)
 
 
 def from_runs(
@@ -44,7 +40,7 @@ def from_runs(
         _recorded(name, of_side(side, words), results, uri)
         for side, name in zip("ab", names, strict=True)
     )
-    return _paired(a, replace(b, seed=a.seed))
+    return _paired(a, replace(b, seed=a.seed), words)
 
 
 def of_side(side: str, words: list[str]) -> list[str]:
@@ -54,7 +50,7 @@ def of_side(side: str, words: list[str]) -> list[str]:
     return [re.sub(rf"^([+~]*){side}\.", r"\1", word) for word in kept]
 
 
-def _paired(a: Config, b: Config) -> tuple[Config, Config]:
+def _paired(a: Config, b: Config, words: list[str]) -> tuple[Config, Config]:
     """Both sides with as many replicas, after checking that they can be compared at all."""
     if type(a.task) is not type(b.task):
         raise ConfigError(f"task: {a.task.name} on side a, {b.task.name} on side b; {SAME_TASK}")
@@ -73,27 +69,23 @@ def _paired(a: Config, b: Config) -> tuple[Config, Config]:
                 f"resume={side.resume}: both sides are trained from their first epoch; name a run "
                 "that was."
             )
-    count = max(a.replicas, b.replicas)
-    count = REPLICAS if count == 1 else count
+    count = _replicas(a, b, words)
     return replace(a, replicas=count), replace(b, replicas=count)
+
+
+def _replicas(a: Config, b: Config, words: list[str]) -> int:
+    """Of both sides: the larger number, or the usual one unless one alone was asked for."""
+    count = max(a.replicas, b.replicas)
+    if count == 1 and any(re.match(r"\+*([ab]\.)?replicas=", word) for word in words):
+        raise ConfigError(
+            f"replicas=1: an interval needs two or more; without this word there are {REPLICAS}."
+        )
+    return REPLICAS if count == 1 else count
 
 
 def _recorded(name: str, words: list[str], results: Path, uri: str | None) -> Config:
     """A recorded run's configuration; `words` change single values."""
     with tempfile.TemporaryDirectory() as fetched:
         folder = find_run("", name, results, uri, ("config.yaml",), Path(fetched))
-        loaded: Any = OmegaConf.load(folder / "config.yaml")
-    try:
-        overrides = OverridesParser.create().parse_overrides(words)
-    except HydraException as error:
-        raise ConfigError(first_line(error)) from error
-    for override in overrides:
-        key = override.key_or_group
-        whole = isinstance(OmegaConf.select(loaded, key), DictConfig)
-        if whole or key == "experiment" or override.is_delete() or override.is_sweep_override():
-            raise ConfigError(
-                f"{override.input_line}: {name} already has every value; change single ones with "
-                "KEY=VALUE."
-            )
-        OmegaConf.update(loaded, key, override.value(), force_add=True)
-    return from_hydra(loaded)
+        loaded = load_config(folder)
+    return from_hydra(with_overrides(loaded, words, name))

@@ -1,0 +1,54 @@
+"""A recorded run's configuration, with what is typed now on top of it."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness.config import NODES
+from harness.damaged import reading
+from harness.errors import ConfigError, first_line
+
+
+def load_config(folder: Path) -> DictConfig:
+    """`config.yaml` of a run's directory; raises `ConfigError` where it is damaged."""
+    path = folder / "config.yaml"
+    with reading(path):
+        loaded: Any = OmegaConf.load(path)
+        for group in (*NODES, "task", "optimizer"):
+            if not OmegaConf.is_dict(loaded[group]):
+                raise ValueError(f"{group} is no group of settings")
+    return loaded
+
+
+def with_overrides(
+    recorded: DictConfig, overrides: list[str], run: str, composed: DictConfig | None = None
+) -> DictConfig:
+    """The configuration of `run`, as the user calls it, with single values changed; whole groups
+    too where there is a configuration `composed` of the overrides to take them from.
+
+    Raises `ConfigError`.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(first_line(error)) from error
+    changed = recorded.copy()
+    for override in parsed:
+        key = override.key_or_group
+        whole = OmegaConf.is_dict(OmegaConf.select(recorded, key))
+        beyond = key == "experiment" or override.is_delete() or override.is_sweep_override()
+        if beyond or (whole and composed is None):
+            raise ConfigError(
+                f"{override.input_line}: {run} already has every value; change single ones with "
+                "KEY=VALUE."
+            )
+        value = OmegaConf.select(composed, key) if whole and composed else override.value()
+        try:
+            OmegaConf.update(changed, key, value, merge=False, force_add=True)
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{override.input_line}: {first_line(error)}.") from error
+    return changed
