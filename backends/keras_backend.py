@@ -25,7 +25,7 @@ with without_native_messages():
     import keras  # noqa: F401 - first, and quietly
     import tensorflow as tf
 
-    from backends.keras_program import Rules, predict_program, train_program
+    from backends.keras_program import Rules, call, predict_program, train_program
 
     for gpu in tf.config.list_physical_devices("GPU"):  # at the first call it misses drivers aloud
         tf.config.experimental.set_memory_growth(gpu, True)  # leave room for other jobs' frameworks
@@ -70,7 +70,7 @@ class KerasBackend:
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         offset = 0 if self.shared else self.samples * np.arange(self.replicas)[:, None]
         with tf.device(PLACES[self.device]):
-            self.weights, self.slots, losses = train_program(self.rules)(
+            arguments = (
                 self.weights,
                 self.slots,
                 tf.constant(self.step, tf.int64),
@@ -79,6 +79,9 @@ class KerasBackend:
                 tf.constant(batches + offset, tf.int32),
                 tf.constant(lr, tf.float64),
             )
+            changing = ((), (), (), (0,), (), (0, 2), (0,))
+            program = train_program(self.rules)
+            self.weights, self.slots, losses = call(self.rules, program, arguments, changing)
         self.step += len(lr)
         return losses.numpy().astype(np.float64)
 
@@ -88,7 +91,8 @@ class KerasBackend:
             real = None
             if mask is not None:
                 real = tf.constant(np.broadcast_to(mask, (self.replicas, *mask.shape[1:])), tf.bool)
-            return predict_program(self.rules)(self.weights, inputs, real).numpy()
+            program, arguments = predict_program(self.rules), (self.weights, inputs, real)
+            return call(self.rules, program, arguments, ((), (1,), (1,))).numpy()
 
     def state(self) -> State:
         slots = {slot: self._params(flat) for slot, flat in self.slots.items()}

@@ -102,7 +102,7 @@ def train_program(rules: Rules) -> Any:
     def epoch(flat: Any, slots: Tensors, t: Any, data: Tensors, n: Tensors, rows: Any, lr: Any):
         global compiled
         compiled += 1  # this line runs when the function is traced
-        steps = rows.shape[0]
+        steps = tf.shape(rows)[0]
         losses = tf.TensorArray(rules.precision, size=steps, element_shape=(flat.shape[0],))
         for s in tf.range(steps):
             own = n | {"lr": lr[s][:, None]}
@@ -111,3 +111,22 @@ def train_program(rules: Rules) -> Any:
         return flat, slots, losses.stack()
 
     return tf.function(epoch, jit_compile=rules.kernel == "xla")
+
+
+def call(rules: Rules, program: Any, arguments: tuple, open_axes: tuple[tuple[int, ...], ...]) -> Any:
+    """Run a program. With `layers`, axes whose sizes change from call to call (steps, batch,
+    samples) are left open in it, so that it is traced once; XLA needs to know them."""
+    if rules.kernel == "xla":
+        return program(*arguments)
+    specs = [
+        tf.nest.map_structure(lambda tensor, axes=axes: _spec(tensor, axes), argument)
+        for argument, axes in zip(arguments, open_axes, strict=True)
+    ]
+    return program.get_concrete_function(*specs)(*arguments)
+
+
+def _spec(tensor: Any, open_axes: tuple[int, ...]) -> Any:
+    if tensor is None:
+        return None
+    shape = [None if axis in open_axes else size for axis, size in enumerate(tensor.shape)]
+    return tf.TensorSpec(shape, tensor.dtype)

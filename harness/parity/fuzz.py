@@ -176,6 +176,9 @@ def _forget_programs() -> None:
     """Compiled programs of a configuration are of no use to the next one."""
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
+    if "backends.keras_program" in sys.modules:
+        for program in ("train_program", "predict_program"):
+            getattr(sys.modules["backends.keras_program"], program).cache_clear()
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
     gc.collect()
