@@ -4,7 +4,6 @@
 130 and 143 stopped by Ctrl-C and SIGTERM.
 """
 
-import logging
 import os
 import sys
 import traceback
@@ -17,15 +16,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import provenance, resume, signals, sweep
+from harness import resume, signals, sweep, sweep_jobs
 from harness.compose import CONF
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError, first_line
 from harness.folders import remove
-from harness.journal import NAME, Journal, last
+from harness.journal import NAME
 from harness.terminal import console
-
-log = logging.getLogger(__name__)
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -43,7 +40,7 @@ def job(composed: DictConfig) -> float:
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
         if swept is not None:
-            _note_failure(directory, swept.job_name(overrides), overrides, error)
+            sweep_jobs.note_failure(directory, swept.job_name(overrides), overrides, error)
         else:
             failures.append(error)
             if not (directory / NAME).exists():  # refused before it began: leave nothing behind
@@ -56,15 +53,12 @@ failures: list[Exception] = []  # of a single run, for `main` to report
 
 def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep | None) -> float:
     from harness.run import Identity, run
-    from harness.summary import headline, show
+    from harness.summary import show
 
-    if swept is None:
-        result = run(config, Identity(_single_name(config, overrides), directory, overrides))
-        show(result, console())
-    else:
-        parent = sweep.parent_run(swept, config)
-        result = run(config, Identity(swept.job_name(overrides), directory, overrides, parent))
-        log.info("   %s: loss %.6g", headline(result), result.loss)
+    if swept is not None:
+        return sweep_jobs.run_alone(config, directory, overrides, swept)
+    result = run(config, Identity(_single_name(config, overrides), directory, overrides))
+    show(result, console())
     return result.loss
 
 
@@ -76,16 +70,6 @@ def _single_name(config: Config, overrides: list[str]) -> str:
     resumed = ["resumed"] if config.resume is not None else []
     words = [config.task.name, config.backend.name, config.model.cell, seeds, *resumed]
     return "·".join([*words, *dotted[:3]])
-
-
-def _note_failure(directory: Path, name: str, overrides: list[str], error: Exception) -> None:
-    """Say it now, and leave it in the job's journal for the table at the end of the sweep."""
-    log.error("   %s failed: %s", name, error)
-    if last(directory, "end") is None:
-        journal = Journal(directory)
-        journal.write("refused", name=name, command=provenance.command(overrides))
-        journal.write("end", status="FAILED", error=str(error))
-        journal.close()
 
 
 def main() -> int:

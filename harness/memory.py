@@ -14,15 +14,28 @@ from harness.model import GATES, count
 COPIES = 2  # of the data (as drawn in float64, and as handed over) and of a weight (a checkpoint)
 
 
-def check_memory(config: Config) -> None:
-    """Raises `ConfigError` for a run that needs more than this machine has."""
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    needed = {
+def physical_memory() -> int:
+    """Bytes of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def required_memory(config: Config) -> int:
+    """Bytes that a run needs at least."""
+    return config.replicas * sum(_parts(config).values())
+
+
+def _parts(config: Config) -> dict[str, int]:
+    """Bytes of one replica, by the setting that decides them."""
+    return {
         "task.samples": _data(config),
         "model.units": _weights(config),
         "trainer.batch_size": _states(config),
     }
-    total = config.replicas * sum(needed.values())
+
+
+def check_memory(config: Config) -> None:
+    """Raises `ConfigError` for a run that needs more than this machine has."""
+    needed, total, there = _parts(config), required_memory(config), physical_memory()
     if total <= there:
         return
     largest = max(needed, key=lambda key: needed[key])

@@ -16,13 +16,14 @@ SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """Shows epoch, loss, epochs per second and time left while its `with` block runs."""
 
-    def __init__(self, epochs: int, done: int = 0) -> None:
+    def __init__(self, epochs: int, done: int = 0, shown: bool = True) -> None:
         self.epochs, self.done = epochs, done  # those of a resumed run's past are done
+        self.hidden = not shown  # one of many runs at once
         self.began = self.shown = time.monotonic()
         self._bar = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty() and self.epochs > self.done:
+        if not self.hidden and sys.stderr.isatty() and self.epochs > self.done:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar

@@ -5,6 +5,7 @@ import importlib.metadata
 import platform
 import shlex
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -12,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
 
 
+@cache
 def versions() -> dict[str, str]:
     """Installed versions by package, read without importing any of them."""
     found = {"version.python": platform.python_version()}
@@ -23,6 +25,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
 def commit() -> str | None:
     """The commit of the harness' own source, with `+dirty` if files differ from it."""
     root = Path(__file__).resolve().parent.parent

@@ -42,6 +42,7 @@ class Identity:
     directory: Path
     overrides: list[str]  # of the command line, to repeat it
     parent: str | None = None  # MLflow's id of the sweep that it is part of
+    shows_progress: bool = True
 
 
 @dataclass
@@ -70,17 +71,23 @@ def run(config: Config, identity: Identity) -> Result:
     Raises `ConfigError` for what the user can put right and `Diverged` for a loss that is no longer
     finite; either way, and on Ctrl-C, the record is closed with the right status.
     """
-    began = time.monotonic()
     plan = prepare(config)
-    view = view_of(config.tracking, Path(config.results), identity.directory)
     use_compile_cache(Path(config.results))
-    load = config.backend.load()
+    return carry_out(plan, identity, config.backend.load())
+
+
+def carry_out(plan: Plan, identity: Identity, load: Callable[..., Backend]) -> Result:
+    """`run` for a configuration that is prepared already, in the backend that `load` constructs."""
+    began, config = time.monotonic(), plan.config
+    view = view_of(config.tracking, Path(config.results), identity.directory)
     with Record(identity.directory, view, config.tracking.flush_seconds) as record:
         _begin(record, plan, identity)
         build = partial(load, plan.model, plan.training, plan.splits.training_data())
         begun = None if plan.origin is None else plan.origin.checkpoint
         with resume.offered(identity.directory, config.results):
-            outcome = train(build, plan.start, plan.splits, config, record, begun)
+            outcome = train(
+                build, plan.start, plan.splits, config, record, begun, identity.shows_progress
+            )
         result = _finish(record, plan, outcome, load)
         record.flush()
         share = record.tracking_seconds / (time.monotonic() - began)

@@ -63,6 +63,7 @@ def train(
     config: Config,
     record: Recorder,
     begun: Checkpoint | None = None,
+    shows_progress: bool = True,
 ) -> Outcome:
     """Train from `start`, the state of the checkpoint `begun` where a run is gone on with: then
     after its epoch. Raises `Diverged` as soon as a loss is not finite."""
@@ -81,7 +82,7 @@ def train(
         )
     with (
         Checkpoints(record, settings.checkpoint_every, begun) as checkpoints,
-        Progress(settings.epochs, done) as progress,
+        Progress(settings.epochs, done, shows_progress) as progress,
     ):
         for epoch in range(done + 1, settings.epochs + 1):
             active = np.ones(config.replicas, bool) if stopping is None else stopping.active.copy()

@@ -1,0 +1,85 @@
+"""Which runs can be replicas of one program, and how they are put together.
+
+Two runs can share if they differ only in what has a replica axis, or never reaches the backend:
+data of the same shape, initial weights (so any initialiser, any seed), learning rates, the other
+numbers of the optimiser, and what the trainer decides, such as early stopping.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from backends import Array, Data, State, TrainingSpec
+from harness.model import Params
+from harness.plan import Plan
+
+# Rules that are used up when the initial weights have been drawn, or act after the backend.
+NO_PART = (
+    *("name", "kernel_init", "recurrent_init", "init_gates", "bias_init", "forget_bias"),
+    *("head_kernel_init", "head_bias_init", "epoch_loss", "rmsprop_rho"),
+)
+
+
+def key(plan: Plan) -> Hashable:
+    """Equal for runs that can share a program."""
+    config, training = plan.config, plan.training
+    rules = {n: v for n, v in asdict(training.semantics).items() if n not in NO_PART}
+    fixed = replace(training, numbers={}, updates=0, semantics=training.semantics)
+    facts = {n: v for n, v in vars(fixed).items() if n not in ("numbers", "semantics")}
+    numbers = {n: bool(v.any()) if n == "weight_decay" else True for n, v in training.numbers.items()}
+    data = plan.splits.training_data()
+    shapes = {n: None if a is None else a.shape[1:] for n, a in vars(data).items()}
+    memory = tuple(plan.start.slots), plan.start.step
+    own = (config.backend.name, str(config.backend.factory), config.trainer.batch_size)
+    parts: list[dict[str, Any]] = [rules, facts, numbers, shapes]
+    return (plan.model, memory, own, *(tuple(sorted(part.items(), key=str)) for part in parts))
+
+
+def merged(plans: Sequence[Plan]) -> tuple[TrainingSpec, Data, State]:
+    """The plans' replicas one after the other."""
+    counts = [plan.config.replicas for plan in plans]
+    training = plans[0].training
+    numbers = {
+        name: np.concatenate(
+            [np.resize(p.training.numbers[name], c) for p, c in zip(plans, counts, strict=True)]
+        )
+        for name in training.numbers
+    }
+    updates = max(plan.training.updates for plan in plans)
+    data = [plan.splits.training_data() for plan in plans]
+    arrays = {
+        name: stack([vars(own)[name] for own in data], counts) for name in vars(data[0])
+    }
+    state = merged_states([plan.start for plan in plans])
+    return replace(training, numbers=numbers, updates=updates), Data(**arrays), state
+
+
+def stack(parts: Sequence[Array | None], counts: Sequence[int]) -> Any:
+    """Arrays `(R, …)` one after the other, those that are shared `(1, …)` repeated."""
+    wide = [
+        np.broadcast_to(part, (count, *part.shape[1:]))
+        for part, count in zip(parts, counts, strict=True)
+        if part is not None
+    ]
+    return np.concatenate(wide) if wide else None
+
+
+def merged_states(states: Sequence[State]) -> State:
+    """The states' replicas one after the other; they have done as many updates."""
+
+    def joined(parts: list[Params]) -> Params:
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    slots = {slot: joined([state.slots[slot] for state in states]) for slot in states[0].slots}
+    return State(joined([state.params for state in states]), slots, states[0].step)
+
+
+def part_of(state: State, own: slice) -> State:
+    """Some replicas of a state, as a copy."""
+
+    def chosen(params: Params) -> Params:
+        return {name: value[own].copy() for name, value in params.items()}
+
+    return State(chosen(state.params), {s: chosen(v) for s, v in state.slots.items()}, state.step)

@@ -1,0 +1,117 @@
+"""The jobs of a sweep: which of them are trained together, and how each ends.
+
+A job never fails in Hydra's eyes (see `harness/sweep.py`): what went wrong is said at once and left
+in its journal.
+"""
+
+import logging
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from harness import provenance, sweep
+from harness.config import Config, from_hydra
+from harness.errors import ConfigError
+from harness.journal import Journal, last
+from harness.memory import physical_memory, required_memory
+from harness.plan import Plan, prepare
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.25  # of the machine's memory that one group may need
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep, as Hydra composed it."""
+
+    number: int
+    overrides: list[str]
+    directory: Path
+    composed: DictConfig
+
+
+def groups(jobs: Sequence[Job]) -> list[list[int]]:
+    """Indices of jobs that share a program, in the order of each group's first; a job that can
+    share with none, cannot be prepared or goes on with an earlier run is alone."""
+    from harness.sharing import key
+
+    found: dict[Hashable, list[int]] = {}
+    room: dict[Hashable, float] = {}
+    for i, job in enumerate(jobs):
+        name: Hashable = ("alone", i)
+        if job.composed.get("resume") is None:
+            try:
+                config = from_hydra(job.composed)
+                needed = required_memory(config)
+                base = key(prepare(config))
+                # A group that is full is followed by another of the same kind.
+                part = sum(1 for known in found if known[0] == base and room[known] < needed)
+                name = (base, part)
+                room[name] = room.get(name, SHARE * physical_memory()) - needed
+            except ConfigError:  # it will say so when it runs
+                pass
+        found.setdefault(name, []).append(i)
+    return list(found.values())
+
+
+def run_together(jobs: Sequence[Job]) -> list[float]:
+    """Train the jobs of one group as replicas of one program; their losses, NaN where one failed."""
+    from harness.compile_cache import use_compile_cache
+    from harness.run import Identity, carry_out
+    from harness.together import Group
+
+    swept = sweep.current()
+    assert swept is not None
+    plans = [prepare(from_hydra(job.composed)) for job in jobs]
+    config = plans[0].config
+    use_compile_cache(Path(config.results))
+    numbers = f"#{jobs[0].number} to #{jobs[-1].number}"
+    log.info("%s: %d jobs together, in %s", numbers, len(jobs), config.backend.name)
+    losses = [float("nan")] * len(jobs)
+
+    def work(plan: Plan, job: Job, load: Any) -> Any:
+        parent = sweep.parent_run(swept, plan.config)
+        name = swept.job_name(job.overrides)
+        identity = Identity(name, job.directory, job.overrides, parent, shows_progress=False)
+        return carry_out(plan, identity, load)
+
+    def ended(i: int, found: Any) -> None:
+        if isinstance(found, Exception):
+            note_failure(jobs[i].directory, swept.job_name(jobs[i].overrides), jobs[i].overrides, found)
+        else:
+            losses[i] = report(found)
+
+    works = [partial(work, plan, job) for plan, job in zip(plans, jobs, strict=True)]
+    Group(plans, config.backend.load()).train(works, ended)
+    return losses
+
+
+def run_alone(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep) -> float:
+    """One job by itself; its loss."""
+    from harness.run import Identity, run
+
+    parent = sweep.parent_run(swept, config)
+    return report(run(config, Identity(swept.job_name(overrides), directory, overrides, parent)))
+
+
+def report(result: Any) -> float:
+    """Say how a job ended well; its loss."""
+    from harness.summary import headline
+
+    log.info("   %s: loss %.6g", headline(result), result.loss)
+    return result.loss
+
+
+def note_failure(directory: Path, name: str, overrides: list[str], error: Exception) -> None:
+    """Say it now, and leave it in the job's journal for the table at the end of the sweep."""
+    log.error("   %s failed: %s", name, error)
+    if last(directory, "end") is None:
+        journal = Journal(directory)
+        journal.write("refused", name=name, command=provenance.command(overrides))
+        journal.write("end", status="FAILED", error=str(error))
+        journal.close()

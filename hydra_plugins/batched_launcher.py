@@ -1,0 +1,75 @@
+"""`hydra/launcher=batched`: jobs of a sweep that can share a program are trained together.
+
+Hydra finds launchers in this folder only; what this one does is in `harness/sweep_jobs.py`. Jobs
+that can share with no other run as Hydra's basic launcher runs them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from harness import sweep_jobs
+
+
+class BatchedLauncher(BasicLauncher):
+    """See the module; the constructor and `setup` are the basic launcher's."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        setup_globals()
+        assert self.config is not None
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        numbered = enumerate(job_overrides, initial_job_idx)
+        composed = [self._composed(number, list(overrides)) for number, overrides in numbered]
+        jobs = [_job(config) for config in composed]
+        returns: dict[int, JobReturn] = {}
+        for group in sweep_jobs.groups(jobs):
+            first = composed[group[0]]
+            if len(group) == 1:
+                returns[group[0]] = self._alone(first)
+                continue
+            HydraConfig.instance().set_config(first)  # the command line, for the record
+            losses = sweep_jobs.run_together([jobs[i] for i in group])
+            returns |= {i: _returned(composed[i], loss) for i, loss in zip(group, losses, strict=True)}
+        return [returns[i] for i in range(len(jobs))]
+
+    def _composed(self, number: int, overrides: list[str]) -> DictConfig:
+        assert self.hydra_context is not None
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+        return config
+
+    def _alone(self, config: DictConfig) -> JobReturn:
+        assert self.hydra_context is not None and self.task_function is not None
+        found = run_job(
+            hydra_context=self.hydra_context,
+            task_function=self.task_function,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        assert self.config is not None
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        return found
+
+
+def _job(config: DictConfig) -> sweep_jobs.Job:
+    """What the harness needs to know of a job."""
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    sweep = config.hydra.sweep
+    overrides = [str(word) for word in config.hydra.overrides.task]
+    return sweep_jobs.Job(config.hydra.job.num, overrides, Path(sweep.dir) / sweep.subdir, own)
+
+
+def _returned(config: DictConfig, loss: float) -> JobReturn:
+    found = JobReturn(overrides=list(config.hydra.overrides.task), cfg=config)
+    found.return_value, found.status = loss, JobStatus.COMPLETED
+    return found
