@@ -1,9 +1,9 @@
 """Keras 3 on TensorFlow: `keras.layers` in one program per epoch.
 
-Most of the time of `model.fit` on a small network goes into calling it, step by step. Here the whole
-epoch is one `tf.function` (`keras_program.py`), in one of two kernels: `layers` are Keras' own, one
-replica after the other, run operation by operation; `xla` is the network in `keras.ops`, all
-replicas at once, compiled together with the loop over steps. Layout and gate order are canonical.
+Most of the time of `model.fit` on a small network goes into calling it, step by step. Here the
+whole epoch is one `tf.function` (`keras_program.py`), in one of two kernels: `layers` are Keras'
+own, one replica after the other, run operation by operation; `xla` is the network in `keras.ops`,
+all replicas at once, compiled together with the loop over steps. Layout and gates are canonical.
 """
 
 import logging

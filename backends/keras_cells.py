@@ -1,8 +1,8 @@
 """The network in `keras.ops` on stacked weights: all replicas in one batched product, one loop over
 time. XLA compiles it fast, since the loop's body is compiled once, whatever the length.
 
-A cell is `advance(a, state, U, b) -> state`: one time step from the projected inputs `a` `(R, B, GH)`
-and the state, a tuple with h `(R, B, H)` first. TensorFlow differentiates the loop.
+A cell is `advance(a, state, U, b, activation) -> state`: one time step from the projected inputs
+`a` `(R, B, GH)` and the state, a tuple with h `(R, B, H)` first. TensorFlow differentiates it.
 
 Weights are canonical, `(R, …)` each (`harness/model.py`): R replicas, B samples, T time steps, F
 inputs, H units, G gates.
@@ -10,11 +10,12 @@ inputs, H units, G gates.
 
 from typing import Any
 
+import keras
 import tensorflow as tf
-from keras import ops
 
 from harness.model import ModelSpec
 
+ops: Any = keras.ops  # whose functions state too wide a type to work with
 Weights = dict[str, Any]
 State = tuple[Any, ...]
 
@@ -48,9 +49,13 @@ def recurrent_layer(model: ModelSpec, own: Weights, x: Any, real: Any) -> Any:
     """`x` `(T, R, B, F)` and `real` `(T, R, B, 1)` -> h `(T, R, B, H)`; padding keeps the state."""
     advance = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
     input_side, recurrent_side = biases(model, own)
-    a = product(x, own["kernel"], input_side)  # (T, R, B, GH), before the loop: no step waits for it
+    a = product(
+        x, own["kernel"], input_side
+    )  # (T, R, B, GH), before the loop: no step waits for it
     T, R, B = x.shape[:3]
-    inputs = tf.TensorArray(x.dtype, T).unstack(a)  # of a slice, the gradient would be as large as a
+    inputs = tf.TensorArray(x.dtype, T).unstack(
+        a
+    )  # of a slice, the gradient would be as large as a
     states = tf.TensorArray(x.dtype, T, element_shape=(R, B, model.units))
 
     def time_step(t: Any, state: State, states: Any) -> tuple:

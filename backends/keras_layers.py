@@ -1,8 +1,8 @@
 """The network in `keras.layers`, as a function of one replica's weights.
 
-The layers are built once and hold no weights that matter: `keras.StatelessScope` puts tensors in the
-place of their variables for the length of a call. Where the semantics train other biases than a
-layer has, it puts the bias that acts in the place of the layer's.
+The layers are built once and hold no weights that matter: `keras.StatelessScope` puts tensors in
+the place of their variables for the length of a call. Where the semantics train other biases than
+a layer has, it puts the bias that acts in the place of the layer's.
 """
 
 from typing import Any

@@ -72,7 +72,7 @@ def decay(θ: Any, g: Any, n: Tensors, s: Semantics) -> tuple[Any, Any]:
 
 def clip(g: Any, sizes: list[int], n: Tensors, s: Semantics) -> Any:
     """g·min(1, limit / (‖g‖ + ε)) with the norm over all of a replica's gradient or over each
-    weight's part (Pascanu et al. 2013, Algorithm 1), or each entry within ±limit. Norms are taken in
+    weight's part (Pascanu et al. 2013, Algorithm 1), or each entry within ±limit. Norms are in
     float64: float32 overflows just where clipping is needed. One that is not finite does not make
     the gradient finite."""
     if "clip" not in n:

@@ -1,7 +1,7 @@
 """An epoch of updates of all replicas as one `tf.function` of tensors: nothing returns to Python.
 
-Weights, data, learning rates and the optimiser's numbers are its arguments and its result is the new
-state, so a later job of the same rules and shapes traces and compiles nothing. With the kernel
+Weights, data, learning rates and the optimiser's numbers are its arguments and its result is the
+new state, so a later job of the same rules and shapes traces and compiles nothing. With the kernel
 `xla` the loop over steps is part of the compiled program.
 """
 
@@ -12,14 +12,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from backends.flat import sizes
 from backends import keras_cells
-from backends.keras_losses import mean_loss
+from backends.flat import sizes
 from backends.keras_layers import Layers
+from backends.keras_losses import mean_loss
 from backends.keras_optimizers import UPDATE, Tensors, clip, decay
 from harness.model import ModelSpec, shapes
 from harness.semantics import Semantics
-
 
 compiled = 0  # training programs that this process has traced so far
 
@@ -113,7 +112,9 @@ def train_program(rules: Rules) -> Any:
     return tf.function(epoch, jit_compile=rules.kernel == "xla")
 
 
-def call(rules: Rules, program: Any, arguments: tuple, open_axes: tuple[tuple[int, ...], ...]) -> Any:
+def call(
+    rules: Rules, program: Any, arguments: tuple, open_axes: tuple[tuple[int, ...], ...]
+) -> Any:
     """Run a program. With `layers`, axes whose sizes change from call to call (steps, batch,
     samples) are left open in it, so that it is traced once; XLA needs to know them."""
     if rules.kernel == "xla":

@@ -38,10 +38,11 @@ def keep_state(h: Array, t: int, mask: Mask) -> None:
             h[:, t] += (1 - mask[:, t]) * h[:, t - 1]
 
 
-def pass_padding(carried: Array, error: Array, t: int, mask: Mask) -> None:
+def pass_padding(carried: Array, error: Array, t: int, mask: Mask) -> Array:
     """Where t is padding, the error of the state after it is that of the state before it, too."""
     if mask is not None:
         carried += (1 - mask[:, t]) * error
+    return carried
 
 
 def project(x: Array, W: Array, b: Array) -> Array:
@@ -100,8 +101,7 @@ def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     for t in reversed(range(h.shape[1])):
         dh_t = dh[:, t] if carried is None else carried + dh[:, t]
         np.multiply(dh_t, slope[:, t], out=da[:, t])
-        carried = da[:, t] @ UT  # (R, B, H)
-        pass_padding(carried, dh_t, t, mask)
+        carried = pass_padding(da[:, t] @ UT, dh_t, t, mask)  # (R, B, H)
     dx, dW, db = project_backward(x, W, da)
     return dx, (dW, recurrent_backward(h, da), db)
 
@@ -167,10 +167,9 @@ def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
         da[:, t, :, :3] *= dc_t[:, :, None]
         da[:, t, :, 3] *= dh_t
         dc, beyond = dc_t * f[:, t], dc
-        dh_carried = da[:, t].reshape(R, B, 4 * H) @ UT  # (R, B, H)
-        pass_padding(dh_carried, dh_t, t, mask)
         if beyond is not None:
-            pass_padding(dc, beyond, t, mask)
+            dc = pass_padding(dc, beyond, t, mask)
+        dh_carried = pass_padding(da[:, t].reshape(R, B, 4 * H) @ UT, dh_t, t, mask)  # (R, B, H)
     flat = da.reshape(R, T, B, 4 * H)
     dx, dW, db = project_backward(x, W, flat)
     return dx, (dW, recurrent_backward(h, flat), db)

@@ -55,7 +55,8 @@ def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     """The state's error splits: z carries part of it back directly, the gates take the rest.
 
     The factors of the gates' errors are computed for all time steps at once:
-    dp_h = dh ⊙ (1−z) ⊙ (1−ĥ²), dp_z = dh ⊙ (h_{t−1} − ĥ) ⊙ z ⊙ (1−z), dp_r = dp_h ⊙ q_h ⊙ r ⊙ (1−r).
+    dp_h = dh ⊙ (1−z) ⊙ (1−ĥ²), dp_z = dh ⊙ (h_{t−1} − ĥ) ⊙ z ⊙ (1−z) and
+    dp_r = dp_h ⊙ q_h ⊙ r ⊙ (1−r).
     """
     x, (W, U, _), mask, gates, q_h, h = cache
     (R, T, B, H), UT = h.shape, U.swapaxes(1, 2)
@@ -73,9 +74,9 @@ def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
         dp[:, t] *= dh_t[:, :, None]
         dq[:, t] = dp[:, t]
         dq[:, t, :, 2] *= r[:, t]
-        carried = dq[:, t].reshape(R, B, 3 * H) @ UT
-        carried += dh_t * z[:, t]
-        pass_padding(carried, dh_t, t, mask)
+        through = dq[:, t].reshape(R, B, 3 * H) @ UT
+        through += dh_t * z[:, t]
+        carried = pass_padding(through, dh_t, t, mask)
     dp, dq = dp.reshape(R, T, B, 3 * H), dq.reshape(R, T, B, 3 * H)
     dx, dW, db_input = project_backward(x, W, dp)
     db = np.stack([db_input, dq.sum(axis=(1, 2))], axis=1)  # (R, 2, 3H)
@@ -138,9 +139,9 @@ def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
         da[:, t, :, 2] *= dh_t
         d_reset = da[:, t, :, 2] @ UT[:, 2 * H :]  # (R, B, H)
         np.multiply(d_reset, to_r[:, t], out=da[:, t, :, 1])
-        carried = da[:, t, :, :2].reshape(R, B, 2 * H) @ UT[:, : 2 * H]
-        carried += dh_t * z[:, t] + d_reset * r[:, t]
-        pass_padding(carried, dh_t, t, mask)
+        through = da[:, t, :, :2].reshape(R, B, 2 * H) @ UT[:, : 2 * H]
+        through += dh_t * z[:, t] + d_reset * r[:, t]
+        carried = pass_padding(through, dh_t, t, mask)
     da = da.reshape(R, T, B, 3 * H)
     dx, dW, db = project_backward(x, W, da)
     dU_gates = recurrent_backward(h, da[..., : 2 * H])

@@ -23,8 +23,8 @@ from harness.model import ModelSpec
 
 Array = np.ndarray
 
-# From LONG updates on speed counts more than to train PyTorch's own layers. Compiling takes 15 to 30
-# seconds on two cores, more with more cells, and then saves about half a millisecond per update.
+# From LONG updates on speed counts more than to train PyTorch's own layers. Compiling takes 15 to
+# 30 seconds on two cores, more with more cells, and then saves half a millisecond per update.
 LONG, WORTH_COMPILING = 2_000, 50_000
 MOST_CELLS = 40  # time steps times layers
 
@@ -51,7 +51,8 @@ class TorchBackend:
         offset = 0 if self.shared else self.samples * np.arange(self.replicas)[:, None]
         rows = np.ascontiguousarray(batches + offset)  # (S, R, B)
         found = rates(self.training, lr, self.step)
-        changing = [dict(zip(found, own, strict=True)) for own in zip(*map(self._wide, found.values()))]
+        steps = zip(*map(self._wide, found.values()), strict=True)
+        changing = [dict(zip(found, own, strict=True)) for own in steps]
         rules = rules_of(self.model, self.training)
         losses = []
         for own_rows, own in zip(torch.as_tensor(rows, device=self.device), changing, strict=True):

@@ -59,4 +59,4 @@ def _compile(function: Any, tensors: list[Tensor]) -> Any:
         from torch._inductor import compile as inductor
         from torch.fx.experimental.proxy_tensor import make_fx
 
-        return inductor(make_fx(function)(*copies), copies)
+        return inductor(make_fx(function)(*copies), [*copies])

@@ -6,8 +6,8 @@ here. Where they overlap, tests compare with the real `torch.optim`.
 
 Each is `update(θ, g, slots, n, s)`: weights, gradients, the optimiser's memory by slot name, its
 numbers `(R, 1)` each, and the semantics, which choose between the forms that frameworks have. What
-is no choice of a number but of a rule (`nesterov`, `weight_decay`, `clip`) is a key that is there or
-not, so that all of an update can be compiled.
+is no choice of a number but of a rule (`nesterov`, `weight_decay`, `clip`) is a key that is there
+or not, so that all of an update can be compiled.
 """
 
 import numpy as np
@@ -24,10 +24,12 @@ Tensors = dict[str, Tensor]
 def numbers(training: TrainingSpec) -> dict[str, Array]:
     """The optimiser's own numbers as the rules take them, `(R,)` or `(1,)` each, in float64."""
     given = training.numbers
-    found = {"new_v": 1 - given[name] for name in ("beta2", "rho") if name in given}
-    if "beta1" in given:
-        found["new_m"] = 1 - given["beta1"]
-    if "momentum" in given:
+    found: dict[str, Array] = {}
+    if training.optimizer == "adam":
+        found = {"new_m": 1 - given["beta1"], "new_v": 1 - given["beta2"]}
+    if training.optimizer == "rmsprop":
+        found["new_v"] = 1 - given["rho"]
+    if training.optimizer == "sgd":
         found["momentum"] = given["momentum"]
         found |= {"nesterov": np.ones(1)} if training.nesterov else {}
     if given["weight_decay"].any():

@@ -43,7 +43,13 @@ def by_name(θ: Tensor, model: ModelSpec) -> Weights:
 
 @torch.no_grad()
 def step(
-    rules: Rules, network: Network, θ: Tensor, slots: Tensors, data: Tensors, rows: Tensor, n: Tensors
+    rules: Rules,
+    network: Network,
+    θ: Tensor,
+    slots: Tensors,
+    data: Tensors,
+    rows: Tensor,
+    n: Tensors,
 ) -> Tensor:
     """Update θ `(R, P)` and `slots` in place; each replica's loss `(R,)` before that.
 

@@ -64,7 +64,9 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
 
 def _single_name(config: Config, overrides: list[str]) -> str:
     """`sum·torch·rnn·s0`, with the values that were set by their dotted keys, three at most."""
-    seeds = f"s{config.seed}" + (f"-{config.seed + config.replicas - 1}" if config.replicas > 1 else "")
+    seeds = f"s{config.seed}" + (
+        f"-{config.seed + config.replicas - 1}" if config.replicas > 1 else ""
+    )
     pairs = [override.partition("=")[::2] for override in overrides]
     dotted = [f"{key.split('.')[-1]}={value}" for key, value in pairs if "." in key]
     resumed = ["resumed"] if config.resume is not None else []

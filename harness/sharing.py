@@ -28,7 +28,9 @@ def key(plan: Plan) -> Hashable:
     rules = {n: v for n, v in asdict(training.semantics).items() if n not in NO_PART}
     fixed = replace(training, numbers={}, updates=0, semantics=training.semantics)
     facts = {n: v for n, v in vars(fixed).items() if n not in ("numbers", "semantics")}
-    numbers = {n: bool(v.any()) if n == "weight_decay" else True for n, v in training.numbers.items()}
+    numbers = {
+        n: bool(v.any()) if n == "weight_decay" else True for n, v in training.numbers.items()
+    }
     data = plan.splits.training_data()
     shapes = {n: None if a is None else a.shape[1:] for n, a in vars(data).items()}
     memory = tuple(plan.start.slots), plan.start.step
@@ -49,9 +51,7 @@ def merged(plans: Sequence[Plan]) -> tuple[TrainingSpec, Data, State]:
     }
     updates = max(plan.training.updates for plan in plans)
     data = [plan.splits.training_data() for plan in plans]
-    arrays = {
-        name: stack([vars(own)[name] for own in data], counts) for name in vars(data[0])
-    }
+    arrays = {name: stack([vars(own)[name] for own in data], counts) for name in vars(data[0])}
     state = merged_states([plan.start for plan in plans])
     return replace(training, numbers=numbers, updates=updates), Data(**arrays), state
 

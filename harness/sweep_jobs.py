@@ -40,10 +40,10 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
     share with none, cannot be prepared or goes on with an earlier run is alone."""
     from harness.sharing import key
 
-    found: dict[Hashable, list[int]] = {}
-    room: dict[Hashable, float] = {}
+    found: dict[tuple[Hashable, int], list[int]] = {}
+    room: dict[tuple[Hashable, int], float] = {}
     for i, job in enumerate(jobs):
-        name: Hashable = ("alone", i)
+        name: tuple[Hashable, int] = ("alone", i)
         if job.composed.get("resume") is None:
             try:
                 config = from_hydra(job.composed)
@@ -60,7 +60,7 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
 
 
 def run_together(jobs: Sequence[Job]) -> list[float]:
-    """Train the jobs of one group as replicas of one program; their losses, NaN where one failed."""
+    """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
     from harness.compile_cache import use_compile_cache
     from harness.run import Identity, carry_out
     from harness.together import Group
@@ -82,7 +82,9 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
 
     def ended(i: int, found: Any) -> None:
         if isinstance(found, Exception):
-            note_failure(jobs[i].directory, swept.job_name(jobs[i].overrides), jobs[i].overrides, found)
+            note_failure(
+                jobs[i].directory, swept.job_name(jobs[i].overrides), jobs[i].overrides, found
+            )
         else:
             losses[i] = report(found)
 

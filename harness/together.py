@@ -37,7 +37,10 @@ class Request:
     @property
     def shapes(self) -> tuple[Any, ...]:
         """Requests of the same kind and shapes are answered by one call."""
-        return (self.kind, *(a.shape[1:] if isinstance(a, np.ndarray) else None for a in self.arguments))
+        return (
+            self.kind,
+            *(a.shape[1:] if isinstance(a, np.ndarray) else None for a in self.arguments),
+        )
 
 
 class Part:

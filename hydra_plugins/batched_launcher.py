@@ -36,7 +36,9 @@ class BatchedLauncher(BasicLauncher):
                 continue
             HydraConfig.instance().set_config(first)  # the command line, for the record
             losses = sweep_jobs.run_together([jobs[i] for i in group])
-            returns |= {i: _returned(composed[i], loss) for i, loss in zip(group, losses, strict=True)}
+            returns |= {
+                i: _returned(composed[i], loss) for i, loss in zip(group, losses, strict=True)
+            }
         return [returns[i] for i in range(len(jobs))]
 
     def _composed(self, number: int, overrides: list[str]) -> DictConfig:

@@ -17,7 +17,9 @@ from tests.conftest import backend_class
 from tests.problems import Case
 
 CASES = [
-    Case("kernel-relu", activation="relu", optimizer="adam", lr=0.01, semantics="torch", replicas=2),
+    Case(
+        "kernel-relu", activation="relu", optimizer="adam", lr=0.01, semantics="torch", replicas=2
+    ),
     Case("kernel-rnn-masked", masked=True, returns="every_step", loss="bce", lr=0.01),
     Case("kernel-lstm", "lstm", layers=2, optimizer="adam", lr=0.01, clip=0.1, semantics="keras"),
     Case("kernel-gru", "gru", optimizer="rmsprop", lr=0.01, semantics="jax", weight_decay=0.1),
@@ -52,7 +54,9 @@ def test_kernel_agrees_with_the_reference(
 @pytest.mark.parametrize(
     "case",
     [
-        Case("compiled-lstm", "lstm", time_steps=2, optimizer="adam", lr=0.01, clip=0.1, replicas=2),
+        Case(
+            "compiled-lstm", "lstm", time_steps=2, optimizer="adam", lr=0.01, clip=0.1, replicas=2
+        ),
         Case("compiled-rnn", time_steps=3, semantics="torch", masked=True, returns="every_step"),
     ],
     ids=name,
