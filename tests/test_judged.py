@@ -13,6 +13,7 @@ from rich.console import Console
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
+from harness.errors import ConfigError
 from harness.parity import certificate
 from harness.parity.difference import compare
 from harness.parity.lockstep import Broke, Parity, check
@@ -125,3 +126,9 @@ def test_backend_that_breaks_is_named() -> None:
     expected = r"mine broke: ValueError: no such thing \(test_judged.py, line \d+\)"
     with pytest.raises(Broke, match=expected):
         check(RNN.problem("float64", 6), {"numpy": NumpyBackend, "mine": Breaks})
+
+
+def test_losses_that_are_not_finite_are_refused() -> None:
+    problem = Case("parity-nan", lr=1e200, loss="mse").problem("float64", 12)
+    with pytest.raises(ConfigError, match="stops being finite"):
+        check(problem, {"numpy": NumpyBackend, "again": NumpyBackend})

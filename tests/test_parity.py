@@ -1,6 +1,4 @@
-"""Parity names the first step, tensor, gate and time step at which a backend with a planted bug
-parts from the reference; and the command says so, on the screen and in its certificate.
-"""
+"""Parity names the step, tensor, gate and time step at which a planted bug first shows."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,7 +8,6 @@ import pytest
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
-from harness.errors import ConfigError
 from harness.model import Params
 from harness.parity.lockstep import check
 from tests.problems import Case
@@ -300,9 +297,3 @@ def test_sound_backend_has_no_place() -> None:
     parity = check(LSTM.problem("float64", 12), {"numpy": NumpyBackend, "again": NumpyBackend})
     assert parity.agrees
     assert all(difference.error == 0 for difference in parity.differences.values())
-
-
-def test_losses_that_are_not_finite_are_refused() -> None:
-    problem = Case("parity-nan", lr=1e200, loss="mse").problem("float64", 12)
-    with pytest.raises(ConfigError, match="stops being finite"):
-        check(problem, {"numpy": NumpyBackend, "again": NumpyBackend})

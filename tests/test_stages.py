@@ -153,3 +153,25 @@ def test_losses_refuse_more_steps_than_their_limit_is_for() -> None:
     losses = np.ones((LIMITS["float32"].steps + 1, 1))
     with pytest.raises(AssertionError, match="10 steps only"):
         check_losses(losses, losses, "float32")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("stage", ["gradients", "optimiser slots", "weights", "resumed"])
+def test_rounding_of_the_largest_tensor_is_within_the_limit(stage: str, precision: str) -> None:
+    """And no more than that: of a tensor that cancels, by replica."""
+    unit = np.finfo(precision).eps
+    expected = {"large": np.array([[1.0, 0.5], [4.0, 0.5]]), "cancels": np.zeros((2, 3))}
+    for replica, largest in ((0, 1.0), (1, 4.0)):
+        actual = {"large": expected["large"], "cancels": np.zeros((2, 3))}
+        actual["cancels"][replica, 1] = 15 * unit * largest
+        assert not compare(stage, expected, actual, precision, {}).beyond
+        actual["cancels"][replica, 1] = 17 * unit * largest
+        found = compare(stage, expected, actual, precision, {})
+        assert found.beyond
+        assert (found.tensor, found.place) == ("cancels", (replica, 1))
+
+
+def test_rounding_of_one_slot_is_no_excuse_in_another() -> None:
+    expected = {"m of a": np.ones((1, 2)), "v of a": np.full((1, 2), 1e-9)}
+    actual = expected | {"v of a": np.full((1, 2), 1.001e-9)}
+    assert compare("optimiser slots", expected, actual, "float64", {}).tensor == "v of a"
