@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -18,10 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import provenance, resume, signals, sweep
+from harness.arguments import Parser
 from harness.compose import CONF
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError, first_line
-from harness.folders import remove
+from harness.folders import cannot_write, remove
 from harness.journal import NAME, Journal, last
 from harness.terminal import console
 
@@ -70,7 +72,9 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
 
 def _single_name(config: Config, overrides: list[str]) -> str:
     """`sum·torch·rnn·s0`, with the values that were set by their dotted keys, three at most."""
-    seeds = f"s{config.seed}" + (f"-{config.seed + config.replicas - 1}" if config.replicas > 1 else "")
+    seeds = f"s{config.seed}" + (
+        f"-{config.seed + config.replicas - 1}" if config.replicas > 1 else ""
+    )
     pairs = [override.partition("=")[::2] for override in overrides]
     dotted = [f"{key.split('.')[-1]}={value}" for key, value in pairs if "." in key]
     resumed = ["resumed"] if config.resume is not None else []
@@ -97,6 +101,7 @@ def main() -> int:
     signals.install()
     code = 0
     try:
+        _check_options()
         job()
         if failures:
             raise failures.pop()
@@ -117,6 +122,12 @@ def main() -> int:
     return code
 
 
+def _check_options() -> None:
+    """Refuse an option that Hydra does not know before Hydra does, at greater length."""
+    parser = Parser(prog="python -m harness", add_help=False, parents=[get_args_parser()])
+    parser.parse_args()
+
+
 def _report(error: Exception) -> int:
     """One line for a mistake of the user's; for a failed run, where its traceback is."""
     if isinstance(error, ConfigError):
@@ -124,12 +135,11 @@ def _report(error: Exception) -> int:
     elif isinstance(error, HydraException | OmegaConfBaseException) or _is_hydras(error):
         from harness.hydra_errors import explain
 
-        line, code = explain(error, CONF, sys.argv[1:]), 2
+        line, code = explain(error, CONF, sys.argv[1:], sweeps=True), 2
     elif isinstance(error, MemoryError):
         line, code = f"{first_line(error)} Lower replicas, task.samples or model.units.", 1
     elif isinstance(error, OSError) and "harness.run" not in sys.modules:
-        line = f"results: cannot write there ({error}); choose another with results=FOLDER."
-        code = 2
+        line, code = cannot_write(error, sys.argv[1:]), 2
     else:
         if not _where(error):  # no record has the traceback
             traceback.print_exception(error)

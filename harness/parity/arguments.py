@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.parity.problem import key_of
+from harness.typed import key_of
 
 BACKENDS = "[numpy,torch,keras,jax]"
 STEPS = 100

@@ -17,6 +17,7 @@ from harness.model import ModelSpec
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
 from harness.streams import batch_order, stream
+from harness.typed import key_of
 
 BackendClass = Callable[..., Backend]
 
@@ -100,11 +101,6 @@ def scattered(problem: Problem) -> Problem:
     if mask.shape[1] > 1:
         mask[:, 0] = False
     return replace(problem, data=replace(problem.data, mask=mask))
-
-
-def key_of(override: str) -> str:
-    """`precision` of `++precision=float32`: Hydra's +, ++ and ~ are no part of the key."""
-    return override.lstrip("+~").partition("=")[0].strip()
 
 
 def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
