@@ -25,6 +25,7 @@ from harness.config import Config, from_hydra
 from harness.errors import ConfigError, first_line
 from harness.folders import cannot_write, remove
 from harness.journal import NAME, Journal, last
+from harness.sweep_values import check_values
 from harness.terminal import console
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def main() -> int:
     signals.install()
     code = 0
     try:
-        _check_options()
+        _check_command()
         job()
         if failures:
             raise failures.pop()
@@ -122,10 +123,15 @@ def main() -> int:
     return code
 
 
-def _check_options() -> None:
-    """Refuse an option that Hydra does not know before Hydra does, at greater length."""
+def _check_command() -> None:
+    """Refuse an option that Hydra does not know before Hydra does, at greater length; and what no
+    job of a sweep can use before any of them runs."""
     parser = Parser(prog="python -m harness", add_help=False, parents=[get_args_parser()])
-    parser.parse_args()
+    options = parser.parse_args()
+    others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
+    if options.multirun and not any(others):
+        own = None if options.config_dir is None else Path(options.config_dir)
+        check_values(options.overrides, own)
 
 
 def _report(error: Exception) -> int:

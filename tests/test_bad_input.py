@@ -127,6 +127,9 @@ BAD = [
     (["-m", "trainer.epoch=1,2"], "trainer.epoch:", "Did you mean 'trainer.epochs'?"),
     (["-m", "backend=numpy,torhc"], "backend=torhc", "Did you mean 'torch'?"),
     (["-m", "foo"], "foo:", "KEY=VALUE"),
+    (["-m", "seed=0,1", "model.units=4,abc"], "model.units=abc:", "a whole number"),
+    (["-m", "model.units=abc,4", "trainer.epochs=-1,2"], "model.units=abc:", "a whole number"),
+    (["-m", "seed=0,1", "model.units=abc"], "model.units=abc:", "a whole number"),
 ]
 COMMANDS = [arguments for arguments, _, _ in BAD]
 GOOD = ["tracking=journal", "trainer.epochs=0"]
