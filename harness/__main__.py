@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -17,11 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import resume, signals, sweep, sweep_jobs
+from harness.arguments import Parser
 from harness.compose import CONF
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError, first_line
-from harness.folders import remove
+from harness.folders import cannot_write, remove
 from harness.journal import NAME
+from harness.sweep_values import check_values
 from harness.terminal import console
 
 
@@ -83,6 +86,7 @@ def main() -> int:
     signals.install()
     code = 0
     try:
+        _check_command()
         job()
         if failures:
             raise failures.pop()
@@ -103,6 +107,17 @@ def main() -> int:
     return code
 
 
+def _check_command() -> None:
+    """Refuse an option that Hydra does not know before Hydra does, at greater length; and what no
+    job of a sweep can use before any of them runs."""
+    parser = Parser(prog="python -m harness", add_help=False, parents=[get_args_parser()])
+    options = parser.parse_args()
+    others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
+    if options.multirun and not any(others):
+        own = None if options.config_dir is None else Path(options.config_dir)
+        check_values(options.overrides, own)
+
+
 def _report(error: Exception) -> int:
     """One line for a mistake of the user's; for a failed run, where its traceback is."""
     if isinstance(error, ConfigError):
@@ -110,12 +125,11 @@ def _report(error: Exception) -> int:
     elif isinstance(error, HydraException | OmegaConfBaseException) or _is_hydras(error):
         from harness.hydra_errors import explain
 
-        line, code = explain(error, CONF, sys.argv[1:]), 2
+        line, code = explain(error, CONF, sys.argv[1:], sweeps=True), 2
     elif isinstance(error, MemoryError):
         line, code = f"{first_line(error)} Lower replicas, task.samples or model.units.", 1
     elif isinstance(error, OSError) and "harness.run" not in sys.modules:
-        line = f"results: cannot write there ({error}); choose another with results=FOLDER."
-        code = 2
+        line, code = cannot_write(error, sys.argv[1:]), 2
     else:
         if not _where(error):  # no record has the traceback
             traceback.print_exception(error)

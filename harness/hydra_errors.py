@@ -3,24 +3,31 @@
 import re
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from harness.errors import nearest
+from harness.typed import key_of
 
 # Hydra answers `trainer=null`, or `=3`, with a bare ValueError that begins so and names no key.
 NO_OPTION = "Config group override must be a string"
 
 
-def explain(error: Exception, conf: Path, typed: list[str]) -> str:
+def explain(error: Exception, conf: Path, typed: list[str], sweeps: bool = False) -> str:
     """The key, what was received, what would be valid: for any exception of theirs. `typed` is
-    the command line, `conf` the folder of the configuration files."""
+    the command line, `conf` the folder of the configuration files; `sweeps` says whether -m is an
+    option of the command."""
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_such_option(str(error.missing_cfg_file), list(error.options or []))
     if isinstance(error, OverrideParseException):
+        if not key_of(error.override):
+            return _no_key(error.override)
         reason = text.splitlines()[0]
         return f"{error.override}: must have the form KEY=VALUE ({reason})."
+    if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text):
+        return _several_values(found[1], sweeps)
     if text.startswith(NO_OPTION):
         return _no_option_name(typed, conf)
     if found := re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text):
@@ -40,16 +47,38 @@ def _no_such_option(path: str, options: list[str]) -> str:
     return f"{group or 'config'}={asked}: {valid}{nearest(asked, names)}"
 
 
+def _no_key(word: str) -> str:
+    """The empty word would not be seen without quotes."""
+    return f"{word or repr(word)}: must have the form KEY=VALUE."
+
+
+def _several_values(word: str, sweeps: bool) -> str:
+    """`task=sum,binary` is a sweep, or one value with a comma in it."""
+    key, _, value = word.partition("=")
+    first = re.match(r"[\w./-]+(?=,)", value)
+    one = f" such as {key}={first[0]}" if first else ""
+    if sweeps:
+        return f"{word}: several values are a sweep; add -m, or give one value{one}."
+    return f"{word}: must be one value{one}; only python -m harness -m takes several."
+
+
 def _no_option_name(typed: list[str], conf: Path) -> str:
     groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
-    for word in typed:
+    words = [word for word in typed if not word.startswith(("-", "~"))]
+    for word in words:
+        if not key_of(word):
+            return _no_key(word)
+    for word in words:
         key, _, value = word.lstrip("+").partition("=")
-        if not key:
-            return f"{word}: must have the form KEY=VALUE."
-        if key in groups:
+        if key in groups and not isinstance(_value(word), str | list):
             options = ", ".join(sorted(path.stem for path in (conf / key).glob("*.yaml")))
             return f"{key}={value}: {key} takes the name of an option: {key}=… with {options}."
     return f"a group takes the name of an option; the groups are {', '.join(groups)}."
+
+
+def _value(word: str) -> object:
+    """What Hydra reads: a name is a string, `3` and `null` are not."""
+    return OverridesParser.create().parse_override(word).value()
 
 
 def _no_such_key(key: str, text: str, conf: Path) -> str:

@@ -33,4 +33,4 @@ def say_next(command: str, address: dict[str, str], console: Console) -> None:
         lines.append(shlex.join(["mlflow", "ui", "--backend-store-uri", uri]))
         lines.append(saved_view.link(address["experiment_id"]))
     for start, line in zip(["next", *[""] * len(lines)], lines, strict=False):
-        console.print(f"  {start:<8} {line}", soft_wrap=True)
+        console.print(f"  {start:<8} {line}", soft_wrap=True, markup=False)

@@ -28,12 +28,15 @@ def rounded(seed: int) -> type[NumpyBackend]:
             outputs, caches = super()._forward(x, mask)
             return self._again({"": outputs}, 0)[""], caches
 
-        def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
-            return self._again(super()._backward(d_outputs, caches), 1)
+        def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
+            super()._backward(d_outputs, caches)
+            for name, value in self._again(self.gradients, 1).items():
+                self.gradients[name][...] = value
 
-        def _update(self, gradients: Params, lr: Array) -> None:
-            super()._update(gradients, lr)
-            self.params |= self._again(self.params, 2)
+        def _update(self, lr: Array) -> None:
+            super()._update(lr)
+            for name, value in self._again(self.params, 2).items():
+                self.params[name][...] = value
 
         def _again(self, values: Params, place: int) -> Params:
             rng = np.random.default_rng((seed, place, self.step))
@@ -123,22 +126,20 @@ def test_steps_whose_band_is_wide_are_not_judged() -> None:
 class WrongCell(NumpyBackend):
     """The candidate's gradients are 1 % too large."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
-        gradients = super()._backward(d_outputs, caches)
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super()._backward(d_outputs, caches)
         U = self.model.units
         for name in ("kernel", "recurrent_kernel", "bias"):
-            gradients[f"rnn.0.{name}"][..., 2 * U : 3 * U] *= 1.01
-        return gradients
+            self.gradients[f"rnn.0.{name}"][..., 2 * U : 3 * U] *= 1.01
 
 
 class LeavesNoise(NumpyBackend):
     """The candidate's bias is off by what rounding leaves of the largest gradient of all."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
-        gradients = super()._backward(d_outputs, caches)
-        largest = max(np.abs(gradient).max() for gradient in gradients.values())
-        gradients["rnn.0.bias"][..., 2] += np.spacing(largest)
-        return gradients
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super()._backward(d_outputs, caches)
+        largest = max(np.abs(gradient).max() for gradient in self.gradients.values())
+        self.gradients["rnn.0.bias"][..., 2] += np.spacing(largest)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

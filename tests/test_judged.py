@@ -95,7 +95,7 @@ def test_screen_says_what_was_not_judged(chaos: Parity) -> None:
     show(chaos, ["numpy", "rounded"], 100, screen)
     text = screen.export_text()
     assert "not judged: resumed" in text
-    assert "agree at every stage that could be judged, in 100 steps" in text
+    assert "agree at every stage that could be judged: losses of steps 1 to 100, " in text
 
 
 def test_certificates_say_what_was_not_judged(chaos: Parity, tmp_path: Path) -> None:
@@ -106,7 +106,9 @@ def test_certificates_say_what_was_not_judged(chaos: Parity, tmp_path: Path) -> 
     (row,) = [row for row in found["stages"] if row["stage"] == "resumed"]
     assert (row["judged"], row["agrees"], row["relative_error"]) == (False, None, None)
     text = (tmp_path / "certificate.md").read_text()
-    assert "The backends agree at every stage that could be judged." in text
+    assert (
+        "The backends agree at every stage that could be judged: losses of steps 1 to 100" in text
+    )
     (line,) = [line for line in text.splitlines() if line.startswith("| resumed |")]
     assert line.endswith("| not judged |")
 

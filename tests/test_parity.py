@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from backends import Array, State
+from backends.flat import unflatten
 from backends.numpy_backend import NumpyBackend
+from harness.errors import ConfigError
 from harness.model import Params
 from harness.parity.lockstep import check
 from tests.problems import Case
@@ -90,58 +92,58 @@ class SummedLoss(NumpyBackend):
 class WrongForgetGradient(NumpyBackend):
     """The error of the forget gate is 1 % too large."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
-        gradients = super()._backward(d_outputs, caches)
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super()._backward(d_outputs, caches)
         U = self.model.units
         for name in ("kernel", "recurrent_kernel", "bias"):
-            gradients[f"rnn.0.{name}"][..., U : 2 * U] *= 1.01
-        return gradients
+            self.gradients[f"rnn.0.{name}"][..., U : 2 * U] *= 1.01
 
 
 class TruncatedBptt(NumpyBackend):
     """No error flows back into the state before the last two time steps."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
-        gradients = super()._backward(d_outputs, list(caches))
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super()._backward(d_outputs, list(caches))
         x, (_, U, _), _, _, h = caches[0]
         if h.shape[1] <= 2:
-            return gradients
+            return
         late = np.zeros_like(h)
         late[:, -1] = d_outputs @ self.params["head.kernel"].swapaxes(1, 2)
         slope, da = 1 - h * h, np.zeros_like(h)
         da[:, -1] = late[:, -1] * slope[:, -1]
         da[:, -2] = (da[:, -1] @ U.swapaxes(1, 2)) * slope[:, -2]
         before = h[:, -3:-1]
-        gradients["rnn.0.recurrent_kernel"] = np.einsum("rtbi,rtbj->rij", before, da[:, -2:])
-        gradients["rnn.0.kernel"] = np.einsum("rtbi,rtbj->rij", x[:, -2:], da[:, -2:])
-        gradients["rnn.0.bias"] = da.sum(axis=(1, 2))
-        return gradients
+        gradients = self.gradients
+        gradients["rnn.0.recurrent_kernel"][...] = np.einsum("rtbi,rtbj->rij", before, da[:, -2:])
+        gradients["rnn.0.kernel"][...] = np.einsum("rtbi,rtbj->rij", x[:, -2:], da[:, -2:])
+        gradients["rnn.0.bias"][...] = da.sum(axis=(1, 2))
 
 
 class SecondBias(NumpyBackend):
     """Two trained biases that are added: both get the gradient, so their sum moves twice."""
 
-    def _update(self, gradients: Params, lr: Array) -> None:
+    def _update(self, lr: Array) -> None:
         before = {n: p.copy() for n, p in self.params.items() if n == "rnn.0.bias"}
-        super()._update(gradients, lr)
+        super()._update(lr)
         for name, value in before.items():
-            self.params[name] += self.params[name] - value
+            self.params[name][...] += self.params[name] - value
 
 
 class NeverUpdated(NumpyBackend):
     """Losses are computed, and the weights stay as they are."""
 
-    def _update(self, gradients: Params, lr: Array) -> None:
+    def _update(self, lr: Array) -> None:
         self.step += 1
 
 
 class StaleMemory(NumpyBackend):
     """Adam's v of the LSTM's output gate is never updated."""
 
-    def _update(self, gradients: Params, lr: Array) -> None:
-        super()._update(gradients, lr)
+    def _update(self, lr: Array) -> None:
+        super()._update(lr)
         if "v" in self.slots:
-            self.slots["v"]["rnn.0.kernel"][..., 3 * self.model.units :] = 0
+            v = unflatten(self.slots["v"], self.model)
+            v["rnn.0.kernel"][..., 3 * self.model.units :] = 0
 
 
 class EpsilonBeforeCorrection(NumpyBackend):
@@ -158,17 +160,17 @@ class LateRate(NumpyBackend):
 
     rate = None
 
-    def _update(self, gradients: Params, lr: Array) -> None:
-        super()._update(gradients, lr if self.rate is None else self.rate)
+    def _update(self, lr: Array) -> None:
+        super()._update(lr if self.rate is None else self.rate)
         self.rate = lr
 
 
 class FixedBatchSize(NumpyBackend):
     """The mean over a batch always divides by 8, so that a shorter last batch counts less."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> Params:
+    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
         samples = d_outputs.shape[-2]
-        return super()._backward(d_outputs * (samples / 8), caches)
+        super()._backward(d_outputs * (samples / 8), caches)
 
 
 class FrozenPredictions(NumpyBackend):
@@ -208,6 +210,16 @@ class EmptyMemory(NumpyBackend):
             return state
         slots = {s: {n: 0 * v for n, v in kept.items()} for s, kept in state.slots.items()}
         return replace(state, slots=slots)
+
+
+class MovesAWeight(NumpyBackend):
+    """Step 7 moves a weight of the head by so little that no loss shows it."""
+
+    def _update(self, lr: Array) -> None:
+        super()._update(lr)
+        if self.step == 7:
+            kernel = self.params["head.kernel"]
+            kernel[:, :1] += 3e-9 * np.abs(kernel).max()
 
 
 class FirstRateOnly(NumpyBackend):
@@ -271,6 +283,7 @@ def found(broken: type[NumpyBackend], case: Case) -> Any:
         (ForgetfulConstructor, LSTM, {"stage": "resumed", "step": 13}),
         (UncountedUpdates, LSTM, {"stage": "optimiser slots", "tensor": "updates done"}),
         (EmptyMemory, LSTM, {"stage": "resumed", "step": 13}),
+        (MovesAWeight, RNN, {"stage": "weights", "step": 7, "tensor": "head.kernel"}),
         (FirstRateOnly, GRU, {"stage": "losses"}),
     ],
     ids=lambda value: getattr(value, "__name__", getattr(value, "name", "")),
@@ -291,6 +304,29 @@ def test_blocks_of_swapped_gates_are_those_two_in_every_tensor() -> None:
 
 def test_what_is_carried_outside_the_state_is_said_so() -> None:
     assert "outside the state" in found(LateRate, GRU).note
+
+
+def test_moved_weight_is_seen_at_the_last_stage_alone() -> None:
+    """Or else the case would not ask whether the state is at fault."""
+    problem = RNN.problem("float64", 12)
+    parity = check(problem, {"numpy": NumpyBackend, "broken": MovesAWeight})
+    assert {stage for (stage, _), found in parity.differences.items() if found.beyond} == {
+        "resumed"
+    }
+
+
+def test_weights_that_differ_in_float32_are_not_blamed_on_the_state() -> None:
+    class MovesMore(NumpyBackend):
+        def _update(self, lr: Array) -> None:
+            super()._update(lr)
+            if self.step == 12:  # after the last loss
+                self.params["head.kernel"] *= 1.01
+
+    problem = RNN.problem("float32", 12)
+    place = check(problem, {"numpy": NumpyBackend, "broken": MovesMore}).first
+    assert place is not None
+    assert (place.stage, place.step, place.tensor) == ("weights", 12, "head.kernel")
+    assert "precision=float64" in place.note
 
 
 def test_sound_backend_has_no_place() -> None:

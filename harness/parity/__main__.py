@@ -7,17 +7,22 @@ Exit code 0: they agree; 1: they differ, or one broke; 2: the command cannot be 
 """
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+
+from rich.console import Console
 
 from harness import provenance, signals
 from harness.config import Config
 from harness.errors import ConfigError
+from harness.folders import made
 from harness.parity import certificate
-from harness.parity.arguments import STEPS, parse
+from harness.parity.arguments import STEPS, fuzz_command, parse
 from harness.parity.lockstep import Broke, Parity, check
 from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
@@ -59,25 +64,38 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
     screen, results = console(), Path(config.results)
     folder = results / "parity" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     view = view_of(config.tracking, results, folder)
-    with screen.status("starting") as status:
+    classes = load(names, composed)
+    with made(folder):
+        _say_fewer(options.steps, len(problem.batches), config, screen)
+        open_record = partial(Record, folder, view, config.tracking.flush_seconds)
         try:
-            classes = load(names, composed)
-            parity = check(problem, classes, lambda text: status.update(f"parity: {text}"))
+            with screen.status("starting") as status:
+                parity = check(problem, classes, lambda text: status.update(f"parity: {text}"))
         except Broke as error:
-            with Record(folder, view, config.tracking.flush_seconds) as record:
+            with open_record() as record:
                 _start(record, config, str(error), names, command)
                 raise
-    found = certificate.facts(parity, config, len(problem.batches), command)
-    with Record(folder, view, config.tracking.flush_seconds) as record:
-        _start(record, config, found["first"] or "agrees", names, command)
-        record.write("scalars", values=_errors(parity))
-        for name in certificate.write(folder, found):
-            record.file(name)
+        found = certificate.facts(parity, config, len(problem.batches), command)
+        with open_record() as record:
+            _start(record, config, found["first"] or "agrees", names, command)
+            record.write("scalars", values=_errors(parity))
+            for name in certificate.write(folder, found):
+                record.file(name)
     show(parity, names, len(problem.batches), screen)
     screen.print(f"\n  certificate  {folder}/certificate.md", soft_wrap=True)
     if view is not None and view.address:
-        say_next("python -m harness.parity --fuzz 50", view.address, screen)
+        say_next(fuzz_command(names, options.config_dir), view.address, screen)
     return 0 if parity.agrees else 1
+
+
+def _say_fewer(asked: int | None, steps: int, config: Config, screen: Console) -> None:
+    """Say so where the run has fewer steps than were asked for."""
+    if asked is None or asked <= steps:
+        return
+    epochs = math.ceil(asked * config.trainer.epochs / steps)
+    found = f"the run has {steps} step{'s' * (steps > 1)} and no more"
+    line = f"--steps {asked}: {found}; with trainer.epochs={epochs} it has as many"
+    screen.print(line, soft_wrap=True, highlight=False)
 
 
 def _start(record: Record, config: Config, verdict: str, names: list[str], command: str) -> None:

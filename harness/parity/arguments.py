@@ -2,10 +2,12 @@
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 
+from harness.arguments import Parser
 from harness.errors import ConfigError
-from harness.parity.problem import key_of
+from harness.typed import key_of
 
 BACKENDS = "[numpy,torch,keras,jax]"
 STEPS = 100
@@ -16,10 +18,7 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
 
     Raises `ConfigError` for what cannot be meant.
     """
-    options, overrides = _parser().parse_known_args(words)
-    unknown = [word for word in overrides if word.startswith("-")]
-    if unknown:
-        raise ConfigError(f"{unknown[0]}: no such option; see python -m harness.parity --help.")
+    options = _parser().parse_intermixed_args(words)
     for name, value, least in (
         ("--steps", options.steps, 1),
         ("--fuzz", options.fuzz, 1),
@@ -33,17 +32,26 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
         if options.fuzz is not None and getattr(options, name):
             option = name.replace("_", "-")
             raise ConfigError(f"--{option}: random configurations have their own; leave it out.")
-    return options, *_backends(overrides)
+    return options, *_backends(options.overrides)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def fuzz_command(names: list[str], own: Path | None) -> str:
+    """What to type to try random configurations of the same backends."""
+    words = ["python", "-m", "harness.parity", "--fuzz", "50"]
+    listed = f"[{','.join(names)}]"
+    words += [] if listed == BACKENDS else [f"backends={listed}"]
+    return shlex.join(words + ([] if own is None else ["--config-dir", str(own)]))
+
+
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m harness.parity",
         description="Train backends in lock-step and name the first place where two part.",
         epilog="Settings are written as for a run: task=sum model=lstm; backends=[numpy,jax] "
         "chooses the backends. float64 unless precision=float32 is given.",
     )
     add = parser.add_argument
+    add("overrides", nargs="*", metavar="KEY=VALUE", help="settings of the run, and backends=[…]")
     add("--steps", type=int, help=f"optimiser steps (default: {STEPS}, or as many as there are)")
     add("--fuzz", type=int, metavar="N", help="N random configurations instead of one")
     add("--fuzz-seed", type=int, metavar="S", help="which N (default: 0)")
@@ -66,6 +74,7 @@ def _backends(overrides: list[str]) -> tuple[list[str], list[str]]:
     names = [name.strip() for name in (listed[1] or listed[2] or "").split(",") if name.strip()]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ConfigError(f"backends={value}: must name two or more different backends.")
-    if any(key_of(word) == "backend" for word in overrides):
-        raise ConfigError("backend=…: parity compares several; use backends=[numpy,torch].")
+    for word in overrides:
+        if key_of(word) == "backend":
+            raise ConfigError(f"{word}: parity compares several; use backends=[numpy,torch].")
     return names, [word for word in overrides if word not in chosen]

@@ -10,6 +10,7 @@ from harness import provenance
 from harness.config import Config, flat_params
 from harness.limits import LIMITS
 from harness.parity.lockstep import Parity
+from harness.parity.stages import steps_compared
 
 
 def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str,
         "limits": vars(LIMITS[config.precision]),
         "not_judged": parity.not_judged,
         "extent": parity.extent,
+        "steps_compared": steps_compared(steps),
         "settings": settings(config),
         "stages": [
             {
@@ -67,14 +69,15 @@ def write(folder: Path, found: dict[str, Any]) -> list[str]:
 
 
 def _markdown(found: dict[str, Any]) -> str:
-    agree = f"The backends agree at {found['extent']}."
+    agree = f"The backends agree at {found['extent']}: {found['steps_compared']}."
     verdict = agree if found["agrees"] else "**The backends differ.**"
     if found["first"]:
         verdict += f" First: {' and '.join(found['first_pair'])}, {found['first']}."
     lines = ["# Certificate of agreement", "", verdict, "", f"    {found['command']}", ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| {key} | {found[key]} |" for key in ("time", "host", "commit", "precision")]
-    lines += [f"| steps | {found['steps']} |", f"| seeds | {found['seeds']} |"]
+    lines += [f"| steps | {found['steps']}: {found['steps_compared']} |"]
+    lines += [f"| seeds | {found['seeds']} |"]
     lines += [f"| {name} | on {device} |" for name, device in found["backends"].items()]
     lines += [
         f"| not judged | {part}: the control band is too wide |" for part in found["not_judged"]

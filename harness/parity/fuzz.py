@@ -27,6 +27,7 @@ from harness.parity.lockstep import Broke, Names, Parity, check
 from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
 from harness.progress import Count
+from harness.typed import key_of
 
 EPOCHS, STEPS = 3, 24
 FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")
@@ -90,6 +91,7 @@ def fuzz(
 
     `own` is the folder of the user's own options.
     """
+    _refuse_tasks(given)
     tally = Tally()
     classes = load(names, configs(names, ["task=gaussian", *given], own))
     with Count(count, "random configurations") as progress:
@@ -108,6 +110,16 @@ def fuzz(
         return 1
     _tell_agreement(tally, names, screen)
     return 0
+
+
+def _refuse_tasks(given: list[str]) -> None:
+    """What is drawn are settings of random data, which no other task has."""
+    for word in given:
+        key, value = key_of(word), word.partition("=")[2]
+        if key in ("task", "experiment") and value not in ("gaussian", "null"):
+            raise ConfigError(
+                f"{word}: random configurations have a task of their own, gaussian; leave it out."
+            )
 
 
 def _attempt(

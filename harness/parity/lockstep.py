@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from backends import State
 from harness.errors import ConfigError, first_line
 from harness.parity.bands import ALL_STEPS, bands
 from harness.parity.difference import Difference, compare
-from harness.parity.locate import Pair, Place, locate
+from harness.parity.first_step import place_of
+from harness.parity.locate import Place
 from harness.parity.problem import BackendClass, Problem
 from harness.parity.stages import STAGES, Found, Trace, memory, trace
 
@@ -95,7 +95,7 @@ def check(
     (_, names), found = failed[0]
     say(f"looking for the place where {names[0]} and {names[1]} part")
     pair = (classes[names[0]], classes[names[1]])
-    place = _place(found, problem, pair)
+    place = place_of(found, problem, pair, (traces[names[0]], traces[names[1]]), limits)
     return replace(parity, first=place, first_pair=names)
 
 
@@ -157,49 +157,3 @@ def _blind_from(limits: Found) -> int | None:
     if band is None or np.isfinite(band).all():
         return None
     return int(np.argmax(~np.isfinite(band).all(axis=1))) + 1
-
-
-def _place(found: Difference, problem: Problem, pair: Pair) -> Place:
-    if found.stage == "losses" and found.place:
-        return _first_step(found, problem, pair)
-    if found.stage == "resumed":
-        note = found.note or "what state() gives, or what is built from it, is not the training's"
-        return Place("resumed", len(problem.batches) + 1, found.tensor, note=note)
-    return locate(found, problem, pair, 0, problem.state)
-
-
-def _first_step(found: Difference, problem: Problem, pair: Pair) -> Place:
-    """The first step after which the two states differ, and what differs in it when both begin it
-    from the same state."""
-    last, precision = found.place[0], problem.training.precision
-    if precision == "float32":
-        note = "repeat it with precision=float64 to see the tensor"
-        return Place("losses", last + 1, "loss", note=note)
-    backends = [problem.build(backend_class) for backend_class in pair]
-    before: State = problem.state
-    for step in range(last + 1):
-        for backend in backends:
-            problem.train(backend, step, step + 1)
-        states = [backend.state() for backend in backends]
-        slots = [memory(state) for state in states]
-        for stage, expected, actual in (
-            ("optimiser slots", *slots),
-            ("weights", states[0].params, states[1].params),
-        ):
-            parted = compare(stage, expected, actual, precision, {})
-            if parted.beyond:
-                return _at_step(parted, problem, pair, step, before)
-        before = states[0]
-    return Place("losses", last + 1, "loss", note="it shows only in calls of several steps")
-
-
-def _at_step(parted: Difference, problem: Problem, pair: Pair, step: int, before: State) -> Place:
-    """Both backends built anew from the state before `step`: which stage is the first to differ?"""
-    one, other = (trace(backend_class, problem, step, before).found for backend_class in pair)
-    for stage in STAGES[: STAGES.index("losses")]:
-        found = compare(stage, one[stage], other[stage], problem.training.precision, {})
-        if found.beyond:
-            return locate(found, problem, pair, step, before)
-    place = locate(parted, problem, pair, step, before)
-    note = "backends built anew at this step agree: what differs is carried outside the state"
-    return replace(place, note=note)

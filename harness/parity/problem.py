@@ -17,6 +17,7 @@ from harness.model import ModelSpec
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
 from harness.streams import batch_order, stream
+from harness.typed import key_of
 
 BackendClass = Callable[..., Backend]
 
@@ -102,20 +103,28 @@ def scattered(problem: Problem) -> Problem:
     return replace(problem, data=replace(problem.data, mask=mask))
 
 
-def key_of(override: str) -> str:
-    """`precision` of `++precision=float32`: Hydra's +, ++ and ~ are no part of the key."""
-    return override.lstrip("+~").partition("=")[0].strip()
-
-
 def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
     """One configuration per backend, the same for all. Unless told otherwise it is in float64 and
     without TF32, whatever the preset says: agreement is not claimed for three digits."""
-    if any(key_of(word) == "resume" for word in overrides):
-        raise ConfigError("resume=…: parity trains several from the start; leave it out.")
+    for word in overrides:
+        if key_of(word) == "resume":
+            raise ConfigError(f"{word}: parity trains several from the start; leave it out.")
     assumed = {"precision": "float64", "semantics.tf32": "off"}
     typed = {key_of(word) for word in overrides}
     shared = [*overrides, *(f"{key}={v}" for key, v in assumed.items() if key not in typed)]
-    return [compose([*shared, f"backend={name}"], own) for name in names]
+    return [_config(name, names, shared, own) for name in names]
+
+
+def _config(name: str, names: list[str], shared: list[str], own: Path | None) -> Config:
+    """That of one backend; what is wrong with its name is said of `backends=[…]`."""
+    try:
+        return compose([*shared, f"backend={name}"], own)
+    except ConfigError as error:
+        typed, rest = f"backend={name}: ", str(error)
+        if not rest.startswith(typed):
+            raise
+        listed = f"backends=[{','.join(names)}]"
+        raise ConfigError(f"{listed}: {name}: {rest.removeprefix(typed)}") from error
 
 
 def load(names: list[str], composed: list[Config]) -> dict[str, BackendClass]:

@@ -18,7 +18,7 @@ All of it goes through the contract alone: hidden states are the outputs of the 
 after a layer, gradients come from `harness/gradient.py`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -48,6 +48,13 @@ class Trace:
 
     found: Found
     device: str
+    last: Params = field(default_factory=dict)  # its own weights after the last step
+
+
+def steps_compared(steps: int) -> str:
+    """Which steps the stages of a comparison over `steps` steps are about."""
+    several = f"steps 1 to {steps}" if steps > 1 else "step 1"
+    return f"losses of {several}, resumed at step {steps + 1}, everything else of step 1"
 
 
 def trace(
@@ -69,8 +76,10 @@ def trace(
     found["loss"] = {"loss": losses[0]}
     found["weights"] = after.params
     found["optimiser slots"] = memory(after)
+    last = after.params
     if state is None:
         losses = np.concatenate([losses, *_later_losses(problem, backend)])
+        last = backend.state().params
         found["resumed"] = resumed(backend_class, problem, backend)
     found["losses"] = {"losses": losses}
     found["hidden states"] = {
@@ -80,7 +89,7 @@ def trace(
     found["gradients"] = gradients(
         backend_class, problem.model, problem.training, problem.data, start, problem.batches[step]
     )
-    return Trace(found, backend.device)
+    return Trace(found, backend.device, last)
 
 
 def same_form(one: Params, other: Params) -> bool:

@@ -1,0 +1,78 @@
+"""Before a sweep begins: is there a value that no job of it can use?
+
+Hydra composes every job before the first one runs, but a value's type and range are checked when
+its job begins, which may be hours later. Composing is what takes time (50 to 150 ms a job), so a
+sweep is checked value by value, each with the others at their first, and not job by job. Where that
+fails, the other keys take their other values, one at a time: a value is refused if it fails in all
+of these with the same words. A grid with holes, jobs that two values exclude together, runs as
+before and its holes are reported with the sweep's end.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from harness.compose import compose
+from harness.errors import ConfigError
+from harness.typed import key_of
+
+Job = tuple[int, ...]  # which value of each key that is swept
+
+
+def check_values(overrides: list[str], config_dir: Path | None) -> None:
+    """Raises `ConfigError` for the first value that no job can use.
+
+    Nothing is said where a job is more than its overrides: one of another sweeper or launcher,
+    which may run on another machine, of a resumed run, or with an interpolation.
+    """
+    if any(key_of(word).startswith(("resume", "hydra/")) or "${" in word for word in overrides):
+        return
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        swept = [o for o in parsed if o.is_sweep_override()]
+        values = [
+            [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()] for o in swept
+        ]
+    except HydraException:  # Hydra says so itself
+        return
+    fixed = [o.input_line for o in parsed if not o.is_sweep_override()]
+    found: dict[Job, str] = {}
+
+    def failure(job: Job) -> str:
+        """What is wrong with a job; empty if it can be run."""
+        if job not in found:
+            words = [own[index] for own, index in zip(values, job, strict=True)]
+            found[job] = _failure([*filter(None, fixed), *words], config_dir)
+        return found[job]
+
+    sizes = [len(own) for own in values]
+    for key, size in enumerate(sizes):
+        for index in range(size):
+            _check_value(key, index, sizes, failure)
+
+
+def _check_value(key: int, index: int, sizes: list[int], failure: Callable[[Job], str]) -> None:
+    first = tuple(index if other == key else 0 for other in range(len(sizes)))
+    said = failure(first)
+    if said and all(failure(job) == said for job in _beside(first, key, sizes)):
+        raise ConfigError(said)
+
+
+def _beside(job: Job, key: int, sizes: list[int]) -> list[Job]:
+    """The jobs that differ from `job` in one value, but have the same of `key`."""
+    return [
+        (*job[:other], index, *job[other + 1 :])
+        for other, size in enumerate(sizes)
+        if other != key
+        for index in range(1, size)
+    ]
+
+
+def _failure(words: list[str], config_dir: Path | None) -> str:
+    try:
+        compose(words, config_dir)
+    except ConfigError as error:
+        return str(error)
+    return ""
