@@ -166,9 +166,8 @@ def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
             dc_t += dc
         da[:, t, :, :3] *= dc_t[:, :, None]
         da[:, t, :, 3] *= dh_t
-        dc, beyond = dc_t * f[:, t], dc
-        if beyond is not None:
-            dc = pass_padding(dc, beyond, t, mask)
+        beyond, dc_before = dc, dc_t * f[:, t]
+        dc = dc_before if beyond is None else pass_padding(dc_before, beyond, t, mask)
         dh_carried = pass_padding(da[:, t].reshape(R, B, 4 * H) @ UT, dh_t, t, mask)  # (R, B, H)
     flat = da.reshape(R, T, B, 4 * H)
     dx, dW, db = project_backward(x, W, flat)

@@ -46,9 +46,11 @@ class Request:
 class Part:
     """A run's own replicas of the shared backend; see `backends.Backend`."""
 
-    def __init__(self, group: "Group", state: State) -> None:
-        ask("build", state)
-        self.device, self.kernel = group.backend.device, group.backend.kernel
+    device: str
+    kernel: str
+
+    def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
+        self.device, self.kernel = ask("build", state)
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         return ask("train_epoch", batches, lr)
@@ -100,6 +102,7 @@ class Group:
     def _go_on(self, i: int, answer: Any, ended: Callable[[int, Any], None]) -> None:
         """Let a run go on until it asks for something or ends."""
         run = self.runs[i]
+        found: Any
         try:
             found = run.throw(answer) if isinstance(answer, Exception) else run.switch(answer)
         except Exception as error:
@@ -122,7 +125,7 @@ class Group:
         def load(model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> Backend:
             if training is not self.plans[i].training:
                 return self.load(model, training, data, state)
-            return Part(self, state)
+            return Part(model, training, data, state)
 
         return load
 
@@ -148,7 +151,7 @@ class Group:
         step = next(iter(requests.values())).arguments[0].step
         state = replace(merged_states(parts), step=step)
         self.backend = self.load(self.plans[0].model, self.training, self.data, state)
-        return dict.fromkeys(requests)
+        return dict.fromkeys(requests, (self.backend.device, self.backend.kernel))
 
     def _train_epoch(self, requests: dict[int, Request]) -> dict[int, Any]:
         assert not self.waiting, "all runs that go on are at the same batches"

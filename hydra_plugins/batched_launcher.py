@@ -42,7 +42,7 @@ class BatchedLauncher(BasicLauncher):
         return [returns[i] for i in range(len(jobs))]
 
     def _composed(self, number: int, overrides: list[str]) -> DictConfig:
-        assert self.hydra_context is not None
+        assert self.hydra_context is not None and self.config is not None
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = str(number)
@@ -65,7 +65,7 @@ class BatchedLauncher(BasicLauncher):
 
 def _job(config: DictConfig) -> sweep_jobs.Job:
     """What the harness needs to know of a job."""
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     sweep = config.hydra.sweep
     overrides = [str(word) for word in config.hydra.overrides.task]
     return sweep_jobs.Job(config.hydra.job.num, overrides, Path(sweep.dir) / sweep.subdir, own)

@@ -9,8 +9,6 @@ import pytest
 from backends import Array, State
 from backends.flat import unflatten
 from backends.numpy_backend import NumpyBackend
-from harness.errors import ConfigError
-from harness.model import Params
 from harness.parity.lockstep import check
 from tests.problems import Case
 
