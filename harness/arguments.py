@@ -1,0 +1,33 @@
+"""A command line whose mistakes are one line, as everywhere here.
+
+`argparse` would print its usage, three to eight lines of it, and end the process. A mistake is a
+`ConfigError` instead: the command prints it and ends with exit code 2.
+"""
+
+import argparse
+import re
+from typing import NoReturn
+
+from harness.errors import ConfigError
+
+KINDS = {"int": "a whole number", "float": "a number"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises `ConfigError` where `ArgumentParser` would exit; `--help` is as it was."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{_said(message)}; see {self.prog} --help.")
+
+
+def _said(message: str) -> str:
+    """argparse's words with the option and what it received in front."""
+    if found := re.fullmatch(r"argument (.+): invalid (int|float) value: '(.*)'", message, re.S):
+        return f"{found[1]} {found[3]}: must be {KINDS[found[2]]}"
+    if found := re.fullmatch(r"argument (.+): expected one argument", message):
+        return f"{found[1]}: needs a value"
+    if found := re.fullmatch(r"unrecognized arguments: (.+)", message, re.S):
+        return f"{found[1]}: no such option or argument"
+    if found := re.fullmatch(r"the following arguments are required: (.+)", message):
+        return f"{found[1]}: must be given"
+    return message.removeprefix("argument ")
