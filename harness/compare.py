@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.arguments import Parser
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line
 from harness.report import formatted, write_report
@@ -143,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m harness.compare",
         description="Compare runs of different backends; by default those of the latest sweep.",
     )

@@ -334,6 +334,9 @@ def test_a_run_is_found_by_its_name_and_id(tmp_path: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["{run}"], "--to: must be given"),
+        (["{run}", "x", "--to", "numpy"], "x: no such option or argument"),
+        (["{run}", "--to", "numpy", "--replica", "x"], "--replica x: must be a whole number"),
         (["{run}", "--to", "toch"], "Did you mean 'torch'?"),
         (["{run}", "--to", "numpy", "--replica", "2"], "must be from 0 to 1"),
         (["{run}", "--to", "numpy", "--replica", "-1"], "must be from 0 to 1"),

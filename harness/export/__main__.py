@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from harness.arguments import Parser
 from harness.damaged import reading
 from harness.errors import ConfigError, check_choice, first_line
 from harness.export.check import Unfaithful, check
@@ -112,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m harness.export",
         description="Write a trained network so that a framework loads it without this project.",
     )
