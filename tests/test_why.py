@@ -1,5 +1,6 @@
 """`python -m harness.why`: planted differences are found, and what cannot act is no suspect."""
 
+import itertools
 import json
 import os
 import re
@@ -16,14 +17,16 @@ import pytest
 from harness.compose import compose
 from harness.config import Config
 from harness.errors import ConfigError, Diverged
+from harness.plots import figure
 from harness.semantics import Semantics
 from harness.why import __main__ as why
+from harness.why import plot
 from harness.why.answer import Answer, Outcome, Question, explain, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
 from harness.why.shapley import PAIRS, Estimate, design, half_width
-from harness.why.words import caption, headline, interplay, number, percent, plus_minus, sentence
+from harness.why.words import apart, caption, headline, interplay, number, percent, plus_minus, sentence
 from tests.program import ROOT, artifacts, tracked, uses_mlflow, with_database
 
 pytestmark = uses_mlflow
@@ -465,6 +468,22 @@ def test_zero_has_no_sign() -> None:
     assert number(-0.0) == "0"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "texts"),
+    [
+        (0.3412, 0.2361, ("0.341", "0.236")),
+        (12.5126142, 12.5126139, ("12.5126142", "12.5126139")),
+        (12.5, 12.5001, ("12.5000", "12.5001")),
+        (2.0, 2.0, ("2", "2")),
+        (-0.0, 1.0, ("0", "1")),
+    ],
+)
+def test_levels_have_the_digits_that_tell_them_apart(
+    one: float, other: float, texts: tuple[str, str]
+) -> None:
+    assert apart(one, other) == texts
+
+
 def test_a_setting_that_works_against_the_gap_is_said_to() -> None:
     question = ask("b.optimizer.lr=0.001", "b.trainer.batch_size=24")
     values = {0: [0.0, 0.1], 1: [3.0, 3.1], 2: [-1.0, -0.9], 3: [2.0, 2.1]}
@@ -613,6 +632,36 @@ def test_a_damaged_configuration_of_a_run_is_named(
 def test_the_headline_has_layers() -> None:
     layered = ask("a.model.layers=2", "b.model.units=8")
     assert headline(layered) == "sum · rnn 2×4 / rnn 8 · A numpy as matched · B numpy as matched"
+
+
+def test_the_picture_keeps_its_columns_apart_and_its_bars_wide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long labels on the left, long numbers on the right, a gap that is tiny beside the losses."""
+    long = ("a.optimizer=rmsprop", "a.optimizer.lr=0.003", "a.optimizer.weight_decay=0.01")
+    question = ask(*long, "b.trainer.batch_size=24")
+    tiny = outcome([[-1.43e-6, -1.38e-6], [2e-7, -3e-7]], [0.0, 0.0])
+    level = np.full(2, 12.5)
+    made = drawn(question, replace(tiny, a=level, b=level + tiny.b), tmp_path, monkeypatch)
+    [axis] = made.axes
+    renderer = made.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axis.texts if text.get_text()]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    plot = axis.get_window_extent(renderer)
+    assert not any(box.overlaps(plot) for box in boxes)
+    assert plot.width > 0.45 * made.bbox.width
+    assert axis.xaxis.get_offset_text().get_text() == ""
+    assert axis.texts[0].get_text() != axis.texts[3].get_text()
+
+
+def drawn(
+    question: Question, found: Outcome, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """The figure of a waterfall."""
+    kept = []
+    monkeypatch.setattr(plot, "figure", lambda *a, **k: kept.append(figure(*a, **k)) or kept[0])
+    plot.draw_waterfall(folder / "why.png", question, [found], "title")
+    return kept[0][0]
 
 
 def test_what_is_suggested_takes_the_place_of_what_it_overrules() -> None:

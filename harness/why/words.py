@@ -174,6 +174,17 @@ def number(value: float) -> str:
     return _tidy(f"{value or 0.0:.3g}")  # -0.0 is a zero
 
 
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Two values with as many digits as their difference needs to be seen, three at least."""
+    texts = ("", "")
+    for digits in (".3g", *(f"#.{n}g" for n in range(4, 16))):  # "#" keeps zeros at the end
+        texts = (format(one or 0.0, digits), format(other or 0.0, digits))
+        seen, is_there = float(texts[1]) - float(texts[0]), other - one
+        if abs(seen - is_there) <= 0.1 * abs(is_there):
+            break
+    return _tidy(texts[0]), _tidy(texts[1])
+
+
 def _tidy(text: str) -> str:
     """A true minus, and exponents without a leading zero."""
     return re.sub(r"e([+-])0", r"e\1", text).replace("e+", "e").replace("-", "−")
