@@ -140,7 +140,9 @@ def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
             "a.semantics=torch b.semantics=keras."
         )
     if runs:
-        return from_runs(runs, overrides, options.results or Path("results"), options.uri)
+        typed = [w.partition("=")[2] for w in overrides if w.startswith("results=")]
+        results = options.results or Path(["results", *typed][-1])
+        return from_runs(runs, overrides, results, options.uri)
     return from_overrides(overrides, options.config_dir)
 
 
