@@ -74,7 +74,7 @@ def offered(directory: Path, results: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if _kept(directory):
+        if kept(directory):
             error.add_note(f"go on with: {command(directory, results)}")
         raise
 
@@ -143,7 +143,7 @@ def origin(config: Config, start: State) -> Origin | None:
     return Origin(folder, replace(found, state=_cast(found.state, config.precision), best=best))
 
 
-def _kept(directory: Path) -> list[str]:
+def kept(directory: Path) -> list[str]:
     """The names of a run's checkpoints, first to last; a file of another name is none."""
     names = [path.stem for path in directory.glob(f"{FOLDER}/*.safetensors")]
     found = [name for name in names if re.fullmatch(r"epoch-[0-9]+", name)]
@@ -152,7 +152,7 @@ def _kept(directory: Path) -> list[str]:
 
 def _checkpoint(folder: Path, word: str, asked: Any) -> str:
     """The name of the checkpoint that was asked for, or of the last."""
-    names = _kept(folder)
+    names = kept(folder)
     if not names:
         raise ConfigError(f"resume={word}: this run has no checkpoint; {_why_none(folder)}.")
     name = names[-1] if asked is None else str(asked)
@@ -180,7 +180,7 @@ def _why_none(folder: Path) -> str:
 
 def _read(folder: Path, name: str) -> Checkpoint:
     path = folder / FOLDER / f"{name}.safetensors"
-    others = [f"checkpoint={other}" for other in _kept(folder) if other != name]
+    others = [f"checkpoint={other}" for other in kept(folder) if other != name]
     with reading(path, f"choose {others[-1]}" if others else "train the run again"):
         return load_checkpoint(path)
 
