@@ -1,4 +1,4 @@
-"""What a resumed run does otherwise than the run it goes on with: what it must not, and the rest."""
+"""What a resumed run has otherwise than the run before it: what is refused, and what is said."""
 
 import logging
 from typing import Any

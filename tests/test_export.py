@@ -369,7 +369,7 @@ def test_what_cannot_be_exported_is_explained(
 
 
 def test_a_run_in_float64_says_why_its_onnx_model_is_not(runs: dict[str, Result]) -> None:
-    network = export.read_network(runs["simple"].directory, 0)
+    network = export.read_network(runs["lstm"].directory, 0)
     assert network.precision == "float64" and "Rounded" not in network.interface
     lines = export.in_float32(network).interface.splitlines()
     assert "Rounded from the run's float64: ONNX" in " ".join(lines)

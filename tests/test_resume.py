@@ -5,8 +5,8 @@ on early stopping across the border, on processes that are stopped, on where a r
 what is refused. `tests/test_trainer.py` decides which epochs are kept.
 """
 
-import shlex
 import json
+import shlex
 import shutil
 import signal
 from dataclasses import replace
@@ -389,7 +389,9 @@ def test_why_a_run_has_no_checkpoint(
         plan(tmp_path, f"resume={empty}")
 
 
-@pytest.mark.parametrize("place", ["runs/20261124-205901-558585", "multirun/20261124-205901-558585/3"])
+@pytest.mark.parametrize(
+    "place", ["runs/20261124-205901-558585", "multirun/20261124-205901-558585/3"]
+)
 def test_a_run_is_found_by_the_name_of_its_folder(
     uninterrupted: Any, tmp_path: Path, place: str
 ) -> None:

@@ -26,7 +26,16 @@ from harness.why.follow_up import follow_up
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
 from harness.why.shapley import PAIRS, Estimate, design, half_width
-from harness.why.words import apart, caption, headline, interplay, number, percent, plus_minus, sentence
+from harness.why.words import (
+    apart,
+    caption,
+    headline,
+    interplay,
+    number,
+    percent,
+    plus_minus,
+    sentence,
+)
 from tests.program import ROOT, artifacts, tracked, uses_mlflow, with_database
 
 pytestmark = uses_mlflow
@@ -654,9 +663,7 @@ def test_the_picture_keeps_its_columns_apart_and_its_bars_wide(
     assert axis.texts[0].get_text() != axis.texts[3].get_text()
 
 
-def drawn(
-    question: Question, found: Outcome, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Any:
+def drawn(question: Question, found: Outcome, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The figure of a waterfall."""
     kept = []
     monkeypatch.setattr(plot, "figure", lambda *a, **k: kept.append(figure(*a, **k)) or kept[0])

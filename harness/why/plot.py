@@ -1,6 +1,6 @@
 """The picture of an answer: the way from A's loss to B's, one bar per setting.
 
-Drawn is what is added to A's loss: a gap may be a millionth of what both sides' losses have in common.
+Drawn is what is added to A's loss: a gap may be a millionth of the losses themselves.
 """
 
 import textwrap

@@ -74,11 +74,11 @@ def _composed(side: str, words: list[str], config_dir: Path | None) -> Config:
 
 def _refuse_prefixes(words: list[str]) -> None:
     """What one side cannot have for itself must not look as if it did."""
-    for word in words:
-        found = re.match(r"[+~]*[ab]\.(\w+)", word)
+    for typed in words:
+        found = re.match(r"[+~]*[ab]\.(\w+)", typed)
         if found and found[1] in SHARED:
-            plain = re.sub(r"^([+~]*)[ab]\.", r"\1", word)
-            raise ConfigError(f"{word}: both sides share it; write {plain}.")
+            plain = re.sub(r"^([+~]*)[ab]\.", r"\1", typed)
+            raise ConfigError(f"{typed}: both sides share it; write {plain}.")
 
 
 def _paired(a: Config, b: Config, words: list[str]) -> tuple[Config, Config]:
