@@ -27,7 +27,9 @@ def _said(message: str) -> str:
     if found := re.fullmatch(r"argument (.+): expected one argument", message):
         return f"{found[1]}: needs a value"
     if found := re.fullmatch(r"unrecognized arguments: (.+)", message, re.S):
-        return f"{found[1]}: no such option or argument"
+        words = found[1].split()
+        unknown = [word for word in words if word.startswith("-")]  # the first is what went wrong
+        return f"{(unknown or words)[0]}: no such option or argument"
     if found := re.fullmatch(r"the following arguments are required: (.+)", message):
         return f"{found[1]}: must be given"
     return message.removeprefix("argument ")

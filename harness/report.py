@@ -13,7 +13,7 @@ from harness.tracked import TrackedRun
 
 SHOWN = 6  # predictions per task in the report; the CSV has all
 
-LISTED = "What tells the groups apart: the usual settings, then those of each that are not usual"
+LISTED = "The usual settings, and what each group has otherwise"
 EXPLAINED = (
     "Losses are in original units. The gap is the largest relative difference of a run's loss "
     "curves (train and validation, every epoch) to those of the first backend of its task, the "

@@ -98,9 +98,9 @@ def test_many_differences_are_listed_apart() -> None:
     assert found[0] == ("sum #1", "trainer.long_name_0=1")
     assert found[5] == ("sum #6", "the usual ones")
     assert len(set(found)) == 6
-    listed = settings_table(group_runs(runs))
-    assert len(listed) == 7 and listed["group"][0] == "sum (usual)"
-    assert listed["settings"][0].startswith("trainer.long_name_0=0 trainer.long_name_1=0")
+    listed = settings_table(group_runs(runs)).to_numpy().tolist()
+    assert len(listed) == 7 and listed[0][0] == "sum (usual)"
+    assert listed[0][1].startswith("trainer.long_name_0=0 trainer.long_name_1=0")
 
 
 def test_of_repeated_runs_the_latest_counts() -> None:
