@@ -9,8 +9,6 @@ import argparse
 import itertools
 import sys
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,57 +19,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.arguments import Parser
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line
-from harness.report import formatted, write_report
+from harness.groups import Group, group_runs
+from harness.report import LISTED, formatted, write_report
 from harness.terminal import console
-from harness.tracked import TrackedRun, find_runs, latest_sweep
+from harness.tracked import find_runs, latest_sweep
 from harness.tracking import client, tracking_uri
 
-BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
 INDEX = ["split", "replica", "sample", "time_step", "output"]
-ORDER = ("numpy", "torch", "keras", "jax")
-
-
-@dataclass
-class Group:
-    """One configuration in several backends."""
-
-    title: str
-    runs: dict[str, TrackedRun]  # backend -> its latest run
-
-    @property
-    def reference(self) -> str:
-        """The backend that the others are measured against: the first, NumPy if it is there."""
-        return next(iter(self.runs))
-
-
-def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
-    """Sort runs into groups; of repeated runs the latest that finished counts. A title is the
-    task's name (or its preset's) and the settings in which groups of that name differ."""
-    found: dict[tuple, dict[str, TrackedRun]] = {}
-    for run in sorted(runs, key=lambda r: (r.status == "FINISHED", r.start_time)):
-        key = tuple(sorted((k, v) for k, v in run.params.items() if k not in BACKEND_KEYS))
-        found.setdefault(key, {})[run.params.get("backend.name", "?")] = run
-    names = {key: _name(next(iter(by_backend.values()))) for key, by_backend in found.items()}
-    groups = []
-    for key, by_backend in found.items():
-        params = dict(key)
-        varying = _varying([dict(k) for k in found if names[k] == names[key]])
-        title = " ".join([names[key], *(f"{k}={params[k]}" for k in varying if k in params)])
-        ranked = sorted(by_backend, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
-        groups.append(Group(title, {name: by_backend[name] for name in ranked}))
-    return groups
-
-
-def _name(run: TrackedRun) -> str:
-    return run.tags.get("preset") or run.params.get("task.name", "?")
-
-
-def _varying(settings: list[dict[str, str]]) -> list[str]:
-    """The settings in which groups of one name differ."""
-    keys = sorted(set().union(*settings)) if settings else []
-    return [k for k in keys if len({s.get(k) for s in settings}) > 1]
 
 
 def gap(one: pd.DataFrame, other: pd.DataFrame) -> float:
@@ -117,6 +74,17 @@ def summary_table(groups: list[Group]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def settings_table(groups: list[Group]) -> pd.DataFrame:
+    """What tells numbered groups apart, after what is usual among them; no row where titles say
+    it."""
+    rows: dict[str, str] = {}
+    for group in groups:
+        if group.usual:
+            rows.setdefault(f"{group.title.rpartition(' ')[0]} (usual)", group.usual)
+            rows[group.title] = group.settings
+    return pd.DataFrame(rows.items(), columns=["group", "settings"])
+
+
 def side_by_side(group: Group, folder: Path) -> pd.DataFrame | None:
     """Predictions of all backends of a group: `split … output, true` and a column for each."""
     columns: dict[str, Any] = {}
@@ -143,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m harness.compare",
         description="Compare runs of different backends; by default those of the latest sweep.",
     )
@@ -171,7 +139,7 @@ def _compare(options: argparse.Namespace) -> int:
     if not runs:
         raise ConfigError("no runs found: loosen --parent, --experiment or --filter.")
     groups = group_runs(runs)
-    table = summary_table(groups)
+    table, listed = summary_table(groups), settings_table(groups)
     folder = options.results / "reports" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as fetched:
@@ -180,11 +148,18 @@ def _compare(options: argparse.Namespace) -> int:
     chosen = [f"sweep {parent}"] if parent else []
     chosen += [f"experiment {options.experiment}"] if options.experiment else []
     chosen += [f"where {options.filter}"] if options.filter else []
-    source = f"{len(runs)} runs of {', '.join(chosen) or 'every experiment'} in {uri}"
-    write_report(folder, source, table, {g.title: g.runs for g in groups}, shown)
+    source = f"{_count(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
+    curves = {g.title: g.runs for g in groups}
+    write_report(folder, source, table, curves, shown, listed)
     _show(table, console())
-    print(f"\n  {len(runs)} runs in {len(groups)} groups; report: {folder}/report.html")
+    _show_settings(listed, console())
+    counted = f"{_count(len(runs), 'run')} in {_count(len(groups), 'group')}"
+    print(f"\n  {counted}; report: {folder}/report.html")
     return 0
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _show(table: pd.DataFrame, console: Console) -> None:
@@ -192,14 +167,26 @@ def _show(table: pd.DataFrame, console: Console) -> None:
     columns = ["task", "backend", "train loss", "val loss", "test loss", "parameters", "seconds"]
     rows: Any = formatted(table.loc[:, [*columns, "gap"]], digits=4)
     shown = Table(*columns, f"gap to {table['backend'].iloc[0]}")
-    for group in table["task"].unique():
+    names = table["task"].unique().tolist()
+    for group in names:
         for row in rows[rows["task"] == group].itertuples(index=False):
             shown.add_row(*map(escape, row))
-        shown.add_section()
+        if len(rows) > len(names):  # some have several
+            shown.add_section()
     for task, backend, status in table[["task", "backend", "status"]].itertuples(index=False):
         if status != "FINISHED":
             console.print(f"  {task} · {backend} is {status}: its last values count")
     console.print(shown)
+
+
+def _show_settings(listed: pd.DataFrame, console: Console) -> None:
+    if len(listed):
+        shown = Table(title=LISTED, title_justify="left")
+        shown.add_column("group", no_wrap=True)
+        shown.add_column("settings", overflow="fold")
+        for row in listed.itertuples(index=False):
+            shown.add_row(*map(escape, row))
+        console.print(shown)
 
 
 if __name__ == "__main__":

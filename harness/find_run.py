@@ -1,4 +1,5 @@
-"""The run that a word means: a directory, an MLflow run id, or a run's name (the newest of it)."""
+"""The run that a word means: a directory, the name of one in the results, an MLflow run id, or a
+run's name (the newest of it)."""
 
 import os
 import re
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line, nearest
+from harness.run_folders import folder_named, places
 from harness.tracking import client, tracking_uri
 
 if TYPE_CHECKING:
@@ -21,20 +23,24 @@ def find_run(
 
     `key` is what the user typed in front of the run, for messages. Raises `ConfigError`.
     """
-    if Path(word).is_dir():
-        if not (Path(word) / "config.yaml").is_file():
-            raise ConfigError(f"{key}{word}: this directory holds no run: no config.yaml.")
-        return Path(word).resolve()
+    if not word:  # Path() would be the current directory
+        raise ConfigError(f"{key or 'RUN'}: a run's directory, id or name must be given.")
+    folder = Path(word) if Path(word).is_dir() else folder_named(key, word, results)
+    if folder is not None:
+        if not (folder / "config.yaml").is_file():
+            where = "this directory" if folder == Path(word) else str(folder)
+            raise ConfigError(f"{key}{word}: {where} holds no run: no config.yaml.")
+        return folder.resolve()
     if os.sep in word:
         raise ConfigError(f"{key}{word}: there is no such directory.")
     uri = tracking_uri(TrackingConfig("mlflow", uri, None, 0.0), results)
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise ConfigError(
-            f"{key}{word}: there is no such directory, and no {uri} to find a run in; name a "
-            "run's directory, or the folder of your results."
+            f"{key}{word}: there is no such directory, neither here nor in {places(results)}, and "
+            f"no {uri} to find a run in; name a run's directory, or the folder of your results."
         )
     try:
-        run = _tracked(key, word, client(uri))
+        run = _tracked(key, word, client(uri), places(results, uri))
         own = run.tags.get("run_directory")  # without it, Path() would be the current directory
         if own and (Path(own) / "config.yaml").is_file():
             return Path(own)
@@ -47,8 +53,8 @@ def find_run(
         ) from error
 
 
-def _tracked(key: str, word: str, mlflow: Any) -> "TrackedRun":
-    """By id, or else the newest of that name."""
+def _tracked(key: str, word: str, mlflow: Any, searched: str) -> "TrackedRun":
+    """By id, or else the newest of that name; `searched` says where there is none."""
     from harness.tracked import find_runs  # late: it imports pandas
 
     kind = "run_id" if re.fullmatch(r"[0-9a-f]{32}", word) else "run_name"
@@ -57,7 +63,7 @@ def _tracked(key: str, word: str, mlflow: Any) -> "TrackedRun":
     if not found:
         names = [run.name for run in find_runs(mlflow, None, None, None)]
         known = nearest(word, names) or " It must be a run's directory, or its MLflow id or name."
-        raise ConfigError(f"{key}{word}: there is no such run.{known}")
+        raise ConfigError(f"{key}{word}: there is no such run in {searched}.{known}")
     return found[-1]
 
 

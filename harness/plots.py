@@ -73,6 +73,7 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
                     curves[name],
                     color=COLOURS.get(backend, "#8172b3"),
                     linestyle=dash,
+                    marker="o" if len(curves) == 1 else None,  # one epoch makes no line
                     linewidth=max(6.5 - 2.5 * rank, 1.2),
                     alpha=0.45 if rank == 0 else 0.9,
                     label=f"{backend} {name}",

@@ -13,6 +13,7 @@ from harness.tracked import TrackedRun
 
 SHOWN = 6  # predictions per task in the report; the CSV has all
 
+LISTED = "The usual settings, and what each group has otherwise"
 EXPLAINED = (
     "Losses are in original units. The gap is the largest relative difference of a run's loss "
     "curves (train and validation, every epoch) to those of the first backend of its task, the "
@@ -25,6 +26,7 @@ table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-
 th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right }
 td { white-space: nowrap }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
+table.long td { white-space: normal; text-align: left }
 img { max-width: 100% }
 """
 
@@ -35,10 +37,14 @@ def write_report(
     table: pd.DataFrame,
     groups: dict[str, dict[str, TrackedRun]],
     predictions: dict[str, pd.DataFrame],
+    listed: pd.DataFrame,
 ) -> None:
     """Write `report.md`, `report.html`, `table.csv`, `predictions.csv` and `curves.png`; `source`
-    says in words which runs these are."""
+    says in words which runs these are. `listed` has the settings of groups whose title is a number;
+    they are in `groups.csv`, too."""
     table.to_csv(folder / "table.csv", index=False)
+    if len(listed):
+        listed.to_csv(folder / "groups.csv", index=False)
     all_rows = [rows.assign(task=title) for title, rows in predictions.items()]
     if all_rows:
         joined = pd.concat(all_rows, ignore_index=True)
@@ -48,9 +54,10 @@ def write_report(
     trained = {title: by for title, by in curves.items() if any(len(c) for c in by.values())}
     plots.draw_overlaid(folder / "curves.png", trained)
     shown = {title: examples(rows) for title, rows in predictions.items()}
-    (folder / "report.md").write_text(_markdown(source, table, shown), encoding="utf-8")
+    (folder / "report.md").write_text(_markdown(source, table, shown, listed), encoding="utf-8")
     picture = base64.b64encode((folder / "curves.png").read_bytes()).decode()
-    (folder / "report.html").write_text(_html(source, table, shown, picture), encoding="utf-8")
+    page = _html(source, table, shown, picture, listed)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def examples(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -84,20 +91,31 @@ def _markdown_table(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
-def _markdown(source: str, table: pd.DataFrame, shown: dict[str, pd.DataFrame]) -> str:
+def _markdown(
+    source: str, table: pd.DataFrame, shown: dict[str, pd.DataFrame], listed: pd.DataFrame
+) -> str:
     parts = ["# Backends compared", source, _markdown_table(table), EXPLAINED]
+    parts += [f"## {LISTED}", _markdown_table(listed)] if len(listed) else []
     parts += ["## Loss curves", "![loss curves](curves.png)", "## Predictions"]
     for title, rows in shown.items():
         parts += [f"### {title}", _markdown_table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def _html(source: str, table: pd.DataFrame, shown: dict[str, pd.DataFrame], picture: str) -> str:
+def _html(
+    source: str,
+    table: pd.DataFrame,
+    shown: dict[str, pd.DataFrame],
+    picture: str,
+    listed: pd.DataFrame,
+) -> str:
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Backends compared</title>",
         f"<style>{STYLE}</style><h1>Backends compared</h1><p>{html.escape(source)}</p>",
         formatted(table).to_html(index=False, border=0),
-        f"<p>{html.escape(EXPLAINED)}</p><h2>Loss curves</h2>",
+        f"<p>{html.escape(EXPLAINED)}</p>",
+        *_listed(listed),
+        "<h2>Loss curves</h2>",
         f"<img alt='loss curves of every backend' src='data:image/png;base64,{picture}'>",
         "<h2>Predictions</h2>",
     ]
@@ -105,3 +123,10 @@ def _html(source: str, table: pd.DataFrame, shown: dict[str, pd.DataFrame], pict
         parts.append(f"<h3>{html.escape(title)}</h3>")
         parts.append(formatted(rows).to_html(index=False, border=0))
     return "\n".join(parts) + "</html>\n"
+
+
+def _listed(listed: pd.DataFrame) -> list[str]:
+    """The groups' settings, in lines that break: there may be many."""
+    if listed.empty:
+        return []
+    return [f"<h2>{LISTED}</h2>", listed.to_html(index=False, border=0, classes="long")]

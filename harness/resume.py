@@ -5,7 +5,6 @@ the precision and how training goes on may change; what was learnt, by which net
 seeds may not, since the state of training would then mean something else.
 """
 
-import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from harness import provenance
-from harness.config import Config, flatten, from_hydra
+from harness.changes import refuse_changes, say_changes
+from harness.config import Config, from_hydra
 from harness.damaged import reading
 from harness.errors import ConfigError, nearest
 from harness.find_run import find_run
@@ -26,11 +26,7 @@ from harness.model import Params
 from harness.recorded import load_config, with_overrides
 from harness.state import FOLDER, Checkpoint, State, load_checkpoint
 
-log = logging.getLogger(__name__)
-
 FETCHED = "resumed_from"  # what came from MLflow of a run whose own directory is gone
-OWN = ("resume", "checkpoint", "results")  # what the new command line alone decides
-FIXED = ("task", "model", "seed", "replicas", "optimizer.name")
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def offered(directory: Path, results: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if _kept(directory):
+        if kept(directory):
             error.add_note(f"go on with: {command(directory, results)}")
         raise
 
@@ -113,7 +109,7 @@ def configuration(composed: DictConfig, overrides: list[str], directory: Path) -
     new.resume, new.results = str(folder), composed.results
     new.checkpoint = _checkpoint(folder, word, composed.checkpoint)
     from_hydra(new)  # what is wrong in itself is refused before anything is said
-    _compare(old, new, word)
+    refuse_changes(old, new, word)
     return new
 
 
@@ -143,10 +139,11 @@ def origin(config: Config, start: State) -> Origin | None:
             "on, give it more patience, or trainer.patience=null."
         )
     best = None if found.best is None else _cast(found.best, config.precision)
+    say_changes(load_config(folder), config, name)
     return Origin(folder, replace(found, state=_cast(found.state, config.precision), best=best))
 
 
-def _kept(directory: Path) -> list[str]:
+def kept(directory: Path) -> list[str]:
     """The names of a run's checkpoints, first to last; a file of another name is none."""
     names = [path.stem for path in directory.glob(f"{FOLDER}/*.safetensors")]
     found = [name for name in names if re.fullmatch(r"epoch-[0-9]+", name)]
@@ -155,11 +152,9 @@ def _kept(directory: Path) -> list[str]:
 
 def _checkpoint(folder: Path, word: str, asked: Any) -> str:
     """The name of the checkpoint that was asked for, or of the last."""
-    names = _kept(folder)
+    names = kept(folder)
     if not names:
-        raise ConfigError(
-            f"resume={word}: this run has no checkpoint; it ended before its first epoch was done."
-        )
+        raise ConfigError(f"resume={word}: this run has no checkpoint; {_why_none(folder)}.")
     name = names[-1] if asked is None else str(asked)
     if name not in names:
         raise ConfigError(
@@ -168,37 +163,26 @@ def _checkpoint(folder: Path, word: str, asked: Any) -> str:
     return name
 
 
+def _why_none(folder: Path) -> str:
+    """Why a run has kept nothing, and what to do about it."""
+    done = max((e["step"] for e in read(folder) if e["kind"] == "metrics"), default=0)
+    if done == 0:
+        return "it ended before its first epoch was done; start it again"
+    end, every = last(folder, "end"), load_config(folder).trainer.checkpoint_every
+    if end is None and (every == 0 or done < every):
+        return (
+            f"it was killed in epoch {done + 1}, or still trains, and trainer.checkpoint_every="
+            f"{every} had kept nothing; start it again with trainer.checkpoint_every=10 or so"
+        )
+    how = f"it ended as {end['status']}" if end else "it was killed, or still trains,"
+    return f"{how} after {done} epochs, and its {FOLDER} are gone; train it again"
+
+
 def _read(folder: Path, name: str) -> Checkpoint:
     path = folder / FOLDER / f"{name}.safetensors"
-    others = [f"checkpoint={other}" for other in _kept(folder) if other != name]
+    others = [f"checkpoint={other}" for other in kept(folder) if other != name]
     with reading(path, f"choose {others[-1]}" if others else "train the run again"):
         return load_checkpoint(path)
-
-
-def _compare(old: Any, new: Any, word: str) -> None:
-    """Refuse what must stay as it was, and say what is going to be different."""
-    plain: list[Any] = [OmegaConf.to_container(config, resolve=True) for config in (old, new)]
-    before, now = map(flatten, plain)
-    gru = ("semantics.gru_biases", "semantics.gru_reset")
-    fixed = {*FIXED, *(gru if old.model.cell == "gru" else ("semantics.biases",))}
-    if before.get("optimizer.momentum"):  # the velocity holds learning rates, or does not
-        fixed.add("semantics.momentum_lr")
-    changed = [key for key in now if key not in OWN and before.get(key) != now[key]]
-    for key in sorted(changed, key=lambda k: k.endswith("_target_")):
-        if key in fixed or key.partition(".")[0] in fixed:
-            was = before.get(key, "without")
-            raise ConfigError(f"{key}={now[key]}: must stay {was}, as in resume={word}.")
-    recipes = ("backend.packages", "backend.devices", "backend.factory")
-    shown = ", ".join(f"{key}={now[key]}" for key in changed if key not in recipes)
-    log.info("goes on from %s of %s; changed: %s", new.checkpoint, word, shown or "nothing")
-    if "trainer.epochs" in changed and new.trainer.schedule != "constant":
-        log.info(
-            "trainer.schedule=%s spreads over all epochs, %s then and %s now: the learning rate "
-            "jumps here, and the curve is that of neither run uninterrupted",
-            new.trainer.schedule,
-            old.trainer.epochs,
-            new.trainer.epochs,
-        )
 
 
 def _check_state(found: State, start: State) -> None:

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from harness import compare
-from harness.compare import gap, group_runs
+from harness.compare import gap, settings_table
+from harness.groups import group_runs
 from harness.sweep_end import Job, _description
 from harness.tracked import TrackedRun
 
@@ -67,6 +68,39 @@ def test_groups_differ_in_nothing_but_the_backend() -> None:
         "sum seed=1": ["numpy"],
         "binary": ["numpy"],
     }
+
+
+def test_what_follows_from_a_preset_is_no_difference_of_its_own() -> None:
+    runs = [
+        tracked(i, task__name="sum", semantics__name=name, semantics__biases=biases, seed=seed)
+        for i, (name, biases, seed) in enumerate(
+            [("torch", "double", "0"), ("torch", "double", "1"), ("keras", "single", "0")]
+        )
+    ]
+    assert [g.title for g in group_runs(runs)] == [
+        "sum seed=0 semantics.name=torch",
+        "sum seed=1 semantics.name=torch",
+        "sum seed=0 semantics.name=keras",
+    ]
+    changed = tracked(9, task__name="sum", semantics__name="torch", semantics__biases="single")
+    assert "semantics.biases=single" in group_runs([*runs, changed])[-1].title
+
+
+def test_many_differences_are_listed_apart() -> None:
+    """By those of a group's settings that are not the usual ones."""
+    usual = {f"trainer__long_name_{i}": "0" for i in range(5)}
+    runs = [
+        tracked(i, None, task__name="sum", **usual | {f"trainer__long_name_{i}": "1"})
+        for i in range(5)
+    ]
+    runs.append(tracked(5, None, task__name="sum", **usual))
+    found = [(g.title, g.settings) for g in group_runs(runs)]
+    assert found[0] == ("sum #1", "trainer.long_name_0=1")
+    assert found[5] == ("sum #6", "the usual ones")
+    assert len(set(found)) == 6
+    listed = settings_table(group_runs(runs)).to_numpy().tolist()
+    assert len(listed) == 7 and listed[0][0] == "sum (usual)"
+    assert listed[0][1].startswith("trainer.long_name_0=0 trainer.long_name_1=0")
 
 
 def test_of_repeated_runs_the_latest_counts() -> None:
@@ -138,14 +172,14 @@ def test_the_html_report_needs_no_other_file(results: Path) -> None:
 def test_runs_are_chosen_by_parent_experiment_and_filter(results: Path, capsys: Any) -> None:
     place = ["--results", str(results)]
     assert run(*place, "--experiment", "sum") == 0
-    assert "1 runs in 1 groups" in capsys.readouterr().out
+    assert "1 run in 1 group;" in capsys.readouterr().out
     assert run(*place, "--filter", "params.`backend.name` = 'numpy'") == 0
     assert "3 runs in 3 groups" in capsys.readouterr().out
     journals = sorted((results / "multirun").glob("*/journal.jsonl"))
     events = [json.loads(line) for line in journals[0].read_text().splitlines()]
     parent = next(e["run_id"] for e in events if e["kind"] == "mlflow")
     assert run(*place, "--parent", parent) == 0
-    assert "1 runs in 1 groups" in capsys.readouterr().out
+    assert "1 run in 1 group;" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

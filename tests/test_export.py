@@ -6,6 +6,7 @@ its own header says, in a process from whose path this project was removed.
 """
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -334,9 +335,14 @@ def test_a_run_is_found_by_its_name_and_id(tmp_path: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["{run}"], "--to: must be given"),
+        (["{run}", "x", "--to", "numpy"], "x: no such option or argument"),
+        (["{run}", "--to", "numpy", "--replica", "x"], "--replica x: must be a whole number"),
         (["{run}", "--to", "toch"], "Did you mean 'torch'?"),
         (["{run}", "--to", "numpy", "--replica", "2"], "must be from 0 to 1"),
         (["{run}", "--to", "numpy", "--replica", "-1"], "must be from 0 to 1"),
+        (["{run}", "--to", "numpy", "--out", ""], "--out: must name a folder."),
+        (["", "--to", "numpy"], "RUN: a run's directory, id or name must be given."),
         (["{run}", "--to", "numpy", "--out", "{run}"], "must be a new folder"),
         (["{run}", "--to", "numpy", "--out", "{run}/config.yaml"], "must be a new folder"),
         (["{run}", "--to", "numpy", "--out", "{run}/config.yaml/x"], "cannot be written"),
@@ -362,11 +368,47 @@ def test_what_cannot_be_exported_is_explained(
     assert said in shown.err and shown.err.count("\n") == 1
 
 
+def test_a_run_in_float64_says_why_its_onnx_model_is_not(runs: dict[str, Result]) -> None:
+    network = export.read_network(runs["lstm"].directory, 0)
+    assert network.precision == "float64" and "Rounded" not in network.interface
+    lines = export.in_float32(network).interface.splitlines()
+    assert "Rounded from the run's float64: ONNX" in " ".join(lines)
+
+
 def test_a_failed_run_says_how_it_ended(tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(RuntimeError, match="not finite"):
         trained(tmp_path, "model=rnn_relu", "optimizer=sgd", "optimizer.lr=1e30")
     assert export.main([str(tmp_path / "run"), "--to", "numpy"]) == 2
-    assert "final.safetensors: it ended as FAILED." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "final.safetensors: it ended as FAILED (" in said and "train it again.\n" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "kept", "said"),
+    [
+        ("FINISHED", True, "the file is gone since; copy it from the run's artifacts in MLflow"),
+        ("KILLED", True, "it ended as KILLED; go on with: python -m harness resume="),
+        ("KILLED", False, "it ended as KILLED and kept no checkpoint; train it again."),
+        (None, True, "it was killed, or still trains; go on with: python -m harness resume="),
+    ],
+)
+def test_without_final_weights_it_says_what_to_do(
+    runs: dict[str, Result],
+    status: str | None,
+    kept: bool,
+    said: str,
+    tmp_path: Path,
+    capsys: Any,
+) -> None:
+    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
+    (place / "weights/final.safetensors").unlink()
+    if not kept:
+        shutil.rmtree(place / "checkpoints")
+    ends = "" if status is None else json.dumps({"kind": "end", "status": status, "error": None})
+    (place / "journal.jsonl").write_text(ends)
+    assert export.main([str(place), "--to", "numpy"]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown and shown.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["network.json", "weights/final.safetensors"])

@@ -5,6 +5,7 @@ on early stopping across the border, on processes that are stopped, on where a r
 what is refused. `tests/test_trainer.py` decides which epochs are kept.
 """
 
+import json
 import shlex
 import shutil
 import signal
@@ -281,7 +282,7 @@ REFUSED = {
         (*LAST, "checkpoint=epoch-00004"),
         r"checkpoint=epoch-00004: must be one of epoch-00003, epoch-00006\.",
     ),
-    "units": ((*LAST, "model.units=6"), "model.units=6: must stay 5"),
+    "units": ((*LAST, "model.units=6"), "model.units=6: must stay 5, as in .*; leave it out"),
     "layers": ((*LAST, "model.layers=2"), "model.layers=2: must stay 1"),
     "cell": ((*LAST, "model=rnn"), "model.cell=rnn: must stay lstm"),
     "task": ((*LAST, "task=binary"), "task.name=binary: must stay sum"),
@@ -300,12 +301,13 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_gone_on_with_is_refused(
-    uninterrupted: Any, tmp_path: Path, name: str
+    uninterrupted: Any, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And nothing is said of going on."""
     overrides, message = REFUSED[name]
-    with pytest.raises(ConfigError, match=message) as error:
+    with caplog.at_level("INFO"), pytest.raises(ConfigError, match=message) as error:
         plan(tmp_path, f"resume={uninterrupted('adam', 'numpy')}", *overrides)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and "goes on" not in caplog.text
 
 
 def test_what_the_memory_means_must_stay(uninterrupted: Any, tmp_path: Path) -> None:
@@ -353,16 +355,65 @@ def test_a_run_that_is_not_there_is_refused(uninterrupted: Any, tmp_path: Path) 
     for word, reason in (
         (str(tmp_path / "none"), "no such directory"),
         (str(tmp_path), "holds no run"),
-        ("none", "no such directory, and no sqlite"),
+        ("none", "no such directory, .*, and no sqlite"),
     ):
         with pytest.raises(ConfigError, match=f"resume={word}: .*{reason}"):
             plan(tmp_path, f"resume={word}", results)
     with pytest.raises(ConfigError, match="checkpoint=epoch-00003: needs resume=RUN"):
         plan(tmp_path, "checkpoint=epoch-00003")
-    empty = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "every", "reason"),
+    [
+        ((), 0, "it ended before its first epoch was done; start it again"),
+        (("metrics",), 0, "it was killed in epoch 7, or still trains, and .*_every=0 had kept no"),
+        (("metrics",), 9, "it was killed in epoch 7, or still trains, and .*_every=9 had kept no"),
+        (("metrics",), 3, "it was killed, or still trains, after 6 epochs, and .* are gone"),
+        (("metrics", "end"), 0, "it ended as FINISHED after 6 epochs, and .* are gone; train it"),
+    ],
+)
+def test_why_a_run_has_no_checkpoint(
+    uninterrupted: Any, tmp_path: Path, kinds: tuple[str, ...], every: int, reason: str
+) -> None:
+    """As its journal tells, of which a kill leaves no end."""
+    whole = uninterrupted("adam", "numpy")
+    empty = shutil.copytree(whole, tmp_path / "empty")
     shutil.rmtree(empty / "checkpoints")
-    with pytest.raises(ConfigError, match=f"resume={empty}: this run has no checkpoint"):
+    recorded = (empty / "config.yaml").read_text()
+    changed = recorded.replace("checkpoint_every: 3", f"checkpoint_every: {every}")
+    (empty / "config.yaml").write_text(changed)
+    lines = [json.dumps(event) for kind in kinds for event in program.events(whole, kind)]
+    (empty / "journal.jsonl").write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match=f"={empty}: this run has no checkpoint; {reason}"):
         plan(tmp_path, f"resume={empty}")
+
+
+@pytest.mark.parametrize(
+    "place", ["runs/20261124-205901-558585", "multirun/20261124-205901-558585/3"]
+)
+def test_a_run_is_found_by_the_name_of_its_folder(
+    uninterrupted: Any, tmp_path: Path, place: str
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(uninterrupted("adam", "numpy"), results / place)
+    word = place.partition("/")[2]
+    found = find_run("resume=", word, results, None, (), tmp_path)
+    assert found == (results / place).resolve()
+
+
+def test_a_word_that_names_no_run_says_where_was_looked(tmp_path: Path) -> None:
+    (tmp_path / "runs/20261124-205901-558585").mkdir(parents=True)
+    (tmp_path / "multirun/20261124-205902-000000/0").mkdir(parents=True)
+    for word, reason in (
+        ("", "a run's directory, id or name must be given"),
+        ("20261124-205901-558586", "no such run in .*/runs or .*/multirun. .*205901-558585'"),
+        ("20261124-205901-558585", "runs/20261124-205901-558585 holds no run: no config.yaml"),
+        ("20261124-205902-000000", r"is a sweep; name one of its jobs: 20261124-205902-000000/0"),
+        ("nobody", "no such directory, neither here nor in .*/runs or .*/multirun, and no sqlite"),
+    ):
+        with pytest.raises(ConfigError, match=f"^resume={word}: .*{reason}"):
+            find_run("resume=", word, tmp_path, None, (), tmp_path)
 
 
 def spoil(path: Path) -> Path:
@@ -419,7 +470,7 @@ def test_a_run_is_found_by_its_id_and_by_its_name(folder: Path, tmp_path: Path) 
         assert found.config.optimizer.lr == lr
         assert found.origin is not None
         assert found.origin.run == (first if lr == 0.01 else second).info.run_id
-    with pytest.raises(ConfigError, match=r"resume=sixe=6: there is no such run. .*'six·e=6'\?"):
+    with pytest.raises(ConfigError, match=r"resume=sixe=6: there is no such run in .*'six·e=6'\?"):
         plan(tmp_path, quoted("resume=sixe=6"), *results)
     with pytest.raises(ConfigError, match="must be a run's directory, or its MLflow id or name"):
         plan(tmp_path, "resume=zzzzzz", *results)

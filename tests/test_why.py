@@ -1,5 +1,6 @@
 """`python -m harness.why`: planted differences are found, and what cannot act is no suspect."""
 
+import itertools
 import json
 import os
 import re
@@ -16,13 +17,25 @@ import pytest
 from harness.compose import compose
 from harness.config import Config
 from harness.errors import ConfigError, Diverged
+from harness.plots import figure
 from harness.semantics import Semantics
 from harness.why import __main__ as why
+from harness.why import plot
 from harness.why.answer import Answer, Outcome, Question, explain, find_answer
+from harness.why.follow_up import follow_up
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
 from harness.why.shapley import PAIRS, Estimate, design, half_width
-from harness.why.words import caption, interplay, percent, plus_minus, sentence
+from harness.why.words import (
+    apart,
+    caption,
+    headline,
+    interplay,
+    number,
+    percent,
+    plus_minus,
+    sentence,
+)
 from tests.program import ROOT, artifacts, tracked, uses_mlflow, with_database
 
 pytestmark = uses_mlflow
@@ -158,11 +171,18 @@ def test_another_optimizer_or_cell_is_one_player() -> None:
     question = ask("b.optimizer=sgd", "b.optimizer.lr=0.5", "b.model=lstm", "b.model.units=8")
     assert [(p.name, p.a, p.b) for p in question.players] == [
         ("model", "rnn units=4", "lstm units=8"),
-        ("optimizer", "adam lr=0.01", "sgd lr=0.5"),
+        ("optimizer", "adam lr=0.01 beta1=0.9 beta2=0.999", "sgd lr=0.5"),
     ]
     assert question.coalition(0).optimizer.name == "adam"
     assert question.coalition(2).optimizer.lr == 0.5
     assert question.coalition(2).model.cell == "rnn"
+
+
+def test_an_optimizers_own_settings_are_shown_unless_they_are_off() -> None:
+    momentum = ("a.optimizer=sgd", "a.optimizer.momentum=0.9")
+    [player] = ask(*momentum, "b.optimizer=adam", "b.optimizer.beta1=0.8").players
+    assert player.a == "sgd momentum=0.9"
+    assert player.b == "adam beta1=0.8 beta2=0.999"
 
 
 def test_settings_that_only_go_together_are_one_player() -> None:
@@ -191,11 +211,10 @@ def test_seeds_are_several_unless_they_are_chosen() -> None:
     assert compose([*SMALL, "replicas=1"]).replicas == 1
     words = [word for word in SMALL if not word.startswith("replicas")]
     assert why._question(why._parse(words)).a.replicas == 16
-    assert ask("a.replicas=1", "b.replicas=4").a.replicas == 4
 
 
 def test_what_does_not_train_is_no_difference() -> None:
-    question = ask("a.trainer.checkpoint_every=1", "b.results=elsewhere")
+    question = ask("a.trainer.checkpoint_every=1", "b.trainer.save_gradient=true")
     assert question.settled and not question.idle
 
 
@@ -205,7 +224,7 @@ def test_device_and_threads_are_listed_and_another_device_settles_nothing() -> N
     question = ask("a.device=cpu", "b.device=auto", "b.threads=3")
     rows = [(i.player.name, i.player.a, i.player.b) for i in question.idle]
     assert rows == [("device", "cpu", "auto"), ("threads", "1", "3")]
-    assert "frameworks' part" in question.idle[0].needs
+    assert "part of the frameworks" in question.idle[0].reason
     assert not question.settled and question.same_framework  # NumPy has the CPU alone
     trains = compose(["backend=torch"]).backend
     on = replace(question, backend=trains, a=compose(["backend=torch", "device=cpu"]))
@@ -339,6 +358,7 @@ def test_equal_sides_are_not_trained(capsys: pytest.CaptureFixture[str], tmp_pat
     words = [*SMALL, "--results", str(tmp_path), "b.semantics.rmsprop_eps=1e-3"]
     assert why.main(words) == 0
     out, _ = said(capsys)
+    assert "both sides train alike. Give each its own with a.KEY=VALUE" in out
     assert "No setting that acts differs" in out and "rmsprop_eps 1e-08 0.001" in out
     assert not list(tmp_path.iterdir())
 
@@ -352,19 +372,28 @@ def test_equal_sides_are_not_trained(capsys: pytest.CaptureFixture[str], tmp_pat
             ["task=running_sum", "b.model.returns=last"],
             "model.returns: every_step on side a, last on side b",
         ),
-        (["a.seed=1"], "seed: 1 on side a, 0 on side b"),
+        (["a.seed=1"], "a.seed=1: both sides share it; write seed=1."),
+        (["a.results=foo"], "a.results=foo: both sides share it; write results=foo."),
+        (["a.replicas=2", "b.replicas=3"], "a.replicas=2: both sides share it; write replicas=2."),
+        (["b.tracking=journal"], "b.tracking=journal: both sides share it"),
+        (["a.model=zzz"], "a.model=zzz: must be one of gru"),
+        (["b.model.units=0"], "b.model.units=0: must be a whole number"),
+        (["results=/proc/x", "b.optimizer.lr=0.1"], "results: cannot write there ("),
         (["--seed", "-1", "b.optimizer.lr=0.1"], "--seed=-1: must be a whole number, at least 0"),
         (["replicas=1", "b.optimizer.lr=0.1"], "replicas=1: an interval needs two or more"),
-        (["a.replicas=1", "b.replicas=1"], "replicas=1: an interval needs two or more"),
         (["trainer.epochs=0"], "trainer.epochs=0: nothing is trained"),
         (["somewhere"], "somewhere: name two runs"),
+        (["--evaluations", "x"], "--evaluations x: must be a whole number"),
         (["runs/x=1", "runs/y=2"], "runs/x=1: there is no such directory"),
         (["b.optimizer.lr=0.1,0.2"], "optimizer.lr=0.1,0.2"),
         (["~b.trainer.clip"], "trainer.clip: there is no such key"),
         (["here", "there"], "here: there is no such directory"),
         (["b.semantics.biases=triple"], "semantics.biases=triple: must be one of"),
         (["b.optimiser.lr=1"], "optimiser"),
-        (["--train-backend", "nmupy", "b.optimizer.lr=1"], "nmupy"),
+        (
+            ["--train-backend", "nmupy", "b.optimizer.lr=1"],
+            "--train-backend nmupy: must be one of",
+        ),
         (["a.semantics=torch", "b.semantics=keras", "--evaluations", "20"], "--evaluations 20"),
     ],
 )
@@ -438,6 +467,29 @@ def test_shares_with_their_errors(share: float, half: float, text: str) -> None:
 )
 def test_numbers_with_their_errors(mean: float, half: float, text: str) -> None:
     assert plus_minus(mean, half) == text
+
+
+def test_zero_has_no_sign() -> None:
+    assert plus_minus(-0.3, 11.0) == "0 ± 11"
+    assert plus_minus(-0.0001, 0.012) == "0.000 ± 0.012"
+    assert plus_minus(-1e-10, 4.2e-8) == "(0.0 ± 4.2)e−8"
+    assert number(-0.0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "texts"),
+    [
+        (0.3412, 0.2361, ("0.341", "0.236")),
+        (12.5126142, 12.5126139, ("12.5126142", "12.5126139")),
+        (12.5, 12.5001, ("12.5000", "12.5001")),
+        (2.0, 2.0, ("2", "2")),
+        (-0.0, 1.0, ("0", "1")),
+    ],
+)
+def test_levels_have_the_digits_that_tell_them_apart(
+    one: float, other: float, texts: tuple[str, str]
+) -> None:
+    assert apart(one, other) == texts
 
 
 def test_a_setting_that_works_against_the_gap_is_said_to() -> None:
@@ -583,6 +635,56 @@ def test_a_damaged_configuration_of_a_run_is_named(
     assert why.main([str(tmp_path), str(tmp_path)]) == 2
     _, err = said(capsys)
     assert err.startswith(f"{tmp_path / 'config.yaml'}: is damaged (") and err.count("\n") == 1
+
+
+def test_the_headline_has_layers() -> None:
+    layered = ask("a.model.layers=2", "b.model.units=8")
+    assert headline(layered) == "sum · rnn 2×4 / rnn 8 · A numpy as matched · B numpy as matched"
+
+
+def test_the_picture_keeps_its_columns_apart_and_its_bars_wide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long labels on the left, long numbers on the right, a gap that is tiny beside the losses."""
+    long = ("a.optimizer=rmsprop", "a.optimizer.lr=0.003", "a.optimizer.weight_decay=0.01")
+    question = ask(*long, "b.trainer.batch_size=24")
+    tiny = outcome([[-1.43e-6, -1.38e-6], [2e-7, -3e-7]], [0.0, 0.0])
+    level = np.full(2, 12.5)
+    made = drawn(question, replace(tiny, a=level, b=level + tiny.b), tmp_path, monkeypatch)
+    [axis] = made.axes
+    renderer = made.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axis.texts if text.get_text()]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    plot = axis.get_window_extent(renderer)
+    assert not any(box.overlaps(plot) for box in boxes)
+    assert plot.width > 0.45 * made.bbox.width
+    assert axis.xaxis.get_offset_text().get_text() == ""
+    assert axis.texts[0].get_text() != axis.texts[3].get_text()
+
+
+def drawn(question: Question, found: Outcome, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The figure of a waterfall."""
+    kept = []
+    monkeypatch.setattr(plot, "figure", lambda *a, **k: kept.append(figure(*a, **k)) or kept[0])
+    plot.draw_waterfall(folder / "why.png", question, [found], "title")
+    return kept[0][0]
+
+
+def test_what_is_suggested_takes_the_place_of_what_it_overrules() -> None:
+    words = ["replicas=3", "b.model.units=8", "+replicas=4", "trainer.epochs=2", "--"]
+    nothing = Answer([outcome([], [1.0, -1.0])], False, {}, 0.0)
+    said = follow_up(ask("b.model.units=8", "replicas=4"), nothing, words)
+    assert said == ["b.model.units=8", "trainer.epochs=2", "replicas=8"]
+    divided = Answer([outcome([[1.0, 1.0], [0.1, 0.1]], [0.0, 0.0])], True, {}, 0.0)
+    words = ["b.optimizer.lr=0.001", "b.trainer.batch_size=24", "optimizer.lr=0.01"]
+    assert follow_up(lr_and_others(), divided, words) == [*words[1:], "b.optimizer.lr=0.01"]
+
+
+def test_the_only_difference_is_not_taken_away() -> None:
+    divided = Answer([outcome([[1.0, 1.0]], [0.0, 0.0])], True, {}, 0.0)
+    assert follow_up(lr_and_others(1), divided, ["b.optimizer.lr=0.001"]) == []
+    between = replace(lr_and_others(1), b=compose([*SMALL, "backend=torch"]))
+    assert follow_up(between, divided, ["x=1"]) == ["x=1", "b.optimizer.lr=0.01"]
 
 
 # ------------------------------------------------------------------------------ the real program

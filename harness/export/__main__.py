@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from harness.arguments import Parser
 from harness.damaged import reading
 from harness.errors import ConfigError, check_choice, first_line
 from harness.export.check import Unfaithful, check
+from harness.export.missing import why_none
 from harness.export.network import Array, Network, in_float32
 from harness.find_run import find_run
 from harness.journal import last
@@ -43,9 +45,7 @@ def read_network(directory: Path, replica: int) -> Network:
     """One replica of a run, or `ConfigError` for a run that has none to give."""
     weights = directory / "weights/final.safetensors"
     if not weights.exists():
-        end = last(directory, "end")
-        status = f"it ended as {end['status']}" if end else "it has not ended, or is no run"
-        raise ConfigError(f"{directory}: has no weights/final.safetensors: {status}.")
+        raise ConfigError(f"{directory}: has no weights/final.safetensors: {why_none(directory)}.")
     if not (directory / "network.json").exists():
         raise ConfigError(f"{directory}: has no network.json; train it again to export it.")
     with reading(weights):
@@ -112,14 +112,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m harness.export",
         description="Write a trained network so that a framework loads it without this project.",
     )
     add = parser.add_argument
     add("run", metavar="RUN", help="a run's directory, or its id or name in MLflow")
     add("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
-    add("--out", type=Path, metavar="FOLDER", help="where to (default: RUN/export/FORMAT)")
+    add("--out", metavar="FOLDER", help="where to (default: RUN/export/FORMAT)")
     which = "which one, from 0 (default: 0); the others' default FOLDER ends in -replica-N"
     add("--replica", type=int, default=0, metavar="N", help=which)
     add("--results", default="results", type=Path, help="folder of the runs (default: results)")
@@ -137,7 +137,9 @@ def _export(options: argparse.Namespace) -> int:
     if options.to == "onnx":
         network = in_float32(network)
     name = f"{options.to}-replica-{options.replica}" if options.replica else options.to
-    folder = options.out or home / name
+    folder = home / name if options.out is None else Path(options.out)
+    if options.out == "":  # Path would make it the current directory
+        raise ConfigError("--out: must name a folder.")
     if options.out and folder.exists() and (folder.is_file() or os.listdir(folder)):
         raise ConfigError(f"--out {folder}: must be a new folder, or an empty one.")
     worst, usage = export(network, options.to, folder)
@@ -150,7 +152,8 @@ def _export(options: argparse.Namespace) -> int:
     print(
         "\nChecked by doing so in a process of its own that cannot import this project, on random"
     )
-    print(f"inputs: {worst:.1e} of the largest output from the NumPy reference (limit {limit:g}).")
+    print(f"inputs: {worst:.1e} of the largest output from the NumPy reference")
+    print(f"(limit in {network.precision}: {limit:g}).")
     return 0
 
 

@@ -33,6 +33,7 @@ class Network:
     y_mean: float
     y_std: float
     origin: str  # which run and replica it was
+    rounded: bool = False  # to float32, from a run in float64
 
     @property
     def standardised(self) -> bool:
@@ -96,6 +97,10 @@ class Network:
         ]
         if self.standardised:
             lines.append(f"Scaling in float64 is part of the model; inside it is {self.precision}.")
+        if self.rounded:
+            lines.append(
+                "Rounded from the run's float64: ONNX Runtime's RNN, LSTM and GRU are float32 only."
+            )
         if self.padded:
             lines.append(
                 "Sequences of other lengths go in separately: padding would be taken as input."
@@ -113,10 +118,7 @@ def in_float32(network: Network) -> Network:
     if network.precision == "float32":
         return network
     weights = {name: value.astype(np.float32) for name, value in network.weights.items()}
-    origin = (
-        network.origin + "\nRounded from float64: ONNX Runtime's RNN, LSTM and GRU are float32."
-    )
-    return replace(network, precision="float32", weights=weights, origin=origin)
+    return replace(network, precision="float32", weights=weights, rounded=True)
 
 
 def about(network: Network, usage: str) -> str:

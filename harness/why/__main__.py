@@ -23,16 +23,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import signals
+from harness.arguments import Parser
 from harness.compose import compose
-from harness.config import Config
+from harness.config import BackendConfig, Config
 from harness.device import gpu_present
 from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
 from harness.terminal import console
 from harness.why.answer import Answer, Question, find_answer
-from harness.why.players import GROUPS, beside, differences, value, word
+from harness.why.follow_up import follow_up
+from harness.why.players import beside, differences
 from harness.why.shapley import PAIRS, USUAL, design
-from harness.why.sides import from_overrides, from_runs
+from harness.why.sides import REPLICAS, as_typed, from_overrides, from_runs
 from harness.why.words import caption, headline, interplay, levels, sentence
 
 # Names and directories of runs may hold a = too, after a dot · or a slash.
@@ -57,11 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m harness.why",
         description="Answer why two ways of training the same network train differently.",
         epilog="Overrides with a. or b. in front are for one side: task=sum a.semantics=torch "
-        "b.semantics=keras b.optimizer.lr=0.01. A run is a directory, an MLflow id or a name.",
+        "b.semantics=keras b.optimizer.lr=0.01. A run is a directory, an MLflow id or a name. "
+        f"Each side has {REPLICAS} replicas, or as many as replicas=N or a run says.",
     )
     add = parser.add_argument
     add("words", nargs="+", metavar="RUN | OVERRIDE", help="two runs, overrides, or both")
@@ -85,9 +88,11 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
     question, screen = _question(options), console()
     screen.print(f"[bold]{escape(headline(question))}[/bold]", soft_wrap=True)
     if any(is_run(word) for word in options.words):
-        screen.print("Both runs are trained again, on the same seeds.")
+        seeds = len(question.a.seeds)
+        screen.print(f"Both runs are trained again, on the same {seeds} seeds.")
     if question.settled:
         screen.print("No setting that acts differs: both sides train alike.")
+        screen.print("Give each its own with a.KEY=VALUE and b.KEY=VALUE, as in b.optimizer.lr=0.1")
         _show_idle(question, screen)
         return 0
     answer, folder = _recorded_answer(question, shlex.join(["python", "-m", "harness.why", *words]))
@@ -105,13 +110,24 @@ def _question(options: argparse.Namespace) -> Question:
         a = replace(a, results=str(options.results))
     if options.uri is not None:
         a = replace(a, tracking=replace(a.tracking, uri=options.uri))
-    backend = compose([f"backend={options.train_backend}"], options.config_dir).backend
-    prepare(b)
-    samples = prepare(a).splits.train.x.shape[1]
+    backend = _train_backend(options)
+    with as_typed("b", options.words):
+        prepare(b)
+    with as_typed("a", options.words):
+        samples = prepare(a).splits.train.x.shape[1]
     gpu = "cuda" in backend.devices and a.device != "cpu" and gpu_present()
     players, idle = differences(a, b, samples, gpu)
     chosen = design(len(players), options.evaluations, np.random.default_rng(options.seed))
     return Question(a, b, players, [*idle, *beside(a, b)], backend, chosen)
+
+
+def _train_backend(options: argparse.Namespace) -> BackendConfig:
+    name = options.train_backend
+    try:
+        return compose([f"backend={name}"], options.config_dir).backend
+    except ConfigError as error:
+        option = str(error).replace(f"backend={name}", f"--train-backend {name}", 1)
+        raise ConfigError(option) from error
 
 
 def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
@@ -124,7 +140,9 @@ def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
             "a.semantics=torch b.semantics=keras."
         )
     if runs:
-        return from_runs(runs, overrides, options.results or Path("results"), options.uri)
+        typed = [w.partition("=")[2] for w in overrides if w.startswith("results=")]
+        results = options.results or Path(["results", *typed][-1])
+        return from_runs(runs, overrides, results, options.uri)
     return from_overrides(overrides, options.config_dir)
 
 
@@ -140,6 +158,12 @@ def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
 
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"results: cannot write there ({error}); choose another with results=FOLDER."
+        ) from error
     view = view_of(tracking, results, folder)
     with Record(folder, view, tracking.flush_seconds) as record:
         report.begin(record, question, command)
@@ -179,8 +203,8 @@ def _table(rows: Any, title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     table.pad_edge, table.padding = False, (0, 1, 0, 0)
     for name in rows.columns:
-        words = name in ("setting", "A", "B", "would need")
-        whole = name not in ("A", "B", "would need")
+        words = name in ("setting", "A", "B", "why")
+        whole = name not in ("A", "B", "why")
         table.add_column(name, justify="left" if words else "right", no_wrap=whole, overflow="fold")
     for row in rows.itertuples(index=False):
         table.add_row(*map(escape, row), end_section=row[0] == "framework")
@@ -192,15 +216,8 @@ def _say_next(
 ) -> None:
     """Where it all is, and what to type to go on."""
     lines = [f"  report   {folder}/report.html"]
-    known = [word for word in words if word != "--"]
-    if not answer.divided:
-        more = [f"replicas={2 * question.a.replicas}"] if question.players else []
-    else:
-        largest = question.players[answer.first.ranked()[0]]
-        keys = [key for key in largest.keys if key not in GROUPS]
-        more = [f"b.{key}={word(value(question.a, key))}" for key in keys]
-    if more:
-        lines.append(f"  next     {shlex.join(['python', '-m', 'harness.why', *known, *more])}")
+    if more := follow_up(question, answer, words):
+        lines.append(f"  next     {shlex.join(['python', '-m', 'harness.why', *more])}")
     tracking = question.a.tracking
     if tracking.name == "mlflow":
         from harness.tracking import tracking_uri

@@ -47,10 +47,10 @@ class Player:
 
 @dataclass(frozen=True)
 class Idle:
-    """A setting that differs and plays no part; `needs` says with what it would."""
+    """A setting that differs and plays no part, and why it plays none."""
 
     player: Player
-    needs: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -159,18 +159,18 @@ def differences(a: Config, b: Config, samples: int, gpu: bool) -> tuple[list[Pla
         if acts is None or any(acts(case) for case in cases):
             acting.append(player)
         else:
-            idle.append(Idle(player, needs))
+            idle.append(Idle(player, f"needs {needs}"))
     return acting, idle
 
 
 def beside(a: Config, b: Config) -> list[Idle]:
     """What the coalitions have in common although the sides differ in it."""
-    needs = {
-        "device": "nothing: belongs to the frameworks' part",
-        "threads": "nothing: rounding alone, and one thread in between",
+    reasons = {
+        "device": "counts as part of the frameworks",
+        "threads": "changes rounding alone",
     }
-    keys = [key for key in needs if value(a, key) != value(b, key)]
-    return [Idle(_player(a, b, (key,)), needs[key]) for key in keys]
+    keys = [key for key in reasons if value(a, key) != value(b, key)]
+    return [Idle(_player(a, b, (key,)), reasons[key]) for key in keys]
 
 
 def coalition(a: Config, b: Config, players: "list[Player] | tuple[Player, ...]") -> Config:
@@ -221,13 +221,20 @@ def _player(a: Config, b: Config, keys: tuple[str, ...]) -> Player:
 
 
 def _shown(one: Config, other: Config, key: str) -> str:
-    """A value; of a group its kind, and which settings of `other` it shares with another value."""
+    """A value; of a group its kind, and its settings that `other` has with another value or, unless
+    they are off, does not have at all."""
     if key not in GROUPS:
         return word(value(one, key))
     mine, theirs, kind = getattr(one, key), getattr(other, key), KINDS[key]
-    shared = [f.name for f in fields(mine) if f.name != kind and hasattr(theirs, f.name)]
-    changed = [name for name in shared if getattr(mine, name) != getattr(theirs, name)]
-    return " ".join([getattr(mine, kind), *(f"{n}={word(getattr(mine, n))}" for n in changed)])
+    names = [f.name for f in fields(mine) if f.name != kind]
+    off = (None, False, 0.0)  # such as a momentum of 0
+    shown = [
+        name
+        for name in names
+        if getattr(mine, name) != getattr(theirs, name, None)
+        and (hasattr(theirs, name) or getattr(mine, name) not in off)
+    ]
+    return " ".join([getattr(mine, kind), *(f"{n}={word(getattr(mine, n))}" for n in shown)])
 
 
 def word(found: Any) -> str:

@@ -55,7 +55,7 @@ def finish(record: Record, question: Question, answer: Answer, command: str) -> 
         record.write("scalars", values=_metrics(prefix, question, outcome))
     facts = {"command": command, "seeds": question.a.seeds, "seconds": answer.seconds}
     facts |= {"trained_by": question.backend.name, "method": question.design.method}
-    facts |= {"idle": [{"setting": i.player.name, "needs": i.needs} for i in question.idle]}
+    facts |= {"idle": [{"setting": i.player.name, "reason": i.reason} for i in question.idle]}
     facts |= {"outcomes": [_facts(question, o) for o in answer.outcomes], "sentences": said}
     facts |= provenance.machine()
     (folder / "why.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False), "utf-8")
@@ -145,7 +145,7 @@ def acting_table(question: Question) -> pd.DataFrame:
 def idle_table(question: Question) -> pd.DataFrame:
     """What differs and plays no part."""
     return pd.DataFrame(
-        {"setting": i.player.name, "A": i.player.a, "B": i.player.b, "would need": i.needs}
+        {"setting": i.player.name, "A": i.player.a, "B": i.player.b, "why": i.reason}
         for i in question.idle
     )
 

@@ -6,6 +6,8 @@ even where a recorded run had one.
 
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -17,12 +19,14 @@ from harness.recorded import load_config, with_overrides
 from harness.why.players import value, word
 
 REPLICAS = 16  # where a side has one: an interval needs several
+SHARED = ("seed", "replicas", "results", "tracking")  # of both sides, or of the answer
 SAME_TASK = "both must learn from the same data, or their losses cannot be compared."
 
 
 def from_overrides(words: list[str], config_dir: Path | None) -> tuple[Config, Config]:
     """`a.KEY=VALUE` is for one side, `b.KEY=VALUE` for the other, `KEY=VALUE` for both."""
-    a, b = (compose(of_side(side, words), config_dir) for side in "ab")
+    _refuse_prefixes(words)
+    a, b = (_composed(side, words, config_dir) for side in "ab")
     if a.seed != b.seed:
         raise ConfigError(
             f"seed: {a.seed} on side a, {b.seed} on side b; effects are measured on paired seeds, "
@@ -36,9 +40,9 @@ def from_runs(
 ) -> tuple[Config, Config]:
     """Two recorded runs, each a directory, MLflow run id or name, with overrides on top. Seeds are
     those of the first."""
+    _refuse_prefixes(words)
     a, b = (
-        _recorded(name, of_side(side, words), results, uri)
-        for side, name in zip("ab", names, strict=True)
+        _recorded(name, side, words, results, uri) for side, name in zip("ab", names, strict=True)
     )
     return _paired(a, replace(b, seed=a.seed), words)
 
@@ -48,6 +52,33 @@ def of_side(side: str, words: list[str]) -> list[str]:
     other = {"a": "b", "b": "a"}[side]
     kept = [word for word in words if not re.match(rf"[+~]*{other}\.", word)]
     return [re.sub(rf"^([+~]*){side}\.", r"\1", word) for word in kept]
+
+
+@contextmanager
+def as_typed(side: str, words: list[str]) -> Iterator[None]:
+    """What is wrong with a value is said of the key as it was typed, with its prefix."""
+    typed = {re.sub(r"^[+~]*|=.*", "", word) for word in words}
+    try:
+        yield
+    except ConfigError as error:
+        key = re.match(r"[\w.@]+", str(error))
+        if key and f"{side}.{key[0]}" in typed:
+            raise ConfigError(f"{side}.{error}") from error
+        raise
+
+
+def _composed(side: str, words: list[str], config_dir: Path | None) -> Config:
+    with as_typed(side, words):
+        return compose(of_side(side, words), config_dir)
+
+
+def _refuse_prefixes(words: list[str]) -> None:
+    """What one side cannot have for itself must not look as if it did."""
+    for typed in words:
+        found = re.match(r"[+~]*[ab]\.(\w+)", typed)
+        if found and found[1] in SHARED:
+            plain = re.sub(r"^([+~]*)[ab]\.", r"\1", typed)
+            raise ConfigError(f"{typed}: both sides share it; write {plain}.")
 
 
 def _paired(a: Config, b: Config, words: list[str]) -> tuple[Config, Config]:
@@ -76,16 +107,17 @@ def _paired(a: Config, b: Config, words: list[str]) -> tuple[Config, Config]:
 def _replicas(a: Config, b: Config, words: list[str]) -> int:
     """Of both sides: the larger number, or the usual one unless one alone was asked for."""
     count = max(a.replicas, b.replicas)
-    if count == 1 and any(re.match(r"\+*([ab]\.)?replicas=", word) for word in words):
+    if count == 1 and any(re.match(r"\+*replicas=", word) for word in words):
         raise ConfigError(
             f"replicas=1: an interval needs two or more; without this word there are {REPLICAS}."
         )
     return REPLICAS if count == 1 else count
 
 
-def _recorded(name: str, words: list[str], results: Path, uri: str | None) -> Config:
-    """A recorded run's configuration; `words` change single values."""
+def _recorded(name: str, side: str, words: list[str], results: Path, uri: str | None) -> Config:
+    """A recorded run's configuration; a side's `words` change single values."""
     with tempfile.TemporaryDirectory() as fetched:
         folder = find_run("", name, results, uri, ("config.yaml",), Path(fetched))
         loaded = load_config(folder)
-    return from_hydra(with_overrides(loaded, words, name))
+    with as_typed(side, words):
+        return from_hydra(with_overrides(loaded, of_side(side, words), name))

@@ -31,8 +31,14 @@ def sentence(question: Question, outcome: Outcome) -> str:
 def headline(question: Question) -> str:
     """What was asked: task, network and the two sides."""
     a, b = question.a, question.b
-    cells = " / ".join(dict.fromkeys(f"{s.model.cell} {s.model.units}" for s in (a, b)))
-    return f"{a.task.name} · {cells} · A {side(a)} · B {side(b)}"
+    networks = " / ".join(dict.fromkeys(_network(s) for s in (a, b)))
+    return f"{a.task.name} · {networks} · A {side(a)} · B {side(b)}"
+
+
+def _network(config: Config) -> str:
+    """`lstm 2×8`, as the summary of a run has it."""
+    layers = f"{config.model.layers}×" if config.model.layers > 1 else ""
+    return f"{config.model.cell} {layers}{config.model.units}"
 
 
 def side(config: Config) -> str:
@@ -138,8 +144,13 @@ def percent(share: float, half: float = 0.0) -> str:
 
 
 def _rounded(value: float, decimals: int) -> str:
+    return "0" if round(value, decimals) == 0 else f"{value:.{decimals}f}"
+
+
+def _unsigned_zero(value: float, decimals: int) -> str:
+    """With all its decimals, but a zero has no sign."""
     text = f"{value:.{decimals}f}"
-    return "0" if float(text) == 0 else text
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def plus_minus(mean: float, half: float) -> str:
@@ -154,13 +165,24 @@ def plus_minus(mean: float, half: float) -> str:
         power = math.floor(math.log10(max(abs(mean), half)))
         digits = decimals + power
         mean, half = mean / 10.0**power, half / 10.0**power
-        return _tidy(f"({mean:.{digits}f} ± {half:.{digits}f})e{power}")
-    return f"{mean:.{decimals}f} ± {half:.{decimals}f}".replace("-", "−")
+        return _tidy(f"({_unsigned_zero(mean, digits)} ± {half:.{digits}f})e{power}")
+    return f"{_unsigned_zero(mean, decimals)} ± {half:.{decimals}f}".replace("-", "−")
 
 
 def number(value: float) -> str:
     """Three digits."""
-    return _tidy(f"{value:.3g}")
+    return _tidy(f"{value or 0.0:.3g}")  # -0.0 is a zero
+
+
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Two values with as many digits as their difference needs to be seen, three at least."""
+    texts = ("", "")
+    for digits in (".3g", *(f"#.{n}g" for n in range(4, 16))):  # "#" keeps zeros at the end
+        texts = (format(one or 0.0, digits), format(other or 0.0, digits))
+        seen, is_there = float(texts[1]) - float(texts[0]), other - one
+        if abs(seen - is_there) <= 0.1 * abs(is_there):
+            break
+    return _tidy(texts[0]), _tidy(texts[1])
 
 
 def _tidy(text: str) -> str:

@@ -1,0 +1,56 @@
+"""What a resumed run has otherwise than the run before it: what is refused, and what is said."""
+
+import logging
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from harness.config import Config, flatten, nested_params
+from harness.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+OWN = ("resume", "checkpoint", "results")  # what the new command line alone decides
+FIXED = ("task", "model", "seed", "replicas", "optimizer.name")
+RECIPES = ("packages", "devices", "factory", "kernels")  # of a backend; its name says it all
+
+
+def refuse_changes(old: Any, new: Any, word: str) -> None:
+    """Raise `ConfigError` for what must stay as it was in the run `word`."""
+    before, now = map(_flat, (old, new))
+    gru = ("semantics.gru_biases", "semantics.gru_reset")
+    fixed = {*FIXED, *(gru if old.model.cell == "gru" else ("semantics.biases",))}
+    if before.get("optimizer.momentum"):  # the velocity holds learning rates, or does not
+        fixed.add("semantics.momentum_lr")
+    changed = [key for key in now if key not in OWN and before.get(key) != now[key]]
+    for key in sorted(changed, key=lambda k: k.endswith("_target_")):
+        if key in fixed or key.partition(".")[0] in fixed:
+            was = before.get(key, "without")
+            raise ConfigError(
+                f"{key}={now[key]}: must stay {was}, as in resume={word}; leave it out."
+            )
+
+
+def say_changes(old: Any, new: Config, checkpoint: str) -> None:
+    """Log where the run goes on, and with what it differs from the run before."""
+    before, now = _flat(old), flatten(nested_params(new))
+    changed = [key for key in now if key in before and before[key] != now[key] and _shown(key)]
+    said = ", ".join(f"{key}={now[key]}" for key in changed)
+    log.info("goes on from %s of %s; changed: %s", checkpoint, new.resume, said or "nothing")
+    if "trainer.epochs" in changed and new.trainer.schedule != "constant":
+        log.info(
+            "trainer.schedule=%s spreads over all epochs, %s then and %s now: the learning rate "
+            "jumps here, and the curve is that of neither run uninterrupted",
+            new.trainer.schedule,
+            before["trainer.epochs"],
+            new.trainer.epochs,
+        )
+
+
+def _flat(config: Any) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return flatten(plain)
+
+
+def _shown(key: str) -> bool:
+    return key not in OWN and key.removeprefix("backend.") not in RECIPES

@@ -1,0 +1,42 @@
+"""Runs by the names of their folders, which every run prints: `20261124-205901-558585` in
+`results/runs`, and for a job of a sweep `20261124-205901-558585/3` in `results/multirun`.
+
+MLflow knows nothing of these names, and takes seconds to say so.
+"""
+
+import re
+from pathlib import Path
+
+from harness.errors import ConfigError, nearest
+
+STAMP = re.compile(r"\d{8}-\d{6}-\d{6}(/\d+)?")
+
+
+def folder_named(key: str, word: str, results: Path) -> Path | None:
+    """The folder of that name in the results; None for a word that may be MLflow's.
+
+    `key` is what the user typed in front of it. Raises `ConfigError` for what can be nothing else.
+    """
+    if word in (".", "..") or not all(part for part in word.split("/")):
+        return None
+    for place in ("runs", "multirun"):
+        found = results / place / word
+        if found.is_dir():
+            if place == "multirun" and "/" not in word:
+                jobs = sorted(path.name for path in found.iterdir() if path.is_dir())
+                first = f"{word}/{jobs[0]}" if jobs else f"{word}/0"
+                raise ConfigError(f"{key}{word}: is a sweep; name one of its jobs: {first}.")
+            return found
+    if STAMP.fullmatch(word):
+        known = [path.name for path in results.glob("runs/*")]
+        known += [f"{path.parent.name}/{path.name}" for path in results.glob("multirun/*/*")]
+        raise ConfigError(
+            f"{key}{word}: there is no such run in {places(results)}.{nearest(word, known)}"
+        )
+    return None
+
+
+def places(results: Path, *others: str) -> str:
+    """Where runs are looked for, in words."""
+    *first, last = [str(results / "runs"), str(results / "multirun"), *others]
+    return f"{', '.join(first)} or {last}"
