@@ -35,12 +35,12 @@ class Request:
     arguments: tuple[Any, ...] = ()
 
     @property
-    def shapes(self) -> tuple[Any, ...]:
-        """Requests of the same kind and shapes are answered by one call."""
-        return (
-            self.kind,
-            *(a.shape[1:] if isinstance(a, np.ndarray) else None for a in self.arguments),
-        )
+    def form(self) -> tuple[Any, ...]:
+        """Kind and sizes but for that of the replica axis, which is the second one in training.
+        Requests of the same form are answered by one call."""
+        axis = 1 if self.kind == "train_epoch" else 0
+        arrays = [a for a in self.arguments if isinstance(a, np.ndarray)]
+        return (self.kind, *(a.shape[:axis] + a.shape[axis + 1 :] for a in arrays))
 
 
 class Part:
@@ -133,8 +133,8 @@ class Group:
         """Answer some of those that wait. Training comes last: it is for all of them together. If
         the backend breaks, that is the answer."""
         first = min(self.waiting, key=lambda i: self.waiting[i].kind == "train_epoch")
-        shapes = self.waiting[first].shapes
-        chosen = [i for i, request in self.waiting.items() if request.shapes == shapes]
+        form = self.waiting[first].form
+        chosen = [i for i, request in self.waiting.items() if request.form == form]
         requests = {i: self.waiting.pop(i) for i in chosen}
         try:
             return getattr(self, f"_{requests[first].kind}")(requests)

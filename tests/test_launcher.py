@@ -19,7 +19,13 @@ from harness.sharing import key
 from harness.together import Group
 from tests.program import run
 
-SMALL = ["task.samples=60", "task.length=4", "model.units=5", "trainer.epochs=3", "precision=float64"]
+SMALL = [
+    "task.samples=60",
+    "task.length=4",
+    "model.units=5",
+    "trainer.epochs=3",
+    "precision=float64",
+]
 SMALL += ["tracking=journal"]
 
 

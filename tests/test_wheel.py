@@ -29,7 +29,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_packages_and_the_configuration(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
-    assert names == {"harness", "backends"}
+    assert names == {"harness", "backends", "hydra_plugins"}
     for source in (ROOT / "conf").rglob("*.yaml"):
         assert (installed / "harness" / "conf" / source.relative_to(ROOT / "conf")).exists()
 
