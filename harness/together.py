@@ -97,6 +97,7 @@ class Group:
             for run in self.runs:
                 if not run.dead:
                     self._stop(run, stop)
+            stop.__notes__ = []  # each run's own: the end of the sweep lists them all
             raise
 
     def _go_on(self, i: int, answer: Any, ended: Callable[[int, Any], None]) -> None:

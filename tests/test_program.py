@@ -443,7 +443,8 @@ STOPPED = {
     "SIGINT": (signal.SIGINT, [LONG]),
     "SIGTERM": (signal.SIGTERM, [LONG]),
     "SIGKILL": (signal.SIGKILL, [LONG, "tracking=journal"]),
-    "sweep": (signal.SIGINT, ["-m", "seed=0,1,2", LONG]),
+    "sweep": (signal.SIGINT, ["-m", "hydra/launcher=basic", "seed=0,1,2", LONG]),
+    "together": (signal.SIGINT, ["-m", "seed=0,1,2", LONG]),
 }
 Stopped = dict[str, tuple[Path, Done]]
 
@@ -505,6 +506,18 @@ def test_a_sweep_that_is_stopped_runs_no_further_job(stopped: Stopped) -> None:
     assert (parent.info.status, child.info.status) == ("KILLED", "KILLED")
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert len(program.history(folder, child.info.run_id, "train/loss")) >= 2
+
+
+def test_jobs_that_are_trained_together_are_stopped_together(stopped: Stopped) -> None:
+    folder, done = stopped["together"]
+    assert done.code == 130
+    assert "Traceback" not in done.err
+    assert done.err.strip().splitlines()[-1] == "Stopped by SIGINT."
+    assert "3 of 3 jobs did not finish" in done.out
+    assert len(program.directories(folder)) == 3
+    parent, *children = program.tracked(folder)
+    assert len(children) == 3
+    assert {run.info.status for run in (parent, *children)} == {"KILLED"}
 
 
 def test_the_journal_of_a_process_that_was_killed_can_be_read(stopped: Stopped) -> None:
