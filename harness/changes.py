@@ -5,8 +5,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from harness.config import Config, flatten, nested_params
+from harness.config import Config
 from harness.errors import ConfigError
+from harness.plain import flatten, nested_params
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -270,34 +270,3 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
     accepted = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
     words = [WORDS.get(kind, "null" if kind is type(None) else str(kind)) for kind in accepted]
     return f"{key}={typed}: must be {' or '.join(words)}."
-
-
-def flat_params(config: Config) -> dict[str, Any]:
-    """Every setting as `group.key: value`, for the record."""
-    groups = nested_params(config)
-    for name in ("task", "optimizer"):
-        del groups[name]["_target_"]
-    for recipe in ("packages", "devices", "factory", "kernels"):
-        del groups["backend"][recipe]
-    return flatten(groups)
-
-
-def nested_params(config: Config) -> dict[str, Any]:
-    """Every setting by its group; `from_hydra` makes the same configuration of it."""
-    groups: dict[str, Any] = {}
-    for each in fields(config):
-        value = getattr(config, each.name)
-        groups[each.name] = value if isinstance(value, int | str | None) else asdict(value)
-    for name in ("task", "optimizer"):
-        kind = type(getattr(config, name))
-        groups[name] = {"_target_": f"{kind.__module__}.{kind.__name__}"} | groups[name]
-    return groups
-
-
-def flatten(groups: dict[str, Any]) -> dict[str, Any]:
-    """`{group: {key: value}}` as `{group.key: value}`; a key of no group stays as it is."""
-    flat = {}
-    for group, value in groups.items():
-        rows = value.items() if isinstance(value, dict) else [(None, value)]
-        flat |= {group if key is None else f"{group}.{key}": v for key, v in rows}
-    return flat

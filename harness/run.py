@@ -14,12 +14,13 @@ from omegaconf import OmegaConf
 from backends import Backend, State
 from harness import plots, provenance, resume
 from harness.compile_cache import use_compile_cache
-from harness.config import Config, flat_params, nested_params
+from harness.config import Config
 from harness.evaluate import evaluate
 from harness.gradient import gradients
 from harness.journal import read
 from harness.model import Params, count
 from harness.outputs import parameter_table, prediction_table
+from harness.plain import flat_params, nested_params
 from harness.plan import Plan, prepare
 from harness.record import Record
 from harness.schedule import epoch_batches

@@ -20,8 +20,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from harness import config as config_module
-from harness.config import BackendConfig, Config, from_hydra, nested_params
+from harness.config import BackendConfig, Config, from_hydra
 from harness.errors import ConfigError
+from harness.plain import nested_params
 from harness.splits import make_splits
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness import provenance
-from harness.config import flat_params
+from harness.plain import flat_params
 from harness.record import Record
 from harness.report import STYLE
 from harness.tracking import NOTE
