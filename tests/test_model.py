@@ -56,12 +56,11 @@ def test_backend_trains_as_many_parameters(
 
 
 def own_count(backend: Backend) -> int:
-    """The trained parameters of one replica, as the framework itself counts them."""
+    """The trained parameters of one replica, as the backend itself holds them: PyTorch and Keras
+    in one tensor `(R, P)`."""
     parts = vars(backend)
-    if "trained" in parts:
-        return sum(part.numel() for part in parts["trained"])
-    if "variables" in parts:
-        return sum(math.prod(variable.shape) for variable in parts["variables"][0])
+    if "weights" in parts:
+        return int(parts["weights"].shape[1])
     return sum(value[0].size for value in parts["params"].values())
 
 
