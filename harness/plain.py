@@ -1,4 +1,4 @@
-"""A configuration as plain values: for `config.yaml`, for MLflow's parameters, and to compare two."""
+"""A configuration as plain values: for `config.yaml`, MLflow's parameters, and to compare two."""
 
 from dataclasses import asdict, fields
 from typing import Any
