@@ -26,8 +26,8 @@ def key(plan: Plan) -> Hashable:
     """Equal for runs that can share a program."""
     config, training = plan.config, plan.training
     rules = {n: v for n, v in asdict(training.semantics).items() if n not in NO_PART}
-    fixed = replace(training, numbers={}, updates=0, semantics=training.semantics)
-    facts = {n: v for n, v in vars(fixed).items() if n not in ("numbers", "semantics")}
+    apart = ("numbers", "updates", "semantics")
+    facts = {n: v for n, v in vars(training).items() if n not in apart}
     numbers = {
         n: bool(v.any()) if n == "weight_decay" else True for n, v in training.numbers.items()
     }

@@ -144,13 +144,13 @@ class Group:
 
     def _build(self, requests: dict[int, Request]) -> dict[int, Any]:
         """Put the states in their places and construct the backend anew: shapes stay the same, so
-        nothing is compiled again."""
+        nothing is compiled again. The others are as far as they were: a run that gets earlier
+        weights back does not train any more."""
         whole = self.start if self.backend is None else self.backend.state()
         parts = [part_of(whole, own) for own in self.slices]
         for i, request in requests.items():
             parts[i] = request.arguments[0]
-        step = next(iter(requests.values())).arguments[0].step
-        state = replace(merged_states(parts), step=step)
+        state = replace(merged_states(parts), step=whole.step)
         self.backend = self.load(self.plans[0].model, self.training, self.data, state)
         return dict.fromkeys(requests, (self.backend.device, self.backend.kernel))
 

@@ -77,6 +77,7 @@ def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> Non
         ["seed=7", "optimizer.lr=0.1", "replicas=2"],
         ["seed=3", "optimizer.beta1=0.5", "semantics.kernel_init=lecun_normal"],
         ["seed=1", "trainer.epochs=9", "trainer.patience=2", "optimizer.lr=0.5"],
+        ["seed=2", "trainer.epochs=12"],  # goes on when the one before has its best weights back
     ]
     plans = [plan(tmp_path, *KINDS[kind], *job) for job in jobs]
     assert len({key(each) for each in plans}) == 1
