@@ -1,11 +1,14 @@
 """A checked configuration from overrides, for the commands that are not a single run."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from harness.composer import Composer, without_hydra
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.hydra_errors import explain
@@ -13,21 +16,37 @@ from harness.hydra_errors import explain
 HERE = Path(__file__).resolve().parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
 
+Compose = Callable[[list[str]], Config]
+
 
 def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
     """What `python -m harness OVERRIDES` would run; `config_dir` holds the user's own options.
 
     Raises `ConfigError`, also for what Hydra would not compose.
     """
+    with composing(config_dir) as one:
+        return one(overrides)
+
+
+@contextmanager
+def composing(config_dir: Path | None = None) -> Iterator[Compose]:
+    """`compose` for many: what is composed within this context shares what it can."""
     if config_dir is not None and not config_dir.is_dir():  # Hydra would look on without it
         raise ConfigError(f"Additional config directory '{config_dir.resolve()}' not found")
     own = [] if config_dir is None else [f"hydra.searchpath=[file://{config_dir.resolve()}]"]
-    try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return from_hydra(hydra.compose("config", [*overrides, *own]))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, CONF, overrides)) from error
-    except ValueError as error:
-        if isinstance(error, ConfigError) or not str(error).startswith("Config group override"):
-            raise
-        raise ConfigError(explain(error, CONF, overrides)) from error
+    composer = Composer(
+        lambda words: hydra.compose("config", [*words, *own], return_hydra_config=True)
+    )
+
+    def one(overrides: list[str]) -> Config:
+        try:
+            return from_hydra(without_hydra(composer(overrides)))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain(error, CONF, overrides)) from error
+        except ValueError as error:
+            if isinstance(error, ConfigError) or not str(error).startswith("Config group override"):
+                raise
+            raise ConfigError(explain(error, CONF, overrides)) from error
+
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        yield one

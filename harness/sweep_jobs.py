@@ -7,7 +7,7 @@ in its journal.
 import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class Job:
     directory: Path
     composed: DictConfig
 
+    @cached_property
+    def config(self) -> Config:
+        """Raises `ConfigError`."""
+        return from_hydra(self.composed)
+
 
 def groups(jobs: Sequence[Job]) -> list[list[int]]:
     """Indices of jobs that share a program, in the order of each group's first; a job that can
@@ -46,9 +51,8 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
         name: tuple[Hashable, int] = ("alone", i)
         if job.composed.get("resume") is None:
             try:
-                config = from_hydra(job.composed)
-                needed = required_memory(config)
-                base = key(prepare(config))
+                needed = required_memory(job.config)
+                base = key(prepare(job.config))
                 # A group that is full is followed by another of the same kind.
                 part = sum(1 for known in found if known[0] == base and room[known] < needed)
                 name = (base, part)
@@ -67,7 +71,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
 
     swept = sweep.current()
     assert swept is not None
-    plans = [prepare(from_hydra(job.composed)) for job in jobs]
+    plans = [prepare(job.config) for job in jobs]
     config = plans[0].config
     use_compile_cache(Path(config.results))
     numbers = f"#{jobs[0].number} to #{jobs[-1].number}"

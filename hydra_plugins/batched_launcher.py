@@ -10,9 +10,10 @@ from pathlib import Path
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from harness import sweep_jobs
+from harness.composer import sweep_composer, without_hydra
 
 
 class BatchedLauncher(BasicLauncher):
@@ -25,8 +26,10 @@ class BatchedLauncher(BasicLauncher):
         assert self.config is not None
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        assert self.hydra_context is not None
+        composer = sweep_composer(self.hydra_context.config_loader, self.config)
         numbered = enumerate(job_overrides, initial_job_idx)
-        composed = [self._composed(number, list(overrides)) for number, overrides in numbered]
+        composed = [_numbered(composer(overrides), number) for number, overrides in numbered]
         jobs = [_job(config) for config in composed]
         returns: dict[int, JobReturn] = {}
         for group in sweep_jobs.groups(jobs):
@@ -40,14 +43,6 @@ class BatchedLauncher(BasicLauncher):
                 i: _returned(composed[i], loss) for i, loss in zip(group, losses, strict=True)
             }
         return [returns[i] for i in range(len(jobs))]
-
-    def _composed(self, number: int, overrides: list[str]) -> DictConfig:
-        assert self.hydra_context is not None and self.config is not None
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
-        with open_dict(config):
-            config.hydra.job.id = str(number)
-            config.hydra.job.num = number
-        return config
 
     def _alone(self, config: DictConfig) -> JobReturn:
         assert self.hydra_context is not None and self.task_function is not None
@@ -63,12 +58,19 @@ class BatchedLauncher(BasicLauncher):
         return found
 
 
+def _numbered(config: DictConfig, number: int) -> DictConfig:
+    with open_dict(config):
+        config.hydra.job.id = str(number)
+        config.hydra.job.num = number
+    return config
+
+
 def _job(config: DictConfig) -> sweep_jobs.Job:
     """What the harness needs to know of a job."""
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     sweep = config.hydra.sweep
     overrides = [str(word) for word in config.hydra.overrides.task]
-    return sweep_jobs.Job(config.hydra.job.num, overrides, Path(sweep.dir) / sweep.subdir, own)
+    directory = Path(sweep.dir) / sweep.subdir
+    return sweep_jobs.Job(config.hydra.job.num, overrides, directory, without_hydra(config))
 
 
 def _returned(config: DictConfig, loss: float) -> JobReturn:

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import provenance, signals
+from harness.compose import compose
 from harness.config import Config
 from harness.errors import ConfigError
 from harness.folders import made
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one(options: argparse.Namespace, names: list[str], overrides: list[str], command: str) -> int:
-    composed = configs(names, overrides, options.config_dir)
+    composed = configs(names, overrides, partial(compose, config_dir=options.config_dir))
     config = composed[0]
     problem = problem_of(config, options.steps or STEPS)
     if options.scatter_padding:

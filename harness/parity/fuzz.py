@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.compose import Compose, composing
 from harness.errors import ConfigError
 from harness.parity.configurations import Drawn, configurations
 from harness.parity.difference import Difference
@@ -93,12 +94,12 @@ def fuzz(
     """
     _refuse_tasks(given)
     tally = Tally()
-    classes = load(names, configs(names, ["task=gaussian", *given], own))
-    with Count(count, "random configurations") as progress:
+    with composing(own) as compose, Count(count, "random configurations") as progress:
+        classes = load(names, configs(names, ["task=gaussian", *given], compose))
 
         def attempt(drawn: Drawn) -> None:
             failing = bool(tally.failed)
-            _attempt(drawn, given, own, classes, tally)
+            _attempt(drawn, given, compose, classes, tally)
             if not failing:
                 progress.update()
 
@@ -125,7 +126,7 @@ def _refuse_tasks(given: list[str]) -> None:
 def _attempt(
     drawn: Drawn,
     given: list[str],
-    own: Path | None,
+    compose: Compose,
     classes: dict[str, BackendClass],
     tally: Tally,
 ) -> None:
@@ -134,7 +135,7 @@ def _attempt(
         hypothesis.reject()
     chosen = classes if tally.pair is None else {name: classes[name] for name in tally.pair}
     try:
-        problem = _problem(drawn, list(chosen), given, own)
+        problem = _problem(drawn, next(iter(chosen)), given, compose)
     except ConfigError as error:  # what was drawn does not go with what was given
         tally.refuse(str(error))
     try:
@@ -148,13 +149,13 @@ def _attempt(
         tally.fail(str(error), drawn, (other, error.backend), broke=True)
         raise AssertionError from error
     finally:
-        _forget_programs()
+        _forget_programs({own.__module__ for own in chosen.values()})
     tally.note(parity, drawn)
     assert parity.agrees
 
 
-def _problem(drawn: Drawn, names: list[str], given: list[str], own: Path | None) -> Problem:
-    config = configs(names, [*drawn.words, *FIXED, *given], own)[0]
+def _problem(drawn: Drawn, name: str, given: list[str], compose: Compose) -> Problem:
+    [config] = configs([name], [*drawn.words, *FIXED, *given], compose)
     problem = problem_of(config, STEPS)
     return scattered(problem) if drawn.scatter else problem
 
@@ -184,16 +185,16 @@ def _search(attempt: Callable[[Drawn], None], count: int, seed: int, tally: Tall
         tally.flaky = True
 
 
-def _forget_programs() -> None:
+def _forget_programs(modules: set[str]) -> None:
     """Compiled programs of a configuration are of no use to the next one."""
-    if "jax" in sys.modules:
+    if "backends.jax_backend" in modules:
         sys.modules["jax"].clear_caches()
-    if "backends.keras_program" in sys.modules:
+    if "backends.keras_backend" in modules:
         for program in ("train_program", "predict_program"):
             getattr(sys.modules["backends.keras_program"], program).cache_clear()
-    if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
-    gc.collect()
+    if modules & {"backends.jax_backend", "backends.keras_backend"}:
+        gc.collect()
 
 
 def _tell_agreement(tally: Tally, names: list[str], screen: Console) -> None:

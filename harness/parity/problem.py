@@ -5,12 +5,11 @@ Two backends that are given the same problem must compute the same numbers.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from backends import Array, Backend, Data, State, TrainingSpec
-from harness.compose import compose
+from harness.compose import Compose, compose
 from harness.config import Config
 from harness.errors import ConfigError
 from harness.model import ModelSpec
@@ -103,7 +102,7 @@ def scattered(problem: Problem) -> Problem:
     return replace(problem, data=replace(problem.data, mask=mask))
 
 
-def configs(names: list[str], overrides: list[str], own: Path | None = None) -> list[Config]:
+def configs(names: list[str], overrides: list[str], compose: Compose = compose) -> list[Config]:
     """One configuration per backend, the same for all. Unless told otherwise it is in float64 and
     without TF32, whatever the preset says: agreement is not claimed for three digits."""
     for word in overrides:
@@ -112,13 +111,13 @@ def configs(names: list[str], overrides: list[str], own: Path | None = None) -> 
     assumed = {"precision": "float64", "semantics.tf32": "off"}
     typed = {key_of(word) for word in overrides}
     shared = [*overrides, *(f"{key}={v}" for key, v in assumed.items() if key not in typed)]
-    return [_config(name, names, shared, own) for name in names]
+    return [_config(name, names, shared, compose) for name in names]
 
 
-def _config(name: str, names: list[str], shared: list[str], own: Path | None) -> Config:
+def _config(name: str, names: list[str], shared: list[str], compose: Compose) -> Config:
     """That of one backend; what is wrong with its name is said of `backends=[…]`."""
     try:
-        return compose([*shared, f"backend={name}"], own)
+        return compose([*shared, f"backend={name}"])
     except ConfigError as error:
         typed, rest = f"backend={name}: ", str(error)
         if not rest.startswith(typed):

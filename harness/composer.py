@@ -1,0 +1,72 @@
+"""Many compositions at the price of few: the jobs of a sweep differ mostly in values.
+
+Hydra takes some 50 ms for a composition, nearly all of it to find and merge the chosen options.
+What chooses the same options is composed once; its plain values (`KEY=VALUE`) are then set in a
+copy, by Hydra's own function and at the point where Hydra sets them, too: after all merging.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, OmegaConf
+
+
+class Composer:
+    """Composes overrides, with `load`'s result for those that choose options."""
+
+    def __init__(self, load: Callable[[list[str]], DictConfig]) -> None:
+        self.load = load
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def __call__(self, overrides: Sequence[str]) -> DictConfig:
+        """As `load(overrides)`; raises what it raises."""
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        if any(_is_special(override) for override in parsed):
+            return self.load(list(overrides))
+        groups = self._base(()).hydra.runtime.choices
+        values = [override for override in parsed if override.key_or_group not in groups]
+        chosen = (line for o in parsed if o not in values and (line := o.input_line) is not None)
+        composed = copy.deepcopy(self._base(tuple(chosen)))
+        ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+        _note(composed, parsed)
+        return composed
+
+    def _base(self, chosen: tuple[str, ...]) -> DictConfig:
+        if chosen not in self._composed:
+            self._composed[chosen] = self.load(list(chosen))
+        return self._composed[chosen]
+
+
+def sweep_composer(loader: ConfigLoader, sweep: DictConfig) -> Composer:
+    """For the jobs of `sweep`, as its configuration is before it is split into jobs."""
+    return Composer(partial(loader.load_sweep_config, sweep))
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    """A copy of the part that is the harness's own."""
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+
+
+def _is_special(override: Override) -> bool:
+    """Does it add, delete or repackage, or is it meant for Hydra itself? The order may matter."""
+    plain = override.type == OverrideType.CHANGE and "/" not in override.key_or_group
+    repackaged = override.package is not None
+    return not plain or repackaged or override.is_sweep_override() or override.is_hydra_override()
+
+
+def _note(composed: DictConfig, parsed: list[Override]) -> None:
+    """What Hydra notes of a job's overrides for its folder and its record."""
+    job = composed.hydra.job
+    composed.hydra.overrides.task = [override.input_line for override in parsed]
+    rules = job.config.override_dirname
+    job.override_dirname = get_overrides_dirname(
+        overrides=parsed,
+        kv_sep=rules.kv_sep,
+        item_sep=rules.item_sep,
+        exclude_keys=rules.exclude_keys,
+    )

@@ -1,0 +1,17 @@
+"""`hydra/sweeper=quick`: Hydra's basic sweeper, quicker to see that all jobs can be composed."""
+
+from collections.abc import Sequence
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+from harness.composer import sweep_composer
+
+
+class QuickSweeper(BasicSweeper):
+    """See the module; the constructor and all else are the basic sweeper's."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        assert self.hydra_context is not None and self.config is not None
+        composer = sweep_composer(self.hydra_context.config_loader, self.config)
+        for overrides in batch:
+            composer(overrides)
