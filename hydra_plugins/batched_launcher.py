@@ -14,6 +14,7 @@ from omegaconf import DictConfig, open_dict
 
 from harness import sweep_jobs
 from harness.composer import sweep_composer, without_hydra
+from harness.programs import forget_if_many
 
 
 class BatchedLauncher(BasicLauncher):
@@ -33,6 +34,7 @@ class BatchedLauncher(BasicLauncher):
         jobs = [_job(config) for config in composed]
         returns: dict[int, JobReturn] = {}
         for group in sweep_jobs.groups(jobs):
+            forget_if_many()
             first = composed[group[0]]
             if len(group) == 1:
                 returns[group[0]] = self._alone(first)

@@ -1,13 +1,15 @@
-"""What all tests share: the `backend` fixture.
+"""What all tests share: the `backend` fixture, and a bound on what has been compiled.
 
 No framework is imported here: a test that runs on the NumPy reference alone must not load one.
 """
 
+import itertools
 from importlib import import_module
 
 import pytest
 
 from backends import Backend
+from harness.programs import forget_if_many
 
 BACKENDS = {
     "numpy": "NumpyBackend",
@@ -15,6 +17,15 @@ BACKENDS = {
     "keras": "KerasBackend",
     "jax": "JaxBackend",
 }
+
+
+turn = itertools.count()
+
+
+def pytest_runtest_teardown() -> None:
+    """A worker runs more than a thousand tests, most of which compile something."""
+    if next(turn) % 20 == 19:
+        forget_if_many()
 
 
 def backend_class(name: str) -> type[Backend]:

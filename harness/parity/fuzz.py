@@ -4,9 +4,7 @@ Hypothesis draws and shrinks. A trial may take seconds, where frameworks compile
 after `SHRINK_SECONDS` with what it has by then.
 """
 
-import gc
 import shlex
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from harness.parity.difference import Difference
 from harness.parity.lockstep import Broke, Names, Parity, check
 from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
+from harness.programs import forget
 from harness.progress import Count
 from harness.typed import key_of
 
@@ -149,9 +148,16 @@ def _attempt(
         tally.fail(str(error), drawn, (other, error.backend), broke=True)
         raise AssertionError from error
     finally:
-        _forget_programs({own.__module__ for own in chosen.values()})
+        if any(_compiles(own) for own in chosen.values()):
+            forget()  # what is of no use to the next configuration
     tally.note(parity, drawn)
     assert parity.agrees
+
+
+def _compiles(backend_class: BackendClass) -> bool:
+    """Hydra wraps the class in a `partial`."""
+    module = getattr(backend_class, "func", backend_class).__module__
+    return module in ("backends.jax_backend", "backends.keras_backend")
 
 
 def _problem(drawn: Drawn, name: str, given: list[str], compose: Compose) -> Problem:
@@ -183,18 +189,6 @@ def _search(attempt: Callable[[Drawn], None], count: int, seed: int, tally: Tall
         pass
     except Flaky:
         tally.flaky = True
-
-
-def _forget_programs(modules: set[str]) -> None:
-    """Compiled programs of a configuration are of no use to the next one."""
-    if "backends.jax_backend" in modules:
-        sys.modules["jax"].clear_caches()
-    if "backends.keras_backend" in modules:
-        for program in ("train_program", "predict_program"):
-            getattr(sys.modules["backends.keras_program"], program).cache_clear()
-        sys.modules["keras"].backend.clear_session()
-    if modules & {"backends.jax_backend", "backends.keras_backend"}:
-        gc.collect()
 
 
 def _tell_agreement(tally: Tally, names: list[str], screen: Console) -> None:

@@ -1,0 +1,35 @@
+"""Compiled programs are forgotten before the process has more memory maps than Linux allows."""
+
+import pytest
+
+from harness import programs
+from harness.parity import fuzz
+from harness.parity.problem import configs, load, problem_of
+
+
+def maps() -> int:
+    return programs.MAPS.read_bytes().count(b"\n")
+
+
+def test_what_jax_compiled_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.forget()
+    before = maps()
+    for units in (3, 4, 5):
+        words = ["task=gaussian", f"model.units={units}", "task.samples=20"]
+        composed = configs(["jax"], words)
+        problem = problem_of(composed[0], 2)
+        problem.train(problem.build(load(["jax"], composed)["jax"]), 0, 2)
+    after = maps()
+    assert after > before + 100
+    programs.forget_if_many()
+    assert maps() == after, "not yet many"
+    monkeypatch.setattr(programs, "MANY", after - 1)
+    programs.forget_if_many()
+    assert maps() < before + (after - before) / 2
+
+
+@pytest.mark.parametrize(("name", "compiles"), [("jax", True), ("keras", True), ("numpy", False)])
+def test_who_compiles(name: str, compiles: bool) -> None:
+    """As Hydra hands the class over: in a partial."""
+    found = load([name], configs([name], ["task=gaussian"]))[name]
+    assert fuzz._compiles(found) == compiles
