@@ -206,6 +206,11 @@ class Config(RunConfig):
                 "set task.val_fraction above 0."
             )
 
+    @property
+    def experiment_name(self) -> str:
+        """The MLflow experiment that the run belongs to."""
+        return self.tracking.experiment or self.task.name
+
 
 NODES = {
     "model": ModelConfig,

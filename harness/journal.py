@@ -31,8 +31,8 @@ class Journal:
 
     def write(self, kind: str, **fields: Any) -> Event:
         """Append one event and return it."""
-        event = {"kind": kind, "time": time.time_ns() // 1_000_000, **fields}
-        self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+        event = _event(kind, fields)
+        self._file.write(_line(event))
         self._file.flush()
         return event
 
@@ -42,6 +42,20 @@ class Journal:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+
+
+def append(directory: Path, kind: str, **fields: Any) -> None:
+    """Append one event to a journal that another process may have open for appending, too."""
+    with open(directory / NAME, "ab", buffering=0) as file:
+        file.write(_line(_event(kind, fields)).encode("utf-8", "backslashreplace"))
+
+
+def _event(kind: str, fields: dict[str, Any]) -> Event:
+    return {"kind": kind, "time": time.time_ns() // 1_000_000, **fields}
+
+
+def _line(event: Event) -> str:
+    return json.dumps(event, ensure_ascii=False) + "\n"
 
 
 def read(directory: Path) -> Iterator[Event]:

@@ -26,12 +26,24 @@ def figure(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 
     return made, made.subplots(rows, columns, squeeze=False)
 
 
+def _panel(width: float, height: float) -> Any:
+    """A figure with one panel in fixed margins and its axis: to fit the margins to the labels takes
+    longer than all the rest, and a sweep draws hundreds."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height))
+    FigureCanvasAgg(made)
+    left, bottom, right, top = (0.75, 0.55, 0.15, 0.35)  # inches
+    made.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+    return made, made.subplots()
+
+
 def draw_loss(
     path: Path, curves: dict[str, list[list[float]]], bound: Bound | None, title: str
 ) -> None:
     """`curves` maps `train/loss` and `val/loss` to their values, epochs by replicas."""
-    made, axes = figure()
-    axis = axes[0, 0]
+    made, axis = _panel(6.4, 4.0)
     for name, values in curves.items():
         colour = SPLIT_COLOURS[name.split("/")[0]]
         rows = [over_replicas("loss", row) for row in values]
@@ -51,7 +63,7 @@ def draw_loss(
     _log_if_wide(axis, [v for values in curves.values() for row in values for v in row])
     _whole_numbers(axis)
     axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
-    axis.legend()
+    axis.legend(loc="upper right")
     made.savefig(path, dpi=110)
 
 
@@ -92,14 +104,16 @@ def _whole_numbers(axis: Any) -> None:
 def _log_if_wide(axis: Any, values: list[float]) -> None:
     """A logarithmic axis where the positive losses span more than a factor of 10."""
     finite = [v for v in values if np.isfinite(v)]
-    if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
-        axis.set_yscale("log")
+    if not finite or min(finite) <= 0 or max(finite) <= 10 * min(finite):
+        return
+    axis.set_yscale("log", subs=(2, 5))
+    axis.yaxis.set_major_formatter("{x:g}")  # 0.01: powers as in 10⁻² take long to draw
+    axis.yaxis.set_minor_formatter("{x:g}" if max(finite) < 100 * min(finite) else "")
 
 
 def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -> None:
     """Predicted against true; probabilities by label; or, without targets, outputs by step."""
-    made, axes = figure(width=5.0, height=4.4)
-    axis = axes[0, 0]
+    made, axis = _panel(5.0, 4.4)
     if bool(table["true"].isna().all()):
         _by_step(axis, table)
     elif loss == "bce":
@@ -117,7 +131,7 @@ def _against_truth(axis: Any, table: Any) -> None:
     ends = [table["true"].min(), table["true"].max()]
     axis.plot(ends, ends, color="black", linewidth=0.8, label="predicted = true")
     axis.set(xlabel="true", ylabel="predicted")
-    axis.legend()
+    axis.legend(loc="upper left")
 
 
 def _by_label(axis: Any, table: "pd.DataFrame") -> None:

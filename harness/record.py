@@ -12,14 +12,12 @@
 
 A resumed run begins with a copy of the metrics of those epochs that it does not train itself.
 A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
-
-A tracking server that fails never stops a run: its events wait and are sent with the next batch,
-and what could not be sent at all is still in the journal.
 """
 
-import logging
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -27,22 +25,26 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from harness import signals
-from harness.errors import ConfigError, first_line
+from harness.errors import ConfigError
 from harness.journal import Event, Journal
 
-log = logging.getLogger(__name__)
 
-PAUSE = 5.0  # seconds, doubled at each failure of the tracking server
+class Tracking(Protocol):
+    """Where the events go besides the journal: a `harness.feed.Feed`, here or in another process.
 
+    Raises `ConfigError` for what the user can put right.
+    """
 
-class View(Protocol):
-    """Something that shows events elsewhere: `harness.tracking.MlflowView`."""
-
-    address: dict[str, str]  # where the run can be found there; empty until it is known
-
-    def send(self, events: list[Event]) -> None:
-        """Show `events` in order and remove from the list what has arrived."""
+    @property
+    def address(self) -> dict[str, str]:
+        """`run_id`, `experiment_id` and `uri` of the run in MLflow; empty if it is not there."""
         ...
+
+    def add(self, event: Event) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Recorder(Protocol):
@@ -60,19 +62,13 @@ class Recorder(Protocol):
 class Record:
     """A context manager that always closes the run, with the status that fits how it ended."""
 
-    def __init__(self, directory: Path, view: View | None, flush_seconds: float) -> None:
+    def __init__(self, directory: Path, tracking: Tracking | None) -> None:
         self.directory = directory
         self.journal = Journal(directory)
-        self.view = view
-        self.flush_seconds = flush_seconds
-        self.tracking_seconds = 0.0
+        self.tracking = tracking
+        self.tracking_seconds = 0.0  # that the run has waited for it
         self.status = "FINISHED"
-        self.unsent: list[Event] = []
-        self.lost: list[Event] = []  # what MLflow refused
-        self._flushed = time.monotonic()
         self._ended = False
-        self._announced = False
-        self._pause, self._not_before = PAUSE, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +93,11 @@ class Record:
                 self.end(self.status, message)
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Journal an event and queue it; send the queue if it has waited long enough."""
-        self.unsent.append(self.journal.write(kind, **fields))
-        if time.monotonic() - self._flushed > self.flush_seconds:
-            self.flush()
+        """Journal an event and hand it on."""
+        event = self.journal.write(kind, **fields)
+        if self.tracking is not None:
+            with self._timed():
+                self.tracking.add(event)
 
     def metrics(self, step: int, values: dict[str, np.ndarray]) -> None:
         """One value per replica under each name, at epoch `step`."""
@@ -115,53 +112,24 @@ class Record:
         if self._ended:
             return
         self._ended = True
-        self.file("journal.jsonl")
-        self.write("end", status=status, error=error)
-        self._last_flush()
+        with suppress(ConfigError):  # it is too late to stop for what MLflow says
+            self.file("journal.jsonl")
+        with suppress(ConfigError):
+            self.write("end", status=status, error=error)
         self.journal.close()
+        if self.tracking is not None:
+            self.tracking.close()
 
     def flush(self) -> None:
-        """Send all that waits, in one batch. A failure is logged and what was not sent is kept;
-        the next try comes after a pause that doubles, or when the run ends."""
+        """Have all that waits sent now."""
+        if self.tracking is not None:
+            with self._timed():
+                self.tracking.flush()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
         began = time.monotonic()
-        if self.view is None:
-            self.unsent.clear()
-        elif self.unsent and began >= self._not_before and not self._try(self.view):
-            self._not_before = time.monotonic() + self._pause
-            self._pause *= 2
-        self._flushed = time.monotonic()
-        self.tracking_seconds += self._flushed - began
-
-    def _last_flush(self) -> None:
-        """Send what can be sent: an event that fails is set aside, since what MLflow refuses must
-        not keep the others from it. After three failures only the end is tried."""
-        refused = 0
-        while self.view is not None and self.unsent and not self._try(self.view):
-            if not self.view.address:  # it does not even know the run
-                break
-            refused += 1
-            self.lost.append(self.unsent.pop(0))
-            if refused == 3:
-                self.lost += self.unsent[:-1]
-                self.unsent = self.unsent[-1:]
-        if self.view is not None and (self.lost or self.unsent):
-            kinds = sorted({event["kind"] for event in [*self.lost, *self.unsent]})
-            log.error(
-                "MLflow is missing part of this run (%s); its journal is complete: %s",
-                ", ".join(kinds),
-                self.directory,
-            )
-
-    def _try(self, view: View) -> bool:
-        """Send the queue; False if MLflow would not take all of it."""
         try:
-            view.send(self.unsent)
-        except Exception as error:  # whatever a tracking server does, the run goes on
-            if isinstance(error, ConfigError) and not self._ended:
-                self.view = None  # the user can put it right: nothing has been trained yet
-                raise
-            log.warning("MLflow did not take a batch: %s", first_line(error)[:300])
-        if view.address and not self._announced:
-            self._announced = True
-            self.journal.write("mlflow", **view.address)
-        return not self.unsent
+            yield
+        finally:
+            self.tracking_seconds += time.monotonic() - began

@@ -15,6 +15,7 @@ from backends import Backend, State
 from harness import plots, provenance, resume
 from harness.compile_cache import use_compile_cache
 from harness.config import Config
+from harness.courier import get_ready, track
 from harness.evaluate import evaluate
 from harness.gradient import gradients
 from harness.journal import read
@@ -22,11 +23,11 @@ from harness.model import Params, count
 from harness.outputs import parameter_table, prediction_table
 from harness.plain import flat_params, nested_params
 from harness.plan import Plan, prepare
-from harness.record import Record
+from harness.record import Record, Tracking
 from harness.schedule import epoch_batches
 from harness.state import save_params
 from harness.streams import batch_order
-from harness.tracking import NOTE, view_of
+from harness.tracking import NOTE
 from harness.trainer import Outcome, train
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Identity:
     name: str
     directory: Path
     overrides: list[str]  # of the command line, to repeat it
-    parent: str | None = None  # MLflow's id of the sweep that it is part of
+    parent: Path | None = None  # directory of the sweep that it is part of
     shows_progress: bool = True
 
 
@@ -57,7 +58,13 @@ class Result:
     predictions: "pd.DataFrame"
     gradient: Params  # empty unless it was asked for
     timings: dict[str, float] = field(default_factory=dict)
-    address: dict[str, str] = field(default_factory=dict)  # of the run in MLflow
+    tracking: Tracking | None = None
+
+    @property
+    def address(self) -> dict[str, str]:
+        """Of the run in MLflow, as soon as all of it has arrived there; empty if it is not there.
+        Raises `ConfigError` if MLflow refuses the run."""
+        return {} if self.tracking is None else self.tracking.address
 
     @property
     def loss(self) -> float:
@@ -73,6 +80,7 @@ def run(config: Config, identity: Identity) -> Result:
     finite; either way, and on Ctrl-C, the record is closed with the right status.
     """
     plan = prepare(config)
+    get_ready(config.tracking, config.experiment_name, Path(config.results))
     use_compile_cache(Path(config.results))
     return carry_out(plan, identity, config.backend.load())
 
@@ -80,8 +88,10 @@ def run(config: Config, identity: Identity) -> Result:
 def carry_out(plan: Plan, identity: Identity, load: Callable[..., Backend]) -> Result:
     """`run` for a configuration that is prepared already, in the backend that `load` constructs."""
     began, config = time.monotonic(), plan.config
-    view = view_of(config.tracking, Path(config.results), identity.directory)
-    with Record(identity.directory, view, config.tracking.flush_seconds) as record:
+    tracking = track(
+        config.tracking, config.experiment_name, Path(config.results), identity.directory
+    )
+    with Record(identity.directory, tracking) as record:
         _begin(record, plan, identity)
         build = partial(load, plan.model, plan.training, plan.splits.training_data())
         begun = None if plan.origin is None else plan.origin.checkpoint
@@ -90,11 +100,10 @@ def carry_out(plan: Plan, identity: Identity, load: Callable[..., Backend]) -> R
                 build, plan.start, plan.splits, config, record, begun, identity.shows_progress
             )
         result = _finish(record, plan, outcome, load)
-        record.flush()
         share = record.tracking_seconds / (time.monotonic() - began)
         result.timings = outcome.timings() | {"time/tracking_share": share}
         record.write("scalars", values=result.timings)
-    result.address = view.address if view is not None else {}
+    result.tracking = tracking
     return result
 
 
@@ -110,8 +119,6 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     }
     tags |= provenance.tags(identity.overrides, record.directory)
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
-    if identity.parent is not None:
-        tags["mlflow.parentRunId"] = identity.parent
     params = flat_params(config)
     if plan.origin is not None:
         params["resume"] = tags["resumed_from"] = plan.origin.run
@@ -119,10 +126,11 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     record.write(
         "start",
         name=identity.name,
-        experiment=config.tracking.experiment or config.task.name,
+        experiment=config.experiment_name,
         note=_about(config),
         params=params,
         tags=tags,
+        parent=None if identity.parent is None else str(identity.parent.resolve()),
     )
     shapes = {
         f"{name}.{key}": str(array.shape)

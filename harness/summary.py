@@ -50,7 +50,7 @@ def show(result: Result, console: Console) -> None:
         uri = result.address["uri"]
         console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
         config = result.plan.config
-        experiment = config.tracking.experiment or config.task.name
+        experiment = config.experiment_name
         say_next(compare_command(config.results, uri, experiment), result.address, console)
 
 

@@ -5,7 +5,7 @@ never fail in Hydra's eyes: each writes how it ended into its own journal, and w
 (or is interrupted) the sweep is closed from those journals.
 
 What a job needs to know of its sweep travels in an environment variable, since launchers may run
-jobs in other processes; whichever job comes first creates the parent, under a lock.
+jobs in other processes; whichever job comes first begins the sweep's record, under a lock.
 """
 
 import json
@@ -23,9 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness import provenance
 from harness.config import Config
-from harness.journal import last
-from harness.record import Record
-from harness.tracking import NOTE, MlflowView, tracking_uri
+from harness.journal import Journal, last
+from harness.tracking import NOTE
 
 VARIABLE = "HARNESS_SWEEP"
 SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks
@@ -56,7 +55,7 @@ class Sweep:
         if "tracking.experiment" in self.varying:
             return SHARED
         spread = {"task", "experiment"} & set(self.varying)
-        return config.tracking.experiment or (SHARED if spread else config.task.name)
+        return SHARED if spread and config.tracking.experiment is None else config.experiment_name
 
 
 class SweepPlan(Callback):
@@ -77,27 +76,25 @@ def current() -> Sweep | None:
     return Sweep(**json.loads(os.environ[VARIABLE])) if VARIABLE in os.environ else None
 
 
-def parent_run(sweep: Sweep, config: Config) -> str | None:
-    """MLflow's id of the parent run, created by the first job that asks; None without MLflow."""
+def parent(sweep: Sweep, config: Config) -> Path | None:
+    """The directory of the sweep's own record, begun by the first job that asks; MLflow's parent
+    run is made from it. None without MLflow."""
     if config.tracking.name != "mlflow":
         return None
     directory = Path(sweep.directory)
     with FileLock(directory / "parent.lock"):
-        if last(directory, "mlflow") is None:  # not yet, or MLflow could not be reached then
-            _create_parent(sweep, config, directory)
-        found = last(directory, "mlflow")
-    return None if found is None else found["run_id"]
+        if last(directory, "start") is None:
+            _begin(sweep, config, directory)
+    return directory
 
 
-def _create_parent(sweep: Sweep, config: Config, directory: Path) -> None:
-    results = Path(config.results)
-    view = MlflowView(tracking_uri(config.tracking, results), results, directory)
-    record = Record(directory, view, config.tracking.flush_seconds)
+def _begin(sweep: Sweep, config: Config, directory: Path) -> None:
     arguments = ["-m", *sweep.arguments]
     tags = provenance.tags(arguments, directory)
     tags["kind"] = "sweep"
     tags[NOTE] = f"    {tags['command']}"
-    record.write(
+    journal = Journal(directory)
+    journal.write(
         "start",
         name="sweep over " + " × ".join(sweep.varying or ["one job"]),
         experiment=sweep.experiment(config),
@@ -105,5 +102,4 @@ def _create_parent(sweep: Sweep, config: Config, directory: Path) -> None:
         params={"jobs vary in": ", ".join(sweep.varying), "results": config.results},
         tags=tags,
     )
-    record.flush()
-    record.journal.close()
+    journal.close()

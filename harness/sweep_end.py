@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness import courier
 from harness.folders import remove
-from harness.journal import Event, last, read
+from harness.journal import last, read
 from harness.record import Record
 from harness.sweep import Sweep
 from harness.terminal import compare_command, say_next
-from harness.tracking import NOTE, NUMBERS, MlflowView
+from harness.tracking import NOTE, NUMBERS
 
 DESCRIPTION = 8000  # characters that MLflow keeps of a tag
 LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
@@ -62,6 +63,7 @@ def jobs(directory: Path) -> list[Job]:
 
 def close(sweep: Sweep, killed: bool, console: Console) -> int:
     """Print how every job ended, end the parent run, and return the exit code."""
+    courier.wait()  # until MLflow has given each job its id
     directory = Path(sweep.directory)
     found = jobs(directory) if directory.is_dir() else []
     if not found:  # refused before its first job: leave nothing behind
@@ -95,15 +97,11 @@ def _job_table(found: list[Job]) -> Table:
 
 
 def _end_parent(directory: Path, found: list[Job], status: str) -> None:
-    """Nothing to do where no job got as far as creating the parent."""
-    address: Event | None = last(directory, "mlflow")
-    if address is None:
+    """Nothing to do where MLflow never heard of the sweep."""
+    address, start = last(directory, "mlflow"), last(directory, "start")
+    if address is None or start is None:
         return
-    view = MlflowView(address["uri"], directory, directory)
-    view.address = {key: address[key] for key in ("run_id", "experiment_id", "uri")}
-    record = Record(directory, view, flush_seconds=60.0)
-    start = last(directory, "start")
-    assert start is not None
+    record = Record(directory, courier.track_on(directory, address))
     record.write("tags", values={NOTE: _description(found, start["tags"]["command"])})
     record.end(status)
 

@@ -79,7 +79,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
     losses = [float("nan")] * len(jobs)
 
     def work(plan: Plan, job: Job, load: Any) -> Any:
-        parent = sweep.parent_run(swept, plan.config)
+        parent = sweep.parent(swept, plan.config)
         name = swept.job_name(job.overrides)
         identity = Identity(name, job.directory, job.overrides, parent, shows_progress=False)
         return carry_out(plan, identity, load)
@@ -101,7 +101,7 @@ def run_alone(config: Config, directory: Path, overrides: list[str], swept: swee
     """One job by itself; its loss."""
     from harness.run import Identity, run
 
-    parent = sweep.parent_run(swept, config)
+    parent = sweep.parent(swept, config)
     return report(run(config, Identity(swept.job_name(overrides), directory, overrides, parent)))
 
 

@@ -11,7 +11,9 @@ import logging
 import os
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,13 @@ from filelock import FileLock
 from harness import saved_view
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line
-from harness.journal import Event
+from harness.journal import Event, append, last, read
 from harness.signals import deferred
 from harness.statistics import over_replicas
 
-NUMBERS = ("metrics", "scalars")  # kinds of events that go into one batch
+NUMBERS = ("metrics", "scalars")  # kinds of events that hold numbers
+BATCHED = (*NUMBERS, "tags")  # kinds of events that go into one batch
+SQLITE = "sqlite:///"
 METRICS_PER_BATCH = 1000  # MLflow's limit
 TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
 NOTE = "mlflow.note.content"  # the description, in Markdown
@@ -40,33 +44,58 @@ def tracking_uri(config: TrackingConfig, results: Path) -> str:
             f"results={folder}: MLflow cannot keep its database in a folder with ?, % or # in its "
             "name; choose another, or tracking=journal."
         )
-    return config.uri or f"sqlite:///{folder}/mlflow.db"
+    return config.uri or f"{SQLITE}{folder}/mlflow.db"
 
 
-def client(uri: str) -> Any:
-    """An `MlflowClient`. A new SQLite database is made by one process at a time, and whole or not
-    at all: MLflow never mends one whose migrations were cut short."""
+@cache
+def load_mlflow() -> None:
+    """Import MLflow, once and for all, without what it would do and say of its own accord."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_DISABLE_AGENT_HINT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     with deferred():  # an import that is cut short leaves half a module behind
-        from mlflow import MlflowClient
+        import mlflow.tracking  # noqa: F401
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
 
+    event.listen(Engine, "connect", _write_sooner)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats what the caller is told anyway
-    if uri.startswith("sqlite:///"):
-        path = Path(uri.removeprefix("sqlite:///"))
-        try:
-            with deferred():
-                _prepare_database(path)
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(
-                f"{path}: cannot be used as MLflow's database ({first_line(error)}); choose "
-                "another with results=FOLDER or tracking.uri=…"
-            ) from error
+
+
+def _write_sooner(connection: Any, _: Any) -> None:
+    """With a write-ahead log, SQLite need not wait for the disk at each commit: a power failure may
+    then take the last ones back, which the journals still have, but never harms the database."""
+    if isinstance(connection, sqlite3.Connection):
+        [(mode,)] = connection.execute("PRAGMA journal_mode")
+        if mode == "wal":
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def client(uri: str) -> Any:
+    """An `MlflowClient`. A new SQLite database is made by one process at a time, and whole or not
+    at all: MLflow never mends one whose migrations were cut short."""
+    load_mlflow()
+    from mlflow import MlflowClient
+
+    if uri.startswith(SQLITE):
+        path = Path(uri.removeprefix(SQLITE))
+        with _usable(path), deferred():
+            _prepare_database(path)
     return MlflowClient(tracking_uri=uri)
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(
+            f"{path}: cannot be used as MLflow's database ({first_line(error)}); choose another "
+            "with results=FOLDER or tracking.uri=…"
+        ) from error
 
 
 def _prepare_database(path: Path) -> None:
@@ -79,13 +108,47 @@ def _prepare_database(path: Path) -> None:
         if made:
             partial = Path(f"{path}.partial")
             partial.unlink(missing_ok=True)
-            MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+            MlflowClient(tracking_uri=f"{SQLITE}{partial}").search_experiments(max_results=1)
             os.replace(partial, path)
         with closing(sqlite3.connect(path, timeout=20.0)) as connection:
             if made:  # readers then do not lock out a writer
                 connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.rollback()
+            _check_writable(connection)
+
+
+def _check_writable(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.rollback()
+
+
+@cache
+def check_store(uri: str, experiment: str) -> None:
+    """Refuse what can be seen to be wrong without MLflow, whose import takes seconds: a database
+    that cannot be written, or an experiment in it that was deleted. Raises `ConfigError`."""
+    if not uri.startswith(SQLITE):
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    with _usable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(f"{path}.lock").touch()
+        if not path.exists():
+            return
+        with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+            _check_writable(connection)
+            with suppress(sqlite3.OperationalError):  # MLflow keeps its tables otherwise by now
+                query = (
+                    "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = ?"
+                )
+                found = connection.execute(query, (experiment, "deleted")).fetchone()
+                if found is not None:
+                    raise _deleted(experiment, found[0])
+
+
+def _deleted(experiment: str, number: object) -> ConfigError:
+    return ConfigError(
+        f"tracking.experiment={experiment}: this experiment was deleted in MLflow; restore it with "
+        f"`mlflow experiments restore -x {number}` or name another."
+    )
 
 
 def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
@@ -108,18 +171,8 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
             if found is None:
                 raise error
     if found.lifecycle_stage == "deleted":
-        raise ConfigError(
-            f"tracking.experiment={name}: this experiment was deleted in MLflow; restore it with "
-            f"`mlflow experiments restore -x {found.experiment_id}` or name another."
-        )
+        raise _deleted(name, found.experiment_id)
     return found.experiment_id
-
-
-def view_of(config: TrackingConfig, results: Path, directory: Path) -> "MlflowView | None":
-    """What shows the run in `directory`; None where the journal is all that is wanted."""
-    if config.name != "mlflow":
-        return None
-    return MlflowView(tracking_uri(config, results), results, directory)
 
 
 class MlflowView:
@@ -132,13 +185,13 @@ class MlflowView:
         self._client: Any = None
 
     def send(self, events: list[Event]) -> None:
-        """See `harness.record.View`. Sending an event twice does no harm."""
+        """See `harness.feed.View`. Sending an event twice does no harm."""
         if events and self._client is None:
             self._client = client(self.uri)
         while events:
-            together = list(itertools.takewhile(lambda e: e["kind"] in NUMBERS, events))
+            together = list(itertools.takewhile(lambda e: e["kind"] in BATCHED, events))
             if together:
-                self._numbers(together)
+                self._batch(together)
             else:
                 getattr(self, f"_{events[0]['kind']}")(**events[0])
             del events[: len(together) or 1]
@@ -152,31 +205,45 @@ class MlflowView:
 
         self._note = event["tags"].get(NOTE, "")
         if not self.address:
+            tags = dict(event["tags"])
+            if event.get("parent") is not None:
+                tags["mlflow.parentRunId"] = self._parent(Path(event["parent"]))
             number = experiment_id(self._client, experiment, self.results, event["note"])
             with deferred():
-                run = self._client.create_run(number, time, event["tags"], name)
+                run = self._client.create_run(number, time, tags, name)
                 self.address = {"run_id": run.info.run_id, "experiment_id": number, "uri": self.uri}
         rows = [Param(key, str(value)[:6000]) for key, value in event["params"].items()]
         self._client.log_batch(self._run, params=rows)
 
-    def _tags(self, *, values: dict[str, str], **_: Any) -> None:
-        from mlflow.entities import RunTag
+    def _parent(self, directory: Path) -> str:
+        """The id of the run whose journal is in `directory`; whoever needs it first creates it."""
+        with FileLock(directory / "parent.lock"):
+            found = last(directory, "mlflow")
+            if found is None:
+                view = MlflowView(self.uri, self.results, directory)
+                view._client = self._client
+                view.send([e for e in read(directory) if e["kind"] == "start"])
+                append(directory, "mlflow", **view.address)
+                return view.address["run_id"]
+        return found["run_id"]
 
-        tags = [RunTag(key, str(value)) for key, value in values.items()]
-        self._client.log_batch(self._run, tags=tags)
+    def _batch(self, events: list[Event]) -> None:
+        """All numbers and tags of the events, in as few batches as MLflow allows."""
+        from mlflow.entities import Metric, RunTag
 
-    def _numbers(self, events: list[Event]) -> None:
-        """All values of the events, as few batches as MLflow allows."""
-        from mlflow.entities import Metric
-
-        rows = []
+        rows, tags = [], {}
         for event in events:
+            if event["kind"] == "tags":
+                tags |= event["values"]
+                continue
             for name, value in event["values"].items():
                 each = over_replicas(name, value if isinstance(value, list) else [value])
                 step = event.get("step", 0)
                 rows += [Metric(k, _storable(v), event["time"], step) for k, v in each.items()]
-        for start in range(0, len(rows), METRICS_PER_BATCH):
-            self._client.log_batch(self._run, metrics=rows[start : start + METRICS_PER_BATCH])
+        labels = [RunTag(key, str(value)) for key, value in tags.items()]
+        for start in range(0, max(len(rows), 1), METRICS_PER_BATCH):
+            part = rows[start : start + METRICS_PER_BATCH]
+            self._client.log_batch(self._run, metrics=part, tags=labels if start == 0 else [])
 
     def _dataset(self, *, name: str, digest: str, source: dict, shapes: dict, **_: Any) -> None:
         """The training data as a dataset input, with our own digest and no copy of the values."""

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import record as record_module
+from harness import feed as feed_module
 from harness.errors import ConfigError, Diverged
+from harness.feed import Feed
 from harness.journal import NAME, Event, Journal, last, read
 from harness.record import Record
 from harness.signals import SIGNALS, Killed
@@ -44,10 +45,14 @@ class Listener:
         events.clear()
 
 
+def fed(directory: Path, view: Listener, flush_seconds: float) -> Record:
+    return Record(directory, Feed(directory, view, flush_seconds))
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failure the view is tried again at once."""
-    monkeypatch.setattr(record_module, "PAUSE", 0.0)
+    monkeypatch.setattr(feed_module, "PAUSE", 0.0)
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -154,7 +159,7 @@ def test_the_latest_event_of_a_kind_is_found(journal: Journal, tmp_path: Path) -
 
 def test_a_view_sees_events_after_the_journal_and_all_at_once(tmp_path: Path) -> None:
     view = Listener(tmp_path)
-    with Record(tmp_path, view, NEVER) as record:
+    with fed(tmp_path, view, NEVER) as record:
         record.write("start", name="a")
         for epoch in range(1, 51):
             record.metrics(epoch, {"train/loss": np.array([1.0 / epoch])})
@@ -167,7 +172,7 @@ def test_a_view_sees_events_after_the_journal_and_all_at_once(tmp_path: Path) ->
 
 def test_a_view_is_sent_to_when_enough_time_has_passed(tmp_path: Path) -> None:
     view = Listener(tmp_path)
-    with Record(tmp_path, view, -1.0) as record:  # always long enough ago
+    with fed(tmp_path, view, -1.0) as record:  # always long enough ago
         for epoch in (1, 2, 3):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
             assert len(view.received) == epoch
@@ -175,7 +180,7 @@ def test_a_view_is_sent_to_when_enough_time_has_passed(tmp_path: Path) -> None:
 
 
 def test_the_journal_says_where_a_view_shows_the_run(tmp_path: Path) -> None:
-    with Record(tmp_path, Listener(tmp_path), NEVER) as record:
+    with fed(tmp_path, Listener(tmp_path), NEVER) as record:
         record.flush()
         record.flush()
     found = [event for event in read(tmp_path) if event["kind"] == "mlflow"]
@@ -192,7 +197,7 @@ def test_a_view_that_always_fails_does_not_stop_a_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, failure: Exception
 ) -> None:
     view = Listener(tmp_path, [failure] * 100)
-    with caplog.at_level(logging.WARNING), Record(tmp_path, view, -1.0) as record:
+    with caplog.at_level(logging.WARNING), fed(tmp_path, view, -1.0) as record:
         for epoch in range(1, 4):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
     assert view.received == []
@@ -213,7 +218,7 @@ def test_what_a_failing_view_missed_is_sent_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, failing: int
 ) -> None:
     view = Listener(tmp_path, [ConnectionError("refused")] * failing)
-    with caplog.at_level(logging.WARNING), Record(tmp_path, view, -1.0) as record:
+    with caplog.at_level(logging.WARNING), fed(tmp_path, view, -1.0) as record:
         record.write("start", name="a")
         for epoch in range(1, 4):
             record.metrics(epoch, {"train/loss": np.array([float(epoch)])})
@@ -225,7 +230,7 @@ def test_what_a_failing_view_missed_is_sent_later(
 def test_a_view_that_fails_is_left_alone_for_a_while(tmp_path: Path) -> None:
     """Each try may wait for a server's answer, and training waits with it."""
     view = Listener(tmp_path, [ConnectionError("refused")])
-    with Record(tmp_path, view, -1.0) as record:
+    with fed(tmp_path, view, -1.0) as record:
         for epoch in range(1, 100):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
         assert view.calls == 1
@@ -243,36 +248,29 @@ def test_a_view_that_takes_a_part_is_sent_the_rest(tmp_path: Path) -> None:
                     raise ConnectionError("refused")
 
     view = Hesitant(tmp_path)
-    with Record(tmp_path, view, NEVER) as record:
+    feed = Feed(tmp_path, view, NEVER)
+    with Record(tmp_path, feed) as record:
         for epoch in range(1, 6):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
             record.flush()
-        while record.unsent:
+        while feed.unsent:
             record.flush()
     assert view.received == list(read(tmp_path))
 
 
 def test_a_mistake_of_the_users_is_not_taken_for_a_failing_server(tmp_path: Path) -> None:
     view = Listener(tmp_path, [ConfigError("tracking.experiment=gone: was deleted.")])
-    with pytest.raises(ConfigError, match="gone"), Record(tmp_path, view, NEVER) as record:
+    with pytest.raises(ConfigError, match="gone"), fed(tmp_path, view, NEVER) as record:
         record.write("start", name="a")
         record.flush()
     assert kinds(list(read(tmp_path)))[-1] == "end"
-
-
-def test_without_a_view_nothing_piles_up(tmp_path: Path) -> None:
-    with Record(tmp_path, None, -1.0) as record:
-        for epoch in range(1, 100):
-            record.metrics(epoch, {"train/loss": np.array([1.0])})
-            assert record.unsent == []
-    assert len(list(read(tmp_path))) == 99 + 2
 
 
 def ending(tmp_path: Path, error: BaseException | None) -> dict[str, Any]:
     """How the journal and a view end when `error` ends the run."""
     view = Listener(tmp_path)
     try:
-        with Record(tmp_path, view, NEVER) as record:
+        with fed(tmp_path, view, NEVER) as record:
             record.metrics(1, {"train/loss": np.array([1.0])})
             if error is not None:
                 raise error
@@ -316,7 +314,7 @@ def test_a_run_that_is_stopped_is_killed(tmp_path: Path, error: BaseException) -
 
 
 def test_a_record_ends_once(tmp_path: Path) -> None:
-    with Record(tmp_path, None, NEVER) as record:
+    with Record(tmp_path, None) as record:
         record.end("FAILED", "because")
     ends = [(e["status"], e["error"]) for e in read(tmp_path) if e["kind"] == "end"]
     assert ends == [("FAILED", "because")]

@@ -155,7 +155,7 @@ def plain(framework: str, recipe: Recipe, precision: str) -> Array:
 def harness(backend: type[Backend], p: Plan) -> Array:
     """Each epoch's `train/loss`, from the harness' journal."""
     with TemporaryDirectory() as folder:
-        with Record(Path(folder), None, 60.0) as record:
+        with Record(Path(folder), None) as record:
             data = p.splits.training_data()
             build = partial(backend, p.model, p.training, data)
             train(build, p.start, p.splits, p.config, record)

@@ -222,9 +222,14 @@ def test_mlflow_knows_the_data_set(tracked: Single) -> None:
 
 
 def test_a_numpy_run_imports_no_framework(tracked: Single, untracked: Single) -> None:
-    assert "mlflow" in tracked.imported, "or else an import could be missed"
+    assert "matplotlib" in tracked.imported, "or else an import could be missed"
     assert not FRAMEWORKS & tracked.imported
     assert not FRAMEWORKS & untracked.imported
+
+
+def test_mlflow_is_imported_in_another_process(tracked: Single) -> None:
+    assert tracked.tracked.info.status == "FINISHED"
+    assert "mlflow" not in tracked.imported
 
 
 def test_without_tracking_there_is_no_mlflow(untracked: Single) -> None:

@@ -75,7 +75,9 @@ def plan(directory: Path, *overrides: str) -> Plan:
 def run(directory: Path, *overrides: str) -> Result:
     """What `python -m harness OVERRIDES` does, with its files in `directory`."""
     config = settings(directory, *overrides)
-    return run_module.run(config, Identity(directory.name, directory, list(overrides)))
+    result = run_module.run(config, Identity(directory.name, directory, list(overrides)))
+    assert bool(result.address) == (config.tracking.name == "mlflow"), "all of it has arrived"
+    return result
 
 
 def curve(directory: Path, metric: str = "train/loss") -> np.ndarray:
@@ -458,7 +460,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         overrides = (*SMALL, "tracking=mlflow", f"results={folder}/results", f"optimizer.lr={lr}")
         config = from_hydra(composed(*overrides))
         directory = folder / f"results/runs/{lr}"
-        run_module.run(config, Identity("six·e=6", directory, list(overrides)))
+        assert run_module.run(config, Identity("six·e=6", directory, list(overrides))).address
     return folder
 
 

@@ -24,9 +24,10 @@ from scipy import stats
 from harness import tracking
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, Diverged
+from harness.feed import Feed
 from harness.journal import read
 from harness.record import Record
-from harness.sweep import Sweep, parent_run
+from harness.sweep import Sweep, parent
 from harness.tracking import TABLE_ROWS, MlflowView, experiment_id, tracking_uri
 from tests import program
 from tests.program import uses_mlflow
@@ -69,7 +70,7 @@ def record_in(folder: Path, name: str = "run") -> Record:
     results = folder / "results"
     uri = tracking_uri(TrackingConfig("mlflow", None, None, 0.0), results)
     directory = results / "runs" / name
-    return Record(directory, MlflowView(uri, results, directory), NEVER)
+    return Record(directory, Feed(directory, MlflowView(uri, results, directory), NEVER))
 
 
 def begin(record: Record, experiment: str = "sum", **changes: Any) -> None:
@@ -81,6 +82,11 @@ def begin(record: Record, experiment: str = "sum", **changes: Any) -> None:
         "tags": {"backend": "numpy", "mlflow.note.content": "Repeat it"},
     }
     record.write("start", **start | changes)
+
+
+def feed_of(record: Record) -> Feed:
+    assert isinstance(record.tracking, Feed)
+    return record.tracking
 
 
 def only(folder: Path) -> Any:
@@ -321,8 +327,7 @@ def test_sending_events_twice_does_no_harm(folder: Path) -> None:
         everything(record)
     once = contents(folder)
     assert len(once["history"]["train/loss"]) == 4
-    assert record.view is not None
-    record.view.send([e for e in read(record.directory) if e["kind"] != "mlflow"])
+    feed_of(record).view.send([e for e in read(record.directory) if e["kind"] != "mlflow"])
     assert contents(folder) == once
 
 
@@ -337,9 +342,10 @@ def test_a_call_that_fails_at_first_leaves_no_trace(
     with record_in(folder) as record:
         everything(record)
         record.flush()
-        assert record.unsent, "what did not arrive is kept"
+        feed = feed_of(record)
+        assert feed.unsent, "what did not arrive is kept"
         counting.refuse = set()
-    assert record.unsent == record.lost == []
+    assert feed.unsent == feed.lost == []
     found = contents(folder)
     assert found["status"] == "FINISHED"
     assert [step for step, _ in found["history"]["train/loss"]] == [1, 2, 3, 4]
@@ -379,19 +385,23 @@ def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
     assert found == client.get_experiment_by_name("sum").experiment_id
 
 
-def test_a_parent_that_could_not_be_made_is_made_by_a_later_job(
-    folder: Path, counting: Counting
-) -> None:
+def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counting) -> None:
     directory = folder / "results/multirun/now"
     directory.mkdir(parents=True)
-    sweep = Sweep(str(directory), ["seed=0,1"], ["seed"], 2)
-    run = config(f"results='{folder / 'results'}'")
-    counting.refuse = {"create_run"}
-    assert parent_run(sweep, run) is None
-    counting.refuse = set()
-    made = parent_run(sweep, run)
-    assert made == only(folder).info.run_id
-    assert parent_run(sweep, run) == made, "and only once"
+    swept = Sweep(str(directory), ["seed=0,1,2"], ["seed"], 3)
+    for job in range(3):
+        counting.refuse = {"create_run"} if job == 0 else set()
+        above = parent(swept, config(f"results='{folder / 'results'}'"))
+        assert above == directory
+        with record_in(folder, f"job {job}") as record:
+            begin(record, parent=str(above))
+    runs = program.tracked(folder)
+    [made] = [run for run in runs if run.data.tags.get("kind") == "sweep"]
+    [address] = [event for event in read(directory) if event["kind"] == "mlflow"]
+    assert address["run_id"] == made.info.run_id
+    children = [run for run in runs if run is not made]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {made.info.run_id}
+    assert len(children) == 2, "the first could not be made, nor its parent"
 
 
 def test_another_database_can_be_named(tmp_path: Path) -> None:
@@ -405,7 +415,7 @@ def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) 
     """A file where the database should be: any call to MLflow then fails."""
     (tmp_path / "file").write_text("")
     view = MlflowView(f"sqlite:///{tmp_path}/file/mlflow.db", folder / "results", tmp_path / "run")
-    with Record(tmp_path / "run", view, NEVER) as record:
+    with Record(tmp_path / "run", Feed(tmp_path / "run", view, NEVER)) as record:
         begin(record)
         record.metrics(1, {"train/loss": np.array([1.0])})
     kinds = [event["kind"] for event in read(tmp_path / "run")]
@@ -441,5 +451,5 @@ def test_events_are_known_to_the_view() -> None:
     listed = (tracking.__doc__ or "") and (sys.modules["harness.record"].__doc__ or "")
     kinds = {line.split()[0] for line in listed.splitlines() if line.startswith("    ")}
     assert {"start", "metrics", "end"} < kinds
-    for kind in kinds - {"mlflow"} - set(tracking.NUMBERS):
+    for kind in kinds - {"mlflow"} - set(tracking.BATCHED):
         assert callable(getattr(MlflowView, f"_{kind}")), kind

@@ -132,7 +132,7 @@ def train(tmp_path: Path) -> Train:
         start = State({"w": zeros}, {"m": {"w": zeros.copy()}}) if begun is None else begun.state
         data = data or splits(val=val_losses is not None)
         directory = next(directories)
-        with Record(directory, None, 60.0) as record:
+        with Record(directory, None) as record:
             outcome = trainer.train(build, start, data, run, record, begun)
         return Trained(outcome, built, list(read(directory)))
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from harness import provenance, signals
 from harness.compose import compose
 from harness.config import Config
+from harness.courier import track
 from harness.errors import ConfigError
 from harness.folders import made
 from harness.parity import certificate
@@ -29,7 +30,7 @@ from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
 from harness.record import Record
 from harness.terminal import console, say_next
-from harness.tracking import NOTE, view_of
+from harness.tracking import NOTE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,11 +65,12 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
         problem = scattered(problem)
     screen, results = console(), Path(config.results)
     folder = results / "parity" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    view = view_of(config.tracking, results, folder)
-    classes = load(names, composed)
+    experiment = config.tracking.experiment or "parity"
     with made(folder):
+        tracking = track(config.tracking, experiment, results, folder)
+        classes = load(names, composed)
         _say_fewer(options.steps, len(problem.batches), config, screen)
-        open_record = partial(Record, folder, view, config.tracking.flush_seconds)
+        open_record = partial(Record, folder, tracking)
         try:
             with screen.status("starting") as status:
                 parity = check(problem, classes, lambda text: status.update(f"parity: {text}"))
@@ -84,8 +86,8 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
                 record.file(name)
     show(parity, names, len(problem.batches), screen)
     screen.print(f"\n  certificate  {folder}/certificate.md", soft_wrap=True)
-    if view is not None and view.address:
-        say_next(fuzz_command(names, options.config_dir), view.address, screen)
+    if tracking is not None and tracking.address:
+        say_next(fuzz_command(names, options.config_dir), tracking.address, screen)
     return 0 if parity.agrees else 1
 
 

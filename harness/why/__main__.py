@@ -152,8 +152,8 @@ def is_run(word: str) -> bool:
 
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
     """Find it, and leave its report in a folder and in MLflow."""
+    from harness.courier import track
     from harness.record import Record
-    from harness.tracking import view_of
     from harness.why import report  # late: with pandas and Matplotlib it takes a second
 
     results, tracking = Path(question.a.results), question.a.tracking
@@ -164,8 +164,8 @@ def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
         raise ConfigError(
             f"results: cannot write there ({error}); choose another with results=FOLDER."
         ) from error
-    view = view_of(tracking, results, folder)
-    with Record(folder, view, tracking.flush_seconds) as record:
+    shown = track(tracking, report.EXPERIMENT, results, folder)
+    with Record(folder, shown) as record:
         report.begin(record, question, command)
         answer = find_answer(question)
         report.finish(record, question, answer, command)

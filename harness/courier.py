@@ -1,0 +1,188 @@
+"""MLflow in a process of its own: training does not wait for its import, nor for what it writes.
+
+The courier is told of every event right after the journal was, and keeps a `harness.feed.Feed` for
+each run. What it has to say comes back: warnings, and whether MLflow refuses the run. It outlives
+the program for as long as it takes to send what it was given, also when the program is killed.
+"""
+
+import atexit
+import json
+import logging
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from harness import signals
+from harness.config import TrackingConfig
+from harness.errors import ConfigError
+from harness.feed import say_lost
+from harness.journal import Event
+from harness.tracking import check_store, tracking_uri
+
+log = logging.getLogger(__name__)
+
+
+class Courier:
+    """The other process, and two threads that write to it and listen to it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.courier_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the program, which closes its runs first
+        )
+        self._outgoing: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.packets: dict[str, Packet] = {}
+        self.ended = False
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._write, self._listen)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def tell(self, run: str, **what: Any) -> None:
+        self._outgoing.put(json.dumps({"run": run, **what}) + "\n")
+
+    def finish(self) -> None:
+        """Return when everything has been sent or given up."""
+        self._outgoing.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            with self._process.stdin as pipe:
+                while (line := self._outgoing.get()) is not None:
+                    pipe.write(line.encode())
+                    if self._outgoing.empty():
+                        pipe.flush()
+        except OSError:  # it has ended: `_listen` says so
+            pass
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as pipe:
+            for line in pipe:
+                heard = json.loads(line)
+                if "log" in heard:
+                    log.log(heard["level"], "%s", heard["log"])
+                else:
+                    self.packets[heard["run"]].hear(heard)
+        self._process.wait()
+        self.ended = True
+        for packet in list(self.packets.values()):
+            packet.left_behind()
+
+
+class Packet:
+    """A run's way to MLflow through the courier; see `harness.record.Tracking`."""
+
+    def __init__(self, courier: Courier, directory: Path, **destination: Any) -> None:
+        self.courier, self.directory = courier, directory
+        self._run = str(directory.resolve())
+        self._address: dict[str, str] = {}
+        self._refusal: str | None = None
+        self.arrived = threading.Event()
+        self._destination: dict[str, Any] | None = destination
+
+    @property
+    def address(self) -> dict[str, str]:
+        """As soon as all of the run has arrived, or cannot any more."""
+        self.arrived.wait()
+        self._check()
+        return self._address
+
+    def add(self, event: Event) -> None:
+        self._check()
+        if self._destination is not None:
+            self.courier.packets[self._run] = self
+            self.courier.tell(self._run, do="open", **self._destination)
+            self._destination = None
+        self.courier.tell(self._run, do="add", event=event)
+
+    def flush(self) -> None:
+        self._check()
+        self.courier.tell(self._run, do="flush")
+
+    def close(self) -> None:
+        self.courier.tell(self._run, do="close")
+        if self.courier.ended:
+            self.left_behind()
+
+    def hear(self, what: dict[str, Any]) -> None:
+        self._refusal = what.get("refusal", self._refusal)
+        if "address" in what:
+            self._address = what["address"]
+            self.arrived.set()
+
+    def left_behind(self) -> None:
+        """The courier is no more."""
+        if not self.arrived.is_set():
+            say_lost(["events"], self.directory)
+            self.arrived.set()
+
+    def _check(self) -> None:
+        """Say once what the user can put right."""
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            raise ConfigError(refusal)
+
+
+_courier: Courier | None = None
+
+
+def _started() -> Courier:
+    global _courier
+    if _courier is None or _courier.ended:
+        _courier = Courier()
+        atexit.register(finish)
+    return _courier
+
+
+def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
+    """Start the courier, which begins to import MLflow, unless no MLflow is wanted.
+
+    Raises `ConfigError` for a database that cannot be used and for a deleted experiment.
+    """
+    if config.name == "mlflow":
+        check_store(tracking_uri(config, results), experiment)
+        _started()
+
+
+def track(config: TrackingConfig, experiment: str, results: Path, directory: Path) -> Packet | None:
+    """What shows the run in `directory`; None where the journal is all that is wanted. Raises as
+    `get_ready`."""
+    get_ready(config, experiment, results)
+    if config.name != "mlflow":
+        return None
+    uri, seconds = tracking_uri(config, results), config.flush_seconds
+    place = str(results.resolve())
+    return Packet(_started(), directory, uri=uri, results=place, flush_seconds=seconds)
+
+
+def track_on(directory: Path, address: dict[str, str]) -> Packet:
+    """What shows more of a run that MLflow knows already."""
+    known = {key: address[key] for key in ("run_id", "experiment_id", "uri")}
+    place = {"uri": address["uri"], "results": str(directory), "flush_seconds": 60.0}
+    return Packet(_started(), directory, **place, address=known)
+
+
+def wait() -> None:
+    """Until all runs that have ended have arrived in MLflow, or cannot any more."""
+    if _courier is not None:
+        for packet in list(_courier.packets.values()):
+            packet.arrived.wait()
+
+
+def finish() -> None:
+    """Wait for all of it, and end the courier."""
+    global _courier
+    if _courier is not None:
+        made, _courier = _courier, None
+        with signals.closing():
+            made.finish()

@@ -1,0 +1,84 @@
+"""The process that shows runs in MLflow: `harness.courier` starts it and tells it what happens.
+
+One JSON object per line, in either direction. It ends with its input. A run that is still open then
+belongs to a program that was killed, and MLflow is told so.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from harness.errors import ConfigError
+from harness.feed import Feed
+from harness.tracking import MlflowView, load_mlflow
+
+
+class Speaker(logging.Handler):
+    """Tells the program what would be logged."""
+
+    def __init__(self, output: TextIO) -> None:
+        super().__init__()
+        self.output = output
+
+    def say(self, **what: Any) -> None:
+        self.output.write(json.dumps(what) + "\n")
+        self.output.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.say(log=record.getMessage(), level=record.levelno)
+
+
+def serve(lines: TextIO, speaker: Speaker) -> None:
+    """Do what the lines say until there are no more."""
+    feeds: dict[str, Feed] = {}
+    for line in lines:
+        told = json.loads(line)
+        run = told.pop("run")
+        try:
+            _do(feeds, run, speaker, **told)
+        except ConfigError as error:
+            speaker.say(run=run, refusal=str(error))
+    for feed in feeds.values():
+        now = time.time_ns() // 1_000_000
+        feed.add(
+            {"kind": "end", "time": now, "status": "KILLED", "error": "the process was killed"}
+        )
+        feed.close()
+
+
+def _do(feeds: dict[str, Feed], run: str, speaker: Speaker, do: str, **what: Any) -> None:
+    directory = Path(run)
+    if do == "open":
+        view = MlflowView(what["uri"], Path(what["results"]), directory)
+        view.address = what.get("address", {})
+        feeds[run] = Feed(directory, view, what["flush_seconds"])
+    elif do == "add":
+        feeds[run].add(what["event"])
+    elif do == "flush":
+        feeds[run].flush()
+    else:
+        _close(feeds.pop(run), run, speaker)
+
+
+def _close(feed: Feed, run: str, speaker: Speaker) -> None:
+    feed.close()
+    speaker.say(run=run, address=feed.address)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when the program has ended
+    speaker = Speaker(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)  # what MLflow prints is not for the program
+    logging.getLogger("harness").addHandler(speaker)
+    logging.getLogger("harness").propagate = False
+    load_mlflow()
+    serve(sys.stdin, speaker)
+
+
+if __name__ == "__main__":
+    main()
