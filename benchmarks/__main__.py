@@ -4,6 +4,7 @@
     python -m benchmarks --short        # whether the benchmark works: a minute
     python -m benchmarks scaling        # time and memory against length, batch and replicas
     python -m benchmarks startup        # seconds until the harness answers, trains, refuses
+    python -m benchmarks sweep          # tracked runs per second
 
 Exit code 0: all was measured; 1: something failed, and the tables say what; 2: the command cannot
 be run as it stands.
@@ -19,7 +20,7 @@ from pathlib import Path
 from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
 from harness import signals
 
-VERBS = ("steps", "scaling", "startup")
+VERBS = ("steps", "scaling", "startup", "sweep")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +40,10 @@ def _run(options: argparse.Namespace, command: str) -> int:
         from benchmarks import startup
 
         return startup.run(options, command)
+    if options.verb == "sweep":
+        from benchmarks import sweeps
+
+        return sweeps.run(options, command)
     if options.verb == "scaling":
         from benchmarks import scaling
 
@@ -76,7 +81,7 @@ def _filled(options: argparse.Namespace) -> argparse.Namespace:
         "sizes": ["tiny"] if short else list(SIZES),
         "cells": ["rnn"] if few else list(CELLS),
         "replicas": [1, 8] if short else [1, 8, 32, 128],
-        "repeats": 2 if short else 7,
+        "repeats": 1 if options.verb == "sweep" and short else 2 if short else 7,
         "memory": not short,
     }
     for name, value in defaults.items():

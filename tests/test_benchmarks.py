@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import sweeps
 from benchmarks.__main__ import main
 from benchmarks.cases import SIZES, Case, cases, left_out
 from benchmarks.imports import parsed
@@ -140,6 +141,18 @@ def test_startup_is_measured(tmp_path: Path) -> None:
         assert row["ratio"] == pytest.approx(
             row["s"]["median"] / by_name["import hydra, mlflow"]["s"]["median"]
         )
+
+
+def test_sweeps_are_measured(tmp_path: Path) -> None:
+    done = bench(tmp_path, "sweep", "--short", "--frameworks", "numpy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, _ = results(tmp_path)
+    names = [row["name"] for row in found["rows"]]
+    assert names == ["numpy", "numpy, journal only", "numpy, basic launcher", sweeps.BY_HAND]
+    for row in found["rows"]:
+        assert row["runs"] == 8
+        (many, few), rate = (row[key]["median"] for key in ("s", "start_up_s")), row["per_second"]
+        assert rate["median"] == pytest.approx(4 / (many - few))
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,13 @@ def jax_layer(cell: str, n: int, keys: Any) -> Params:
     layer: Any = {"rnn": nn.SimpleCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}[cell](UNITS)
     x = jnp.ones((1, UNITS if n else FEATURES))
     carry = layer.initialize_carry(jax.random.key(0), x.shape)
-    drawn = jax.jit(jax.vmap(lambda key: layer.init(key, carry, x)["params"]))(keys)
+
+    def own(key: Any) -> Any:
+        return layer.init(key, carry, x)["params"]
+
+    # One after the other: batched factorisations can block XLA's two threads for good, each waiting
+    # for the other's part (jaxlib 0.10.2).
+    drawn = jax.jit(lambda keys: jax.lax.map(own, keys))(keys)
     gates = {"rnn": [""], "lstm": list("ifgo"), "gru": list("zrn")}[cell]
     biased = "h" if cell == "lstm" else "i"
 

@@ -1,0 +1,125 @@
+"""Tracked runs per second: a sweep over tasks and seeds, against what a user would write by hand.
+
+Networks and trainings are as small as in a teaching notebook, so most of the time is not training.
+Each way is timed twice, with few runs and with many: what the many take longer is what they cost,
+and start-up, the imports and the making of MLflow's database fall out.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report, sweeps_picture
+from benchmarks.imports import python
+from benchmarks.progress import Progress
+from benchmarks.report import Sheet
+from benchmarks.timing import Spread, spread
+from harness.terminal import console
+
+Row = dict[str, Any]
+
+TASKS = ("sum", "next_value", "multi_step", "binary")
+NETWORK = ("task.samples=130", "trainer.epochs=10", "trainer.batch_size=8")  # 13 updates an epoch
+SEEDS, FEW_SEEDS = 64, 4  # per task; few for what is slow
+BY_HAND = "Keras fit, MLflow autolog"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to train so many seeds of each task: Python's arguments, before their number."""
+
+    name: str
+    words: tuple[str, ...]
+    seeds: int
+
+    def arguments(self, seeds: int) -> list[str]:
+        if self.name == BY_HAND:
+            return [*self.words, str(len(TASKS) * seeds)]
+        return [*self.words, f"seed=range({seeds})"]
+
+
+def ways(frameworks: list[str], short: bool) -> list[Way]:
+    many, few = (2, 2) if short else (SEEDS, FEW_SEEDS)
+    sweep = ("-m", "harness", "-m", f"task={','.join(TASKS)}", *NETWORK)
+    found = [Way(name, (*sweep, f"backend={name}"), many) for name in frameworks]
+    first = f"backend={frameworks[0]}"
+    alone = (*sweep, first, "hydra/launcher=basic")
+    found.append(Way(f"{frameworks[0]}, journal only", (*sweep, first, "tracking=journal"), many))
+    found.append(Way(f"{frameworks[0]}, basic launcher", alone, few))
+    found.append(Way(BY_HAND, ("-m", "benchmarks.by_hand.keras_tracked"), few))
+    return found
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    rows = []
+    with Progress() as progress:
+        for way in ways(options.frameworks, options.short):
+            rows.append(_row(way, options.repeats, progress))
+    settings = {"repeats": options.repeats, "runs": "task × seed", "network": " ".join(NETWORK)}
+    found = report.document("sweep", command, settings) | {"rows": rows}
+    sheets, notes = [_sheet(rows)], _notes(rows)
+    folder, screen = report.new_folder(options.results), console()
+    sweeps_picture.draw(folder / "benchmark.png", rows)
+    report.save(folder, found, sheets, notes)
+    report.show(sheets, notes, screen)
+    report.say_where(folder, "python -m benchmarks startup", screen)
+    return 1 if any(row["error"] for row in rows) else 0
+
+
+def _row(way: Way, repeats: int, progress: Progress) -> Row:
+    few, many = len(TASKS), len(TASKS) * way.seeds
+    row: Row = {"name": way.name, "runs": many, "error": ""}
+    start_up, whole = [], []
+    try:
+        for done in range(repeats):
+            progress.say("sweep", f"{way.name}, repeat {done + 1} of {repeats}")
+            start_up.append(_seconds(way.arguments(1)))
+            whole.append(_seconds(way.arguments(way.seeds)))
+    except RuntimeError as error:
+        return row | {"error": str(error)}
+    rates = [(many - few) / (b - a) for a, b in zip(start_up, whole, strict=True)]
+    return row | {
+        "start_up_s": asdict(spread(start_up)),
+        "s": asdict(spread(whole)),
+        "per_second": asdict(spread(rates)),
+    }
+
+
+def _seconds(words: list[str]) -> float:
+    """Of a sweep in a folder of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        began = time.perf_counter()
+        done = python(words, Path(scratch))
+        seconds = time.perf_counter() - began
+    if done.returncode:
+        told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+        raise RuntimeError(f"exit code {done.returncode}: {told[0]}")
+    return seconds
+
+
+def _sheet(rows: list[Row]) -> Sheet:
+    columns = ["way", "runs", "seconds", "seconds of\n4 runs", "runs per\nsecond", "quartiles"]
+    columns.append("times as\nmany as\nby hand")
+    sheet = Sheet("tracked runs per second", columns, words=1)
+    [by_hand] = [row for row in rows if row["name"] == BY_HAND]
+    for row in rows:
+        if row["error"]:
+            sheet.rows.append([row["name"], str(row["runs"]), "failed", "", "", "", ""])
+            continue
+        rate = Spread(**row["per_second"])
+        times = "" if by_hand["error"] else f"{rate.median / by_hand['per_second']['median']:.1f}"
+        numbers = [f"{row[key]['median']:.1f}" for key in ("s", "start_up_s")]
+        told = [f"{rate.median:.2f}", f"{rate.low:.2f}–{rate.high:.2f}", times]
+        sheet.rows.append([row["name"], str(row["runs"]), *numbers, *told])
+    return sheet
+
+
+def _notes(rows: list[Row]) -> list[str]:
+    return [
+        "runs per second: of those beyond the first four, so that start-up falls out.",
+        "journal only: without MLflow. By hand: a loop of fit, in one process, no models logged.",
+        *[f"failed: {row['name']}: {row['error']}" for row in rows if row["error"]],
+    ]
