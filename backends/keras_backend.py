@@ -15,6 +15,7 @@ import numpy as np
 
 from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
+from backends.samples import samples_of
 from harness.errors import ConfigError
 from harness.model import ModelSpec, Params
 from harness.quiet import without_native_messages
@@ -49,7 +50,7 @@ class KerasBackend:
         self.device = choose_device(training.device)
         set_tf32(training.semantics.tf32, self.device)
         self.model, self.training, self.step = model, training, state.step
-        self.replicas, self.samples = len(state.params["rnn.0.kernel"]), data.x.shape[1]
+        self.replicas = len(state.params["rnn.0.kernel"])
         self.kernel = choose_kernel(training, self.replicas)
         self.rules = Rules(
             model,
@@ -60,15 +61,19 @@ class KerasBackend:
             self.kernel,
             self.device,
         )
-        self.shared = all(part is None or len(part) == 1 for part in vars(data).values())
+        samples = samples_of(data, self.replicas)
+        self.offset = samples.offset
+        kinds = {"mask": tf.bool}
         with tf.device(PLACES[self.device]):
             self.weights = self._constant(flatten(state.params, model))
             self.slots = {s: self._constant(flatten(v, model)) for s, v in state.slots.items()}
-            self.data = self._samples(data)
+            self.data = {
+                n: tf.constant(a, kinds.get(n, training.precision))
+                for n, a in samples.arrays.items()
+            }
             self.numbers = self._numbers()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
-        offset = 0 if self.shared else self.samples * np.arange(self.replicas)[:, None]
         with tf.device(PLACES[self.device]):
             arguments = (
                 self.weights,
@@ -76,7 +81,7 @@ class KerasBackend:
                 tf.constant(self.step, tf.int64),
                 self.data,
                 self.numbers,
-                tf.constant(batches + offset, tf.int32),
+                tf.constant(batches + self.offset, tf.int32),
                 tf.constant(lr, tf.float64),
             )
             changing = ((), (), (), (0,), (), (0, 2), (0,))
@@ -110,17 +115,6 @@ class KerasBackend:
             found["clip"] = np.array([training.clip])
         wide = {n: np.broadcast_to(v, self.replicas)[:, None] for n, v in found.items()}
         return {n: tf.constant(v, tf.float64) for n, v in wide.items()}
-
-    def _samples(self, data: Data) -> dict[str, Any]:
-        """The samples of all replicas one after the other, `(M, …)` each: N if they share them."""
-        count = 1 if self.shared else self.replicas
-        parts = {name: part for name, part in vars(data).items() if part is not None}
-        wide = {n: np.broadcast_to(a, (count, *a.shape[1:])) for n, a in parts.items()}
-        flat = {n: a.reshape(-1, *a.shape[2:]) for n, a in wide.items()}
-        return {
-            n: tf.constant(a, tf.bool if n == "mask" else self.training.precision)
-            for n, a in flat.items()
-        }
 
     def _constant(self, array: Array) -> Any:
         return tf.constant(array, self.training.precision)

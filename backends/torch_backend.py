@@ -13,6 +13,7 @@ from torch import Tensor
 
 from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
+from backends.samples import samples_of
 from backends.torch_cells import network
 from backends.torch_compiled import compiled_step, compiler_present
 from backends.torch_modules import Modules
@@ -39,17 +40,18 @@ class TorchBackend:
         self.dtype = getattr(torch, training.precision)
         self.weights = self._tensor(flatten(state.params, model))  # (R, P)
         self.slots = {s: self._tensor(flatten(kept, model)) for s, kept in state.slots.items()}
-        self.replicas, self.samples = len(self.weights), data.x.shape[1]
+        self.replicas = len(self.weights)
         self.kernel = choose_kernel(model, training, data, self.replicas, self.device)
         self.network = Modules(model) if self.kernel == "modules" else network
-        self.shared = all(part is None or len(part) == 1 for part in vars(data).values())
-        self.data = self._samples(data)
+        samples = samples_of(data, self.replicas)
+        kinds = {"mask": torch.bool}
+        self.data = {n: self._tensor(a, kinds.get(n)) for n, a in samples.arrays.items()}
+        self.offset = samples.offset
         self.numbers = {n: self._wide(v[None])[0] for n, v in numbers(training).items()}
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         use_tf32(self.training.semantics.tf32)
-        offset = 0 if self.shared else self.samples * np.arange(self.replicas)[:, None]
-        rows = np.ascontiguousarray(batches + offset)  # (S, R, B)
+        rows = np.ascontiguousarray(batches + self.offset)  # (S, R, B)
         found = rates(self.training, lr, self.step)
         steps = zip(*map(self._wide, found.values()), strict=True)
         changing = [dict(zip(found, own, strict=True)) for own in steps]
@@ -78,14 +80,6 @@ class TorchBackend:
     def state(self) -> State:
         slots = {slot: self._params(kept) for slot, kept in self.slots.items()}
         return State(self._params(self.weights), slots, self.step)
-
-    def _samples(self, data: Data) -> dict[str, Tensor]:
-        """The samples of all replicas one after the other, `(M, …)` each: N if they share them."""
-        parts = {name: part for name, part in vars(data).items() if part is not None}
-        count = 1 if self.shared else self.replicas
-        wide = {n: np.broadcast_to(a, (count, *a.shape[1:])) for n, a in parts.items()}
-        flat = {n: np.ascontiguousarray(a).reshape(-1, *a.shape[2:]) for n, a in wide.items()}
-        return {n: self._tensor(a, torch.bool if n == "mask" else None) for n, a in flat.items()}
 
     def _wide(self, values: Array) -> tuple[Tensor, ...]:
         """Numbers `(S, R or 1)` as S tensors `(R, 1)` in the training precision."""

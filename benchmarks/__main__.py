@@ -5,6 +5,7 @@
     python -m benchmarks scaling        # time and memory against length, batch and replicas
     python -m benchmarks startup        # seconds until the harness answers, trains, refuses
     python -m benchmarks sweep          # tracked runs per second
+    python -m benchmarks overhead       # what journal, files and MLflow add to a run
 
 Exit code 0: all was measured; 1: something failed, and the tables say what; 2: the command cannot
 be run as it stands.
@@ -15,12 +16,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
 from harness import signals
 
-VERBS = ("steps", "scaling", "startup", "sweep")
+VERBS = ("steps", "scaling", "startup", "sweep", "overhead")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,21 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, command: str) -> int:
-    if options.verb == "startup":
-        from benchmarks import startup
-
-        return startup.run(options, command)
-    if options.verb == "sweep":
-        from benchmarks import sweeps
-
-        return sweeps.run(options, command)
-    if options.verb == "scaling":
-        from benchmarks import scaling
-
-        return scaling.run(options, command)
-    from benchmarks import steps_run
-
-    return steps_run.run(options, command)
+    module = {"steps": "steps_run", "sweep": "sweeps"}.get(options.verb, options.verb)
+    return import_module(f"benchmarks.{module}").run(options, command)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

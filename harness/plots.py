@@ -39,6 +39,10 @@ def _panel(width: float, height: float) -> Any:
     return made, made.subplots()
 
 
+def _save(made: Any, path: Path) -> None:
+    made.savefig(path, dpi=110, pil_kwargs={"compress_level": 1})
+
+
 def draw_loss(
     path: Path, curves: dict[str, list[list[float]]], bound: Bound | None, title: str
 ) -> None:
@@ -62,9 +66,10 @@ def draw_loss(
         axis.axhline(bound.loss, color="black", linestyle="--", label=label)
     _log_if_wide(axis, [v for values in curves.values() for row in values for v in row])
     _whole_numbers(axis)
-    axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
+    axis.set(xlabel="epoch", ylabel="loss (original units)")
+    axis.set_title(title, y=1.0)
     axis.legend(loc="upper right")
-    made.savefig(path, dpi=110)
+    _save(made, path)
 
 
 def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> None:
@@ -120,14 +125,21 @@ def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -
         _by_label(axis, table)
     else:
         _against_truth(axis, table)
-    axis.set_title(title)
-    made.savefig(path, dpi=110)
+    axis.set_title(title, y=1.0)
+    _save(made, path)
 
 
 def _against_truth(axis: Any, table: Any) -> None:
     for name, rows in table.groupby("split", sort=False):
         size = 30 if name == "probe" else 6
-        axis.scatter(rows["true"], rows["predicted"], s=size, color=SPLIT_COLOURS[name], label=name)
+        axis.plot(
+            rows["true"],
+            rows["predicted"],
+            "o",
+            markersize=size**0.5,
+            color=SPLIT_COLOURS[name],
+            label=name,
+        )
     ends = [table["true"].min(), table["true"].max()]
     axis.plot(ends, ends, color="black", linewidth=0.8, label="predicted = true")
     axis.set(xlabel="true", ylabel="predicted")

@@ -143,6 +143,14 @@ def test_startup_is_measured(tmp_path: Path) -> None:
         )
 
 
+def test_overhead_is_measured(tmp_path: Path) -> None:
+    done = bench(tmp_path, "overhead", "--short", "--frameworks", "numpy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, _ = results(tmp_path)
+    [row] = found["rows"]
+    assert all(b > a > 0 for a, b in zip(row["alone"], row["whole"], strict=True))
+
+
 def test_sweeps_are_measured(tmp_path: Path) -> None:
     done = bench(tmp_path, "sweep", "--short", "--frameworks", "numpy")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,27 @@
+"""The picture of overhead: a run's seconds, and those of its training alone."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import spread
+from harness.plots import COLOURS, figure
+
+Row = dict[str, Any]
+
+
+def draw(path: Path, rows: list[Row]) -> None:
+    shown = [row for row in rows if not row["error"]]
+    made, axes = figure(width=6.4, height=1.2 + 0.5 * len(rows))
+    axis = axes[0, 0]
+    for place, row in enumerate(shown):
+        alone, whole = spread(row["alone"]).median, spread(row["whole"]).median
+        colour = COLOURS[row["name"]]
+        label = ("training alone", "trainer, journal, files, MLflow") if place == 0 else (None,) * 2
+        axis.barh(place, alone, color=colour, label=label[0])
+        axis.barh(place, whole - alone, left=alone, color=colour, alpha=0.4, label=label[1])
+    axis.set_yticks(range(len(shown)), [row["name"] for row in shown])
+    axis.invert_yaxis()
+    axis.set_xlabel("seconds (medians)")
+    if shown:
+        made.legend(loc="outside upper right", ncols=2)
+    made.savefig(path, dpi=110)
