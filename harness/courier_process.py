@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from harness.errors import ConfigError
 from harness.feed import Feed
-from harness.tracking import MlflowView, load_mlflow
+from harness.tracking import MlflowView, leave, load_mlflow
 
 
 class Speaker(logging.Handler):
@@ -78,6 +78,7 @@ def main() -> None:
     logging.getLogger("harness").propagate = False
     load_mlflow()
     serve(sys.stdin, speaker)
+    leave()
 
 
 if __name__ == "__main__":

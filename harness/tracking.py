@@ -5,17 +5,19 @@ One batch per flush. Experiments are created by name, never "set", because MLflo
 nothing is used: what a run logs is what its journal says.
 """
 
+import csv
 import itertools
 import json
 import logging
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from filelock import FileLock
@@ -31,6 +33,7 @@ NUMBERS = ("metrics", "scalars")  # kinds of events that hold numbers
 BATCHED = (*NUMBERS, "tags")  # kinds of events that go into one batch
 SQLITE = "sqlite:///"
 METRICS_PER_BATCH = 1000  # MLflow's limit
+PLACE = ("split", "replica", "sample", "time_step")  # of a prediction, as its CSV has it
 TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
 NOTE = "mlflow.note.content"  # the description, in Markdown
 LOSS_PICTURE = "plots/loss.png"
@@ -60,20 +63,32 @@ def load_mlflow() -> None:
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
-    event.listen(Engine, "connect", _write_sooner)
+    event.listen(Engine, "connect", _connected)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats what the caller is told anyway
 
 
-def _write_sooner(connection: Any, _: Any) -> None:
+_connections: list[sqlite3.Connection] = []
+
+
+def _connected(connection: Any, _: Any) -> None:
     """With a write-ahead log, SQLite need not wait for the disk at each commit: a power failure may
     then take the last ones back, which the journals still have, but never harms the database."""
     if isinstance(connection, sqlite3.Connection):
+        _connections.append(connection)
         [(mode,)] = connection.execute("PRAGMA journal_mode")
         if mode == "wal":
             connection.execute("PRAGMA synchronous=NORMAL")
 
 
+def leave() -> NoReturn:
+    """End the process, its databases closed, without tidying up after MLflow: 0.7 s of nothing."""
+    for connection in _connections:
+        connection.close()
+    os._exit(0)
+
+
+@cache
 def client(uri: str) -> Any:
     """An `MlflowClient`. A new SQLite database is made by one process at a time, and whole or not
     at all: MLflow never mends one whose migrations were cut short."""
@@ -267,19 +282,23 @@ class MlflowView:
 
     def _table(self, *, path: str, **_: Any) -> None:
         """A CSV of predictions as the table that MLflow puts side by side for several runs: it
-        takes the first column for the row's name and the second for the value to compare."""
-        import pandas as pd
+        takes the first column for the row's name and the second for the value to compare.
 
+        What MLflow's own `log_table` writes, without pandas, whose import takes half a second."""
+        rows: list[list[Any]] = []
+        seen: Counter[str] = Counter()
+        with (self.directory / path).open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                seen[row["split"]] += 1
+                if seen[row["split"]] <= TABLE_ROWS:
+                    name = " ".join(row[n] for n in (*PLACE, "output"))
+                    values = [float(row[n]) if row[n] else None for n in ("predicted", "true")]
+                    rows.append([name, *values, row["split"], *(int(row[n]) for n in PLACE[1:])])
         target = Path(path).with_suffix(".json").name
-        if target in {file.path for file in self._client.list_artifacts(self._run)}:
-            return
-        rows = pd.read_csv(self.directory / path)
-        rows = rows.loc[rows.groupby("split").cumcount() < TABLE_ROWS]
-        names = ["split", "replica", "sample", "time_step", "output"]
-        name = [" ".join(map(str, row)) for row in rows[names].itertuples(index=False)]
-        shown = {"row": name, "predicted": rows["predicted"], "true": rows["true"]}
-        shown |= {key: rows[key] for key in ("split", "replica", "sample", "time_step")}
-        self._client.log_table(self._run, pd.DataFrame(shown), target)
+        table = {"columns": ["row", "predicted", "true", *PLACE], "data": rows}
+        self._client.log_text(self._run, json.dumps(table), target)
+        listed = json.dumps([{"path": target, "type": "table"}])
+        self._client.set_tag(self._run, "mlflow.loggedArtifacts", listed)
 
     def _end(self, *, time: int, status: str, error: str | None = None, **_: Any) -> None:
         note = self._note if error is None else f"**{status}**: {error}\n\n{self._note}"

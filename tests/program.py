@@ -28,8 +28,6 @@ PATIENCE = 120.0  # seconds after which a program hangs
 uses_mlflow = [
     # MLflow 3.17 maps its tables with a loader that SQLAlchemy 2.1 has deprecated.
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
-    # MLflow 3.17's log_table selects columns in a way that pandas 3 has deprecated.
-    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
 ]
 
 

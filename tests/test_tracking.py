@@ -333,7 +333,7 @@ def test_sending_events_twice_does_no_harm(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "call",
-    ["create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "log_table"],
+    ["create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "log_text"],
 )
 def test_a_call_that_fails_at_first_leaves_no_trace(
     folder: Path, counting: Counting, call: str
