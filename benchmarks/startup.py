@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report, startup_picture
+from benchmarks import bars, report
 from benchmarks.imports import python, slowest
 from benchmarks.progress import Progress
 from benchmarks.report import Sheet
@@ -55,7 +55,8 @@ def run(options: argparse.Namespace, command: str) -> int:
     found = report.document("startup", command, settings) | {"rows": rows}
     sheets, notes = [_sheet(rows)], _notes(rows)
     folder, screen = report.new_folder(options.results), console()
-    startup_picture.draw(folder / "benchmark.png", rows)
+    seconds = {row["name"]: row["s"] for row in rows if "s" in row}
+    bars.draw(folder / "benchmark.png", seconds, "seconds from start to exit", REFERENCE)
     report.save(folder, found, sheets, notes)
     report.show(sheets, notes, screen)
     report.say_where(folder, "python -m benchmarks", screen)

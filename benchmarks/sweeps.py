@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report, sweeps_picture
+from benchmarks import bars, report
 from benchmarks.imports import python
 from benchmarks.progress import Progress
 from benchmarks.report import Sheet
@@ -62,7 +62,8 @@ def run(options: argparse.Namespace, command: str) -> int:
     found = report.document("sweep", command, settings) | {"rows": rows}
     sheets, notes = [_sheet(rows)], _notes(rows)
     folder, screen = report.new_folder(options.results), console()
-    sweeps_picture.draw(folder / "benchmark.png", rows)
+    rates = {row["name"]: row["per_second"] for row in rows if not row["error"]}
+    bars.draw(folder / "benchmark.png", rates, "tracked runs per second")
     report.save(folder, found, sheets, notes)
     report.show(sheets, notes, screen)
     report.say_where(folder, "python -m benchmarks startup", screen)

@@ -23,10 +23,10 @@ from harness.arguments import Parser
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
+from harness.mlflow_store import client, tracking_uri
 from harness.report import LISTED, formatted, write_report
 from harness.terminal import console
 from harness.tracked import find_runs, latest_sweep
-from harness.tracking import client, tracking_uri
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]
 

@@ -20,7 +20,7 @@ from harness.config import TrackingConfig
 from harness.errors import ConfigError
 from harness.feed import say_lost
 from harness.journal import Event
-from harness.tracking import check_store, tracking_uri
+from harness.mlflow_store import check_store, tracking_uri
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from typing import Any, TextIO
 
 from harness.errors import ConfigError
 from harness.feed import Feed
-from harness.tracking import MlflowView, leave, load_mlflow
+from harness.mlflow_store import leave, load_mlflow
+from harness.tracking import MlflowView
 
 
 class Speaker(logging.Handler):

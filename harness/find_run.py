@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line, nearest
+from harness.mlflow_store import client, tracking_uri
 from harness.run_folders import folder_named, places
-from harness.tracking import client, tracking_uri
 
 if TYPE_CHECKING:
     from harness.tracked import TrackedRun

@@ -116,9 +116,11 @@ class Record:
             self.file("journal.jsonl")
         with suppress(ConfigError):
             self.write("end", status=status, error=error)
-        self.journal.close()
-        if self.tracking is not None:
-            self.tracking.close()
+        try:
+            self.journal.close()
+        finally:  # whoever waits for the run to arrive in MLflow must not wait for ever
+            if self.tracking is not None:
+                self.tracking.close()
 
     def flush(self) -> None:
         """Have all that waits sent now."""

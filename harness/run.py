@@ -19,6 +19,7 @@ from harness.courier import get_ready, track
 from harness.evaluate import evaluate
 from harness.gradient import gradients
 from harness.journal import read
+from harness.mlflow_store import NOTE
 from harness.model import Params, count
 from harness.outputs import parameter_table, prediction_table
 from harness.plain import flat_params, nested_params
@@ -27,7 +28,6 @@ from harness.record import Record, Tracking
 from harness.schedule import epoch_batches
 from harness.state import save_params
 from harness.streams import batch_order
-from harness.tracking import NOTE
 from harness.trainer import Outcome, train
 
 if TYPE_CHECKING:

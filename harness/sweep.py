@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from harness import provenance
 from harness.config import Config
 from harness.journal import Journal, last
-from harness.tracking import NOTE
+from harness.mlflow_store import NOTE
 
 VARIABLE = "HARNESS_SWEEP"
 SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks

@@ -11,10 +11,11 @@ from rich.table import Table
 from harness import courier
 from harness.folders import remove
 from harness.journal import last, read
+from harness.mlflow_store import NOTE
 from harness.record import Record
 from harness.sweep import Sweep
 from harness.terminal import compare_command, say_next
-from harness.tracking import NOTE, NUMBERS
+from harness.tracking import NUMBERS
 
 DESCRIPTION = 8000  # characters that MLflow keeps of a tag
 LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from harness.journal import NAME, Event, read
-from harness.tracking import client
+from harness.mlflow_store import client
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 120.0  # seconds after which a program hangs

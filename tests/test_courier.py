@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import courier, tracking
+from harness import courier, mlflow_store
 from harness.config import TrackingConfig
 from harness.errors import ConfigError
 from harness.journal import last
@@ -24,7 +24,7 @@ MLFLOW = TrackingConfig("mlflow", None, None, 0.0)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    tracking.check_store.cache_clear()
+    mlflow_store.check_store.cache_clear()
     yield program.with_database(tmp_path / "my wörk")
     courier.finish()
 
@@ -89,7 +89,7 @@ def test_a_program_survives_its_courier(folder: Path, caplog: pytest.LogCaptureF
 
 def test_a_deleted_experiment_is_refused_without_mlflow(folder: Path) -> None:
     client = program.mlflow(folder)
-    client.delete_experiment(tracking.experiment_id(client, "sum", folder / "results"))
+    client.delete_experiment(mlflow_store.experiment_id(client, "sum", folder / "results"))
     with pytest.raises(ConfigError, match="experiment=sum: this experiment was deleted"):
         sent(folder)
     assert courier._courier is None
@@ -97,8 +97,8 @@ def test_a_deleted_experiment_is_refused_without_mlflow(folder: Path) -> None:
 
 def test_one_that_is_deleted_meanwhile_is_refused_by_the_courier(folder: Path) -> None:
     client = program.mlflow(folder)
-    number = tracking.experiment_id(client, "sum", folder / "results")
-    tracking.check_store(f"sqlite:///{folder.resolve()}/results/mlflow.db", "sum")
+    number = mlflow_store.experiment_id(client, "sum", folder / "results")
+    mlflow_store.check_store(f"sqlite:///{folder.resolve()}/results/mlflow.db", "sum")
     client.delete_experiment(number)
     with sent(folder) as record:
         begin(record)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.mlflow_store import client
 from harness.parity.arguments import fuzz_command
 from harness.parity.problem import configs, problem_of
-from harness.tracking import client
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -24,13 +24,13 @@ from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.find_run import find_run
 from harness.limits import LIMITS
+from harness.mlflow_store import client
 from harness.plan import Plan, prepare
 from harness.resume import as_typed, command, configuration, quoted, typed
 from harness.run import Identity, Result
 from harness.schedule import LearningRate, epoch_batches
 from harness.state import load_checkpoint, save_checkpoint
 from harness.streams import batch_order
-from harness.tracking import client
 from tests import program
 from tests.conftest import BACKENDS
 from tests.program import uses_mlflow

@@ -21,14 +21,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from harness import tracking
+from harness import mlflow_store, tracking
 from harness.config import TrackingConfig
 from harness.errors import ConfigError, Diverged
 from harness.feed import Feed
 from harness.journal import read
+from harness.mlflow_store import experiment_id, tracking_uri
 from harness.record import Record
 from harness.sweep import Sweep, parent
-from harness.tracking import TABLE_ROWS, MlflowView, experiment_id, tracking_uri
+from harness.tracking import TABLE_ROWS, MlflowView
 from tests import program
 from tests.program import uses_mlflow
 from tests.test_config import config
@@ -62,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def counting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
     made = Counting(program.mlflow(folder))
-    monkeypatch.setattr(tracking, "client", lambda uri: made)
+    monkeypatch.setattr(mlflow_store, "client", lambda uri: made)
     return made
 
 

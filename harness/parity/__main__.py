@@ -23,6 +23,7 @@ from harness.config import Config
 from harness.courier import track
 from harness.errors import ConfigError
 from harness.folders import made
+from harness.mlflow_store import NOTE
 from harness.parity import certificate
 from harness.parity.arguments import STEPS, fuzz_command, parse
 from harness.parity.lockstep import Broke, Parity, check
@@ -30,7 +31,6 @@ from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
 from harness.record import Record
 from harness.terminal import console, say_next
-from harness.tracking import NOTE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -220,7 +220,7 @@ def _say_next(
         lines.append(f"  next     {shlex.join(['python', '-m', 'harness.why', *more])}")
     tracking = question.a.tracking
     if tracking.name == "mlflow":
-        from harness.tracking import tracking_uri
+        from harness.mlflow_store import tracking_uri
 
         uri = tracking_uri(tracking, Path(question.a.results))
         lines.append(f"  MLflow   mlflow ui --backend-store-uri {shlex.quote(uri)}")

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from harness import provenance
+from harness.mlflow_store import NOTE
 from harness.plain import flat_params
 from harness.record import Record
 from harness.report import STYLE
-from harness.tracking import NOTE
 from harness.why.answer import Answer, Outcome, Question
 from harness.why.plot import draw_waterfall
 from harness.why.words import (

@@ -1,0 +1,177 @@
+"""MLflow's store: where it is, whether it can be used, and a client of it.
+
+This file and `harness/tracking.py` are the only ones that import mlflow, and do so late.
+Experiments are created by name, never "set", because MLflow's fluent `set_experiment` lets a
+parallel first run fall into "Default".
+"""
+
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from filelock import FileLock
+
+from harness import saved_view
+from harness.config import TrackingConfig
+from harness.errors import ConfigError, first_line
+from harness.signals import deferred
+
+NOTE = "mlflow.note.content"  # the description, in Markdown
+SQLITE = "sqlite:///"
+
+
+def tracking_uri(config: TrackingConfig, results: Path) -> str:
+    """The configured URI, or the absolute one of `results/mlflow.db`."""
+    folder = str(results.resolve())
+    if config.uri is None and set(folder) & set("?%#"):
+        raise ConfigError(
+            f"results={folder}: MLflow cannot keep its database in a folder with ?, % or # in its "
+            "name; choose another, or tracking=journal."
+        )
+    return config.uri or f"{SQLITE}{folder}/mlflow.db"
+
+
+@cache
+def load_mlflow() -> None:
+    """Import MLflow, once and for all, without what it would do and say of its own accord."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_DISABLE_AGENT_HINT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    with deferred():  # an import that is cut short leaves half a module behind
+        import mlflow.tracking  # noqa: F401
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "connect", _connected)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats what the caller is told anyway
+
+
+_connections: list[sqlite3.Connection] = []
+
+
+def _connected(connection: Any, _: Any) -> None:
+    """With a write-ahead log, SQLite need not wait for the disk at each commit: a power failure may
+    then take the last ones back, which the journals still have, but never harms the database."""
+    if isinstance(connection, sqlite3.Connection):
+        _connections.append(connection)
+        [(mode,)] = connection.execute("PRAGMA journal_mode")
+        if mode == "wal":
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def leave() -> NoReturn:
+    """End the process, its databases closed, without tidying up after MLflow: 0.7 s of nothing."""
+    for connection in _connections:
+        connection.close()
+    os._exit(0)
+
+
+@cache
+def client(uri: str) -> Any:
+    """An `MlflowClient`. A new SQLite database is made by one process at a time, and whole or not
+    at all: MLflow never mends one whose migrations were cut short."""
+    load_mlflow()
+    from mlflow import MlflowClient
+
+    if uri.startswith(SQLITE):
+        path = Path(uri.removeprefix(SQLITE))
+        with _usable(path), deferred():
+            _prepare_database(path)
+    return MlflowClient(tracking_uri=uri)
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(
+            f"{path}: cannot be used as MLflow's database ({first_line(error)}); choose another "
+            "with results=FOLDER or tracking.uri=…"
+        ) from error
+
+
+def _prepare_database(path: Path) -> None:
+    """Make the database if it is not there, and see that it can be written."""
+    from mlflow import MlflowClient
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        made = not path.exists()
+        if made:
+            partial = Path(f"{path}.partial")
+            partial.unlink(missing_ok=True)
+            MlflowClient(tracking_uri=f"{SQLITE}{partial}").search_experiments(max_results=1)
+            os.replace(partial, path)
+        with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+            if made:  # readers then do not lock out a writer
+                connection.execute("PRAGMA journal_mode=WAL")
+            _check_writable(connection)
+
+
+def _check_writable(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.rollback()
+
+
+@cache
+def check_store(uri: str, experiment: str) -> None:
+    """Refuse what can be seen to be wrong without MLflow, whose import takes seconds: a database
+    that cannot be written, or an experiment in it that was deleted. Raises `ConfigError`."""
+    if not uri.startswith(SQLITE):
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    with _usable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(f"{path}.lock").touch()
+        if not path.exists():
+            return
+        with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+            _check_writable(connection)
+            with suppress(sqlite3.OperationalError):  # MLflow keeps its tables otherwise by now
+                query = (
+                    "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = ?"
+                )
+                found = connection.execute(query, (experiment, "deleted")).fetchone()
+                if found is not None:
+                    raise _deleted(experiment, found[0])
+
+
+def _deleted(experiment: str, number: object) -> ConfigError:
+    return ConfigError(
+        f"tracking.experiment={experiment}: this experiment was deleted in MLflow; restore it with "
+        f"`mlflow experiments restore -x {number}` or name another."
+    )
+
+
+def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
+    """The id of the experiment `name`, made if it is not there; safe against parallel makers."""
+    from mlflow.exceptions import MlflowException
+
+    found = mlflow.get_experiment_by_name(name)
+    if found is None:
+        remote = "://" in mlflow.tracking_uri and not mlflow.tracking_uri.startswith("sqlite")
+        folder = re.sub(r"[^\w.-]+|^\.+", "_", name)
+        place = None if remote else (results / "artifacts" / folder).resolve().as_uri()
+        tags = saved_view.tag() | {
+            NOTE: note,
+            "mlflow.experimentKind": "custom_model_development",
+        }
+        try:
+            return mlflow.create_experiment(name, artifact_location=place, tags=tags)
+        except MlflowException as error:
+            found = mlflow.get_experiment_by_name(name)
+            if found is None:
+                raise error
+    if found.lifecycle_stage == "deleted":
+        raise _deleted(name, found.experiment_id)
+    return found.experiment_id
