@@ -1,17 +1,17 @@
 """The network as pure functions of one replica's weights; `vmap` adds the replica axis.
 
-A cell is `advance(a, state, U, b, dot) -> state`: one time step from the projected inputs `a`
-`(B, GH)` and the state, a tuple with h `(B, H)` first. `lax.scan` runs it over time and JAX
-differentiates that, so backpropagation through time is nowhere written down. The loop is not
-unrolled: for the simple cell (10 steps of 32 units) that saves a third of the time, but LSTM and
-GRU then compile two to three times longer and run no faster, 2 to 5 steps at a time even slower.
+A cell is `advance(inputs, state, U, dot) -> state`: one time step from the state, a tuple with h
+`(B, H)` first, and from inputs `(B, GH)` that no step has to wait for: the projected ones and, in a
+GRU, the recurrent side's bias. `lax.scan` runs it over time and JAX differentiates that, so
+backpropagation through time is nowhere written down.
 
-Gates as in `harness/model.py`; W input kernel, U recurrent kernel, b bias; T time steps, B samples,
-F inputs, H units, G gates.
+Gates as in `harness/model.py`; W input kernel, U recurrent kernel; T time steps, B samples, F
+inputs, H units, G gates.
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,10 @@ from harness.model import ModelSpec
 Array = jax.Array
 Weights = dict[str, Array]  # canonical names, without the replica axis
 State = tuple[Array, ...]
+Inputs = tuple[Array, ...]
 Dot = Callable[[Array, Array], Array]
+Advance = Callable[[Inputs, State, Array, Dot], State]
+OverTime = Callable[[Inputs, Array | None, Array], Array]
 
 # semantics.tf32 -> precision of the recurrent layers' products and of the head's. Neither acts on
 # float64, nor on the CPU. Gradients inherit it from the product that they belong to.
@@ -33,7 +36,15 @@ PRECISIONS = {
 }
 
 
-def network(model: ModelSpec, tf32: str, weights: Weights, x: Array, mask: Array | None) -> Array:
+def network(
+    model: ModelSpec,
+    weights: Weights,
+    x: Array,
+    mask: Array | None,
+    *,
+    tf32: str,
+    unrolled: bool = False,
+) -> Array:
     """`x` `(B, T, F)` and `mask` `(B, T)` -> outputs `(B, O)`, or `(B, T, O)` at every step."""
     recurrent, head = (partial(jnp.matmul, precision=p) for p in PRECISIONS[tf32])
     real = None if mask is None else mask.T[..., None]  # (T, B, 1)
@@ -41,7 +52,7 @@ def network(model: ModelSpec, tf32: str, weights: Weights, x: Array, mask: Array
     for layer in range(model.layers):
         prefix = f"rnn.{layer}."
         own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
-        h = recurrent_layer(model, own, h, real, recurrent)
+        h = recurrent_layer(model, own, h, real, recurrent, unrolled)
     seen = h.swapaxes(0, 1) if model.every_step else h[-1]
     if model.head == "none":
         return seen
@@ -49,24 +60,56 @@ def network(model: ModelSpec, tf32: str, weights: Weights, x: Array, mask: Array
 
 
 def recurrent_layer(
-    model: ModelSpec, own: Weights, x: Array, real: Array | None, dot: Dot
+    model: ModelSpec, own: Weights, x: Array, real: Array | None, dot: Dot, unrolled: bool
 ) -> Array:
     """`x` `(T, B, F)` and `real` `(T, B, 1)` -> h `(T, B, H)`; padding keeps the state before."""
     advance = CELLS[model.activation if model.cell == "rnn" else f"{model.cell} {model.reset}"]
     input_side, recurrent_side = biases(model, own)
-    a = dot(x, own["kernel"]) + input_side  # (T, B, GH), before the loop: no step waits for it
+    a = dot(x, own["kernel"]) + input_side  # (T, B, GH)
+    inputs = (a,) if model.cell != "gru" else (a, jnp.broadcast_to(recurrent_side, a.shape))
 
-    def time_step(state: State, inputs: tuple[Array, Array | None]) -> tuple[State, Array]:
-        a_t, real_t = inputs
-        after = advance(a_t, state, own["recurrent_kernel"], recurrent_side, dot)
-        if real_t is not None:
-            kept = zip(after, state, strict=True)
-            after = tuple(jnp.where(real_t, new, old) for new, old in kept)
-        return after, after[0]
+    def over_time(inputs: Inputs, real: Array | None, U: Array) -> Array:
+        zeros = jnp.zeros((x.shape[1], model.units), x.dtype)
+        start = (zeros, zeros) if model.cell == "lstm" else (zeros,)
+        step = partial(time_step, advance, U, dot)
+        return lax.scan(step, start, (inputs, real), unroll=unrolled)[1]
 
-    zeros = jnp.zeros((x.shape[1], model.units), x.dtype)
-    start = (zeros, zeros) if model.cell == "lstm" else (zeros,)
-    return lax.scan(time_step, start, (a, real))[1]
+    # In `gru_before` more than h is multiplied with U.
+    run = over_time if advance is gru_before else kernel_gradient_at_once(over_time, dot)
+    return run(inputs, real, own["recurrent_kernel"])
+
+
+def time_step(
+    advance: Advance, U: Array, dot: Dot, state: State, now: tuple[Inputs, Array | None]
+) -> tuple[State, Array]:
+    """The state after one step, twice over: h is also the step's output."""
+    inputs, real = now
+    after = advance(inputs, state, U, dot)
+    if real is not None:
+        kept = zip(after, state, strict=True)
+        after = tuple(jnp.where(real, new, old) for new, old in kept)
+    return after, after[0]
+
+
+def kernel_gradient_at_once(over_time: OverTime, dot: Dot) -> OverTime:
+    """The same function of inputs, real and U, with ∂L/∂U = Σ_t h_{t−1}ᵀ ∂L/∂(h_{t−1} U) as one
+    product over all time steps. JAX by itself would add up T small ones, which takes a third longer
+    in all. The last of the inputs is added to h_{t−1} U, so it has the same error.
+    """
+
+    def forward(inputs: Inputs, real: Array | None, U: Array) -> tuple[Array, Any]:
+        h, back = jax.vjp(lambda inputs: over_time(inputs, real, U), inputs)
+        return h, (h, back)
+
+    def backward(kept: Any, dh: Array) -> tuple[Inputs, None, Array]:
+        h, back = kept
+        (errors,) = back(dh)
+        before, error = (a.reshape(-1, a.shape[-1]) for a in (h[:-1], errors[-1][1:]))
+        return errors, None, dot(before.T, error)
+
+    again = jax.custom_vjp(over_time)
+    again.defvjp(forward, backward)
+    return again
 
 
 def biases(model: ModelSpec, own: Weights) -> tuple[Array, Array]:
@@ -84,36 +127,36 @@ def biases(model: ModelSpec, own: Weights) -> tuple[Array, Array]:
     return first + second, second
 
 
-def simple(φ: Callable[[Array], Array]) -> Callable[..., State]:
+def simple(φ: Callable[[Array], Array]) -> Advance:
     """h_t = φ(a_t + h_{t−1} U) (Elman 1990)."""
 
-    def advance(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
-        return (φ(a + dot(state[0], U)),)
+    def advance(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
+        return (φ(inputs[0] + dot(state[0], U)),)
 
     return advance
 
 
-def lstm(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
+def lstm(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
     """c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t), gates from a_t + h_{t−1} U in the order
     i, f, g, o (Hochreiter & Schmidhuber 1997; Gers 2000)."""
-    h, c = state
+    (a,), (h, c) = inputs, state
     i, f, g, o = jnp.split(a + dot(h, U), 4, axis=-1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
-def gru_after(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
+def gru_after(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
     """h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ, gates z, r, h. With q = h_{t−1} U + b, as in cuDNN:
     z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h)."""
-    (h,) = state
+    (a, b), (h,) = inputs, state
     (a_z, a_r, a_h), (q_z, q_r, q_h) = jnp.split(a, 3, -1), jnp.split(dot(h, U) + b, 3, -1)
     z, r = jax.nn.sigmoid(a_z + q_z), jax.nn.sigmoid(a_r + q_r)
     return (z * h + (1 - z) * jnp.tanh(a_h + r * q_h),)
 
 
-def gru_before(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
+def gru_before(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
     """As `gru_after`, but ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h) (Cho et al. 2014)."""
-    (h,) = state
+    (a, b), (h,) = inputs, state
     units = h.shape[-1]
     a = a + b
     gates = jax.nn.sigmoid(a[..., : 2 * units] + dot(h, U[:, : 2 * units]))
@@ -123,7 +166,7 @@ def gru_before(a: Array, state: State, U: Array, b: Array, dot: Dot) -> State:
 
 
 # relu's slope at 0 is 0, where jnp.maximum(a, 0) would have 1/2.
-CELLS: dict[str, Callable[..., State]] = {
+CELLS: dict[str, Advance] = {
     "tanh": simple(jnp.tanh),
     "relu": simple(jax.nn.relu),
     "lstm after": lstm,

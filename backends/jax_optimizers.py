@@ -23,12 +23,13 @@ Slots = dict[str, Arrays]
 
 @dataclass(frozen=True)
 class Rules:
-    """The hashable part of a `TrainingSpec`."""
+    """What a program is compiled for: the hashable part of a `TrainingSpec`, and the kernel."""
 
     loss: str
     optimizer: str
     nesterov: bool
     semantics: Semantics
+    unrolled: bool
 
 
 def update(

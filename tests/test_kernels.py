@@ -27,7 +27,7 @@ CASES = [
     Case("kernel-gru-before", "gru", rules=(("gru_reset", "before"),), momentum=0.9, masked=True),
 ]
 # Those that are not what `auto` takes in the other tests of agreement.
-QUICK = [("torch", "stacked"), ("keras", "xla")]
+QUICK = [("torch", "stacked"), ("keras", "xla"), ("jax", "scan"), ("jax", "unrolled")]
 
 
 def with_kernel(problem: Problem, kernel: str, updates: int = 0) -> Problem:
@@ -110,7 +110,9 @@ def without_bias(problem: Problem) -> dict[str, Array]:
         ("keras", Case("choice"), 100, "layers"),
         ("keras", Case("choice"), 10**6, "xla"),
         ("keras", Case("choice", replicas=3), 100, "xla"),
-        ("jax", Case("choice"), 100, "scan"),
+        ("jax", Case("choice"), 100, "unrolled"),
+        ("jax", Case("choice", time_steps=17), 100, "scan"),
+        ("jax", Case("choice", "lstm"), 100, "scan"),
         ("numpy", Case("choice"), 100, "loops"),
     ],
 )
@@ -176,7 +178,7 @@ def programs(backend_name: str) -> int:
 
 @pytest.mark.parametrize(
     ("backend_name", "kernel"),
-    [("torch", "compiled"), ("keras", "xla"), ("keras", "layers"), ("jax", "scan")],
+    [("torch", "compiled"), ("keras", "xla"), ("keras", "layers"), ("jax", "unrolled")],
 )
 def test_a_second_job_of_the_same_shape_compiles_nothing(
     backend_name: str, kernel: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
