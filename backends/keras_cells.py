@@ -1,8 +1,10 @@
 """The network in `keras.ops` on stacked weights: all replicas in one batched product, one loop over
-time. XLA compiles it fast, since the loop's body is compiled once, whatever the length.
+time (`keras_loop.py`). XLA compiles it fast, since the loop's body is compiled once, whatever the
+length.
 
-A cell is `advance(a, state, U, b, activation) -> state`: one time step from the projected inputs
-`a` `(R, B, GH)` and the state, a tuple with h `(R, B, H)` first. TensorFlow differentiates it.
+A cell is `advance(now, state, inner, activation) -> state`: one time step from its inputs
+`(R, B, ·)`, the last of which has the product h_{t−1} U in it, from the state, a tuple with h
+`(R, B, H)` first, and in one cell from a kernel that it multiplies by itself.
 
 Weights are canonical, `(R, …)` each (`harness/model.py`): R replicas, B samples, T time steps, F
 inputs, H units, G gates.
@@ -13,11 +15,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from backends.keras_loop import by_replica, over_time
 from harness.model import ModelSpec
 
 ops: Any = keras.ops  # whose functions state too wide a type to work with
 Weights = dict[str, Any]
 State = tuple[Any, ...]
+Inputs = tuple[Any, ...]
 
 
 def network(model: ModelSpec, weights: Weights, x: Any, mask: Any) -> Any:
@@ -39,36 +43,41 @@ def network(model: ModelSpec, weights: Weights, x: Any, mask: Any) -> Any:
 def product(x: Any, W: Any, b: Any) -> Any:
     """x_t W + b of all time steps at once: `(T, R, B, F)` -> `(T, R, B, GH)`. Not as a product that
     repeats W along T: TensorFlow 2.21's oneDNN kernel for it crashes (T = 10, B = 100, F = 1)."""
-    T, R, B, F = x.shape
-    flat = ops.reshape(ops.transpose(x, (1, 0, 2, 3)), (R, T * B, F))
-    a = ops.reshape(ops.matmul(flat, W) + b[:, None], (R, T, B, W.shape[-1]))
+    T, R, B, _ = x.shape
+    a = ops.reshape(ops.matmul(by_replica(x), W) + b[:, None], (R, T, B, W.shape[-1]))
     return ops.transpose(a, (1, 0, 2, 3))
 
 
 def recurrent_layer(model: ModelSpec, own: Weights, x: Any, real: Any) -> Any:
     """`x` `(T, R, B, F)` and `real` `(T, R, B, 1)` -> h `(T, R, B, H)`; padding keeps the state."""
     advance = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
+    inputs, U, inner = operands(model, own, x)
+    zeros = tf.zeros((*x.shape[1:3], model.units), x.dtype)
+    start = (zeros, zeros) if model.cell == "lstm" else (zeros,)
+
+    def step(t: Any, now: Inputs, state: State, inner: tuple) -> State:
+        after = advance(now, state, inner, model.activation)
+        if real is None:
+            return after
+        return tuple(ops.where(real[t], new, old) for new, old in zip(after, state, strict=True))
+
+    return over_time(step, inputs, start, U, inner)
+
+
+def operands(model: ModelSpec, own: Weights, x: Any) -> tuple[tuple, Any, tuple]:
+    """A layer's inputs of all time steps, its U for the product, and kernels beside it. In a GRU,
+    the first input is that of the candidate."""
     input_side, recurrent_side = biases(model, own)
-    a = product(
-        x, own["kernel"], input_side
-    )  # (T, R, B, GH), before the loop: no step waits for it
-    T, R, B = x.shape[:3]
-    inputs = tf.TensorArray(x.dtype, T).unstack(
-        a
-    )  # of a slice, the gradient would be as large as a
-    states = tf.TensorArray(x.dtype, T, element_shape=(R, B, model.units))
-
-    def time_step(t: Any, state: State, states: Any) -> tuple:
-        kernel = own["recurrent_kernel"]
-        after = advance(inputs.read(t), state, kernel, recurrent_side, model.activation)
-        if real is not None:
-            pairs = zip(after, state, strict=True)
-            after = tuple(ops.where(real[t], new, old) for new, old in pairs)
-        return t + 1, after, states.write(t, after[0])
-
-    zeros = tf.zeros((R, B, model.units), x.dtype)
-    start = (0, (zeros, zeros) if model.cell == "lstm" else (zeros,), states)
-    return tf.while_loop(lambda t, *_: t < T, time_step, start, maximum_iterations=T)[-1].stack()
+    U, a = own["recurrent_kernel"], product(x, own["kernel"], input_side)
+    if model.cell != "gru":
+        return (a,), U, ()
+    gates = 2 * model.units
+    a_gates, a_h = a[..., :gates] + recurrent_side[..., :gates], a[..., gates:]
+    b_h = recurrent_side[..., gates:]
+    if model.reset == "after":
+        last = ops.concatenate([a_gates, ops.broadcast_to(b_h, a_h.shape)], -1)
+        return (a_h, last), U, ()
+    return (a_h + b_h, a_gates), U[..., :gates], (U[..., gates:],)
 
 
 def biases(model: ModelSpec, own: Weights) -> tuple[Any, Any]:
@@ -85,39 +94,42 @@ def biases(model: ModelSpec, own: Weights) -> tuple[Any, Any]:
     return first, zeros[:, None]
 
 
-def rnn(a: Any, state: State, U: Any, b: Any, activation: str) -> State:
+def rnn(now: Inputs, state: State, inner: tuple, activation: str) -> State:
     """h_t = φ(a_t + h_{t−1} U) (Elman 1990)."""
-    a = a + ops.matmul(state[0], U)
+    (a,) = now
     return (ops.tanh(a) if activation == "tanh" else ops.relu(a),)
 
 
-def lstm(a: Any, state: State, U: Any, b: Any, activation: str) -> State:
+def lstm(now: Inputs, state: State, inner: tuple, activation: str) -> State:
     """c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t), gates from a_t + h_{t−1} U in the order
-    i, f, g, o (Hochreiter & Schmidhuber 1997; Gers 2000)."""
-    h, c = state
-    i, f, g, o = ops.split(a + ops.matmul(h, U), 4, axis=-1)
-    c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(c), c
+    i, f, g, o (Hochreiter & Schmidhuber 1997; Gers 2000). One tanh serves all gates, with
+    σ(a) = ½ tanh(½ a) + ½: XLA would compute four separate ones several times over."""
+    (a,), (_, c) = now, state
+    half = ops.repeat(ops.array([0.5, 0.5, 1, 0.5], a.dtype), a.shape[-1] // 4)
+    i, f, g, o = ops.split(half * ops.tanh(half * a) + (1 - half), 4, axis=-1)
+    c = f * c + i * g
+    return o * ops.tanh(c), c
 
 
-def gru_after(a: Any, state: State, U: Any, b: Any, activation: str) -> State:
+def sigmoid(a: Any) -> Any:
+    """σ(a), which XLA computes faster from tanh than from exp."""
+    return 0.5 * ops.tanh(0.5 * a) + 0.5
+
+
+def gru_after(now: Inputs, state: State, inner: tuple, activation: str) -> State:
     """h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ, gates z, r, h. With q = h_{t−1} U + b, as in cuDNN:
     z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h)."""
-    (h,) = state
-    a_z, a_r, a_h = ops.split(a, 3, axis=-1)
-    q_z, q_r, q_h = ops.split(ops.matmul(h, U) + b, 3, axis=-1)
-    z, r = ops.sigmoid(a_z + q_z), ops.sigmoid(a_r + q_r)
+    (a_h, gates), (h,) = now, state
+    a_z, a_r, q_h = ops.split(gates, 3, axis=-1)
+    z, r = sigmoid(a_z), sigmoid(a_r)
     return (z * h + (1 - z) * ops.tanh(a_h + r * q_h),)
 
 
-def gru_before(a: Any, state: State, U: Any, b: Any, activation: str) -> State:
+def gru_before(now: Inputs, state: State, inner: tuple, activation: str) -> State:
     """As `gru_after`, but ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h) (Cho et al. 2014)."""
-    (h,), units = state, U.shape[1]
-    a = a + b
-    gates = ops.sigmoid(a[..., : 2 * units] + ops.matmul(h, U[..., : 2 * units]))
-    z, r = ops.split(gates, 2, axis=-1)
-    candidate = ops.tanh(a[..., 2 * units :] + ops.matmul(r * h, U[..., 2 * units :]))
-    return (z * h + (1 - z) * candidate,)
+    (a_h, gates), (h,), (U_h,) = now, state, inner
+    z, r = ops.split(sigmoid(gates), 2, axis=-1)
+    return (z * h + (1 - z) * ops.tanh(a_h + ops.matmul(r * h, U_h)),)
 
 
 CELLS = {"rnn": rnn, "lstm": lstm, "gru after": gru_after, "gru before": gru_before}
