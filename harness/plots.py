@@ -1,5 +1,6 @@
 """The pictures: how losses fell, one run or several backends, and predictions against truth."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,10 @@ def figure(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 
     return made, made.subplots(rows, columns, squeeze=False)
 
 
+@cache
 def _panel(width: float, height: float) -> Any:
     """A figure with one panel in fixed margins and its axis: to fit the margins to the labels takes
-    longer than all the rest, and a sweep draws hundreds."""
+    longer than all the rest."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -39,6 +41,24 @@ def _panel(width: float, height: float) -> Any:
     return made, made.subplots()
 
 
+def _empty_panel(width: float, height: float) -> Any:
+    """The panel of that size without what was drawn in it before: to make axes and their ticks
+    anew takes half of a picture's time, and a sweep draws hundreds."""
+    from matplotlib.transforms import Bbox
+
+    made, axis = _panel(width, height)
+    for artist in [*axis.lines, *axis.patches, *axis.collections, axis.get_legend()]:
+        if artist is not None:
+            artist.remove()
+    if axis.get_yscale() != "linear":
+        axis.set_yscale("linear")
+    axis.xaxis.get_major_locator().set_params(integer=False)
+    axis.dataLim, axis.ignore_existing_data_limits = Bbox.null(), True
+    axis.autoscale(True)
+    axis.set_prop_cycle(None)
+    return made, axis
+
+
 def _save(made: Any, path: Path) -> None:
     made.savefig(path, dpi=110, pil_kwargs={"compress_level": 1})
 
@@ -47,7 +67,7 @@ def draw_loss(
     path: Path, curves: dict[str, list[list[float]]], bound: Bound | None, title: str
 ) -> None:
     """`curves` maps `train/loss` and `val/loss` to their values, epochs by replicas."""
-    made, axis = _panel(6.4, 4.0)
+    made, axis = _empty_panel(6.4, 4.0)
     for name, values in curves.items():
         colour = SPLIT_COLOURS[name.split("/")[0]]
         rows = [over_replicas("loss", row) for row in values]
@@ -118,7 +138,7 @@ def _log_if_wide(axis: Any, values: list[float]) -> None:
 
 def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -> None:
     """Predicted against true; probabilities by label; or, without targets, outputs by step."""
-    made, axis = _panel(5.0, 4.4)
+    made, axis = _empty_panel(5.0, 4.4)
     if bool(table["true"].isna().all()):
         _by_step(axis, table)
     elif loss == "bce":
