@@ -5,7 +5,7 @@ What chooses the same options is composed once; its plain values (`KEY=VALUE`) a
 copy, by Hydra's own function and at the point where Hydra sets them, too: after all merging.
 """
 
-import copy
+import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -21,25 +21,28 @@ class Composer:
 
     def __init__(self, load: Callable[[list[str]], DictConfig]) -> None:
         self.load = load
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: dict[tuple[str, ...], bytes] = {}
+        self._groups: set[str] | None = None  # the config groups
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """As `load(overrides)`; raises what it raises."""
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         if any(_is_special(override) for override in parsed):
             return self.load(list(overrides))
-        groups = self._base(()).hydra.runtime.choices
-        values = [override for override in parsed if override.key_or_group not in groups]
+        if self._groups is None:
+            self._groups = set(self._base(()).hydra.runtime.choices)
+        values = [override for override in parsed if override.key_or_group not in self._groups]
         chosen = (line for o in parsed if o not in values and (line := o.input_line) is not None)
-        composed = copy.deepcopy(self._base(tuple(chosen)))
+        composed = self._base(tuple(chosen))
         ConfigLoaderImpl._apply_overrides_to_config(values, composed)
         _note(composed, parsed)
         return composed
 
     def _base(self, chosen: tuple[str, ...]) -> DictConfig:
+        """A copy; of a pickled composition one takes a fifth of the time that `deepcopy` does."""
         if chosen not in self._composed:
-            self._composed[chosen] = self.load(list(chosen))
-        return self._composed[chosen]
+            self._composed[chosen] = pickle.dumps(self.load(list(chosen)))
+        return pickle.loads(self._composed[chosen])
 
 
 def sweep_composer(loader: ConfigLoader, sweep: DictConfig) -> Composer:

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -250,7 +251,14 @@ def _class(group: str, target: str | None) -> type:
 
 
 def _typed(group: str, cls: type, node: dict[str, Any]) -> Any:
-    """`node` as an object of the dataclass `cls`, its types and keys checked by OmegaConf."""
+    return _typed_text(group, cls, json.dumps(node))
+
+
+@lru_cache(maxsize=256)
+def _typed_text(group: str, cls: type, text: str) -> Any:
+    """A node, as JSON, as an object of the frozen dataclass `cls`, its types and keys checked by
+    OmegaConf. That takes milliseconds, and in a sweep most nodes are the same in every job."""
+    node = json.loads(text)
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), node))
     except OmegaConfBaseException as error:
