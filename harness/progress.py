@@ -57,15 +57,17 @@ class Progress:
     def update(self, epoch: int, values: dict[str, np.ndarray]) -> None:
         """Epoch `epoch` is done; `values` are its metrics, per replica."""
         now = time.monotonic()
+        if self._bar is None and now - self.shown <= SECONDS_BETWEEN_LINES:
+            return
         losses = "  ".join(f"{n} {v.mean():.4g}" for n, v in values.items() if n.endswith("/loss"))
         pace = (epoch - self.done) / max(now - self.began, 1e-9)
         speed = f"{pace:.1f} epochs/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch, loss=losses, speed=speed)
-        elif now - self.shown > SECONDS_BETWEEN_LINES:
-            self.shown = now
-            left = (self.epochs - epoch) / pace
-            log.info("epoch %d/%d  %s  %s  %.0f s left", epoch, self.epochs, losses, speed, left)
+            return
+        self.shown = now
+        left = (self.epochs - epoch) / pace
+        log.info("epoch %d/%d  %s  %s  %.0f s left", epoch, self.epochs, losses, speed, left)
 
 
 class Count:

@@ -140,7 +140,7 @@ def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:
         weights[-1] = samples - (len(losses) - 1) * weights[0]
     if config.semantics.epoch_loss == "batches":
         weights[:] = 1.0
-    return np.average(losses, axis=0, weights=weights) * splits.scale.y_std**2
+    return weights @ losses / weights.sum() * splits.scale.y_std**2
 
 
 def _measure(backend: Backend, splits: Splits, loss: str) -> dict[str, Array]:
