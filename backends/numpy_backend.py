@@ -149,7 +149,10 @@ class NumpyBackend:
             dh = np.zeros_like(h)
             dh[:, -1] = d_seen
         for layer in reversed(range(self.model.layers)):
-            dh, (dW, dU, db) = self.cell_backward(dh, caches[layer])
+            da, (dW, dU, db) = self.cell_backward(dh, caches[layer])
+            if layer:  # the data's own error is of no use
+                W = self.params[f"rnn.{layer}.kernel"]
+                dh = (da.reshape(len(da), -1, da.shape[-1]) @ W.swapaxes(1, 2)).reshape(dh.shape)
             self.gradients[f"rnn.{layer}.kernel"][...] = dW
             self.gradients[f"rnn.{layer}.recurrent_kernel"][...] = dU
             self._bias_gradients(layer, db)

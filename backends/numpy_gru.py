@@ -19,6 +19,7 @@ from backends.numpy_cells import (
     project_backward,
     recurrent_backward,
     sigmoid,
+    transposed,
 )
 
 # ------------------- reset after: as in cuDNN, h_{t−1} U is computed whole before r is known
@@ -29,7 +30,7 @@ def gru_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tupl
     z = σ(p_z + q_z); r = σ(p_r + q_r); ĥ = tanh(p_h + r ⊙ q_h); h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ."""
     assert activation == "tanh"
     W, U, b = weights
-    gates = project(x, W, b[:, 0])  # (R, T, B, 3H); p becomes z, r, ĥ in place
+    gates, x_1 = project(x, W, b[:, 0])  # (R, T, B, 3H); p becomes z, r, ĥ in place
     R, T, B, H = *gates.shape[:3], U.shape[1]
     h, q_h = (np.empty((R, T, B, H), gates.dtype) for _ in range(2))
     h_before = np.zeros((R, B, H), gates.dtype)
@@ -48,7 +49,7 @@ def gru_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tupl
         h[:, t] += candidate  # ĥ + z ⊙ (h_{t−1} − ĥ)
         keep_state(h, t, mask)
         h_before = h[:, t]
-    return h, (x, weights, mask, gates, q_h, h)
+    return h, (x_1, U, mask, gates, q_h, h)
 
 
 def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
@@ -58,8 +59,8 @@ def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     dp_h = dh ⊙ (1−z) ⊙ (1−ĥ²), dp_z = dh ⊙ (h_{t−1} − ĥ) ⊙ z ⊙ (1−z) and
     dp_r = dp_h ⊙ q_h ⊙ r ⊙ (1−r).
     """
-    x, (W, U, _), mask, gates, q_h, h = cache
-    (R, T, B, H), UT = h.shape, U.swapaxes(1, 2)
+    x_1, U, mask, gates, q_h, h = cache
+    (R, T, B, H), UT = h.shape, transposed(U)
     z, r, candidate = (gates[..., k * H : (k + 1) * H] for k in range(3))  # (R, T, B, H) each
     dp = state_factors(h, z, candidate)  # first the factors, then in place the errors
     np.multiply(q_h, r * (1 - r), out=dp[..., 1, :])
@@ -78,9 +79,9 @@ def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
         through += dh_t * z[:, t]
         carried = pass_padding(through, dh_t, t, mask)
     dp, dq = dp.reshape(R, T, B, 3 * H), dq.reshape(R, T, B, 3 * H)
-    dx, dW, db_input = project_backward(x, W, dp)
+    dW, db_input = project_backward(x_1, dp)
     db = np.stack([db_input, dq.sum(axis=(1, 2))], axis=1)  # (R, 2, 3H)
-    return dx, (dW, recurrent_backward(h, dq), db)
+    return dp, (dW, recurrent_backward(h, dq), db)
 
 
 def state_factors(h: Array, z: Array, candidate: Array) -> Array:
@@ -103,7 +104,7 @@ def gru_before_forward(
     """As `gru_forward`, but ĥ = tanh(p_h + (r ⊙ h_{t−1}) U_h + b₁_h): two products per step."""
     assert activation == "tanh"
     W, U, b = weights
-    gates = project(x, W, b.sum(axis=1))  # (R, T, B, 3H); both rows of b act in the same place
+    gates, x_1 = project(x, W, b.sum(axis=1))  # (R, T, B, 3H); both rows of b act in the same place
     R, T, B, H = *gates.shape[:3], U.shape[1]
     h = np.empty((R, T, B, H), gates.dtype)
     h_before = np.zeros((R, B, H), gates.dtype)
@@ -117,13 +118,13 @@ def gru_before_forward(
         h[:, t] = z * h_before + (1 - z) * candidate
         keep_state(h, t, mask)
         h_before = h[:, t]
-    return h, (x, weights, mask, gates, h)
+    return h, (x_1, U, mask, gates, h)
 
 
 def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     """The candidate's error reaches h_{t−1} through r ⊙ h_{t−1}, and r through the same product."""
-    x, (W, U, _), mask, gates, h = cache
-    (R, T, B, H), UT = h.shape, U.swapaxes(1, 2)
+    x_1, U, mask, gates, h = cache
+    (R, T, B, H), UT = h.shape, transposed(U)
     z, r, candidate = (gates[..., k * H : (k + 1) * H] for k in range(3))  # (R, T, B, H) each
     before = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1)  # h_{t−1}
     reset = r * before
@@ -143,8 +144,8 @@ def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
         through += dh_t * z[:, t] + d_reset * r[:, t]
         carried = pass_padding(through, dh_t, t, mask)
     da = da.reshape(R, T, B, 3 * H)
-    dx, dW, db = project_backward(x, W, da)
+    dW, db = project_backward(x_1, da)
     dU_gates = recurrent_backward(h, da[..., : 2 * H])
     dU_h = reset.reshape(R, T * B, H).swapaxes(1, 2) @ da[..., 2 * H :].reshape(R, T * B, H)
     dU = np.concatenate([dU_gates, dU_h], axis=2)
-    return dx, (dW, dU, np.stack([db, db], axis=1))
+    return da, (dW, dU, np.stack([db, db], axis=1))
