@@ -28,6 +28,7 @@ Array = np.ndarray
 # 30 seconds on two cores, more with more cells, and then saves half a millisecond per update.
 LONG, WORTH_COMPILING = 2_000, 50_000
 MOST_CELLS = 40  # time steps times layers
+WIDE = 64  # units; in a wider LSTM, oneDNN's loop makes up for taking one replica after the other
 
 
 class TorchBackend:
@@ -117,8 +118,11 @@ def choose_kernel(
     worth = training.updates * replicas >= WORTH_COMPILING and cells <= MOST_CELLS
     if worth and compiler_present():
         return "compiled"
-    if other_gru or data.mask is not None or replicas > 1:
+    if other_gru or data.mask is not None:
         return "stacked"
+    if replicas > 1:
+        wide = model.cell == "lstm" and model.units > WIDE and device == "cpu"
+        return "modules" if wide else "stacked"
     return "stacked" if model.cell == "rnn" and training.updates >= LONG else "modules"
 
 

@@ -101,6 +101,9 @@ def without_bias(problem: Problem) -> dict[str, Array]:
     [
         ("torch", Case("choice"), 100, "modules"),
         ("torch", Case("choice", replicas=3), 100, "stacked"),
+        ("torch", Case("choice", "lstm", units=64, replicas=3), 100, "stacked"),
+        ("torch", Case("choice", "lstm", units=65, replicas=3), 100, "modules"),
+        ("torch", Case("choice", "gru", units=65, replicas=3), 100, "stacked"),
         ("torch", Case("choice", masked=True), 100, "stacked"),
         ("torch", Case("choice", "gru", rules=(("gru_reset", "before"),)), 100, "stacked"),
         ("torch", Case("choice"), 10**6, "compiled"),
