@@ -46,6 +46,8 @@ class TrainingSpec:
     threads: int
     kernel: str = "auto"  # which of a backend's formulations, where it has several
     updates: int = 0  # how many are to come, as far as is known: compiling pays for many
+    batch: int = 0  # samples of an update, as far as is known
+    at_once: int = 1  # backends that train at the same time and share the threads
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class NumpyBackend:
     device, kernel = "cpu", "loops"
 
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
-        threadpool_limits(training.threads, user_api="blas")
+        threadpool_limits(max(1, training.threads // training.at_once), user_api="blas")
         dtype = np.dtype(training.precision)
         self.model, self.training = model, training
         mask = None if data.mask is None else data.mask.astype(dtype)

@@ -36,7 +36,7 @@ class TorchBackend:
 
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
         self.device = choose_device(training.device)
-        torch.set_num_threads(training.threads)
+        torch.set_num_threads(max(1, training.threads // training.at_once))
         self.model, self.training, self.step = model, training, state.step
         self.dtype = getattr(torch, training.precision)
         self.weights = self._tensor(flatten(state.params, model))  # (R, P)

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -155,8 +155,11 @@ class BackendConfig:
             raise ConfigError("device=cuda: no NVIDIA GPU found here; use device=cpu or auto.")
 
     def load(self) -> Callable[..., Backend]:
-        """Import the framework and return the class, ready to be called with the contract."""
-        return instantiate(self.factory)
+        """Import the framework and return what constructs the backend, called as the contract
+        says; many replicas of a larger network become a backend in parts."""
+        from harness.parts import in_parts
+
+        return partial(in_parts, instantiate(self.factory))
 
 
 @dataclass(frozen=True)

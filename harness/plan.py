@@ -56,6 +56,7 @@ def prepare(config: Config) -> Plan:
         threads=config.threads,
         kernel=config.backend.kernel,
         updates=config.trainer.epochs * LearningRate(config, samples).steps_per_epoch,
+        batch=min(config.trainer.batch_size, samples),
     )
     params = initial_params(model, config.semantics, config.seeds, config.precision)
     start = fresh_state(params, training)

@@ -8,8 +8,9 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, settings
@@ -155,9 +156,11 @@ def _attempt(
 
 
 def _compiles(backend_class: BackendClass) -> bool:
-    """Hydra wraps the class in a `partial`."""
-    module = getattr(backend_class, "func", backend_class).__module__
-    return module in ("backends.jax_backend", "backends.keras_backend")
+    """The class is wrapped in a `partial` by Hydra, and in another by `BackendConfig.load`."""
+    found: Any = backend_class
+    while isinstance(found, partial):
+        found = found.args[0] if found.args else found.func
+    return found.__module__ in ("backends.jax_backend", "backends.keras_backend")
 
 
 def _problem(drawn: Drawn, name: str, given: list[str], compose: Compose) -> Problem:

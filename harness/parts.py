@@ -1,0 +1,110 @@
+"""A backend's replicas in parts: each a backend of its own, several of them at once in threads.
+
+Replicas of small networks belong in one program, since they share what it costs to call anything.
+Replicas of larger ones do not: together they outgrow the processor's caches, and no framework
+spreads one small product well over several cores. Frameworks let go of Python's lock while they
+compute, so parts in threads do. Measured on two cores, per update and replica of 32, LSTM of 128
+units, 50 steps, batch 32: NumPy 14.6 ms in one piece, 7.2 in parts; JAX 15.3 and 7.2.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from backends import Array, Backend, Data, State, TrainingSpec
+from harness.device import gpu_present
+from harness.model import GATES, ModelSpec
+from harness.sharing import merged_states, part_of
+
+LEAST = 32_768  # numbers that the gates of a part are, in one time step of a batch
+
+
+def in_parts(
+    backend: Callable[..., Backend],
+    model: ModelSpec,
+    training: TrainingSpec,
+    data: Data,
+    state: State,
+) -> Backend:
+    """The backend; in parts if it has the replicas for it and runs on the CPU."""
+    rows = parts_of(len(state.params["rnn.0.kernel"]), model, training.batch)
+    on_gpu = training.device != "cpu" and gpu_present()
+    if len(rows) == 1 or on_gpu:
+        return backend(model, training, data, state)
+    parts: Any = Parts(backend, rows, model, training, data, state)
+    return parts
+
+
+def parts_of(replicas: int, model: ModelSpec, batch: int) -> list[slice]:
+    """Slices of the replicas, for batches of so many samples (0: unknown, then it is one)."""
+    numbers = replicas * batch * GATES[model.cell] * model.units
+    bounds = np.linspace(0, replicas, max(1, min(replicas, numbers // LEAST)) + 1).astype(int)
+    return [slice(int(start), int(end)) for start, end in pairwise(bounds)]
+
+
+class Parts:
+    """See `backends.Backend`."""
+
+    def __init__(
+        self,
+        backend: Callable[..., Backend],
+        rows: list[slice],
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+    ) -> None:
+        self.rows = rows
+        at_once = min(training.threads, len(rows))
+        updates = training.updates * len(rows)  # that a program serves which all parts share
+        self.parts = []
+        for own in rows:
+            numbers = {name: of(value, own) for name, value in training.numbers.items()}
+            training_own = replace(training, numbers=numbers, updates=updates, at_once=at_once)
+            data_own = Data(*(of(array, own) for array in vars(data).values()))
+            self.parts.append(backend(model, training_own, data_own, part_of(state, own)))
+        self.device = self.parts[0].device
+        self.kernel = f"{self.parts[0].kernel}, in {len(rows)} parts"
+        self._threads = ThreadPoolExecutor(at_once)
+        self._known: set[Any] = set()
+
+    def train_epoch(self, batches: Array, lr: Array) -> Array:
+        def work(part: Backend, own: slice) -> Array:
+            return part.train_epoch(batches[:, own], lr[:, own])
+
+        return np.concatenate(self._each(work, ("train", batches.shape)), axis=1)
+
+    def predict(self, x: Array, mask: Array | None = None) -> Array:
+        def work(part: Backend, own: slice) -> Array:
+            return part.predict(of(x, own), of(mask, own))
+
+        return np.concatenate(self._each(work, ("predict", x.shape)))
+
+    def state(self) -> State:
+        return merged_states([part.state() for part in self.parts])
+
+    def _each(self, work: Callable[[Backend, slice], Array], form: Any) -> list[Array]:
+        """What `work` returns for each part. What has a new form is done one part after the other:
+        then a program is compiled for the first and is there for the others."""
+        if form not in self._known:
+            self._known.add(form)
+            return [work(part, own) for part, own in zip(self.parts, self.rows, strict=True)]
+        futures = [
+            self._threads.submit(work, part, own)
+            for part, own in zip(self.parts, self.rows, strict=True)
+        ]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:  # Ctrl-C among others: what has not begun need not
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def of(array: Any, own: slice) -> Any:
+    """Some replicas of `(R, …)`; an axis of length 1 is shared by all."""
+    return array if array is None or len(array) == 1 else array[own]
