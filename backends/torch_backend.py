@@ -1,8 +1,9 @@
 """PyTorch: autograd, with replicas as the first axis of every weight.
 
-An epoch is a loop over `torch_step.step`, in one of three kernels: `modules` calls `nn.RNN`,
+An epoch is a loop over `torch_step.step`, in one of four kernels: `modules` calls `nn.RNN`,
 `nn.LSTM` or `nn.GRU` for each replica; `stacked` multiplies all replicas at once, time step by time
-step; `compiled` is that as one program per update. Layout and gate order are canonical in all.
+step; `compiled` is that as one program per update, and `graphed`, on a GPU, as one CUDA graph.
+Layout and gate order are canonical in all.
 """
 
 from typing import Any
@@ -16,8 +17,9 @@ from backends.flat import flatten, unflatten
 from backends.samples import samples_of
 from backends.torch_cells import network
 from backends.torch_compiled import compiled_step, compiler_present
+from backends.torch_graphed import Graphed
 from backends.torch_modules import Modules
-from backends.torch_optimizers import numbers, rates
+from backends.torch_optimizers import Tensors, numbers, rates
 from backends.torch_step import by_name, rules_of, step
 from harness.errors import ConfigError
 from harness.model import ModelSpec
@@ -49,6 +51,7 @@ class TorchBackend:
         self.data = {n: self._tensor(a, kinds.get(n)) for n, a in samples.arrays.items()}
         self.offset = samples.offset
         self.numbers = {n: self._wide(v[None])[0] for n, v in numbers(training).items()}
+        self.graphs: dict[torch.Size, Graphed] = {}  # by the shape of a batch
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         use_tf32(self.training.semantics.tf32)
@@ -56,16 +59,22 @@ class TorchBackend:
         found = rates(self.training, lr, self.step)
         steps = zip(*map(self._wide, found.values()), strict=True)
         changing = [dict(zip(found, own, strict=True)) for own in steps]
-        rules = rules_of(self.model, self.training)
-        losses = []
-        for own_rows, own in zip(torch.as_tensor(rows, device=self.device), changing, strict=True):
-            given = (self.weights, self.slots, self.data, own_rows, self.numbers | own)
-            if self.kernel == "compiled":
-                losses.append(compiled_step(rules, *given))
-            else:
-                losses.append(step(rules, self.network, *given))
+        batches_there = torch.as_tensor(rows, device=self.device)
+        losses = [self._update(*one) for one in zip(batches_there, changing, strict=True)]
         self.step += len(lr)
         return torch.stack(losses).double().cpu().numpy()
+
+    def _update(self, rows: Tensor, changing: Tensors) -> Tensor:
+        """One update of all replicas with the samples `rows` `(R, B)`; the losses `(R,)` before."""
+        rules = rules_of(self.model, self.training)
+        given = (self.weights, self.slots, self.data, rows, self.numbers | changing)
+        if self.kernel == "compiled":
+            return compiled_step(rules, *given)
+        if self.kernel == "graphed":
+            if rows.shape not in self.graphs:
+                self.graphs[rows.shape] = Graphed(rules, *given)
+            return self.graphs[rows.shape](rows, changing)
+        return step(rules, self.network, *given)
 
     @torch.no_grad()
     def predict(self, x: Array, mask: Array | None = None) -> Array:
@@ -108,6 +117,11 @@ def choose_kernel(
     if wanted == "modules" and (other_gru or data.mask is not None):
         reason = "nn.GRU resets after the product only" if other_gru else "nn.RNN knows no masks"
         raise ConfigError(f"backend.kernel=modules: {reason}; use stacked, compiled or auto.")
+    if wanted == "graphed" and device == "cpu":
+        raise ConfigError(
+            "backend.kernel=graphed: needs a GPU, and this runs on the CPU; use stacked, compiled "
+            "or auto."
+        )
     if wanted == "compiled" and not compiler_present():
         raise ConfigError(
             "backend.kernel=compiled: needs a C++ compiler, such as g++, and finds none; install "

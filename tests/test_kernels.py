@@ -139,6 +139,12 @@ def test_modules_refuse_what_they_cannot_do(case: Case, words: str) -> None:
         problem.build(backend_class("torch"))
 
 
+def test_a_graph_needs_a_gpu() -> None:
+    problem = with_kernel(Case("refused").problem("float32", 10), "graphed")
+    with pytest.raises(ConfigError, match=r"backend.kernel=graphed: needs a GPU.*use"):
+        problem.build(backend_class("torch"))
+
+
 def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     backend = backend_class("torch")

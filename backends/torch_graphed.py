@@ -1,0 +1,45 @@
+"""The update as a CUDA graph: recorded once, then started as one, however many kernels it has.
+
+A graph is bound to the memory that it was recorded with. So each backend has its own, one for each
+batch size; which samples are next and the numbers that change are copied to where it reads them.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backends.torch_cells import network
+from backends.torch_optimizers import Tensors
+from backends.torch_step import Rules, step
+
+WARM_UP = 3  # updates before recording, in which libraries choose their algorithms
+
+
+class Graphed:
+    """`(rows, n) -> losses (R,)`: see `torch_step.step`, whose other arguments it holds."""
+
+    def __init__(
+        self, rules: Rules, θ: Tensor, slots: Tensors, data: Tensors, rows: Tensor, n: Tensors
+    ) -> None:
+        self._rows, self._n = rows.clone(), copies(n)
+        side: Any = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # on copies: an update changes weights in place
+            for _ in range(WARM_UP):
+                step(rules, network, θ.clone(), copies(slots), data, self._rows, self._n)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):  # which runs nothing
+            self._losses = step(rules, network, θ, slots, data, self._rows, self._n)
+
+    def __call__(self, rows: Tensor, n: Tensors) -> Tensor:
+        self._rows.copy_(rows)
+        for name, value in n.items():
+            self._n[name].copy_(value)
+        self._graph.replay()
+        return self._losses.clone()
+
+
+def copies(tensors: Tensors) -> Tensors:
+    return {name: tensor.clone() for name, tensor in tensors.items()}
