@@ -10,6 +10,7 @@ import os
 from harness.config import Config
 from harness.errors import ConfigError
 from harness.model import GATES, count
+from harness.parts import parts_of
 
 COPIES = 2  # of the data (as drawn in float64, and as handed over) and of a weight (a checkpoint)
 
@@ -21,21 +22,21 @@ def physical_memory() -> int:
 
 def required_memory(config: Config) -> int:
     """Bytes that a run needs at least."""
-    return config.replicas * sum(_parts(config).values())
+    return sum(_needs(config).values())
 
 
-def _parts(config: Config) -> dict[str, int]:
-    """Bytes of one replica, by the setting that decides them."""
+def _needs(config: Config) -> dict[str, int]:
+    """Bytes, by the setting that decides them."""
     return {
-        "task.samples": _data(config),
-        "model.units": _weights(config),
-        "trainer.batch_size": _states(config),
+        "task.samples": config.replicas * _data(config),
+        "model.units": config.replicas * _weights(config),
+        "trainer.batch_size": _replicas_at_once(config) * _states(config),
     }
 
 
 def check_memory(config: Config) -> None:
     """Raises `ConfigError` for a run that needs more than this machine has."""
-    needed, total, there = _parts(config), required_memory(config), physical_memory()
+    needed, total, there = _needs(config), required_memory(config), physical_memory()
     if total <= there:
         return
     largest = max(needed, key=lambda key: needed[key])
@@ -66,10 +67,20 @@ def _weights(config: Config) -> int:
 
 def _states(config: Config) -> int:
     """Bytes of the gates of all time steps of one replica's batch."""
-    model, task = config.model, config.task
-    batch = min(config.trainer.batch_size, task.samples)
-    cells = batch * getattr(task, "length", 1) * model.layers * model.units * GATES[model.cell]
+    cells = getattr(config.task, "length", 1) * config.model.layers * _gates(config)
     return _width(config) * cells
+
+
+def _gates(config: Config) -> int:
+    """Of one replica, in one time step of a batch and one layer."""
+    batch = min(config.trainer.batch_size, config.task.samples)
+    return batch * config.model.units * GATES[config.model.cell]
+
+
+def _replicas_at_once(config: Config) -> int:
+    """At least, on a CPU: in parts, as many as there are threads."""
+    parts = parts_of(config.replicas, _gates(config))
+    return sum(own.stop - own.start for own in parts[: config.threads])
 
 
 def _width(config: Config) -> int:

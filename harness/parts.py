@@ -20,7 +20,7 @@ from harness.device import gpu_present
 from harness.model import GATES, ModelSpec
 from harness.sharing import merged_states, part_of
 
-LEAST = 32_768  # numbers that the gates of a part are, in one time step of a batch
+LEAST = 32_768  # gates that a part has in one time step of a batch
 
 
 def in_parts(
@@ -31,7 +31,8 @@ def in_parts(
     state: State,
 ) -> Backend:
     """The backend; in parts if it has the replicas for it and runs on the CPU."""
-    rows = parts_of(len(state.params["rnn.0.kernel"]), model, training.batch)
+    gates = training.batch * GATES[model.cell] * model.units
+    rows = parts_of(len(state.params["rnn.0.kernel"]), gates)
     on_gpu = training.device != "cpu" and gpu_present()
     if len(rows) == 1 or on_gpu:
         return backend(model, training, data, state)
@@ -39,10 +40,10 @@ def in_parts(
     return parts
 
 
-def parts_of(replicas: int, model: ModelSpec, batch: int) -> list[slice]:
-    """Slices of the replicas, for batches of so many samples (0: unknown, then it is one)."""
-    numbers = replicas * batch * GATES[model.cell] * model.units
-    bounds = np.linspace(0, replicas, max(1, min(replicas, numbers // LEAST)) + 1).astype(int)
+def parts_of(replicas: int, gates: int) -> list[slice]:
+    """Slices of the replicas, each of which has so many gates in one time step of a batch."""
+    count = max(1, min(replicas, replicas * gates // LEAST))
+    bounds = np.linspace(0, replicas, count + 1).astype(int)
     return [slice(int(start), int(end)) for start, end in pairwise(bounds)]
 
 

@@ -7,13 +7,15 @@ numbers of the optimiser, and what the trainer decides, such as early stopping.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backends import Array, Data, State, TrainingSpec
 from harness.model import Params
-from harness.plan import Plan
+
+if TYPE_CHECKING:
+    from harness.plan import Plan
 
 # Rules that are used up when the initial weights have been drawn, or act after the backend.
 NO_PART = (
@@ -22,7 +24,7 @@ NO_PART = (
 )
 
 
-def key(plan: Plan) -> Hashable:
+def key(plan: "Plan") -> Hashable:
     """Equal for runs that can share a program."""
     config, training = plan.config, plan.training
     rules = {n: v for n, v in asdict(training.semantics).items() if n not in NO_PART}
@@ -39,7 +41,7 @@ def key(plan: Plan) -> Hashable:
     return (plan.model, memory, own, *(tuple(sorted(part.items(), key=str)) for part in parts))
 
 
-def merged(plans: Sequence[Plan]) -> tuple[TrainingSpec, Data, State]:
+def merged(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State]:
     """The plans' replicas one after the other."""
     counts = [plan.config.replicas for plan in plans]
     training = plans[0].training

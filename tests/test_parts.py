@@ -91,16 +91,11 @@ def test_threads_are_shared_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "batch", "sizes"),
-    [(1, 10**6, [1]), (8, 0, [8]), (8, 1, [8]), (8, 4, [4, 4]), (5, 7, [2, 3]), (3, 99, [1] * 3)],
+    ("replicas", "gates", "sizes"),
+    [(1, 999, [1]), (8, 0, [8]), (8, 24, [8]), (8, 25, [4, 4]), (5, 40, [2, 3]), (3, 999, [1] * 3)],
 )
-def test_parts_grow_with_the_network(
-    replicas: int, batch: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An LSTM of 10 units has gates of 40 numbers for each sample."""
-    monkeypatch.setattr(parts, "LEAST", 640)
-    model = replace(several(CASES[1]).model, units=10)
-    assert [own.stop - own.start for own in parts_of(replicas, model, batch)] == sizes
+def test_more_gates_make_more_parts(replicas: int, gates: int, sizes: list[int]) -> None:
+    assert [own.stop - own.start for own in parts_of(replicas, gates)] == sizes
 
 
 def test_a_part_that_fails_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
