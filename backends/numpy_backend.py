@@ -10,7 +10,7 @@ name, and so do gradients: an update touches one array, not one per weight.
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
@@ -29,6 +29,8 @@ CELLS = {
     "gru before": (gru_before_forward, gru_before_backward),
 }
 
+BLAS = ThreadpoolController()
+
 # As in the other backends, a diverging run shows in its loss; the trainer says so, once.
 QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
@@ -39,7 +41,6 @@ class NumpyBackend:
     device, kernel = "cpu", "loops"
 
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
-        threadpool_limits(max(1, training.threads // training.at_once), user_api="blas")
         dtype = np.dtype(training.precision)
         self.model, self.training = model, training
         mask = None if data.mask is None else data.mask.astype(dtype)
@@ -57,6 +58,7 @@ class NumpyBackend:
 
     @QUIETLY
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        self._use_threads()
         losses = np.empty(lr.shape)
         for s, rows in enumerate(batches):
             x, y, mask = (self._rows(part, rows) for part in vars(self.data).values())
@@ -74,6 +76,7 @@ class NumpyBackend:
 
     @QUIETLY
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        self._use_threads()
         dtype = self.training.precision
         outputs, _ = self._forward(x.astype(dtype), None if mask is None else mask.astype(dtype))
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
@@ -81,6 +84,10 @@ class NumpyBackend:
     def state(self) -> State:
         slots = {slot: unflatten(kept.copy(), self.model) for slot, kept in self.slots.items()}
         return State(unflatten(self.flat.copy(), self.model), slots, self.step)
+
+    def _use_threads(self) -> None:
+        """Their number is the whole program's, so every call sets it."""
+        BLAS.limit(limits=max(1, self.training.threads // self.training.at_once), user_api="blas")
 
     @staticmethod
     def _rows(array: Array | None, rows: Array) -> Any:

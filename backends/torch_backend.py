@@ -38,7 +38,6 @@ class TorchBackend:
 
     def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
         self.device = choose_device(training.device)
-        torch.set_num_threads(max(1, training.threads // training.at_once))
         self.model, self.training, self.step = model, training, state.step
         self.dtype = getattr(torch, training.precision)
         self.weights = self._tensor(flatten(state.params, model))  # (R, P)
@@ -54,7 +53,7 @@ class TorchBackend:
         self.graphs: dict[torch.Size, Graphed] = {}  # by the shape of a batch
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
-        use_tf32(self.training.semantics.tf32)
+        self._use_switches()
         rows = np.ascontiguousarray(batches + self.offset)  # (S, R, B)
         found = rates(self.training, lr, self.step)
         steps = zip(*map(self._wide, found.values()), strict=True)
@@ -78,7 +77,7 @@ class TorchBackend:
 
     @torch.no_grad()
     def predict(self, x: Array, mask: Array | None = None) -> Array:
-        use_tf32(self.training.semantics.tf32)
+        self._use_switches()
         inputs = self._tensor(np.broadcast_to(x, (self.replicas, *x.shape[1:])))
         real = None
         if mask is not None:
@@ -90,6 +89,11 @@ class TorchBackend:
     def state(self) -> State:
         slots = {slot: self._params(kept) for slot, kept in self.slots.items()}
         return State(self._params(self.weights), slots, self.step)
+
+    def _use_switches(self) -> None:
+        """They are the whole program's, so every call sets them."""
+        torch.set_num_threads(max(1, self.training.threads // self.training.at_once))
+        use_tf32(self.training.semantics.tf32)
 
     def _wide(self, values: Array) -> tuple[Tensor, ...]:
         """Numbers `(S, R or 1)` as S tensors `(R, 1)` in the training precision."""
@@ -141,8 +145,7 @@ def choose_kernel(
 
 
 def use_tf32(rule: str) -> None:
-    """The switches are the whole program's, so every call sets them. Only cuDNN's recurrent layers
-    (the kernel `modules`) heed `recurrent`."""
+    """Only cuDNN's recurrent layers (the kernel `modules`) heed `recurrent`."""
     torch.backends.cudnn.allow_tf32 = rule != "off"
     torch.backends.cuda.matmul.allow_tf32 = rule == "on"
 

@@ -1,6 +1,7 @@
 """Who trains in which process: the harness' backend, and what a user of that framework writes.
 
-NumPy has no training loop of its own to compare with, so its peer is the plain PyTorch loop.
+NumPy has no training loop of its own to compare with, so its peer is the plain PyTorch loop; and it
+is measured how long a step's matrix products take by themselves.
 """
 
 from collections.abc import Callable
@@ -59,7 +60,15 @@ def _harness(case: Case, framework: str, kernel: str, threads: int) -> Contestan
 
 
 def _numpy(case: Case) -> list[Contestant]:
-    return [Contestant("PyTorch loop", case, lambda: _torch_loop().build)]
+    def products() -> Build:
+        from benchmarks import products
+
+        return products.build
+
+    return [
+        Contestant("PyTorch loop", case, lambda: _torch_loop().build),
+        Contestant("products alone", case, products),
+    ]
 
 
 def _torch(case: Case) -> list[Contestant]:

@@ -7,6 +7,7 @@ is timed. It is timed in turn with the contestants, since a busy machine is slow
 import os
 import platform
 import resource
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,19 @@ PEERS = ("optax", "flax", "lightning")  # versions that a run of the harness doe
 KILOBYTE = 1024
 
 
-def matrix_product(threads: int) -> Epoch:
-    """A function that multiplies once."""
-    import numpy as np
+def use_threads(threads: int) -> None:
+    """Of the pools that are one for all contestants of a process, and that some of them change."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(threads, user_api="blas")
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def matrix_product() -> Epoch:
+    """A function that multiplies once."""
+    import numpy as np
+
     a, b = np.random.default_rng(0).normal(size=(2, SIDE, SIDE)).astype("float32")
     out = np.empty_like(a)
 

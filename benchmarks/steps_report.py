@@ -25,6 +25,7 @@ NOTES = [
     "that of one alone over theirs. Above 1, the harness is faster.",
     "first epoch: building, compiling and training one; not part of the µs. The first network of a "
     "process also pays for what its framework sets up once.",
+    "products alone: a step's matrix products in NumPy, in their order, without anything else.",
     "of matrix product: operations per second of the step's matrix products, as a fraction of "
     "NumPy's float32 product of 1024 × 1024 in the same process.",
 ]

@@ -85,18 +85,25 @@ class Timing:
 
 
 def interleave(
-    timings: dict[str, Timing], repeats: int, least: float, say: Callable[[str], None]
+    timings: dict[str, Timing],
+    repeats: int,
+    least: float,
+    say: Callable[[str], None],
+    get_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Start and warm up each, then time them in turn, `repeats` times; `say` hears who is next.
+    """Start and warm up each, then time them in turn, `repeats` times; `say` hears who is next, and
+    `get_ready` is called before each.
 
     With `least` 0 the first epoch is all the warming up.
     """
     for name, timing in timings.items():
         say(f"{name}, first epoch")
+        get_ready()
         timing.attempt(timing.start)
         if least:
             timing.attempt(partial(timing.warm_up, least))
     for done in range(repeats):
         say(f"repeat {done + 1} of {repeats}")
         for timing in timings.values():
+            get_ready()
             timing.attempt(timing.repeat)

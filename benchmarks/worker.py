@@ -93,7 +93,7 @@ def peak_memory(contestant: Contestant) -> int:
 
 
 def time_group(job: Job, group: list[Contestant], say: Say) -> None:
-    product = Timing(lambda: machine.matrix_product(job.threads))
+    product = Timing(machine.matrix_product)
     timings = {each.name: Timing(_loaded(each)) for each in group}
     case = group[0].case
     where = f"{job.framework}, {case.size}, {case.cell}"
@@ -102,6 +102,7 @@ def time_group(job: Job, group: list[Contestant], say: Say) -> None:
         job.repeats,
         job.least,
         lambda text: say(doing=f"{where}: {text}"),
+        lambda: machine.use_threads(job.threads),
     )
     speed = machine.OPERATIONS / spread(product.seconds).median
     for each in group:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from backends import Array, Backend, Data
 from backends.numpy_backend import NumpyBackend
@@ -88,6 +89,16 @@ def test_shared_data_is_shared_by_all_parts() -> None:
 def test_threads_are_shared_out() -> None:
     split = in_pieces(several(CASES[0]), NumpyBackend)
     assert [part.training.at_once for part in split.parts] == [2] * len(split.parts)
+
+
+def test_every_call_sets_its_threads() -> None:
+    """They are the whole process's, and a backend in parts has left fewer."""
+    problem = several(CASES[0])
+    backend, split = problem.build(NumpyBackend), in_pieces(problem, NumpyBackend)
+    for trained_last, threads in ((split, 1), (backend, 2)):
+        problem.train(trained_last, 0, 1)
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        assert {pool["num_threads"] for pool in pools} == {threads}
 
 
 @pytest.mark.parametrize(
