@@ -102,7 +102,7 @@ class TruncatedBptt(NumpyBackend):
 
     def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
         super()._backward(d_outputs, list(caches))
-        x, (_, U, _), _, _, h = caches[0]
+        x_1, U, _, _, h = caches[0]
         if h.shape[1] <= 2:
             return
         late = np.zeros_like(h)
@@ -113,6 +113,7 @@ class TruncatedBptt(NumpyBackend):
         before = h[:, -3:-1]
         gradients = self.gradients
         gradients["rnn.0.recurrent_kernel"][...] = np.einsum("rtbi,rtbj->rij", before, da[:, -2:])
+        x = x_1[..., :-1].reshape(*h.shape[:3], -1)
         gradients["rnn.0.kernel"][...] = np.einsum("rtbi,rtbj->rij", x[:, -2:], da[:, -2:])
         gradients["rnn.0.bias"][...] = da.sum(axis=(1, 2))
 
