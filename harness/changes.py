@@ -7,13 +7,12 @@ from omegaconf import OmegaConf
 
 from harness.config import Config
 from harness.errors import ConfigError
-from harness.plain import flatten, nested_params
+from harness.plain import RECIPES, flatten, nested_params
 
 log = logging.getLogger(__name__)
 
 OWN = ("resume", "checkpoint", "results")  # what the new command line alone decides
 FIXED = ("task", "model", "seed", "replicas", "optimizer.name")
-RECIPES = ("packages", "devices", "factory", "kernels")  # of a backend; its name says it all
 
 
 def refuse_changes(old: Any, new: Any, word: str) -> None:

@@ -139,6 +139,7 @@ class BackendConfig:
     factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
     kernel: str = "auto"
     kernels: list[str] = field(default_factory=list)
+    epoch_is_a_call: bool = False  # one that runs outside Python: see harness/parts.py
 
     def check(self, device: str) -> None:
         """Refuse what cannot run here, without importing a framework."""
@@ -159,7 +160,7 @@ class BackendConfig:
         says; many replicas of a larger network become a backend in parts."""
         from harness.parts import in_parts
 
-        return partial(in_parts, instantiate(self.factory))
+        return partial(in_parts, instantiate(self.factory), self.epoch_is_a_call)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ from typing import Any
 
 from harness.config import Config
 
+# Of a backend; its name says them all.
+RECIPES = ("packages", "devices", "factory", "kernels", "epoch_is_a_call")
+
 
 def flat_params(config: Config) -> dict[str, Any]:
     """Every setting as `group.key: value`, for the record."""
     groups = nested_params(config)
     for name in ("task", "optimizer"):
         del groups[name]["_target_"]
-    for recipe in ("packages", "devices", "factory", "kernels"):
+    for recipe in RECIPES:
         del groups["backend"][recipe]
     return flatten(groups)
 

@@ -38,7 +38,7 @@ def several(case: Case) -> Problem:
 
 
 def in_pieces(problem: Problem, backend: type[Backend]) -> Any:
-    split = problem.build(partial(in_parts, backend))
+    split = problem.build(partial(in_parts, backend, False))
     assert isinstance(split, Parts)
     return split
 
@@ -107,6 +107,16 @@ def test_every_call_sets_its_threads() -> None:
 )
 def test_more_gates_make_more_parts(replicas: int, gates: int, sizes: list[int]) -> None:
     assert [own.stop - own.start for own in parts_of(replicas, gates)] == sizes
+
+
+@pytest.mark.parametrize(("replicas", "parts"), [(7, 1), (8, 2), (9, 2)])
+def test_an_epoch_in_one_call_keeps_all_threads_busy(
+    replicas: int, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.parts.LEAST", 10**9)
+    problem = several(Case("parts-call", replicas=replicas))
+    made = problem.build(partial(in_parts, NumpyBackend, True))
+    assert len(getattr(made, "parts", [made])) == parts
 
 
 def test_a_part_that_fails_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
