@@ -50,6 +50,7 @@ class TorchBackend:
         self.data = {n: self._tensor(a, kinds.get(n)) for n, a in samples.arrays.items()}
         self.offset = samples.offset
         self.numbers = {n: self._wide(v[None])[0] for n, v in numbers(training).items()}
+        self.rules = rules_of(model, training)
         self.graphs: dict[torch.Size, Graphed] = {}  # by the shape of a batch
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
@@ -65,15 +66,14 @@ class TorchBackend:
 
     def _update(self, rows: Tensor, changing: Tensors) -> Tensor:
         """One update of all replicas with the samples `rows` `(R, B)`; the losses `(R,)` before."""
-        rules = rules_of(self.model, self.training)
         given = (self.weights, self.slots, self.data, rows, self.numbers | changing)
         if self.kernel == "compiled":
-            return compiled_step(rules, *given)
+            return compiled_step(self.rules, *given)
         if self.kernel == "graphed":
             if rows.shape not in self.graphs:
-                self.graphs[rows.shape] = Graphed(rules, *given)
+                self.graphs[rows.shape] = Graphed(self.rules, *given)
             return self.graphs[rows.shape](rows, changing)
-        return step(rules, self.network, *given)
+        return step(self.rules, self.network, *given)
 
     @torch.no_grad()
     def predict(self, x: Array, mask: Array | None = None) -> Array:
