@@ -29,7 +29,7 @@ CELLS = {
     "gru before": (gru_before_forward, gru_before_backward),
 }
 
-BLAS = ThreadpoolController()
+BLAS = ThreadpoolController().select(user_api="blas")
 
 # As in the other backends, a diverging run shows in its loss; the trainer says so, once.
 QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -86,8 +86,11 @@ class NumpyBackend:
         return State(unflatten(self.flat.copy(), self.model), slots, self.step)
 
     def _use_threads(self) -> None:
-        """Their number is the whole program's, so every call sets it."""
-        BLAS.limit(limits=max(1, self.training.threads // self.training.at_once), user_api="blas")
+        """Their number is the whole program's, so every call sees to it; to set it while another
+        part multiplies slows both, so it is set only where it is not right yet."""
+        wanted = max(1, self.training.threads // self.training.at_once)
+        if any(lib.num_threads != wanted for lib in BLAS.lib_controllers):
+            BLAS.limit(limits=wanted, user_api="blas")
 
     @staticmethod
     def _rows(array: Array | None, rows: Array) -> Any:

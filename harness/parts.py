@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.device import gpu_present
@@ -78,6 +79,8 @@ class Parts:
         self.device = self.parts[0].device
         self.kernel = f"{self.parts[0].kernel}, in {len(rows)} parts"
         self._threads = ThreadPoolExecutor(at_once)
+        self._threads_each = max(1, training.threads // at_once)
+        self._blas = ThreadpoolController()
         self._known: set[Any] = set()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
@@ -101,6 +104,7 @@ class Parts:
         if form not in self._known:
             self._known.add(form)
             return [work(part, own) for part, own in zip(self.parts, self.rows, strict=True)]
+        self._blas.limit(limits=self._threads_each, user_api="blas")  # in a thread it slows all
         futures = [
             self._threads.submit(work, part, own)
             for part, own in zip(self.parts, self.rows, strict=True)
