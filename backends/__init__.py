@@ -49,6 +49,11 @@ class TrainingSpec:
     batch: int = 0  # samples of an update, as far as is known
     at_once: int = 1  # backends that train at the same time and share the threads
 
+    @property
+    def own_threads(self) -> int:
+        """Of a framework whose threads can be shared out."""
+        return max(1, self.threads // self.at_once)
+
 
 @dataclass(frozen=True)
 class Data:

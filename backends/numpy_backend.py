@@ -88,7 +88,7 @@ class NumpyBackend:
     def _use_threads(self) -> None:
         """Their number is the whole program's, so every call sees to it; to set it while another
         part multiplies slows both, so it is set only where it is not right yet."""
-        wanted = max(1, self.training.threads // self.training.at_once)
+        wanted = self.training.own_threads
         if any(lib.num_threads != wanted for lib in BLAS.lib_controllers):
             BLAS.limit(limits=wanted, user_api="blas")
 

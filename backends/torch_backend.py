@@ -92,7 +92,7 @@ class TorchBackend:
 
     def _use_switches(self) -> None:
         """They are the whole program's, so every call sets them."""
-        torch.set_num_threads(max(1, self.training.threads // self.training.at_once))
+        torch.set_num_threads(self.training.own_threads)
         use_tf32(self.training.semantics.tf32)
 
     def _wide(self, values: Array) -> tuple[Tensor, ...]:

@@ -44,7 +44,7 @@ def in_pieces(problem: Problem, backend: type[Backend]) -> Any:
 
 
 def trained(problem: Problem, backend: Any) -> dict[str, Array]:
-    """What comes of it; the second time each call's programs are there, and threads are used."""
+    """What comes of it; the second time each call's programs are there."""
     found = {}
     for time in ("first", "second"):
         found[f"{time} losses"] = problem.train(backend, 0, STEPS)
