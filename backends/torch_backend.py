@@ -16,21 +16,26 @@ from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.samples import samples_of
 from backends.torch_cells import network
-from backends.torch_compiled import compiled_step, compiler_present
+from backends.torch_compiled import Compiled, compiler_present
 from backends.torch_graphed import Graphed
 from backends.torch_modules import Modules
 from backends.torch_optimizers import Tensors, numbers, rates
 from backends.torch_step import by_name, rules_of, step
 from harness.errors import ConfigError
-from harness.model import ModelSpec
+from harness.model import GATES, ModelSpec
 
 Array = np.ndarray
 
-# From LONG updates on speed counts more than to train PyTorch's own layers. Compiling takes 15 to
-# 30 seconds on two cores, more with more cells, and then saves half a millisecond per update.
-LONG, WORTH_COMPILING = 2_000, 50_000
-MOST_CELLS = 40  # time steps times layers
-WIDE = 64  # units; in a wider LSTM, oneDNN's loop makes up for taking one replica after the other
+# From LONG updates on speed counts more than to train PyTorch's own layers. Compiling takes 13 to
+# 50 seconds on two cores, the more cells the longer, and saves 0.7 to 4 milliseconds per update.
+LONG, WORTH_COMPILING = 2_000, 20_000
+MOST_CELLS = 50  # time steps times layers
+SMALL = 2_048  # gates in one time step of all replicas; below, a second thread only costs time
+WIDE = 64  # units; in a wider LSTM, oneDNN's loop is as fast as compiled code, even for replicas
+
+
+Program = Compiled | Graphed
+PROGRAMS: dict[str, type[Program]] = {"compiled": Compiled, "graphed": Graphed}
 
 
 class TorchBackend:
@@ -51,7 +56,9 @@ class TorchBackend:
         self.offset = samples.offset
         self.numbers = {n: self._wide(v[None])[0] for n, v in numbers(training).items()}
         self.rules = rules_of(model, training)
-        self.graphs: dict[torch.Size, Graphed] = {}  # by the shape of a batch
+        gates = training.batch * GATES[model.cell] * model.units * self.replicas
+        self.threads = training.own_threads if gates >= SMALL else 1
+        self.programs: dict[torch.Size, Program] = {}  # by the shape of a batch
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         self._use_switches()
@@ -67,13 +74,11 @@ class TorchBackend:
     def _update(self, rows: Tensor, changing: Tensors) -> Tensor:
         """One update of all replicas with the samples `rows` `(R, B)`; the losses `(R,)` before."""
         given = (self.weights, self.slots, self.data, rows, self.numbers | changing)
-        if self.kernel == "compiled":
-            return compiled_step(self.rules, *given)
-        if self.kernel == "graphed":
-            if rows.shape not in self.graphs:
-                self.graphs[rows.shape] = Graphed(self.rules, *given)
-            return self.graphs[rows.shape](rows, changing)
-        return step(self.rules, self.network, *given)
+        if self.kernel not in PROGRAMS:
+            return step(self.rules, self.network, *given)
+        if rows.shape not in self.programs:
+            self.programs[rows.shape] = PROGRAMS[self.kernel](self.rules, *given)
+        return self.programs[rows.shape](rows, changing)
 
     @torch.no_grad()
     def predict(self, x: Array, mask: Array | None = None) -> Array:
@@ -92,7 +97,7 @@ class TorchBackend:
 
     def _use_switches(self) -> None:
         """They are the whole program's, so every call sets them."""
-        torch.set_num_threads(self.training.own_threads)
+        torch.set_num_threads(self.threads)
         use_tf32(self.training.semantics.tf32)
 
     def _wide(self, values: Array) -> tuple[Tensor, ...]:
@@ -133,13 +138,13 @@ def choose_kernel(
         )
     if wanted != "auto":
         return wanted
-    worth = training.updates * replicas >= WORTH_COMPILING and cells <= MOST_CELLS
+    wide = model.cell == "lstm" and model.units > WIDE and device == "cpu"
+    worth = training.updates >= WORTH_COMPILING and cells <= MOST_CELLS and not wide
     if worth and compiler_present():
         return "compiled"
     if other_gru or data.mask is not None:
         return "stacked"
     if replicas > 1:
-        wide = model.cell == "lstm" and model.units > WIDE and device == "cpu"
         return "modules" if wide else "stacked"
     return "stacked" if model.cell == "rnn" and training.updates >= LONG else "modules"
 

@@ -2,8 +2,9 @@
 
 The step is traced with its backward pass and compiled without Dynamo, so there are no guards to
 check at each call, and it is known when something is compiled: once for each set of rules, shapes
-and precision in a process. Inductor keeps what it compiled on disk, too, in the folder that
-`TORCHINDUCTOR_CACHE_DIR` names.
+and precision in a process. Inductor writes it in C++, that which calls its loops and the matrix
+products included: in Python that would take half of the time of a small network. It keeps what it
+compiled on disk, too, in the folder that `TORCHINDUCTOR_CACHE_DIR` names.
 """
 
 import logging
@@ -24,39 +25,50 @@ log = logging.getLogger(__name__)
 programs: dict[Any, Any] = {}  # (rules, names and forms of the tensors, threads) -> program
 
 
+class Compiled:
+    """`(rows, n) -> losses (R,)`: see `torch_step.step`, whose other arguments it holds; `n` has
+    the numbers that changed."""
+
+    def __init__(
+        self, rules: Rules, θ: Tensor, slots: Tensors, data: Tensors, rows: Tensor, n: Tensors
+    ) -> None:
+        self._n = n
+        self._held = [θ, *slots.values(), *data.values()]
+        names = [list(group) for group in (slots, data, n)]
+        tensors = [*self._held, rows, *n.values()]
+        forms = [(t.shape, t.stride(), t.dtype, t.device) for t in tensors]
+        key = (rules, str(names), tuple(forms), torch.get_num_threads())
+        if key not in programs:
+            programs[key] = _compile(partial(_flat, rules, names), tensors)
+        self._program = programs[key]
+
+    def __call__(self, rows: Tensor, n: Tensors) -> Tensor:
+        (losses,) = self._program(*self._held, rows, *(self._n | n).values())
+        return losses
+
+
 def compiler_present() -> bool:
     """Inductor writes C++ for the CPU."""
     return any(shutil.which(name) for name in ("g++", "c++", "clang++"))
 
 
-def compiled_step(
-    rules: Rules, θ: Tensor, slots: Tensors, data: Tensors, rows: Tensor, n: Tensors
-) -> Tensor:
-    """See `torch_step.step`."""
-    groups = (slots, data, n)
-    tensors = [θ, rows, *(tensor for group in groups for tensor in group.values())]
-    key = (rules, tuple(tuple(group) for group in groups), torch.get_num_threads())
-    key += tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
-    if key not in programs:
-        programs[key] = _compile(partial(_flat, rules, groups), tensors)
-    (losses,) = programs[key](*tensors)
-    return losses
-
-
-def _flat(rules: Rules, groups: tuple[Tensors, ...], *tensors: Tensor) -> tuple[Tensor]:
-    """The step as a function of a flat list of tensors, whose names `groups` holds."""
-    θ, rows, *rest = tensors
-    values = iter(rest)
-    slots, data, n = ({name: next(values) for name in group} for group in groups)
+def _flat(rules: Rules, names: list[list[str]], *tensors: Tensor) -> tuple[Tensor]:
+    """The step as a function of a flat list of tensors: θ, slots, data, rows and n."""
+    values = iter(tensors)
+    θ = next(values)
+    slots, data = ({name: next(values) for name in group} for group in names[:2])
+    rows, n = next(values), dict(zip(names[2], values, strict=True))
     return (step(rules, network, θ, slots, data, rows, n),)
 
 
 def _compile(function: Any, tensors: list[Tensor]) -> Any:
     log.info("compiling an update; it is kept for later runs of the same shape")
-    copies = [tensor.clone() for tensor in tensors]  # tracing runs the step, in place
     with warnings.catch_warnings():  # of parts of PyTorch that Inductor still uses
         warnings.simplefilter("ignore", DeprecationWarning)
         from torch._inductor import compile as inductor
         from torch.fx.experimental.proxy_tensor import make_fx
 
-        return inductor(make_fx(function)(*copies), [*copies])
+        traced = make_fx(function, tracing_mode="fake")(*tensors)
+        # On a GPU that would need CUDA's headers, which its pip packages do not bring.
+        options = {"cpp_wrapper": tensors[0].device.type == "cpu"}
+        return inductor(traced, [*tensors], options)

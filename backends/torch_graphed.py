@@ -17,7 +17,7 @@ WARM_UP = 3  # updates before recording, in which libraries choose their algorit
 
 
 class Graphed:
-    """`(rows, n) -> losses (R,)`: see `torch_step.step`, whose other arguments it holds."""
+    """`(rows, n) -> losses (R,)`: see `torch_compiled.Compiled`."""
 
     def __init__(
         self, rules: Rules, θ: Tensor, slots: Tensors, data: Tensors, rows: Tensor, n: Tensors

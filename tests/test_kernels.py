@@ -110,6 +110,8 @@ def without_bias(problem: Problem) -> dict[str, Array]:
         ("torch", Case("choice"), 10**4, "stacked"),
         ("torch", Case("choice", "lstm"), 10**4, "modules"),
         ("torch", Case("choice", "lstm", time_steps=99), 10**6, "modules"),
+        ("torch", Case("choice", "lstm", units=65), 10**6, "modules"),
+        ("torch", Case("choice", replicas=30), 10**4, "stacked"),
         ("keras", Case("choice"), 100, "layers"),
         ("keras", Case("choice"), 10**6, "xla"),
         ("keras", Case("choice", replicas=3), 100, "xla"),
