@@ -35,8 +35,9 @@ tf.get_logger().setLevel("ERROR")  # warns of retracing whenever a process train
 Array = np.ndarray
 log = logging.getLogger(__name__)
 
-# Either kernel takes one to two seconds to begin; then an update by `xla` is several times faster.
-WORTH_COMPILING = 2_000  # updates
+# Time steps of all layers in all updates. By then `xla`, whose update takes a fifth to two thirds
+# of the time, has made up for the few tenths of a second that it takes longer to begin.
+WORTH_COMPILING = 10_000
 MOST_TRACED = 2  # replicas, as `layers` traces each of them
 
 PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
@@ -51,7 +52,7 @@ class KerasBackend:
         set_tf32(training.semantics.tf32, self.device)
         self.model, self.training, self.step = model, training, state.step
         self.replicas = len(state.params["rnn.0.kernel"])
-        self.kernel = choose_kernel(training, self.replicas)
+        self.kernel = choose_kernel(model, training, data, self.replicas)
         self.rules = Rules(
             model,
             training.loss,
@@ -123,12 +124,12 @@ class KerasBackend:
         return {n: v.copy() for n, v in unflatten(flat.numpy(), self.model).items()}
 
 
-def choose_kernel(training: TrainingSpec, replicas: int) -> str:
+def choose_kernel(model: ModelSpec, training: TrainingSpec, data: Data, replicas: int) -> str:
     """The kernel that is asked for; with `auto`, `layers` for short runs of few replicas."""
     if training.kernel != "auto":
         return training.kernel
-    long = training.updates >= WORTH_COMPILING or replicas > MOST_TRACED
-    return "xla" if long else "layers"
+    cells = training.updates * model.layers * data.x.shape[2]
+    return "xla" if cells >= WORTH_COMPILING or replicas > MOST_TRACED else "layers"
 
 
 def set_threads(threads: int) -> None:
