@@ -3,6 +3,7 @@
     python -m benchmarks                # the time of a training step, everywhere: hours
     python -m benchmarks --short        # whether the benchmark works: a minute
     python -m benchmarks scaling        # time and memory against length, batch and replicas
+    python -m benchmarks notebook       # seconds of a training that is over before it is warm
     python -m benchmarks startup        # seconds until the harness answers, trains, refuses
     python -m benchmarks sweep          # tracked runs per second
     python -m benchmarks overhead       # what journal, files and MLflow add to a run
@@ -22,7 +23,7 @@ from pathlib import Path
 from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
 from harness import signals
 
-VERBS = ("steps", "scaling", "startup", "sweep", "overhead")
+VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

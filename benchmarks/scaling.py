@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     scaling_picture.draw(folder / "benchmark.png", curves)
     report.save(folder, found, sheets, notes)
     report.show(sheets, notes, screen)
-    report.say_where(folder, "python -m benchmarks startup", screen)
+    report.say_where(folder, "python -m benchmarks notebook", screen)
     return 1 if any(row["error"] for row in rows) else 0
 
 

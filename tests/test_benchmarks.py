@@ -117,6 +117,20 @@ def test_a_contestant_that_fails_is_told_and_stops_no_other(tmp_path: Path) -> N
         assert row["us"]["median"] > 0 and (row["memory_bytes"] > 0 or little)
 
 
+def test_a_whole_training_is_timed(tmp_path: Path) -> None:
+    done = bench(tmp_path, "notebook", "--frameworks", "numpy,keras", "--repeats", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, markdown = results(tmp_path)
+    seconds = {(row["framework"], row["name"]): row["seconds"][0] for row in found["rows"]}
+    assert set(seconds) == {
+        (framework, name)
+        for framework, peer in (("numpy", "PyTorch loop"), ("keras", "fit"))
+        for name in ("harness", peer)
+    }
+    ratio = seconds["keras", "fit"] / seconds["keras", "harness"]
+    assert f"| {ratio:.1f} |" in markdown
+
+
 def test_growth_is_measured(tmp_path: Path) -> None:
     done = bench(tmp_path, "scaling", "--short", "--frameworks", "numpy", "--memory")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,7 @@
 """Keras' `model.fit`, as it is and with what its documentation offers to make it faster.
 
-`fit` does much before its first step. So an epoch is a `fit` of two, of which the second is timed
-by a callback.
+`fit` does much before its first step. So an epoch is a `fit` of two, of which the last is timed by
+a callback; with more of them it is a whole training.
 """
 
 import time
@@ -26,7 +26,7 @@ class Clock(keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self.began
 
 
-def build(case: Case, **settings: Any) -> Epoch:
+def build(case: Case, epochs: int = 2, **settings: Any) -> Epoch:
     """`settings` are those of `compile` that are not left at their defaults."""
     x, y = samples(case)
     model = keras.Sequential(
@@ -37,7 +37,7 @@ def build(case: Case, **settings: Any) -> Epoch:
 
     def epoch() -> float:
         clock = Clock()
-        model.fit(x, y, batch_size=case.batch, epochs=2, callbacks=[clock], **quietly)
+        model.fit(x, y, batch_size=case.batch, epochs=epochs, callbacks=[clock], **quietly)
         return clock.seconds
 
     return epoch

@@ -1,0 +1,80 @@
+"""A training as small as in a teaching notebook, from the first epoch on, each in a fresh process.
+
+So short a training is over before it pays to compile much, and what was measured per step
+(`steps.py`) says little of it.
+"""
+
+import argparse
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import bars, report
+from benchmarks.contestants import HARNESS
+from benchmarks.imports import python
+from benchmarks.notebook_worker import CASE, EPOCHS
+from benchmarks.progress import Progress
+from benchmarks.report import Sheet
+from benchmarks.timing import spread
+from harness.terminal import console
+
+Row = dict[str, Any]
+
+PEER = {"numpy": "PyTorch loop", "torch": "PyTorch loop", "keras": "fit", "jax": "JAX loop"}
+
+
+def run(options: argparse.Namespace, command: str) -> int:
+    pairs = [(f, name) for f in options.frameworks for name in (HARNESS, PEER[f])]
+    rows = [Row(framework=f, name=name, error="", seconds=[]) for f, name in pairs]
+    with Progress() as progress:
+        for done in range(options.repeats):  # in turn: what slows the machine hits all alike
+            progress.say("notebook", f"repeat {done + 1} of {options.repeats}")
+            for row in rows:
+                _repeat(row, options.threads)
+    about = f"{EPOCHS} epochs of {CASE.steps} updates; {CASE.cell}, {CASE.units} units, "
+    about += f"{CASE.length} time steps, batch {CASE.batch}"
+    settings = {"repeats": options.repeats, "threads": options.threads, "training": about}
+    found = report.document("notebook", command, settings) | {"rows": rows}
+    notes = ["imports are left out; what is compiled in the first epoch is not.", about]
+    notes += [f"failed: {r['framework']}, {r['name']}: {r['error']}" for r in rows if r["error"]]
+    folder, screen = report.new_folder(options.results), console()
+    seconds = {f"{r['framework']}, {r['name']}": asdict(spread(r["seconds"])) for r in _timed(rows)}
+    bars.draw(folder / "benchmark.png", seconds, "seconds of a training")
+    report.save(folder, found, [_sheet(rows)], notes)
+    report.show([_sheet(rows)], notes, screen)
+    report.say_where(folder, "python -m benchmarks startup", screen)
+    return 1 if any(row["error"] for row in rows) else 0
+
+
+def _repeat(row: Row, threads: int) -> None:
+    if row["error"]:
+        return
+    words = ["-m", "benchmarks.notebook_worker", row["framework"], row["name"], str(threads)]
+    with tempfile.TemporaryDirectory() as scratch:
+        done = python(words, Path(scratch))
+    if done.returncode:
+        told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+        row["error"] = f"exit code {done.returncode}: {told[0]}"
+    else:
+        row["seconds"].append(float(done.stdout.splitlines()[-1]))
+
+
+def _timed(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if not row["error"]]
+
+
+def _sheet(rows: list[Row]) -> Sheet:
+    columns = ["framework", "contestant", "seconds", "quartiles", "by hand /\nharness"]
+    sheet = Sheet("seconds of a training, first epoch included", columns, words=2)
+    medians = {(r["framework"], r["name"]): spread(r["seconds"]).median for r in _timed(rows)}
+    for row in rows:
+        framework, name = row["framework"], row["name"]
+        if row["error"]:
+            sheet.rows.append([framework, name, "failed", "", ""])
+            continue
+        s, peer = spread(row["seconds"]), medians.get((framework, PEER[framework]))
+        ratio = f"{peer / s.median:.1f}" if name == HARNESS and peer else ""
+        told = [f"{s.median:.2f}", f"{s.low:.2f}–{s.high:.2f}", ratio]
+        sheet.rows.append([framework, name, *told])
+    return sheet

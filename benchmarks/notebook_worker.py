@@ -1,0 +1,38 @@
+"""`python -m benchmarks.notebook_worker FRAMEWORK NAME THREADS`: the seconds of a training as small
+as in a teaching notebook, first epoch and what is compiled in it included, imports not.
+"""
+
+import sys
+import time
+from functools import partial
+
+from benchmarks.cases import Case
+from benchmarks.contestants import Build, line_up
+
+EPOCHS = 10
+CASE = Case("notebook", "rnn", units=32, length=10, batch=8, steps=13)
+
+
+def main() -> None:
+    framework, name, threads = sys.argv[1:]
+    build, calls = _loaded(framework, name, int(threads))
+    began = time.perf_counter()
+    epoch = build(CASE)
+    for _ in range(calls):
+        epoch()
+    print(time.perf_counter() - began)
+
+
+def _loaded(framework: str, name: str, threads: int) -> tuple[Build, int]:
+    """What builds it, and how many calls its epochs are: `fit` takes all of them in one."""
+    if name == "fit":
+        from benchmarks.by_hand import keras_fit
+
+        return partial(keras_fit.build, epochs=EPOCHS), 1
+    found = line_up(framework, [CASE], ["default"], threads, by_hand=True)
+    [chosen] = [each for each in found if each.name == name]
+    return chosen.load(), EPOCHS
+
+
+if __name__ == "__main__":
+    main()
