@@ -6,19 +6,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from omegaconf import OmegaConf
 
 from backends import Backend, State
-from harness import plots, provenance, resume
+from harness import pictures, plots, provenance, resume
 from harness.compile_cache import use_compile_cache
 from harness.config import Config
 from harness.courier import get_ready, track
 from harness.evaluate import evaluate
 from harness.gradient import gradients
-from harness.journal import read
 from harness.mlflow_store import NOTE
 from harness.model import Params, count
 from harness.outputs import parameter_table, prediction_table
@@ -85,8 +84,14 @@ def run(config: Config, identity: Identity) -> Result:
     return carry_out(plan, identity, config.backend.load())
 
 
-def carry_out(plan: Plan, identity: Identity, load: Callable[..., Backend]) -> Result:
-    """`run` for a configuration that is prepared already, in the backend that `load` constructs."""
+def carry_out(
+    plan: Plan,
+    identity: Identity,
+    load: Callable[..., Backend],
+    draw: Callable[..., list[str]] = pictures.draw,
+) -> Result:
+    """`run` for a configuration that is prepared already, in the backend that `load` constructs,
+    with pictures by `draw`."""
     began, config = time.monotonic(), plan.config
     tracking = track(
         config.tracking, config.experiment_name, Path(config.results), identity.directory
@@ -99,7 +104,7 @@ def carry_out(plan: Plan, identity: Identity, load: Callable[..., Backend]) -> R
             outcome = train(
                 build, plan.start, plan.splits, config, record, begun, identity.shows_progress
             )
-        result = _finish(record, plan, outcome, load)
+        result = _finish(record, plan, outcome, load, draw)
         share = record.tracking_seconds / (time.monotonic() - began)
         result.timings = outcome.timings() | {"time/tracking_share": share}
         record.write("scalars", values=result.timings)
@@ -180,7 +185,13 @@ def _about(config: Config) -> str:
     return f"{text}\n\nBest possible loss: {bound.loss:.4g} ({bound.reason})."
 
 
-def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Backend]) -> Result:
+def _finish(
+    record: Record,
+    plan: Plan,
+    outcome: Outcome,
+    load: Callable[..., Backend],
+    draw: Callable[..., list[str]],
+) -> Result:
     """Evaluate the final weights once more and write every file of the run directory."""
     directory, splits, backend = record.directory, plan.splits, outcome.backend
     values = dict(outcome.values)
@@ -201,7 +212,10 @@ def _finish(record: Record, plan: Plan, outcome: Outcome, load: Callable[..., Ba
         gradient = _gradient(plan, load)
         save_params(directory / "weights/gradient.safetensors", gradient)
         files.append("weights/gradient.safetensors")
-    for path in [*files, *_draw(directory, plan.config, predictions)]:
+    config = plan.config
+    title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
+    pictured = draw(directory, title, config.task.loss, config.task.best_loss(), predictions)
+    for path in [*files, *pictured]:
         record.file(path)
     record.write("table", path="predictions.csv")
     return Result(plan, outcome, directory, values, predictions, gradient)
@@ -218,21 +232,3 @@ def _gradient(plan: Plan, load: Callable[..., Backend]) -> Params:
     start = State({name: value.astype("float64") for name, value in plan.start.params.items()})
     found = gradients(load, plan.model, training, data, start, rows)
     return {name: value.astype(plan.config.precision) for name, value in found.items()}
-
-
-def _draw(directory: Path, config: Config, predictions: "pd.DataFrame") -> list[str]:
-    """The run's pictures; their paths."""
-    (directory / "plots").mkdir(exist_ok=True)
-    title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
-    curves: dict[str, list[Any]] = {"train/loss": [], "val/loss": []}
-    for event in read(directory):
-        if event["kind"] == "metrics":
-            for name, values in curves.items():
-                values += [event["values"][name]] if name in event["values"] else []
-    curves = {name: values for name, values in curves.items() if values}
-    paths = ["plots/predictions.png"]
-    plots.draw_predictions(directory / paths[0], predictions, config.task.loss, title)
-    if curves:
-        paths.append("plots/loss.png")
-        plots.draw_loss(directory / paths[1], curves, config.task.best_loss(), title)
-    return paths

@@ -67,7 +67,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
     """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
     from harness.compile_cache import use_compile_cache
     from harness.run import Identity, carry_out
-    from harness.together import Group
+    from harness.together import Group, draw
 
     swept = sweep.current()
     assert swept is not None
@@ -82,7 +82,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
         parent = sweep.parent(swept, plan.config)
         name = swept.job_name(job.overrides)
         identity = Identity(name, job.directory, job.overrides, parent, shows_progress=False)
-        return carry_out(plan, identity, load)
+        return carry_out(plan, identity, load, draw)
 
     def ended(i: int, found: Any) -> None:
         if isinstance(found, Exception):

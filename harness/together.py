@@ -20,16 +20,18 @@ from greenlet import getcurrent, greenlet
 
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.model import ModelSpec
+from harness.pictures import draw_all
 from harness.plan import Plan
 from harness.sharing import merged, merged_states, part_of
 
 Load = Callable[..., Backend]
+LATE = {"draw": 1, "train_epoch": 2}  # which training of all waits for
 Work = Callable[[Load], Any]  # a run, given what constructs its backend
 
 
 @dataclass(frozen=True)
 class Request:
-    """What one run asks of the shared backend; `kind` is the method's name, or `build`."""
+    """What one run asks for; `kind` is the backend's method, or `build`, or `draw`."""
 
     kind: str
     arguments: tuple[Any, ...] = ()
@@ -60,6 +62,11 @@ class Part:
 
     def state(self) -> State:
         return ask("state")
+
+
+def draw(*arguments: Any) -> list[str]:
+    """See `pictures.draw`; with those of other runs."""
+    return ask("draw", *arguments)
 
 
 def ask(kind: str, *arguments: Any) -> Any:
@@ -131,9 +138,9 @@ class Group:
         return load
 
     def _answers(self) -> dict[int, Any]:
-        """Answer some of those that wait. Training comes last: it is for all of them together. If
-        the backend breaks, that is the answer."""
-        first = min(self.waiting, key=lambda i: self.waiting[i].kind == "train_epoch")
+        """Answer some of those that wait: as late as can be what is better done for many at once.
+        If the backend breaks, that is the answer."""
+        first = min(self.waiting, key=lambda i: LATE.get(self.waiting[i].kind, 0))
         form = self.waiting[first].form
         chosen = [i for i, request in self.waiting.items() if request.form == form]
         requests = {i: self.waiting.pop(i) for i in chosen}
@@ -170,6 +177,11 @@ class Group:
     def _state(self, requests: dict[int, Request]) -> dict[int, Any]:
         whole = self.backend.state()
         return {i: part_of(whole, self.slices[i]) for i in requests}
+
+    @staticmethod
+    def _draw(requests: dict[int, Request]) -> dict[int, Any]:
+        pictures = draw_all([request.arguments for request in requests.values()])
+        return dict(zip(requests, pictures, strict=True))
 
     def _whole(self, requests: dict[int, Request], argument: int, axis: int) -> Array:
         """An argument of all runs along its replica axis; who does not ask gets another's."""

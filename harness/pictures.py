@@ -1,0 +1,82 @@
+"""A run's pictures; those of the many runs of a sweep are drawn in processes of their own.
+
+A small network is trained sooner than its pictures are drawn, and drawing holds Python's lock.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import plots
+from harness.journal import read
+from harness.tasks import Bound
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANY = 16  # runs, from which on it pays to start other processes
+MOST = 4  # processes: each takes a second to begin
+
+
+def draw(
+    directory: Path, title: str, loss: str, bound: Bound | None, predictions: "pd.DataFrame"
+) -> list[str]:
+    """The pictures of the run in `directory`, whose curves are in its journal; their paths."""
+    (directory / "plots").mkdir(exist_ok=True)
+    curves: dict[str, list[Any]] = {"train/loss": [], "val/loss": []}
+    for event in read(directory):
+        if event["kind"] == "metrics":
+            for name, values in curves.items():
+                values += [event["values"][name]] if name in event["values"] else []
+    curves = {name: values for name, values in curves.items() if values}
+    paths = ["plots/predictions.png"]
+    plots.draw_predictions(directory / paths[0], predictions, loss, title)
+    if curves:
+        paths.append("plots/loss.png")
+        plots.draw_loss(directory / paths[1], curves, bound, title)
+    return paths
+
+
+def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:
+    """What `draw` returns or raises for the arguments of each run."""
+    if len(runs) < MANY or (os.cpu_count() or 1) == 1:
+        return [_drawn(run) for run in runs]
+    pool = _processes()
+    try:
+        futures = [pool.submit(_drawn, run) for run in runs]
+        return [future.result() for future in futures]
+    except BrokenExecutor:  # a process was killed, for its memory perhaps
+        _processes.cache_clear()
+        return [_drawn(run) for run in runs]
+
+
+def _drawn(run: tuple[Any, ...]) -> list[str] | Exception:
+    try:
+        return draw(*run)
+    except Exception as error:
+        return error
+
+
+@cache
+def _processes() -> ProcessPoolExecutor:
+    """Started afresh: a copy of this process would have the locks of its threads."""
+    count = min(os.cpu_count() or 1, MOST)
+    return ProcessPoolExecutor(count, get_context("spawn"), _begin)
+
+
+def _begin() -> None:
+    """A process leaves Ctrl-C to the program, and ends when that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def follow() -> None:
+        parent: Any = parent_process()
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,107 @@
+"""Pictures of many runs are drawn in other processes, and are those that this one would draw."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmarks.processes import environment
+from harness import pictures
+from harness.journal import Journal
+from harness.tasks import Bound
+
+PATHS = ["plots/predictions.png", "plots/loss.png"]
+
+
+def run(folder: Path, number: int) -> tuple[Any, ...]:
+    """The arguments of `pictures.draw` for a run of three epochs."""
+    directory = folder / str(number)
+    journal = Journal(directory)
+    for epoch in (1, 2, 3):
+        journal.write("metrics", step=epoch, values={"train/loss": [number + 1 / epoch]})
+    journal.close()
+    true = [0.0, 1.0, 2.0]
+    table = pd.DataFrame({"split": "test", "true": true, "predicted": [number, 1.0, 2.5]})
+    return directory, f"run {number}", "mse", Bound(0.5, "noise"), table
+
+
+def runs(folder: Path) -> list[tuple[Any, ...]]:
+    return [run(folder, number) for number in range(pictures.MANY)]
+
+
+@pytest.fixture(autouse=True)
+def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def workers() -> list[int]:
+    return list(getattr(pictures._processes(), "_processes"))  # noqa: B009 - not in its type
+
+
+def test_pictures_of_many_are_those_of_one(tmp_path: Path) -> None:
+    alone, together = runs(tmp_path / "alone"), runs(tmp_path / "together")
+    for arguments in alone:
+        assert pictures.draw(*arguments) == PATHS
+    assert pictures.draw_all(together) == [PATHS] * pictures.MANY
+    assert len(workers()) == 2 and os.getpid() not in workers()
+    for here, there in zip(alone, together, strict=True):
+        for path in PATHS:
+            assert (here[0] / path).read_bytes() == (there[0] / path).read_bytes()
+
+
+def test_a_run_that_cannot_be_drawn_harms_no_other(tmp_path: Path) -> None:
+    found = runs(tmp_path)
+    found[3] = (*found[3][:4], "no table")
+    done = pictures.draw_all(found)
+    assert isinstance(done.pop(3), Exception)
+    assert done == [PATHS] * (pictures.MANY - 1)
+
+
+def test_pictures_are_drawn_here_if_the_processes_are_killed(tmp_path: Path) -> None:
+    pictures.draw_all(runs(tmp_path / "before"))
+    for worker in workers():
+        os.kill(worker, signal.SIGKILL)
+    assert pictures.draw_all(runs(tmp_path / "then")) == [PATHS] * pictures.MANY
+    assert pictures.draw_all(runs(tmp_path / "after")) == [PATHS] * pictures.MANY
+    assert len(workers()) == 2
+
+
+PROGRAM = """
+import os, time
+from harness import pictures
+
+if __name__ == "__main__":
+    pool = pictures._processes()
+    pool.submit(os.getpid).result()
+    print(*pool._processes, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_processes_end_with_a_program_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, str(tmp_path / "program.py")]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        started = [int(word) for word in program.stdout.readline().split()]
+        assert started and all(map(runs_still, started))
+        program.kill()
+    for _ in range(100):
+        if not any(map(runs_still, started)):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still there: {started}")
+
+
+def runs_still(process: int) -> bool:
+    """A zombie that nobody waits for does not count."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
