@@ -17,7 +17,7 @@ from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.samples import samples_of
 from harness.errors import ConfigError
-from harness.model import ModelSpec, Params
+from harness.model import GATES, ModelSpec, Params
 from harness.quiet import without_native_messages
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -35,9 +35,9 @@ tf.get_logger().setLevel("ERROR")  # warns of retracing whenever a process train
 Array = np.ndarray
 log = logging.getLogger(__name__)
 
-# Time steps of all layers in all updates. By then `xla`, whose update takes a fifth to two thirds
-# of the time, has made up for the few tenths of a second that it takes longer to begin.
-WORTH_COMPILING = 10_000
+# `xla` begins a few tenths of a second later than `layers`. It saves some 20 µs in each time step
+# of a layer, and 1 µs more for each 100 gates of the batch.
+LATER = 0.2  # seconds
 MOST_TRACED = 2  # replicas, as `layers` traces each of them
 
 PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
@@ -128,8 +128,10 @@ def choose_kernel(model: ModelSpec, training: TrainingSpec, data: Data, replicas
     """The kernel that is asked for; with `auto`, `layers` for short runs of few replicas."""
     if training.kernel != "auto":
         return training.kernel
-    cells = training.updates * model.layers * data.x.shape[2]
-    return "xla" if cells >= WORTH_COMPILING or replicas > MOST_TRACED else "layers"
+    gates = training.batch * GATES[model.cell] * model.units
+    time_steps = training.updates * model.layers * data.x.shape[2]
+    saved = time_steps * (20 + gates / 100) / 1e6
+    return "xla" if saved >= LATER or replicas > MOST_TRACED else "layers"
 
 
 def set_threads(threads: int) -> None:

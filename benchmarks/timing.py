@@ -1,5 +1,6 @@
 """Interleaved timing: every repeat times each contestant once, so what slows the machine for a
-while hits all alike, and medians and quartiles leave out what hit only one.
+while hits all alike, and medians and quartiles leave out what hit only one. Each repeat has an
+order of its own, since it matters whose threads and data one finds on the cores.
 
 Thread pools stay awake for some milliseconds after their work, on the cores that the next
 contestant needs. So there is a pause before each, and short epochs are repeated until what is
@@ -7,6 +8,7 @@ timed is long against waking up.
 """
 
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -104,6 +106,6 @@ def interleave(
             timing.attempt(partial(timing.warm_up, least))
     for done in range(repeats):
         say(f"repeat {done + 1} of {repeats}")
-        for timing in timings.values():
+        for timing in random.Random(done).sample(list(timings.values()), len(timings)):
             get_ready()
             timing.attempt(timing.repeat)

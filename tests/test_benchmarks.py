@@ -212,8 +212,11 @@ def test_contestants_take_turns() -> None:
     def contestant(name: str) -> Timing:
         return Timing(lambda: lambda: turns.append(name))
 
-    interleave({name: contestant(name) for name in "ab"}, 2, 0.0, lambda text: None)
-    assert turns == ["a", "b", "a", "b", "a", "b"]
+    interleave({name: contestant(name) for name in "abcd"}, 9, 0.0, lambda text: None)
+    repeats = ["".join(turns[i : i + 4]) for i in range(0, len(turns), 4)]
+    assert repeats[0] == "abcd" and len(repeats) == 10  # the first epochs, then the repeats
+    assert all(sorted(repeat) == [*"abcd"] for repeat in repeats)
+    assert len({repeat[0] for repeat in repeats}) > 1
 
 
 def test_one_that_raises_stops_no_other() -> None:

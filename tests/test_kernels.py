@@ -129,6 +129,15 @@ def test_kernel_is_chosen_by_shape_and_work(
     assert problem.build(backend_class(backend_name)).kernel == kernel
 
 
+def test_xla_is_taken_sooner_for_a_larger_batch() -> None:
+    problem = with_kernel(Case("choice", time_steps=10, units=10).problem("float32", 10), "auto")
+    kernels = []
+    for batch in (8, 800):
+        training = replace(problem.training, updates=500, batch=batch)
+        kernels.append(replace(problem, training=training).build(backend_class("keras")).kernel)
+    assert kernels == ["layers", "xla"]
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [
