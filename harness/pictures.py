@@ -47,13 +47,17 @@ def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:
     """What `draw` returns or raises for the arguments of each run."""
     if len(runs) < MANY or (os.cpu_count() or 1) == 1:
         return [_drawn(run) for run in runs]
-    pool = _processes()
+    futures = []
     try:
-        futures = [pool.submit(_drawn, run) for run in runs]
+        futures += [_processes().submit(_drawn, run) for run in runs]
         return [future.result() for future in futures]
     except BrokenExecutor:  # a process was killed, for its memory perhaps
         _processes.cache_clear()
         return [_drawn(run) for run in runs]
+    except KeyboardInterrupt:  # what has not begun need not
+        for future in futures:
+            future.cancel()
+        raise
 
 
 def _drawn(run: tuple[Any, ...]) -> list[str] | Exception:

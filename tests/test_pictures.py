@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,18 @@ def test_pictures_are_drawn_here_if_the_processes_are_killed(tmp_path: Path) -> 
     assert pictures.draw_all(runs(tmp_path / "then")) == [PATHS] * pictures.MANY
     assert pictures.draw_all(runs(tmp_path / "after")) == [PATHS] * pictures.MANY
     assert len(workers()) == 2
+
+
+def test_a_stop_leaves_what_has_not_begun(tmp_path: Path) -> None:
+    pictures.draw_all(runs(tmp_path / "before"))  # now the processes are there
+    many = [run(tmp_path, number) for number in range(200)]
+    stop = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    stop.start()
+    with pytest.raises(KeyboardInterrupt):
+        pictures.draw_all(many)
+    for _ in workers():
+        pictures._processes().submit(time.sleep, 0.5).result()
+    assert not (tmp_path / "199" / PATHS[0]).exists()
 
 
 PROGRAM = """
