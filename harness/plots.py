@@ -37,11 +37,11 @@ def _panel(width: float, height: float) -> Any:
 
     made = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(made)
-    left, bottom, right, top = (0.75, 0.55, 0.15, 0.35)  # inches
+    left, bottom, right, top = (1.0, 0.55, 0.15, 0.35)  # inches; ticks such as 0.00025 take 0.7
     made.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     axis = made.subplots()
     axis.xaxis.set_label_coords(0.5, -0.085)
-    axis.yaxis.set_label_coords(-0.095, 0.5)
+    axis.yaxis.set_label_coords(-0.82 / (width - left - right), 0.5)
     return made, axis
 
 

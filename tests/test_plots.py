@@ -37,10 +37,12 @@ PICTURES = {
     "narrow": loss(1.0, 2),
     "wide": loss(1.0, 40),
     "very wide": loss(1e4, 900),
+    "small": loss(2e-3, 900),
     "one epoch": loss(3.0, 1, bound=Bound(0.5, "noise")),
     "replicas": loss(2.0, 12, replicas=5),
     "numbers": predictions("mse", [0.5, 1, 30, 2.25]),
     "labels": predictions("bce", [0, 1, 1, 0, 1, 0, 0, 1]),
+    "small numbers": predictions("mse", [-0.00025, 0, 0.0001, 0.00025]),
     "no targets": predictions("mse", [np.nan] * 12, samples=1),
 }
 
@@ -62,3 +64,16 @@ def test_picture_is_the_same_after_any_other(name: str, tmp_path: Path) -> None:
 
 def test_pictures_differ(tmp_path: Path) -> None:
     assert len({drawn(name, tmp_path) for name in PICTURES}) == len(PICTURES)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_label_stands_clear_of_the_numbers(name: str, tmp_path: Path) -> None:
+    plots._panel.cache_clear()
+    drawn(name, tmp_path)
+    for size in ((6.4, 4.0), (5.0, 4.4)):
+        made, axis = plots._panel(*size)
+        made.canvas.draw()
+        numbers = [text for text in axis.get_yticklabels(which="both") if text.get_text()]
+        left = min(text.get_window_extent().x0 for text in numbers)
+        label = axis.yaxis.label.get_window_extent()
+        assert label.x0 >= 0 and label.x1 < left
