@@ -33,7 +33,6 @@ MOST_CELLS = 50  # time steps times layers
 SMALL = 2_048  # gates in one time step of all replicas; below, a second thread only costs time
 WIDE = 64  # units; in a wider LSTM, oneDNN's loop is as fast as compiled code, even for replicas
 
-
 Program = Compiled | Graphed
 PROGRAMS: dict[str, type[Program]] = {"compiled": Compiled, "graphed": Graphed}
 
@@ -73,12 +72,14 @@ class TorchBackend:
 
     def _update(self, rows: Tensor, changing: Tensors) -> Tensor:
         """One update of all replicas with the samples `rows` `(R, B)`; the losses `(R,)` before."""
+        if rows.shape in self.programs:
+            return self.programs[rows.shape](rows, changing)
         given = (self.weights, self.slots, self.data, rows, self.numbers | changing)
         if self.kernel not in PROGRAMS:
             return step(self.rules, self.network, *given)
-        if rows.shape not in self.programs:
-            self.programs[rows.shape] = PROGRAMS[self.kernel](self.rules, *given)
-        return self.programs[rows.shape](rows, changing)
+        program = PROGRAMS[self.kernel](self.rules, *given)
+        self.programs[rows.shape] = program
+        return program(rows, changing)
 
     @torch.no_grad()
     def predict(self, x: Array, mask: Array | None = None) -> Array:

@@ -11,6 +11,7 @@ from harness.plots import COLOURS, figure
 Row = dict[str, Any]
 
 MARKS = ["o", "s", "^", "D", "v", "P", "X"]
+ENTRY = 2.1  # inches that an entry of the legend takes
 
 
 def draw(path: Path, rows: list[Row]) -> None:
@@ -71,12 +72,17 @@ def _draw_panel(axis: Any, rows: list[Row], replicas: list[int]) -> None:
     axis.set_ylim(len(lines) - 0.5, -0.5)
     axis.set_xscale("log")
     ticks = _ticks([value for row in rows for value in row["us"].values()])
-    axis.set_xticks(ticks, [f"{tick:,g}" for tick in ticks], fontsize=8)
+    axis.set_xticks(ticks, [_short(tick) for tick in ticks], fontsize=8)
     axis.set_xlim(ticks[0] / 1.05, ticks[-1] * 1.05)
     axis.minorticks_off()
     axis.grid(axis="x", color="0.9", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.set_xlabel("µs per training step and replica (median, quartiles)", fontsize=9)
+
+
+def _short(number: float) -> str:
+    """10k for 10,000: with all of their zeros neighbours would touch."""
+    return f"{number / 1000:g}k" if number >= 10_000 else f"{number:,g}"
 
 
 def _ticks(values: list[float]) -> list[float]:
@@ -98,4 +104,5 @@ def _legend(made: Any, replicas: list[int]) -> None:
     for place, number in enumerate(replicas):
         several = f"{number} replica" + ("s" if number > 1 else "")
         handles.append(mark(MARKS[place % len(MARKS)], "0.3", f"harness, {several}"))
-    made.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=9)
+    beside = int(made.get_figwidth() / ENTRY)
+    made.legend(handles=handles, loc="outside upper center", ncols=beside, fontsize=9)

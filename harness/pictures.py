@@ -3,19 +3,16 @@
 A small network is trained sooner than its pictures are drawn, and drawing holds Python's lock.
 """
 
-import os
-import signal
-import threading
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import cache
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import plots
 from harness.journal import read
 from harness.tasks import Bound
+from harness.workers import cores, processes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +42,7 @@ def draw(
 
 def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:
     """What `draw` returns or raises for the arguments of each run."""
-    if len(runs) < MANY or (os.cpu_count() or 1) == 1:
+    if len(runs) < MANY or cores(MOST) == 1:
         return [_drawn(run) for run in runs]
     futures = []
     try:
@@ -69,18 +66,4 @@ def _drawn(run: tuple[Any, ...]) -> list[str] | Exception:
 
 @cache
 def _processes() -> ProcessPoolExecutor:
-    """Started afresh: a copy of this process would have the locks of its threads."""
-    count = min(os.cpu_count() or 1, MOST)
-    return ProcessPoolExecutor(count, get_context("spawn"), _begin)
-
-
-def _begin() -> None:
-    """A process leaves Ctrl-C to the program, and ends when that was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def follow() -> None:
-        parent: Any = parent_process()
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    return processes(cores(MOST))

@@ -25,8 +25,9 @@ from harness.plan import Plan
 from harness.sharing import merged, merged_states, part_of
 
 Load = Callable[..., Backend]
-LATE = {"draw": 1, "train_epoch": 2}  # which training of all waits for
 Work = Callable[[Load], Any]  # a run, given what constructs its backend
+
+LATE = {"draw": 1, "train_epoch": 2}  # kinds that wait until nothing before them is asked for
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ class Group:
         return load
 
     def _answers(self) -> dict[int, Any]:
-        """Answer some of those that wait: as late as can be what is better done for many at once.
-        If the backend breaks, that is the answer."""
+        """Answer some of those that wait: what is best done for many runs at once as late as can
+        be, training last. If the backend breaks, that is the answer."""
         first = min(self.waiting, key=lambda i: LATE.get(self.waiting[i].kind, 0))
         form = self.waiting[first].form
         chosen = [i for i, request in self.waiting.items() if request.form == form]

@@ -4,13 +4,9 @@ recorded. A training process per core is used where the trainings take longer th
 
 import contextlib
 import io
-import multiprocessing
-import os
-import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from harness.config import Config
 from harness.errors import Diverged
 from harness.plan import prepare
 from harness.trainer import train
+from harness.workers import cores, processes
 
 Array = np.ndarray
 
@@ -76,12 +73,12 @@ def loss_name(config: Config) -> str:
 def retrain(configs: dict[int, Config], seconds: float) -> Iterator[tuple[int, Array]]:
     """The losses of each configuration by its key, as they are done; `seconds` is how long one is
     expected to take. A `Diverged` has the key as its second argument."""
-    workers = min(os.cpu_count() or 1, MOST_WORKERS, len(configs))
+    workers = min(cores(MOST_WORKERS), len(configs))
     if workers < 2 or seconds * len(configs) < WORTH_PROCESSES:
         for key, config in configs.items():
             yield _keyed(key, lambda config=config: losses(config))
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
+    pool = processes(workers)
     try:
         waiting = {pool.submit(losses, config): key for key, config in configs.items()}
         for done in as_completed(waiting):
@@ -95,17 +92,3 @@ def _keyed(key: int, result: Callable[[], Array]) -> tuple[int, Array]:
         return key, result()
     except Diverged as error:
         raise Diverged(str(error), key) from error
-
-
-def _begin_worker() -> None:
-    """Ctrl-C reaches every process of a terminal's group, and is for the first one to handle; if
-    that one is killed, no worker may outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
