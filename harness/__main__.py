@@ -18,12 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import resume, signals, sweep, sweep_jobs
-from harness.arguments import Parser
+from harness.arguments import Parser, options_first
 from harness.compose import CONF
 from harness.config import Config, from_hydra
-from harness.errors import ConfigError, first_line
-from harness.folders import cannot_write, remove
-from harness.journal import NAME
+from harness.errors import ConfigError, Refused, first_line
+from harness.runs.folders import cannot_write, give_up
 from harness.sweep_values import check_values
 from harness.terminal import console
 
@@ -37,21 +36,35 @@ def job(composed: DictConfig) -> float:
     assert isinstance(overrides, list)
     swept = sweep.current() if settings.mode == RunMode.MULTIRUN else None
     try:
+        if swept is not None:
+            swept.check_place(composed)
+            sweep_jobs.begin(swept, settings.job.num, directory)
+        _keep_places(composed, Path(settings.runtime.cwd))
         if OmegaConf.select(composed, "resume") is not None:
             overrides = resume.as_typed(overrides)
             composed = resume.configuration(composed, overrides, directory)
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
         if swept is not None:
-            sweep_jobs.note_failure(directory, swept.job_name(overrides), overrides, error)
+            sweep_jobs.note_failure(swept, settings.job.num, directory, overrides, error)
         else:
             failures.append(error)
-            if not (directory / NAME).exists():  # refused before it began: leave nothing behind
-                remove(directory)
+            give_up(directory)
         return float("nan")
 
 
 failures: list[Exception] = []  # of a single run, for `main` to report
+
+
+def _keep_places(composed: DictConfig, original: Path) -> None:
+    """With `hydra.job.chdir` a run works in its own folder; what was typed still means a place in
+    the directory where the command was given."""
+    if Path.cwd() == original:
+        return
+    composed.results = str(original / str(composed.results))
+    resumed = OmegaConf.select(composed, "resume")
+    if resumed is not None and (original / str(resumed)).is_dir():
+        composed.resume = str(original / str(resumed))
 
 
 def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep | None) -> float:
@@ -82,7 +95,7 @@ def main() -> int:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
-    sys.argv[1:] = resume.typed(sys.argv[1:])
+    sys.argv[1:] = resume.typed(options_first(sys.argv[1:]))
     signals.install()
     code = 0
     try:
@@ -93,6 +106,8 @@ def main() -> int:
     except signals.Killed as stop:
         print(f"\nStopped by {stop}{_where(stop)}.", file=sys.stderr)
         code = stop.code
+    except Refused as refusal:
+        code = _report(refusal.error)
     except Exception as error:
         if wants_traceback:
             raise
@@ -128,8 +143,8 @@ def _report(error: Exception) -> int:
         line, code = explain(error, CONF, sys.argv[1:], sweeps=True), 2
     elif isinstance(error, MemoryError):
         line, code = f"{first_line(error)} Lower replicas, task.samples or model.units.", 1
-    elif isinstance(error, OSError) and "harness.run" not in sys.modules:
-        line, code = cannot_write(error, sys.argv[1:]), 2
+    elif isinstance(error, OSError) and not _where(error):  # before a run's record began
+        line, code = cannot_write(error), 2
     else:
         if not _where(error):  # no record has the traceback
             traceback.print_exception(error)

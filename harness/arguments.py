@@ -20,6 +20,28 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"{_said(message)}; see {self.prog} --help.")
 
 
+# Hydra's options with a value of their own.
+VALUED = (
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
+)
+
+
+def options_first(words: list[str]) -> list[str]:
+    """The command line with its options in front of its overrides, where argparse needs them:
+    `task=sum -m seed=0,1` as `-m task=sum seed=0,1`."""
+    options, overrides = [], []
+    remaining = iter(words)
+    for word in remaining:
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        options.append(word)
+        if word in VALUED:
+            options += [value for value in [next(remaining, None)] if value is not None]
+    return [*options, *overrides]
+
+
 def _said(message: str) -> str:
     """argparse's words with the option and what it received in front."""
     if found := re.fullmatch(r"argument (.+): invalid (int|float) value: '(.*)'", message, re.S):

@@ -25,6 +25,7 @@ from harness.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
 from harness.mlflow_store import client, tracking_uri
 from harness.report import LISTED, formatted, write_report
+from harness.runs.folders import made
 from harness.terminal import console
 from harness.tracked import find_runs, latest_sweep
 
@@ -141,7 +142,6 @@ def _compare(options: argparse.Namespace) -> int:
     groups = group_runs(runs)
     table, listed = summary_table(groups), settings_table(groups)
     folder = options.results / "reports" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as fetched:
         predictions = {g.title: side_by_side(g, Path(fetched)) for g in groups}
     shown = {title: rows for title, rows in predictions.items() if rows is not None}
@@ -150,7 +150,8 @@ def _compare(options: argparse.Namespace) -> int:
     chosen += [f"where {options.filter}"] if options.filter else []
     source = f"{_count(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
     curves = {g.title: g.runs for g in groups}
-    write_report(folder, source, table, curves, shown, listed)
+    with made(folder):
+        write_report(folder, source, table, curves, shown, listed)
     _show(table, console())
     _show_settings(listed, console())
     counted = f"{_count(len(runs), 'run')} in {_count(len(groups), 'group')}"

@@ -14,6 +14,14 @@ class ConfigError(ValueError):
     """A value that the user chose cannot be used. The message is one complete line."""
 
 
+class Refused(BaseException):
+    """Carries `error` through Hydra, which turns an `Exception` of a callback into a warning."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Diverged(RuntimeError):
     """A loss stopped being finite. The message names the epoch and the likely cause."""
 

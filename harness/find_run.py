@@ -10,6 +10,7 @@ from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line, nearest
 from harness.mlflow_store import client, tracking_uri
 from harness.run_folders import folder_named, places
+from harness.system.own_files import make_folder, note_tree
 
 if TYPE_CHECKING:
     from harness.tracked import TrackedRun
@@ -72,8 +73,9 @@ def _fetch(key: str, run: "TrackedRun", paths: tuple[str, ...], folder: Path) ->
     there = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
     for path in (*paths, "journal.jsonl"):
         if path in there:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             run.mlflow.download_artifacts(run.run_id, path, str(folder))
+            note_tree(folder / path)
         elif path in paths:
             raise ConfigError(
                 f"{key}{run.name}: its directory is gone and MLflow has no {path} of it."

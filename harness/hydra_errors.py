@@ -30,6 +30,8 @@ def explain(error: Exception, conf: Path, typed: list[str], sweeps: bool = False
         return _several_values(found[1], sweeps)
     if text.startswith(NO_OPTION):
         return _no_option_name(typed, conf)
+    if found := re.match(r"Sweeping over Hydra's configuration is not supported : '(.*)'", text):
+        return f"{found[1]}: Hydra's own keys have one value in a sweep; start a sweep for each."
     if found := re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text):
         return _no_such_key(found[1].lstrip("+~"), text, conf)
     return " ".join(line.strip() for line in text.splitlines() if line.strip())

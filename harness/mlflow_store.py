@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -108,14 +109,24 @@ def _prepare_database(path: Path) -> None:
     with FileLock(f"{path}.lock"):
         made = not path.exists()
         if made:
-            partial = Path(f"{path}.partial")
-            partial.unlink(missing_ok=True)
-            MlflowClient(tracking_uri=f"{SQLITE}{partial}").search_experiments(max_results=1)
-            os.replace(partial, path)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as place:
+                partial = Path(place, path.name)
+                MlflowClient(tracking_uri=f"{SQLITE}{partial}").search_experiments(max_results=1)
+                _put_in_place(partial, path)
         with closing(sqlite3.connect(path, timeout=20.0)) as connection:
             if made:  # readers then do not lock out a writer
                 connection.execute("PRAGMA journal_mode=WAL")
             _check_writable(connection)
+
+
+def _put_in_place(made: Path, path: Path) -> None:
+    """Never over a database that MLflow itself has made there meanwhile, as a rename would."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        made.rename(path)
 
 
 def _check_writable(connection: sqlite3.Connection) -> None:

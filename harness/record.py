@@ -12,6 +12,10 @@
 
 A resumed run begins with a copy of the metrics of those epochs that it does not train itself.
 A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
+
+A sweep's own journal begins with `sweep` (arguments, varying, jobs) and lists its jobs as they
+begin: `job` (number, folder), or `refused` (number, name, command, error) where there was no folder
+for it. Its `start` and all that follows are those of the parent run in MLflow.
 """
 
 import time

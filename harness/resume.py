@@ -24,9 +24,8 @@ from harness.find_run import find_run
 from harness.journal import Event, last, read
 from harness.model import Params
 from harness.recorded import load_config, with_overrides
+from harness.runs.folders import FETCHED
 from harness.state import FOLDER, Checkpoint, State, load_checkpoint
-
-FETCHED = "resumed_from"  # what came from MLflow of a run whose own directory is gone
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from harness.outputs import parameter_table, prediction_table
 from harness.plain import flat_params, nested_params
 from harness.plan import Plan, prepare
 from harness.record import Record, Tracking
+from harness.runs.folders import check_unbegun
 from harness.schedule import epoch_batches
 from harness.state import save_params
 from harness.streams import batch_order
@@ -93,6 +94,7 @@ def carry_out(
     """`run` for a configuration that is prepared already, in the backend that `load` constructs,
     with pictures by `draw`."""
     began, config = time.monotonic(), plan.config
+    check_unbegun(identity.directory)
     tracking = track(
         config.tracking, config.experiment_name, Path(config.results), identity.directory
     )

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from harness.errors import ConfigError, nearest
+from harness.runs.launched_jobs import Launched, launched
 
 STAMP = re.compile(r"\d{8}-\d{6}-\d{6}(/\d+)?")
 
@@ -22,18 +23,25 @@ def folder_named(key: str, word: str, results: Path) -> Path | None:
     for place in ("runs", "multirun"):
         found = results / place / word
         if found.is_dir():
-            if place == "multirun" and "/" not in word:
-                jobs = sorted(path.name for path in found.iterdir() if path.is_dir())
-                first = f"{word}/{jobs[0]}" if jobs else f"{word}/0"
+            if place == "multirun" and (jobs := launched(found)):
+                first = _name(jobs[0], results)
                 raise ConfigError(f"{key}{word}: is a sweep; name one of its jobs: {first}.")
             return found
     if STAMP.fullmatch(word):
         known = [path.name for path in results.glob("runs/*")]
-        known += [f"{path.parent.name}/{path.name}" for path in results.glob("multirun/*/*")]
+        known += [
+            _name(job, results) for path in results.glob("multirun/*") for job in launched(path)
+        ]
         raise ConfigError(
             f"{key}{word}: there is no such run in {places(results)}.{nearest(word, known)}"
         )
     return None
+
+
+def _name(job: Launched, results: Path) -> str:
+    """What to type for a job of a sweep."""
+    home = results / "multirun"
+    return str(job.folder.relative_to(home) if job.folder.is_relative_to(home) else job.folder)
 
 
 def places(results: Path, *others: str) -> str:

@@ -9,7 +9,6 @@ jobs in other processes; whichever job comes first begins the sweep's record, un
 """
 
 import json
-import math
 import os
 import re
 from dataclasses import asdict, dataclass
@@ -17,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from harness import provenance
 from harness.config import Config
-from harness.journal import Journal, last
+from harness.errors import ConfigError
+from harness.journal import Journal, append, last
 from harness.mlflow_store import NOTE
+from harness.runs.folders import claim_sweep, folder_key
+from harness.sweeps.swept_values import parse_sweep
 
 VARIABLE = "HARNESS_SWEEP"
 SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks
@@ -37,7 +37,20 @@ class Sweep:
     directory: str
     arguments: list[str]
     varying: list[str]  # the keys that distinguish its jobs
-    total: int  # jobs, if Hydra's own sweeper runs them
+    total: int  # jobs; 0 where a search decides
+    results: str
+    uri: str | None  # of MLflow
+
+    def check_place(self, composed: DictConfig) -> None:
+        """Refuse a job that would keep its results elsewhere than the sweep does, whose table,
+        parent run and folder are one. Raises `ConfigError`."""
+        for key, here in (("results", self.results), ("tracking.uri", self.uri)):
+            value = OmegaConf.select(composed, key)
+            if value != here:
+                raise ConfigError(
+                    f"{key}={value}: a sweep keeps all its jobs in one place, and this one has "
+                    f"{key}={'null' if here is None else here}; start a sweep for each."
+                )
 
     def job_name(self, overrides: list[str]) -> str:
         """What distinguishes this job from its siblings: `sum·torch`, `torch·lr=0.01`. Hydra
@@ -58,17 +71,20 @@ class Sweep:
         return SHARED if spread and config.tracking.experiment is None else config.experiment_name
 
 
-class SweepPlan(Callback):
-    """Hydra calls this once, before a multirun; see `conf/config.yaml`."""
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)
-        parsed = OverridesParser.create().parse_overrides(arguments)
-        swept = [o for o in parsed if o.is_sweep_override()]
-        varying = [o.get_key_element().lstrip("+~") for o in swept]
-        total = math.prod(len(list(o.sweep_string_iterator())) for o in swept)
-        sweep = Sweep(str(Path(config.hydra.sweep.dir).resolve()), arguments, varying, total)
-        os.environ[VARIABLE] = json.dumps(asdict(sweep))
+def begin(config: DictConfig) -> None:
+    """Take the sweep's folder, and say in its journal what the sweep is over; `config` is Hydra's,
+    before it is split into jobs. Raises `ConfigError`."""
+    arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    swept = parse_sweep([*(f"{key}={value}" for key, value in params.items()), *arguments])
+    folder = Path(str(config.hydra.sweep.dir)).resolve()
+    typed = [str(word) for word in config.hydra.overrides.hydra]
+    claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
+    sweep = Sweep(
+        str(folder), arguments, swept.keys, swept.jobs, config.results, config.tracking.uri
+    )
+    append(folder, "sweep", arguments=arguments, varying=swept.keys, jobs=swept.jobs)
+    os.environ[VARIABLE] = json.dumps(asdict(sweep))
 
 
 def current() -> Sweep | None:

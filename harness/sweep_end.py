@@ -1,6 +1,6 @@
 """How a sweep ended: read from its jobs' journals, told to the user and to MLflow's parent run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import courier
-from harness.folders import remove
 from harness.journal import last, read
 from harness.mlflow_store import NOTE
 from harness.record import Record
+from harness.runs.launched_jobs import Launched, launched
 from harness.sweep import Sweep
+from harness.system.own_files import take_back
 from harness.terminal import compare_command, say_next
 from harness.tracking import NUMBERS
 
@@ -25,50 +26,56 @@ LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
 class Job:
     """How one job of a sweep ended, from its journal."""
 
-    number: str
+    number: int
+    folder: str  # in the sweep's, or wherever it is
     name: str
     status: str
-    error: str
-    command: str
-    loss: float | None
-    seconds: float
-    address: dict[str, str]
+    error: str = ""
+    command: str = ""
+    loss: float | None = None
+    seconds: float = 0.0
+    address: dict[str, str] = field(default_factory=dict)
 
 
 def jobs(directory: Path) -> list[Job]:
-    """Every job that has begun, by number. One that never wrote its end is LOST."""
-    found = []
-    for folder in sorted(directory.iterdir(), key=lambda f: (len(f.name), f.name)):
-        journal = list(read(folder)) if folder.is_dir() else []
-        if not journal:
-            continue
-        events = {event["kind"]: event for event in journal}  # the latest of each kind
-        values = [e["values"] for e in journal if e["kind"] in NUMBERS]
-        kept = (float(np.mean(v[n])) for v in reversed(values) for n in LOSSES if n in v)
-        start, end = events.get("start", events.get("refused", {})), events.get("end", {})
-        address = {k: events.get("mlflow", {}).get(k, "") for k in ("run_id", "experiment_id")}
-        found.append(
-            Job(
-                folder.name,
-                start.get("name", folder.name),
-                end.get("status", "LOST"),
-                end.get("error") or "",
-                start.get("tags", start).get("command", ""),
-                next(kept, None),
-                (end.get("time", 0) - start["time"]) / 1000 if end else 0.0,
-                address,
-            )
-        )
-    return found
+    """Every job that has begun, or was refused, by number. One that never wrote its end is LOST."""
+    found = [_begun(job, directory) for job in launched(directory)]
+    found += [
+        Job(event["number"], "", event["name"], "FAILED", event["error"], event["command"])
+        for event in read(directory)
+        if event["kind"] == "refused"
+    ]
+    return sorted(found, key=lambda job: job.number)
+
+
+def _begun(job: Launched, sweep: Path) -> Job:
+    journal = list(read(job.folder))
+    events = {event["kind"]: event for event in journal}  # the latest of each kind
+    values = [event["values"] for event in journal if event["kind"] in NUMBERS]
+    losses = (float(np.mean(v[n])) for v in reversed(values) for n in LOSSES if n in v)
+    start, end = events.get("start", events.get("refused", {})), events.get("end", {})
+    inside = job.folder.is_relative_to(sweep)
+    folder = str(job.folder.relative_to(sweep) if inside else job.folder)
+    return Job(
+        job.number,
+        folder,
+        start.get("name", folder),
+        end.get("status", "LOST"),
+        end.get("error") or "",
+        start.get("tags", start).get("command", ""),
+        next(losses, None),
+        (end["time"] - start["time"]) / 1000 if end and start else 0.0,
+        {key: events.get("mlflow", {}).get(key, "") for key in ("run_id", "experiment_id")},
+    )
 
 
 def close(sweep: Sweep, killed: bool, console: Console) -> int:
     """Print how every job ended, end the parent run, and return the exit code."""
     courier.wait()  # until MLflow has given each job its id
     directory = Path(sweep.directory)
-    found = jobs(directory) if directory.is_dir() else []
+    found = jobs(directory)
     if not found:  # refused before its first job: leave nothing behind
-        remove(directory)
+        take_back(directory)
         return 1
     failed = [job for job in found if job.status != "FINISHED"]
     _end_parent(directory, found, "KILLED" if killed else "FAILED" if failed else "FINISHED")
@@ -90,10 +97,14 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
 
 
 def _job_table(found: list[Job]) -> Table:
+    """With the folders of the jobs where their numbers do not say them."""
     table = Table("#", "job", "status", "loss", "seconds", title="sweep", title_justify="left")
+    elsewhere = any(job.folder not in ("", str(job.number)) for job in found)
+    if elsewhere:
+        table.add_column("folder", overflow="fold")
     for job in found:
-        cells = (escape(job.number), escape(job.name), job.status, _loss(job), f"{job.seconds:.1f}")
-        table.add_row(*cells)
+        cells = [str(job.number), escape(job.name), job.status, _loss(job), f"{job.seconds:.1f}"]
+        table.add_row(*cells, *([escape(job.folder)] if elsewhere else []))
     return table
 
 
@@ -126,8 +137,9 @@ def _rank(job: Job) -> float:
 
 def _markdown_row(job: Job) -> str:
     """A child in the parent's description; its name links to it, in whichever experiment it is."""
-    place = f"#/experiments/{job.address['experiment_id']}/runs/{job.address['run_id']}"
-    name = f"[{job.name}]({place})" if job.address["run_id"] else job.name
+    run = job.address.get("run_id")
+    place = f"#/experiments/{job.address.get('experiment_id')}/runs/{run}"
+    name = f"[{job.name}]({place})" if run else job.name
     return f"| {name} | {_loss(job)} | {job.status} | {job.seconds:.1f} |"
 
 

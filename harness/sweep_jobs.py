@@ -16,12 +16,15 @@ from omegaconf import DictConfig
 from harness import provenance, sweep
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
-from harness.journal import Journal, last
+from harness.journal import Journal, append, last
 from harness.memory import physical_memory, required_memory
 from harness.plan import Plan, prepare
+from harness.runs.folders import Taken, check_free, claim_job, shown
+from harness.runs.launched_jobs import note_job
 
 log = logging.getLogger(__name__)
 
+JOB_KEY = "hydra.sweep.subdir"  # decides the folder of a job
 SHARE = 0.25  # of the machine's memory that one group may need
 
 
@@ -63,6 +66,27 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
     return list(found.values())
 
 
+def check_folders(jobs: Sequence[Job], swept: sweep.Sweep) -> None:
+    """Each job has a folder of its own in which no run is, and all keep their results in one place:
+    raises `ConfigError` before any job has begun."""
+    seen: dict[Path, Job] = {}
+    for job in jobs:
+        swept.check_place(job.composed)
+        check_free(job.directory, JOB_KEY)
+        other = seen.setdefault(job.directory.absolute(), job)
+        if other is not job:
+            raise ConfigError(
+                f"{JOB_KEY}: jobs {other.number} and {job.number} would both have the folder "
+                f"{shown(job.directory)}; add what tells them apart, such as ${{hydra.job.num}}."
+            )
+
+
+def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
+    """Take the folder of a job, and list the job in the sweep's journal. Raises `ConfigError`."""
+    claim_job(directory, JOB_KEY)
+    note_job(Path(swept.directory), number, directory)
+
+
 def run_together(jobs: Sequence[Job]) -> list[float]:
     """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
     from harness.compile_cache import use_compile_cache
@@ -79,6 +103,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
     losses = [float("nan")] * len(jobs)
 
     def work(plan: Plan, job: Job, load: Any) -> Any:
+        begin(swept, job.number, job.directory)
         parent = sweep.parent(swept, plan.config)
         name = swept.job_name(job.overrides)
         identity = Identity(name, job.directory, job.overrides, parent, shows_progress=False)
@@ -86,9 +111,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
 
     def ended(i: int, found: Any) -> None:
         if isinstance(found, Exception):
-            note_failure(
-                jobs[i].directory, swept.job_name(jobs[i].overrides), jobs[i].overrides, found
-            )
+            note_failure(swept, jobs[i].number, jobs[i].directory, jobs[i].overrides, found)
         else:
             losses[i] = report(found)
 
@@ -113,11 +136,18 @@ def report(result: Any) -> float:
     return result.loss
 
 
-def note_failure(directory: Path, name: str, overrides: list[str], error: Exception) -> None:
-    """Say it now, and leave it in the job's journal for the table at the end of the sweep."""
+def note_failure(
+    swept: sweep.Sweep, number: int, directory: Path, overrides: list[str], error: Exception
+) -> None:
+    """Say it now, and leave it for the table at the end of the sweep: in the job's journal, or in
+    the sweep's where the folder belongs to another run."""
+    name, command = swept.job_name(overrides), provenance.command(overrides)
     log.error("   %s failed: %s", name, error)
-    if last(directory, "end") is None:
+    if isinstance(error, Taken):
+        facts = {"number": number, "name": name, "command": command, "error": str(error)}
+        append(Path(swept.directory), "refused", **facts)
+    elif last(directory, "end") is None:
         journal = Journal(directory)
-        journal.write("refused", name=name, command=provenance.command(overrides))
+        journal.write("refused", name=name, command=command)
         journal.write("end", status="FAILED", error=str(error))
         journal.close()

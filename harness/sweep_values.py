@@ -7,14 +7,15 @@ refused if it fails in all of these with the same words. A grid with holes, jobs
 exclude together, runs as before and its holes are reported with the sweep's end.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from harness.compose import Compose, composing
 from harness.errors import ConfigError
+from harness.sweeps.swept_values import parse_sweep
 from harness.typed import key_of
 
 Job = tuple[int, ...]  # which value of each key that is swept
@@ -28,17 +29,21 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
     """
     if any(key_of(word).startswith(("resume", "hydra/")) or "${" in word for word in overrides):
         return
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-        swept = [o for o in parsed if o.is_sweep_override()]
-        values = [
-            [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()] for o in swept
-        ]
-    except HydraException:  # Hydra says so itself
-        return
-    fixed = [o.input_line for o in parsed if not o.is_sweep_override()]
     with composing(config_dir) as compose:
-        _check(values, [*filter(None, fixed)], compose)
+        try:
+            swept = parse_sweep(overrides)
+        except HydraException:  # Hydra says so itself
+            return
+        for word in swept.intervals:
+            raise ConfigError(
+                f"{word}: only a search takes an interval; list values, as in {_listed(word)}."
+            )
+        _check(list(swept.values.values()), swept.fixed, compose)
+
+
+def _listed(interval: str) -> str:
+    """`lr=interval(0.1,1)` as `lr=0.1,1`."""
+    return re.sub(r"interval\((.*)\)", r"\1", interval)
 
 
 def _check(values: list[list[str]], fixed: list[str], compose: Compose) -> None:

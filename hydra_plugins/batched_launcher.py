@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from omegaconf import DictConfig, open_dict
 
-from harness import sweep_jobs
+from harness import sweep, sweep_jobs
 from harness.composer import sweep_composer, without_hydra
 from harness.programs import forget_if_many
 
@@ -26,14 +26,18 @@ class BatchedLauncher(BasicLauncher):
         setup_globals()
         assert self.config is not None
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         assert self.hydra_context is not None
         composer = sweep_composer(self.hydra_context.config_loader, self.config)
         numbered = enumerate(job_overrides, initial_job_idx)
         composed = [_numbered(composer(overrides), number) for number, overrides in numbered]
         jobs = [_job(config) for config in composed]
+        swept = sweep.current()
+        assert swept is not None
+        sweep_jobs.check_folders(jobs, swept)
+        # A job that is to run in its own folder cannot share a process with others at the time.
+        alone = bool(self.config.hydra.job.chdir)
         returns: dict[int, JobReturn] = {}
-        for group in sweep_jobs.groups(jobs):
+        for group in [[i] for i in range(len(jobs))] if alone else sweep_jobs.groups(jobs):
             forget_if_many()
             first = composed[group[0]]
             if len(group) == 1:

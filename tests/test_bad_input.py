@@ -5,50 +5,12 @@ it received, what would be valid), that no framework and no MLflow was imported,
 directory and no database is left. `tests/test_config.py` decides on the checks themselves.
 """
 
-import json
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.program import ROOT
-
-# Runs each command line through `main` in a fork of a process that has imported it once: as good
-# as a process of its own, and ten times as fast. Answers with how each ended and what it left.
-FORKS = """
-import json, multiprocessing, os, sys
-from pathlib import Path
-from harness import __main__, config
-
-HEAVY = ("torch", "tensorflow", "keras", "jax", "mlflow", "pandas", "matplotlib")
-config.gpu_present = lambda: False
-
-def one(task):
-    folder, arguments = task
-    os.makedirs(folder)
-    os.chdir(folder)
-    Path("file").write_text("")
-    for name, number in (("out", 1), ("err", 2)):
-        os.dup2(os.open(folder + "." + name, os.O_CREAT | os.O_WRONLY), number)
-    sys.argv = ["harness", *arguments]
-    try:
-        code = __main__.main()
-    except SystemExit as stop:
-        code = stop.code
-    sys.stdout.flush()
-    sys.stderr.flush()
-    said = [Path(folder + "." + name).read_text() for name in ("out", "err")]
-    left = [str(path) for path in Path().rglob("*") if path.name != "file"]
-    return code, *said, sorted(left), [name for name in HEAVY if name in sys.modules]
-
-commands = json.loads(sys.argv[2])
-tasks = [(sys.argv[1] + "/" + str(i), arguments) for i, arguments in enumerate(commands)]
-with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
-    print(json.dumps(pool.map(one, tasks, chunksize=1)))
-"""
+from tests.support.command_lines import Ending, run_all
 
 # A command line, then what the line must hold: the key with the value received, what is valid.
 BAD = [
@@ -130,40 +92,31 @@ BAD = [
     (["-m", "seed=0,1", "model.units=4,abc"], "model.units=abc:", "a whole number"),
     (["-m", "model.units=abc,4", "trainer.epochs=-1,2"], "model.units=abc:", "a whole number"),
     (["-m", "seed=0,1", "model.units=abc"], "model.units=abc:", "a whole number"),
+    (["-m", "results=a,b"], "results=a:", "start a sweep for each"),
+    (["-m", "tracking.uri=a,b", "tracking=journal"], "tracking.uri=a:", "start a sweep for each"),
+    (["-m", "hydra.sweep.dir=a,b"], "hydra.sweep.dir=a,b:", "start a sweep for each"),
+    (["-m", "seed=0,1", "hydra.sweep.subdir=a"], "hydra.sweep.subdir: jobs 0 and 1", "job.num"),
+    (["-m", "task=glob(nope*)"], "task=glob(nope*): matches nothing", "binary, curve"),
+    (["-m", "seed=glob(*)"], "seed=glob(*): matches nothing", "no group of options"),
+    (["-m", "seed=range(1000000000)"], "seed=range(1000000000)", "more than 100,000 jobs"),
+    (["-m", "optimizer.lr=interval(0.1,1)"], "interval(0.1,1)", "as in optimizer.lr=0.1,1."),
 ]
 COMMANDS = [arguments for arguments, _, _ in BAD]
 GOOD = ["tracking=journal", "trainer.epochs=0"]
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """How a command ended: what it said, what it left, what it had imported."""
-
-    code: int
-    out: str
-    err: str
-    left: list[str]
-    imported: list[str]
-
-
 @pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Refusal]:
+def endings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ending]:
     """How every command of `BAD`, and `GOOD`, ended."""
     commands = [*COMMANDS, GOOD]
-    folder = tmp_path_factory.mktemp("refused")
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS, str(folder), json.dumps(commands)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = json.loads(done.stdout)
-    return {" ".join(c): Refusal(*f) for c, f in zip(commands, found, strict=True)}
+    tasks = [(tmp_path_factory.mktemp("refused"), arguments) for arguments in commands]
+    for folder, _ in tasks:
+        (folder / "file").write_text("")
+    return {" ".join(c): found for c, found in zip(commands, run_all(tasks), strict=True)}
 
 
 def test_a_good_command_runs_leaves_files_and_imports_what_it_needs(
-    endings: dict[str, Refusal],
+    endings: dict[str, Ending],
 ) -> None:
     """Or else nothing below could fail."""
     done = endings[" ".join(GOOD)]
@@ -176,7 +129,7 @@ def test_a_good_command_runs_leaves_files_and_imports_what_it_needs(
     ("arguments", "received", "valid"), BAD, ids=[" ".join(c) for c in COMMANDS]
 )
 def test_one_line_says_what_is_wrong(
-    endings: dict[str, Refusal], arguments: list[str], received: str, valid: str
+    endings: dict[str, Ending], arguments: list[str], received: str, valid: str
 ) -> None:
     done = endings[" ".join(arguments)]
     assert done.code == 2
@@ -189,17 +142,17 @@ def test_one_line_says_what_is_wrong(
 
 
 @pytest.mark.parametrize("command", [" ".join(c) for c in COMMANDS])
-def test_nothing_is_left_behind(endings: dict[str, Refusal], command: str) -> None:
-    assert set(endings[command].left) <= {"results", "results/runs", "results/multirun"}
+def test_nothing_is_left_behind(endings: dict[str, Ending], command: str) -> None:
+    assert endings[command].left == ["file"]
 
 
 @pytest.mark.parametrize("command", [" ".join(c) for c in COMMANDS])
-def test_no_framework_is_imported(endings: dict[str, Refusal], command: str) -> None:
+def test_no_framework_is_imported(endings: dict[str, Ending], command: str) -> None:
     assert endings[command].imported == []
 
 
 @pytest.mark.parametrize("command", [" ".join(c) for c in COMMANDS])
-def test_nobody_is_told_to_type_what_was_refused(endings: dict[str, Refusal], command: str) -> None:
+def test_nobody_is_told_to_type_what_was_refused(endings: dict[str, Ending], command: str) -> None:
     meant = re.findall(r"Did you mean '([^']*)'", endings[command].err)
     typed = {word.lstrip("+~").split("=")[0] for word in command.split()}
     assert not set(meant) & typed

@@ -208,7 +208,7 @@ def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: Any) -> None:
 
 def test_a_sweeps_description_ranks_by_loss_and_fits() -> None:
     def job(name: str, loss: float | None) -> Job:
-        return Job("0", name, "FINISHED", "", "", loss, 1.0, {"run_id": "", "experiment_id": ""})
+        return Job(0, "0", name, "FINISHED", loss=loss)
 
     few = [job("none", None), job("worse", 2.0), job("nan", float("nan")), job("best", 1.0)]
     rows = _description(few, "command").splitlines()[2:6]

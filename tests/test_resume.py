@@ -28,6 +28,7 @@ from harness.mlflow_store import client
 from harness.plan import Plan, prepare
 from harness.resume import as_typed, command, configuration, quoted, typed
 from harness.run import Identity, Result
+from harness.runs.launched_jobs import note_job
 from harness.schedule import LearningRate, epoch_batches
 from harness.state import load_checkpoint, save_checkpoint
 from harness.streams import batch_order
@@ -406,7 +407,9 @@ def test_a_run_is_found_by_the_name_of_its_folder(
 
 def test_a_word_that_names_no_run_says_where_was_looked(tmp_path: Path) -> None:
     (tmp_path / "runs/20261124-205901-558585").mkdir(parents=True)
-    (tmp_path / "multirun/20261124-205902-000000/0").mkdir(parents=True)
+    sweep = tmp_path / "multirun/20261124-205902-000000"
+    sweep.mkdir(parents=True)
+    note_job(sweep, 0, sweep / "0")
     for word, reason in (
         ("", "a run's directory, id or name must be given"),
         ("20261124-205901-558586", "no such run in .*/runs or .*/multirun. .*205901-558585'"),

@@ -10,9 +10,10 @@ import importlib
 import importlib.util
 import json
 import os
-import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from harness.find_run import find_run
 from harness.journal import last
 from harness.limits import LIMITS
 from harness.model import ModelSpec
+from harness.runs.folders import free
+from harness.system.own_files import make_folder, take_back
 
 # Format -> the modules that writing, loading and checking it need, and what to pip install.
 FORMATS: dict[str, dict[str, str]] = {
@@ -87,16 +90,27 @@ def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
                 f"--to {to}: the package {package} is not installed; run: pip install {package}"
             )
     writer = importlib.import_module(f"harness.export.to_{to}")
-    with tempfile.TemporaryDirectory() as place:
-        writer.write(network, Path(place))
-        worst = check(network, Path(place), writer.USAGE)
-        try:
-            shutil.copytree(place, folder, dirs_exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"--out {folder}: cannot be written ({first_line(error)})."
-            ) from error
+    with _folder_beside(folder) as place:
+        writer.write(network, place)
+        worst = check(network, place, writer.USAGE)
+        place.rename(folder)  # whole, and over nothing but an empty folder
     return worst, writer.USAGE
+
+
+@contextmanager
+def _folder_beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder in the file system of `folder`, so that it can be moved there at once.
+    Raises `ConfigError` where the file system refuses."""
+    try:
+        make_folder(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:
+            place = Path(temporary, folder.name)
+            place.mkdir()
+            yield place
+    except OSError as error:
+        raise ConfigError(f"--out {folder}: cannot be written ({first_line(error)}).") from error
+    finally:
+        take_back(folder.parent)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -137,7 +151,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.to == "onnx":
         network = in_float32(network)
     name = f"{options.to}-replica-{options.replica}" if options.replica else options.to
-    folder = home / name if options.out is None else Path(options.out)
+    folder = free(home / name) if options.out is None else Path(options.out)
     if options.out == "":  # Path would make it the current directory
         raise ConfigError("--out: must name a folder.")
     if options.out and folder.exists() and (folder.is_file() or os.listdir(folder)):

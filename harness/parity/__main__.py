@@ -22,7 +22,6 @@ from harness.compose import compose
 from harness.config import Config
 from harness.courier import track
 from harness.errors import ConfigError
-from harness.folders import made
 from harness.mlflow_store import NOTE
 from harness.parity import certificate
 from harness.parity.arguments import STEPS, fuzz_command, parse
@@ -30,6 +29,7 @@ from harness.parity.lockstep import Broke, Parity, check
 from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
 from harness.record import Record
+from harness.runs.folders import made
 from harness.terminal import console, say_next
 
 

@@ -29,6 +29,7 @@ from harness.config import BackendConfig, Config
 from harness.device import gpu_present
 from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
+from harness.runs.folders import made
 from harness.terminal import console
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
@@ -158,17 +159,12 @@ def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
 
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(
-            f"results: cannot write there ({error}); choose another with results=FOLDER."
-        ) from error
-    shown = track(tracking, report.EXPERIMENT, results, folder)
-    with Record(folder, shown) as record:
-        report.begin(record, question, command)
-        answer = find_answer(question)
-        report.finish(record, question, answer, command)
+    with made(folder):
+        shown = track(tracking, report.EXPERIMENT, results, folder)
+        with Record(folder, shown) as record:
+            report.begin(record, question, command)
+            answer = find_answer(question)
+            report.finish(record, question, answer, command)
     return answer, folder
 
 

@@ -1,0 +1,142 @@
+"""Folders of runs, sweeps and reports: each is taken by one process before anything is written.
+
+A run writes files whose names anybody may use. So a folder is taken only if it holds none of them,
+and its journal, which the process creates exclusively, keeps every other process out. What is
+refused before it has begun takes back what it has made, and nothing else.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import ConfigError
+from harness.journal import NAME as JOURNAL
+from harness.system.own_files import make_folder, note_files, note_folder, take_back
+from harness.typed import key_of
+
+FETCHED = "resumed_from"  # what came from MLflow of a resumed run whose own directory is gone
+# Everything at the top of a run's folder: the harness's own, and what Hydra puts there before.
+JOB_NAMES = (
+    *("checkpoints", "config.yaml", JOURNAL, "network.json", "parameters.csv", "plots"),
+    *("predictions.csv", FETCHED, "traceback.txt", "weights"),
+)
+RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
+SWEEP_NAMES = (JOURNAL, "multirun.yaml", "parent.lock")  # and of a sweep's, besides its jobs
+HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
+
+
+class Taken(ConfigError):
+    """The folder holds a run, or files that a run would write over."""
+
+
+def claim_run(folder: Path, key: str) -> None:
+    """Take `folder` for one run; `key` is what decides where it is, for messages.
+
+    Raises `Taken`, also where another process takes it at the same time, and `ConfigError` where
+    it cannot be made.
+    """
+    _claim(folder, key, RUN_NAMES)
+    note_files(folder / "run.log", *(folder / ".hydra" / name for name in HYDRAS))
+    note_folder(folder / ".hydra")
+
+
+def claim_job(folder: Path, key: str) -> None:
+    """Take `folder`, which Hydra has made, for one job of a sweep; as `claim_run`."""
+    _claim(folder, key, JOB_NAMES)
+
+
+def claim_sweep(folder: Path, key: str) -> None:
+    """Take `folder` for one sweep; as `claim_run`."""
+    _claim(folder, key, SWEEP_NAMES)
+    note_files(folder / "multirun.yaml", folder / "parent.lock")
+
+
+def check_unbegun(folder: Path) -> None:
+    """Raise `Taken` where a run has begun in `folder`, whoever claimed it."""
+    journal = folder / JOURNAL
+    if journal.exists() and journal.stat().st_size:
+        raise Taken(f"{shown(folder)}: this folder holds a run already; choose another.")
+
+
+def give_up(folder: Path) -> None:
+    """Take back a claim, unless a run has begun in `folder`: then its record stays."""
+    if (folder / JOURNAL).stat().st_size == 0:
+        take_back(folder)
+
+
+def _claim(folder: Path, key: str, names: tuple[str, ...]) -> None:
+    check_free(folder, key, names)
+    try:
+        make_folder(folder)
+        os.close(os.open(folder / JOURNAL, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        raise _taken(folder, key, JOURNAL) from None
+    except OSError as error:
+        raise ConfigError(cannot_write(error, key)) from error
+    note_files(folder / JOURNAL)
+
+
+def check_free(folder: Path, key: str, names: tuple[str, ...] = RUN_NAMES) -> None:
+    """Raise `Taken` where `folder` holds a file of one of `names`."""
+    for name in names:
+        if os.path.lexists(folder / name):
+            first = JOURNAL if (folder / JOURNAL).exists() else name
+            raise _taken(folder, key, first)
+
+
+def _taken(folder: Path, key: str, name: str) -> Taken:
+    if name != JOURNAL:
+        reason = f"this folder has a file {name}, which would be written over"
+    else:
+        reason = "this folder holds a run or a sweep already"
+    if key == "hydra.sweep.subdir":
+        remedy = "give each job a folder of its own, such as with ${hydra.job.num}"
+    else:
+        remedy = f"choose another, such as {key}={shown(free(folder.absolute()))}"
+    return Taken(f"{key}={shown(folder)}: {reason}; {remedy}.")
+
+
+def free(folder: Path) -> Path:
+    """`folder`, or where it is taken the first of folder-2, folder-3, … that is not."""
+    number, found = 1, folder
+    while os.path.lexists(found):
+        number += 1
+        found = folder.with_name(f"{folder.name}-{number}")
+    return found
+
+
+def shown(path: Path) -> str:
+    """Relative to the current directory where it is below it: shorter to read and to type."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def folder_key(typed: Sequence[str], own: str) -> str:
+    """Which key decides where a folder is: Hydra's `own`, if it was typed, or else `results`."""
+    return own if own in map(key_of, typed) else "results"
+
+
+def cannot_write(error: OSError, key: str = "results") -> str:
+    """One line for a folder that cannot be made; `key` decides where it is."""
+    return f"{key}: cannot write there ({error}); choose another with {key}=FOLDER."
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """Make the new `folder`, below the results, before work begins that would be lost without it;
+    it is taken back where the work raises an exception and has left nothing in it.
+
+    Raises `ConfigError` where it cannot be made.
+    """
+    try:
+        new = make_folder(folder)
+    except OSError as error:
+        raise ConfigError(cannot_write(error)) from error
+    if not new:
+        raise Taken(f"{shown(folder)}: is in use by another process; type the command again.")
+    try:
+        yield
+    except BaseException:
+        take_back(folder)
+        raise

@@ -1,0 +1,1 @@
+"""What the harness needs of the operating system."""

@@ -1,0 +1,38 @@
+"""A callback that takes the folder of a run or of a sweep before Hydra writes anything into it.
+
+Hydra makes folders and writes over what is there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from harness import sweep
+from harness.errors import ConfigError, Refused
+from harness.runs.folders import claim_run, folder_key
+
+
+class ClaimFolders(Callback):
+    """See the module; `conf/config.yaml` names this class."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        with _through_hydra():
+            typed = [str(word) for word in config.hydra.overrides.hydra]
+            claim_run(Path(str(config.hydra.run.dir)), folder_key(typed, "hydra.run.dir"))
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        with _through_hydra():
+            sweep.begin(config)
+
+
+@contextmanager
+def _through_hydra() -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, OmegaConfBaseException) as error:
+        raise Refused(error) from error
