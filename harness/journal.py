@@ -17,37 +17,41 @@ Event = dict[str, Any]
 
 
 class Journal:
-    """The journal of one directory, open for appending."""
+    """The journal of one directory. Its file is open only while a line is written: a sweep may have
+    a thousand runs at once, and a process 256 files."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        self._directory, self._closed = directory, False
         path = directory / NAME
-        cut_short = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-        self._file = open(  # noqa: SIM115 - closed below
-            path, "a", encoding="utf-8", errors="backslashreplace", newline="\n"
-        )
-        if cut_short:  # by a kill: what comes now starts on a line of its own
-            self._file.write("\n")
+        if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
+            _append(directory, "\n")  # cut short by a kill: what comes now has a line of its own
 
     def write(self, kind: str, **fields: Any) -> Event:
         """Append one event and return it."""
+        if self._closed:
+            raise ValueError(f"the journal in {self._directory} is closed")
         event = _event(kind, fields)
-        self._file.write(_line(event))
-        self._file.flush()
+        _append(self._directory, _line(event))
         return event
 
     def close(self) -> None:
         """Force everything to the disk; nothing can be written afterwards."""
-        if not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+        if not self._closed:
+            self._closed = True
+            with open(self._directory / NAME, "ab") as file:
+                os.fsync(file.fileno())
 
 
 def append(directory: Path, kind: str, **fields: Any) -> None:
-    """Append one event to a journal that another process may have open for appending, too."""
-    with open(directory / NAME, "ab", buffering=0) as file:
-        file.write(_line(_event(kind, fields)).encode("utf-8", "backslashreplace"))
+    """Append one event to a journal that somebody else may be writing, too."""
+    _append(directory, _line(_event(kind, fields)))
+
+
+def _append(directory: Path, text: str) -> None:
+    """Hand it to the operating system, in one piece."""
+    with open(directory / NAME, "ab") as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _event(kind: str, fields: dict[str, Any]) -> Event:
