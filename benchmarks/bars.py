@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.plots import figure
+from harness.reporting.matplotlib_settings import default_settings
 
 
+@default_settings()
 def draw(path: Path, values: dict[str, dict[str, float]], label: str, line: str = "") -> None:
     """`values` are spreads (median, low, high); the one called `line` is a line across, too."""
     made, axes = figure(width=6.4, height=1.2 + 0.4 * max(len(values), 1))

@@ -5,10 +5,12 @@ from typing import Any
 
 from benchmarks.timing import spread
 from harness.plots import COLOURS, figure
+from harness.reporting.matplotlib_settings import default_settings
 
 Row = dict[str, Any]
 
 
+@default_settings()
 def draw(path: Path, rows: list[Row]) -> None:
     shown = [row for row in rows if not row["error"]]
     made, axes = figure(width=6.4, height=1.2 + 0.5 * len(rows))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plots import COLOURS, figure
+from harness.reporting.matplotlib_settings import default_settings
 
 Row = dict[str, Any]
 
@@ -14,6 +15,7 @@ MARKS = ["o", "s", "^", "D", "v", "P", "X"]
 ENTRY = 2.1  # inches that an entry of the legend takes
 
 
+@default_settings()
 def draw(path: Path, rows: list[Row]) -> None:
     """Only what the tables quote; an empty picture where nothing has a time."""
     shown = [row for row in rows if "us" in row and row["quoted"]]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plots import COLOURS, figure
+from harness.reporting.matplotlib_settings import default_settings
 
 Curve = dict[str, Any]
 
@@ -17,6 +18,7 @@ DASHES = ["-", "--", "-.", ":"]  # of several kernels
 MARKS = ["o", "s", "^", "D"]
 
 
+@default_settings()
 def draw(path: Path, curves: list[Curve]) -> None:
     """A row of panels per cell."""
     cells = list(dict.fromkeys(curve["cell"] for curve in curves))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.reporting.matplotlib_settings import default_settings
 from harness.statistics import over_replicas
 from harness.tasks import Bound
 
@@ -19,7 +20,8 @@ SPLIT_COLOURS = {"train": "#8c8c8c", "val": "#4c72b0", "test": "#dd8452", "probe
 
 
 def figure(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 4.0) -> Any:
-    """An empty figure and its axes `(rows, columns)`, drawn without a display."""
+    """An empty figure and its axes `(rows, columns)`, drawn without a display; the caller draws and
+    saves with `default_settings`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -74,6 +76,7 @@ def _save(made: Any, path: Path) -> None:
     Image.fromarray(drawn).quantize(256, method=octree).save(path, dpi=(DPI, DPI), compress_level=1)
 
 
+@default_settings()
 def draw_loss(
     path: Path, curves: dict[str, list[list[float]]], bound: Bound | None, title: str
 ) -> None:
@@ -103,6 +106,7 @@ def draw_loss(
     _save(made, path)
 
 
+@default_settings()
 def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> None:
     """One panel per group, one colour per backend; `train/loss` dashed, `val/loss` solid.
 
@@ -147,6 +151,7 @@ def _log_if_wide(axis: Any, values: list[float]) -> None:
     axis.yaxis.set_minor_formatter("{x:g}" if max(finite) < 100 * min(finite) else "")
 
 
+@default_settings()
 def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -> None:
     """Predicted against true; probabilities by label; or, without targets, outputs by step."""
     made, axis = _empty_panel(5.0, 4.4)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plots import figure
+from harness.reporting.matplotlib_settings import default_settings
 from harness.why.answer import Outcome, Question
 from harness.why.words import apart, number, percent, plus_minus, side
 
@@ -28,6 +29,7 @@ class Bar:
     half: float  # of its 95 % interval
 
 
+@default_settings()
 def draw_waterfall(path: Path, question: Question, outcomes: list[Outcome], title: str) -> None:
     """One panel per outcome, below each other."""
     rows = [bars(question, outcome) for outcome in outcomes]
