@@ -22,12 +22,14 @@ from pathlib import Path
 
 from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
 from harness import signals
+from harness.console import streams
 
 VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parse(words)
     command = shlex.join(["python", "-m", "benchmarks", *words])

@@ -14,7 +14,9 @@ def python(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """`python WORDS` in `folder`, untouched by what a sweep around it may have set."""
     kept = {k: v for k, v in environment().items() if not k.startswith(("HYDRA_", "HARNESS_"))}
     command = [sys.executable, *words]
-    return subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=folder, env=kept, capture_output=True, encoding="utf-8", errors="replace"
+    )
 
 
 def slowest(words: list[str], folder: Path) -> list[dict[str, Any]]:

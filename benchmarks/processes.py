@@ -39,13 +39,13 @@ def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
     settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}
     settings["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
     command = [sys.executable, "-m", "benchmarks.worker", job.text()]
-    with tempfile.TemporaryFile("w+") as printed:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
         started = subprocess.Popen(
             command,
             env=environment() | settings,
             stdout=subprocess.PIPE,
             stderr=printed,
-            text=True,
+            encoding="utf-8",
         )
         with started as process:
             assert process.stdout is not None

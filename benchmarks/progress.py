@@ -13,7 +13,8 @@ class Progress:
 
     def __init__(self) -> None:
         self.began, self.shown = time.monotonic(), ""
-        self._status = Console(stderr=True).status("starting") if sys.stderr.isatty() else None
+        shown = sys.stderr.isatty()
+        self._status = Console(stderr=True).status("starting", spinner="line") if shown else None
 
     def __enter__(self) -> Self:
         if self._status is not None:

@@ -58,7 +58,7 @@ class Job:
 
 def main() -> int:
     job = Job.read(sys.argv[1])
-    out = os.fdopen(os.dup(1), "w")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
     def say(**message: Any) -> None:

@@ -21,6 +21,7 @@ from harness import resume, signals, sweep, sweep_jobs
 from harness.arguments import Parser, options_first
 from harness.compose import CONF
 from harness.config import Config, from_hydra
+from harness.console import streams
 from harness.errors import ConfigError, Refused, first_line
 from harness.runs.folders import cannot_write, give_up
 from harness.sweep_values import check_values
@@ -92,6 +93,7 @@ def _single_name(config: Config, overrides: list[str]) -> str:
 
 def main() -> int:
     """Run Hydra's entry and turn every way of ending into one line and an exit code."""
+    streams.prepare()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from harness.arguments import Parser
 from harness.config import TrackingConfig
+from harness.console import streams
 from harness.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
 from harness.mlflow_store import client, tracking_uri
@@ -100,6 +101,7 @@ def side_by_side(group: Group, folder: Path) -> pd.DataFrame | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    streams.prepare()
     try:
         return _compare(_parse(arguments))
     except ConfigError as error:

@@ -33,7 +33,7 @@ def commit() -> str | None:
         return None
     shown = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
     try:
-        done = subprocess.run(shown, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(shown, capture_output=True, encoding="utf-8", timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

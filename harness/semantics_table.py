@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from harness.compose import CONF
+from harness.console import streams
 from harness.semantics import RULES, Semantics
 
 PRESETS = ("matched", "keras", "torch", "jax")
@@ -61,4 +62,5 @@ def _value(value: object) -> str:
 
 
 if __name__ == "__main__":
+    streams.prepare()
     print(table(), end="")

@@ -21,6 +21,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from harness.arguments import Parser
+from harness.console import streams
 from harness.damaged import reading
 from harness.errors import ConfigError, check_choice, first_line
 from harness.export.check import Unfaithful, check
@@ -115,6 +116,7 @@ def _folder_beside(folder: Path) -> Iterator[Path]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    streams.prepare()
     try:
         return _export(_parse(arguments))
     except ConfigError as error:

@@ -65,7 +65,9 @@ def use(folder: Path, usage: str, inputs: list[Array]) -> list[Array]:
         np.savez(given, *inputs)
         program = PROGRAM.format(inputs=str(given), outputs=str(answered), usage=usage)
         command = [sys.executable, "-B", "-c", program]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
+        )
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
             raise Unfaithful(f"the exported model cannot be loaded and used: {reason[0]}")

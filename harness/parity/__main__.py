@@ -20,6 +20,7 @@ from rich.console import Console
 from harness import provenance, signals
 from harness.compose import compose
 from harness.config import Config
+from harness.console import streams
 from harness.courier import track
 from harness.errors import ConfigError
 from harness.mlflow_store import NOTE
@@ -35,6 +36,7 @@ from harness.terminal import console, say_next
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options, names, overrides = parse(words)
@@ -72,7 +74,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
         _say_fewer(options.steps, len(problem.batches), config, screen)
         open_record = partial(Record, folder, tracking)
         try:
-            with screen.status("starting") as status:
+            with screen.status("starting", spinner="line") as status:
                 parity = check(problem, classes, lambda text: status.update(f"parity: {text}"))
         except Broke as error:
             with open_record() as record:

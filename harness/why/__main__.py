@@ -26,6 +26,7 @@ from harness import signals
 from harness.arguments import Parser
 from harness.compose import compose
 from harness.config import BackendConfig, Config
+from harness.console import streams
 from harness.device import gpu_present
 from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
@@ -45,6 +46,7 @@ OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 0 answered, 1 a training diverged, 2 the command
     cannot be run as it stands."""
+    streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _why(_parse(words), words)

@@ -1,0 +1,91 @@
+"""Standard output and error that never make a run fail, whatever stands at their other end.
+
+`prepare` is the first thing that every command does. Afterwards
+
+- a character that the encoding lacks is written by a look-alike, or escaped, and a file's name as
+  the bytes that it has on the disk;
+- a stream that was closed from the start leads nowhere, and so no file takes its number;
+- what nobody reads any more (`| head -1`) or no disk takes is dropped: a run has its files.
+"""
+
+import codecs
+import contextlib
+import errno
+import io
+import os
+import sys
+from typing import Any
+
+LEGIBLE = "harness.legible"  # what is done about a character that an encoding lacks
+LOOK_ALIKES = {"·": "-", "−": "-", "–": "-", "→": "->", "↔": "<->", "…": "...", "×": "x", "±": "+-"}
+LOOK_ALIKES |= {"µ": "u", "π": "pi", "σ": "sigma", "Σ": "sum", "²": "^2", "≤": "<=", "≥": ">="}
+
+
+def prepare() -> None:
+    """Make the process's three streams safe; may be called again."""
+    codecs.register_error(LEGIBLE, _legible)
+    for number in range(3):
+        _open_if_closed(number)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+    sys.stdout, sys.stderr = _safe(sys.stdout, 1), _safe(sys.stderr, 2)
+
+
+def _open_if_closed(number: int) -> None:
+    """Or else the next file that is opened would be standard output."""
+    try:
+        os.fstat(number)
+    except OSError:
+        _lead_nowhere(number)
+
+
+def _lead_nowhere(number: int) -> None:
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened == number:
+        os.set_inheritable(opened, True)
+    else:
+        os.dup2(opened, number)
+        os.close(opened)
+
+
+def _safe(stream: Any, number: int) -> Any:
+    """The stream that takes the place of `stream`, which is None where it was closed."""
+    if stream is None:
+        return _text(io.BufferedWriter(Outlet(number, "w", closefd=False)), "utf-8", number == 2)
+    if not isinstance(stream, io.TextIOWrapper):  # a notebook's
+        return stream
+    raw = getattr(stream.buffer, "raw", stream.buffer)
+    if type(raw) is not io.FileIO or raw.fileno() != number:  # safe already, a test's, a console's
+        stream.reconfigure(errors=LEGIBLE)
+        return stream
+    outlet = Outlet(number, "w", closefd=False)
+    buffer: Any = outlet if raw is stream.buffer else io.BufferedWriter(outlet)
+    return _text(buffer, stream.encoding, stream.line_buffering, stream.write_through)
+
+
+def _text(buffer: Any, encoding: str, lines: bool, through: bool = False) -> io.TextIOWrapper:
+    return io.TextIOWrapper(buffer, encoding, LEGIBLE, line_buffering=lines, write_through=through)
+
+
+class Outlet(io.FileIO):
+    """A file descriptor that leads nowhere from the first write on that fails."""
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            _lead_nowhere(self.fileno())
+            if self.fileno() == 1 and error.errno != errno.EPIPE:
+                with contextlib.suppress(OSError):
+                    os.write(2, f"standard output: cannot be written ({error}).\n".encode())
+            return len(data)
+
+
+def _legible(error: UnicodeError) -> tuple[str | bytes, int]:
+    """See `codecs.register_error`: what stands for the first character that cannot be encoded."""
+    assert isinstance(error, UnicodeEncodeError)
+    character = error.object[error.start]
+    if "\udc80" <= character <= "\udcff":  # a byte of a file's name, see PEP 383
+        return bytes([ord(character) - 0xDC00]), error.start + 1
+    escaped = character.encode("ascii", "backslashreplace").decode()
+    return LOOK_ALIKES.get(character, escaped), error.start + 1
