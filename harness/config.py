@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import lru_cache, partial
@@ -98,7 +99,7 @@ class TrainerConfig:
     save_gradient: bool  # keep the first batch's gradient at the initial weights
 
     def __post_init__(self) -> None:
-        check_range("trainer.epochs", self.epochs, 0)
+        check_range("trainer.epochs", self.epochs, 0, 10**12)
         check_range("trainer.batch_size", self.batch_size, 1)
         check_choice("trainer.schedule", self.schedule, ("constant", "cosine", "exponential"))
         check_range("trainer.final_lr", self.final_lr, 0.0, 1.0)
@@ -181,7 +182,7 @@ class RunConfig:
         check_range("replicas", self.replicas, 1)
         check_choice("precision", self.precision, ("float32", "float64"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_range("threads", self.threads, 1)
+        check_range("threads", self.threads, 1, 1024)
         if not self.results.strip():
             raise ConfigError("results=: must name a folder, such as results=results.")
 
@@ -269,6 +270,11 @@ def _typed_text(group: str, cls: type, text: str) -> Any:
         name = (error.full_key or "").split(".")[0]
         key = f"{group}.{name}" if group else name
         raise ConfigError(_explain(key, name, cls, node)) from error
+    except OverflowError as error:
+        largest = sys.float_info.max
+        name = next(n for n, v in node.items() if isinstance(v, int) and abs(v) > largest)
+        key = f"{group}.{name}" if group else name
+        raise ConfigError(f"{key}={node[name]}: must be from {-largest} to {largest}.") from error
 
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}

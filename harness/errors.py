@@ -45,7 +45,8 @@ class Range:
     high: float = math.inf
 
     def __contains__(self, value: float) -> bool:
-        return math.isfinite(value) and self.low <= value <= self.high
+        finite = isinstance(value, int) or math.isfinite(value)  # a long int is beyond any float
+        return finite and self.low <= value <= self.high
 
     def words(self, kind: str = "a finite number") -> str:
         """What is valid, as it follows "must be"."""

@@ -12,7 +12,7 @@ has a leading replica axis. Biases depend on the semantics:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,7 +65,10 @@ def shapes(model: ModelSpec) -> dict[str, Shape]:
 
 def count(model: ModelSpec) -> int:
     """Trained parameters of one replica: 1,121 for a SimpleRNN of 32 units with one output."""
-    return sum(math.prod(shape) for shape in shapes(model).values())
+    first = shapes(replace(model, layers=min(model.layers, 2)))  # all others are as the second
+    sizes = {name: math.prod(shape) for name, shape in first.items()}
+    second = sum(size for name, size in sizes.items() if name.startswith("rnn.1."))
+    return sum(sizes.values()) + max(model.layers - 2, 0) * second
 
 
 def formulas(model: ModelSpec) -> dict[str, str]:

@@ -50,9 +50,14 @@ def in_parts(
 def parts_of(replicas: int, gates: int, least: int = 1) -> list[slice]:
     """At least so many slices of the replicas, each of which has so many gates in one time step of
     a batch."""
-    count = max(least, min(replicas, replicas * gates // LEAST))
+    count = count_of(replicas, gates, least)
     bounds = np.linspace(0, replicas, count + 1).astype(int)
     return [slice(int(start), int(end)) for start, end in pairwise(bounds)]
+
+
+def count_of(replicas: int, gates: int, least: int = 1) -> int:
+    """How many slices these are."""
+    return max(least, min(replicas, replicas * gates // LEAST))
 
 
 class Parts:

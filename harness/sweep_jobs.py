@@ -17,10 +17,11 @@ from harness import provenance, sweep
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.journal import Journal, append, last
-from harness.memory import physical_memory, required_memory
+from harness.memory import required_memory
 from harness.plan import Plan, prepare
 from harness.runs.folders import Taken, check_free, claim_job, shown
 from harness.runs.launched_jobs import note_job
+from harness.system.physical_memory import physical_memory
 
 log = logging.getLogger(__name__)
 
