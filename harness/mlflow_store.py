@@ -30,12 +30,24 @@ SQLITE = "sqlite:///"
 def tracking_uri(config: TrackingConfig, results: Path) -> str:
     """The configured URI, or the absolute one of `results/mlflow.db`."""
     folder = str(results.resolve())
+    if not _is_text(folder):
+        raise ConfigError(
+            f"results={folder}: MLflow cannot keep files in a folder whose name is not in UTF-8; "
+            "choose another, or tracking=journal."
+        )
     if config.uri is None and set(folder) & set("?%#"):
         raise ConfigError(
             f"results={folder}: MLflow cannot keep its database in a folder with ?, % or # in its "
             "name; choose another, or tracking=journal."
         )
     return config.uri or f"{SQLITE}{folder}/mlflow.db"
+
+
+def _is_text(path: str) -> bool:
+    try:
+        return bool(os.fsencode(path).decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 @cache
@@ -102,16 +114,20 @@ def _usable(path: Path) -> Iterator[None]:
 
 
 def _prepare_database(path: Path) -> None:
-    """Make the database if it is not there, and see that it can be written."""
-    from mlflow import MlflowClient
+    """Make the database if it is not there, and see that it can be written.
+
+    MLflow writes where its experiment "Default" keeps files into an SQL statement of its own, which
+    a name with two kinds of quotes breaks: said as a URI, it has none."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         made = not path.exists()
         if made:
+            artifacts = path.parent.resolve() / "artifacts"
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as place:
                 partial = Path(place, path.name)
-                MlflowClient(tracking_uri=f"{SQLITE}{partial}").search_experiments(max_results=1)
+                SqlAlchemyStore(f"{SQLITE}{partial}", artifacts.as_uri())
                 _put_in_place(partial, path)
         with closing(sqlite3.connect(path, timeout=20.0)) as connection:
             if made:  # readers then do not lock out a writer
