@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 JOB_KEY = "hydra.sweep.subdir"  # decides the folder of a job
 SHARE = 0.25  # of the machine's memory that one group may need
+# Jobs of a group: whatever a sweep's size, so many runs are open at once, and a stop or a crash
+# costs no more than these. Beyond some 100 replicas a larger program is no faster per replica.
+MOST = 256
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,11 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
                 needed = required_memory(job.config)
                 base = key(prepare(job.config))
                 # A group that is full is followed by another of the same kind.
-                part = sum(1 for known in found if known[0] == base and room[known] < needed)
+                part = sum(
+                    1
+                    for known, own in found.items()
+                    if known[0] == base and (room[known] < needed or len(own) == MOST)
+                )
                 name = (base, part)
                 room[name] = room.get(name, SHARE * physical_memory()) - needed
             except ConfigError:  # it will say so when it runs
