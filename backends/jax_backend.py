@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from backends import Data, State, TrainingSpec
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_line
 from harness.model import ModelSpec, shapes
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -195,7 +195,7 @@ def set_threads(threads: int) -> None:
     if started_threads is None:
         before = os.environ.get(THREADS)
         os.environ[THREADS] = str(threads)
-        jax.devices("cpu")  # starts it
+        _devices("cpu")  # starts it
         started_threads = threads
         if before is None:
             del os.environ[THREADS]  # child processes have their own number
@@ -207,10 +207,21 @@ def set_threads(threads: int) -> None:
 
 def choose_device(device: str) -> Any:
     """`auto` takes a GPU that JAX can use; `cuda` insists on it."""
-    found = [each for each in jax.devices() if each.platform == "gpu"]
+    found = [each for each in _devices() if each.platform == "gpu"]
     if device == "cuda" and not found:
         raise ConfigError(
             f"device=cuda: this JAX ({jax.__version__}) sees no GPU; install jax[cuda12], or use "
             "device=cpu."
         )
-    return found[0] if device != "cpu" and found else jax.devices("cpu")[0]
+    return found[0] if device != "cpu" and found else _devices("cpu")[0]
+
+
+def _devices(platform: str | None = None) -> list[Any]:
+    """JAX starts here, or says why it cannot."""
+    try:
+        return jax.devices(platform)
+    except (RuntimeError, AssertionError) as error:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        raise ConfigError(
+            f"JAX_PLATFORMS={asked}: JAX cannot start ({first_line(error)}); unset it, or use cpu."
+        ) from error

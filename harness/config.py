@@ -26,6 +26,7 @@ from harness.errors import ConfigError, check_choice, check_range, first_line, n
 from harness.model import ModelSpec
 from harness.optimizers import Optimizer
 from harness.semantics import Semantics
+from harness.system.jax_platforms import check_jax_platforms
 from harness.tasks import Task
 
 
@@ -99,7 +100,8 @@ class TrainerConfig:
     save_gradient: bool  # keep the first batch's gradient at the initial weights
 
     def __post_init__(self) -> None:
-        check_range("trainer.epochs", self.epochs, 0, 10**12)
+        check_range("trainer.epochs", self.epochs, 0)
+        check_range("trainer.epochs", self.epochs, 0, 10**12)  # steps are counted in 64 bits
         check_range("trainer.batch_size", self.batch_size, 1)
         check_choice("trainer.schedule", self.schedule, ("constant", "cosine", "exponential"))
         check_range("trainer.final_lr", self.final_lr, 0.0, 1.0)
@@ -151,6 +153,8 @@ class BackendConfig:
                     f"backend={self.name}: the package {package} is not installed; "
                     f"run: pip install {package}"
                 )
+        if "jax" in self.packages:
+            check_jax_platforms()
         if device == "cuda" and "cuda" not in self.devices:
             raise ConfigError(f"device=cuda: backend={self.name} runs on the CPU; use device=cpu.")
         if device == "cuda" and not gpu_present():
@@ -182,7 +186,8 @@ class RunConfig:
         check_range("replicas", self.replicas, 1)
         check_choice("precision", self.precision, ("float32", "float64"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_range("threads", self.threads, 1, 1024)
+        check_range("threads", self.threads, 1)
+        check_range("threads", self.threads, 1, 1024)  # PyTorch would start any number
         if not self.results.strip():
             raise ConfigError("results=: must name a folder, such as results=results.")
 
