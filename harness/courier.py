@@ -8,6 +8,7 @@ the program for as long as it takes to send what it was given, also when the pro
 import atexit
 import json
 import logging
+import os
 import queue
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from harness import signals
 from harness.config import TrackingConfig
+from harness.console.streams import LEGIBLE
 from harness.errors import ConfigError
 from harness.feed import say_lost
 from harness.journal import Event
@@ -31,6 +33,7 @@ class Courier:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.courier_process"],
+            env=os.environ | {"PYTHONUTF8": "1"},  # MLflow takes every file's name for UTF-8
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the program, which closes its runs first
@@ -45,7 +48,7 @@ class Courier:
             thread.start()
 
     def tell(self, run: str, **what: Any) -> None:
-        self._outgoing.put(json.dumps({"run": run, **what}) + "\n")
+        self._outgoing.put(json.dumps({"run": run, **what}, ensure_ascii=False) + "\n")
 
     def finish(self) -> None:
         """Return when everything has been sent or given up."""
@@ -58,7 +61,7 @@ class Courier:
         try:
             with self._process.stdin as pipe:
                 while (line := self._outgoing.get()) is not None:
-                    pipe.write(line.encode())
+                    pipe.write(line.encode("utf-8", LEGIBLE))
                     if self._outgoing.empty():
                         pipe.flush()
         except OSError:  # it has ended: `_listen` says so
@@ -84,11 +87,14 @@ class Packet:
 
     def __init__(self, courier: Courier, directory: Path, **destination: Any) -> None:
         self.courier, self.directory = courier, directory
-        self._run = str(directory.resolve())
+        self._run = _in_utf8(str(directory.resolve()))
         self._address: dict[str, str] = {}
         self._refusal: str | None = None
         self.arrived = threading.Event()
-        self._destination: dict[str, Any] | None = destination
+        self._destination: dict[str, Any] | None = {
+            name: _in_utf8(value) if isinstance(value, str) else value
+            for name, value in destination.items()
+        }
 
     @property
     def address(self) -> dict[str, str]:
@@ -131,6 +137,11 @@ class Packet:
         refusal, self._refusal = self._refusal, None
         if refusal is not None:
             raise ConfigError(refusal)
+
+
+def _in_utf8(path: str) -> str:
+    """A path as the courier reads it, whatever the locale here; see `os.fsencode`."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 _courier: Courier | None = None

@@ -8,11 +8,11 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from harness.console import streams
 from harness.errors import ConfigError
 from harness.feed import Feed
 from harness.mlflow_store import leave, load_mlflow
@@ -72,13 +72,15 @@ def _close(feed: Feed, run: str, speaker: Speaker) -> None:
 
 
 def main() -> None:
+    streams.prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when the program has ended
     speaker = Speaker(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # what MLflow prints is not for the program
     logging.getLogger("harness").addHandler(speaker)
     logging.getLogger("harness").propagate = False
     load_mlflow()
-    serve(sys.stdin, speaker)
+    with open(0, encoding="utf-8", errors="replace", closefd=False) as lines:
+        serve(lines, speaker)
     leave()
 
 
