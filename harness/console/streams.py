@@ -23,7 +23,6 @@ LOOK_ALIKES |= {"µ": "u", "π": "pi", "σ": "sigma", "Σ": "sum", "²": "^2", "
 
 def prepare() -> None:
     """Make the process's three streams safe; may be called again."""
-    codecs.register_error(LEGIBLE, _legible)
     for number in range(3):
         _open_if_closed(number)
     if sys.stdin is None:
@@ -89,3 +88,6 @@ def _legible(error: UnicodeError) -> tuple[str | bytes, int]:
         return bytes([ord(character) - 0xDC00]), error.start + 1
     escaped = character.encode("ascii", "backslashreplace").decode()
     return LOOK_ALIKES.get(character, escaped), error.start + 1
+
+
+codecs.register_error(LEGIBLE, _legible)

@@ -24,7 +24,7 @@ def default_settings() -> Iterator[None]:
 
 
 @cache
-def _defaults() -> dict[str, Any]:
+def _defaults() -> Any:
     """What Matplotlib comes with, but for a back end: no picture here is drawn by `pyplot`."""
     if "matplotlib" not in sys.modules:
         asked = os.environ.pop("MPLBACKEND", None)

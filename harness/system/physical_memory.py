@@ -14,13 +14,13 @@ OWN = Path("/proc/self/cgroup")  # lines such as `0::/user.slice/run` or `4:memo
 
 def physical_memory() -> int:
     """Bytes."""
-    return min(psutil.virtual_memory().total, *_limits(CGROUPS, OWN))
+    return min([psutil.virtual_memory().total, *limits(CGROUPS, OWN)])
 
 
-def _limits(cgroups: Path, own: Path) -> list[int]:
+def limits(cgroups: Path, own: Path) -> list[int]:
     """What each control group around this process grants it, in bytes; of either version. A group
     without a limit says `max`, or a number beyond any memory."""
-    found = [2**63]
+    found: list[int] = []
     for line in own.read_text("utf-8").splitlines() if own.exists() else ():
         _, controllers, name = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
