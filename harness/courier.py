@@ -33,7 +33,7 @@ class Courier:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.courier_process"],
-            env=os.environ | {"PYTHONUTF8": "1"},  # MLflow takes every file's name for UTF-8
+            env=_surroundings(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the program, which closes its runs first
@@ -137,6 +137,12 @@ class Packet:
         refusal, self._refusal = self._refusal, None
         if refusal is not None:
             raise ConfigError(refusal)
+
+
+def _surroundings() -> dict[str, str]:
+    """MLflow takes every file's name for UTF-8; what it is warned of is not the user's to mend."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    return kept | {"PYTHONUTF8": "1"}
 
 
 def _in_utf8(path: str) -> str:
