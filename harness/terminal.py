@@ -9,11 +9,15 @@ from rich.console import Console
 from harness import saved_view
 
 WIDTH = 110  # of tables that go to a file or a pipe, where there is no terminal to ask
+NARROWEST = 80  # that any table is made for
 
 
 def console() -> Console:
-    """Standard output; colours and the terminal's own width only on a terminal."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    """Standard output; colours and the terminal's own width only on a terminal. A narrow one breaks
+    the lines of a table, where fewer columns would cut its numbers short."""
+    if not sys.stdout.isatty():
+        return Console(width=WIDTH)
+    return Console(width=max(Console().width, NARROWEST))
 
 
 def compare_command(results: str, uri: str, experiment: str | None = None) -> str:

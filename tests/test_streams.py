@@ -5,6 +5,7 @@ on whether each begins by making its streams safe. The real program is in
 `tests/test_surroundings.py`.
 """
 
+import io
 import os
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.table import Table
 
+from harness.terminal import console
 from tests.program import ROOT
 
 COMMANDS = ("harness", "harness.compare", "harness.parity", "harness.why", "harness.export")
@@ -109,3 +112,19 @@ def test_every_command_begins_by_making_its_streams_safe(
     folder = "" if command == "harness.compare" else ".__main__"
     with pytest.raises(Begun):
         import_module(command + folder).main()
+
+
+def test_a_narrow_terminal_cuts_no_number_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name, value in {"COLUMNS": "40", "NO_COLOR": "1", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    table = Table("#", "job", "status", "loss", "seconds")
+    table.add_row("0", "units=4·seed=0", "FINISHED", "1.23456e-05", "123.4")
+    console().print(table)
+    assert {"units=4·seed=0", "FINISHED", "1.23456e-05", "123.4"} < set(
+        sys.stdout.getvalue().split()
+    )
