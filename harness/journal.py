@@ -14,6 +14,7 @@ from typing import Any
 
 NAME = "journal.jsonl"
 Event = dict[str, Any]
+APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 class Journal:
@@ -49,9 +50,14 @@ def append(directory: Path, kind: str, **fields: Any) -> None:
 
 
 def _append(directory: Path, text: str) -> None:
-    """Hand it to the operating system, in one piece."""
-    with open(directory / NAME, "ab") as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
+    """Hand it to the operating system, in one piece where it takes it so."""
+    left = text.encode("utf-8", "backslashreplace")
+    file = os.open(f"{directory}/{NAME}", APPENDING, 0o666)  # a quarter of what `open` takes
+    try:
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
 
 
 def _event(kind: str, fields: dict[str, Any]) -> Event:

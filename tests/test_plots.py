@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +61,16 @@ def test_picture_is_the_same_after_any_other(name: str, tmp_path: Path) -> None:
     for before in PICTURES:
         drawn(before, tmp_path)
         assert drawn(name, tmp_path) == fresh, before
+
+
+@pytest.mark.parametrize("name", ["wide", "numbers"])
+def test_picture_is_the_same_whatever_the_user_has_set(name: str, tmp_path: Path) -> None:
+    plots._panel.cache_clear()
+    usual = drawn(name, tmp_path)
+    plots._panel.cache_clear()
+    with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "text.usetex": True}):
+        assert drawn(name, tmp_path) == usual
+        assert matplotlib.rcParams["font.size"] == 30
 
 
 def test_pictures_differ(tmp_path: Path) -> None:

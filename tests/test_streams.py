@@ -121,7 +121,8 @@ def test_a_narrow_terminal_cuts_no_number_short(monkeypatch: pytest.MonkeyPatch)
 
     for name, value in {"COLUMNS": "40", "NO_COLOR": "1", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "stdout", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
     table = Table("#", "job", "status", "loss", "seconds")
     table.add_row("0", "units=4·seed=0", "FINISHED", "1.23456e-05", "123.4")
     console().print(table)

@@ -19,7 +19,8 @@ def default_settings() -> Iterator[None]:
     own = _defaults()
     import matplotlib
 
-    with matplotlib.rc_context(own):
+    now = matplotlib.rcParams
+    with matplotlib.rc_context({n: value for n, value in own.items() if now[n] != value}):
         yield
 
 
