@@ -3,8 +3,12 @@
 `lax.scan` runs over the steps of an epoch, so nothing returns to Python in between, and over time;
 of its two kernels, `unrolled` has a short simple network's time steps written out. Weights, data,
 learning rates and the optimiser's numbers are arguments of that program: a later job of the
-same shapes and rules compiles nothing. Layout and gate order are canonical already. The network is
-in `jax_cells.py`, losses and update rules are in `jax_losses.py` and `jax_optimizers.py`.
+same shapes and rules compiles nothing. The network is in `jax_cells.py`, losses and update rules
+are in `jax_losses.py` and `jax_optimizers.py`. Layout and gate order are canonical already.
+
+A stop waits until a program is compiled and called. With jaxlib 0.10.2 a signal's exception that
+is raised while JAX is imported or compiles can end the process in a segmentation fault, or go lost,
+also in ten lines that use JAX alone.
 """
 
 import logging
@@ -15,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from backends import Data, State, TrainingSpec
+from harness import signals
 from harness.errors import ConfigError, first_line
 from harness.model import ModelSpec, shapes
 
@@ -69,24 +74,26 @@ class JaxBackend:
         self.numbers = self._numbers()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
-        (self.params, self.slots), losses = train(
-            self.params,
-            self.slots,
-            self._put(self.step, "int32"),
-            self.data,
-            self.numbers,
-            self._put(batches, "int32"),
-            self._put(lr, self.training.precision),
-            model=self.model,
-            rules=self.rules,
-        )
+        with signals.deferred():
+            (self.params, self.slots), losses = train(
+                self.params,
+                self.slots,
+                self._put(self.step, "int32"),
+                self.data,
+                self.numbers,
+                self._put(batches, "int32"),
+                self._put(lr, self.training.precision),
+                model=self.model,
+                rules=self.rules,
+            )
         self.step += len(lr)
         return np.asarray(losses).astype(np.float64)
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
         inputs = self._put(x, self.training.precision)
-        tf32 = self.rules.semantics.tf32
-        return np.array(outputs(self.params, inputs, self._mask(mask), model=self.model, tf32=tf32))
+        mask, tf32 = self._mask(mask), self.rules.semantics.tf32
+        with signals.deferred():
+            return np.array(outputs(self.params, inputs, mask, model=self.model, tf32=tf32))
 
     def state(self) -> State:
         params, slots = jax.tree.map(np.array, (self.params, self.slots))

@@ -14,7 +14,6 @@ be run as it stands.
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
@@ -23,6 +22,7 @@ from pathlib import Path
 from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
 from harness import signals
 from harness.console import streams
+from harness.console.command_line import python
 
 VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead")
 
@@ -32,12 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parse(words)
-    command = shlex.join(["python", "-m", "benchmarks", *words])
-    try:
-        return _run(options, command)
-    except KeyboardInterrupt as stop:
-        print("\nStopped.", file=sys.stderr)
-        return getattr(stop, "code", 130)
+    command = python("benchmarks", words)
+    return _run(options, command)
 
 
 def _run(options: argparse.Namespace, command: str) -> int:
@@ -110,5 +106,4 @@ def _number(text: str) -> int:
 
 
 if __name__ == "__main__":
-    signals.install()
-    sys.exit(main())
+    sys.exit(signals.ending(main))

@@ -17,14 +17,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import resume, signals, sweep, sweep_jobs
+from harness import resume, signals, sweep, sweep_jobs, typed
 from harness.arguments import Parser, options_first
 from harness.compose import CONF
 from harness.config import Config, from_hydra
 from harness.console import streams
 from harness.errors import ConfigError, Refused, first_line
+from harness.resume import GO_ON
 from harness.runs.folders import cannot_write, give_up
 from harness.sweep_values import check_values
+from harness.system import tracking_store
 from harness.terminal import console
 
 
@@ -42,12 +44,13 @@ def job(composed: DictConfig) -> float:
             sweep_jobs.begin(swept, settings.job.num, directory)
         _keep_places(composed, Path(settings.runtime.cwd))
         if OmegaConf.select(composed, "resume") is not None:
-            overrides = resume.as_typed(overrides)
+            overrides = typed.as_typed(overrides)
             composed = resume.configuration(composed, overrides, directory)
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
         if swept is not None:
             sweep_jobs.note_failure(swept, settings.job.num, directory, overrides, error)
+            signals.check()
         else:
             failures.append(error)
             give_up(directory)
@@ -97,7 +100,8 @@ def main() -> int:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
-    sys.argv[1:] = resume.typed(options_first(sys.argv[1:]))
+    tracking_store.settle()
+    sys.argv[1:] = typed.typed(options_first(sys.argv[1:]))
     signals.install()
     code = 0
     try:
@@ -105,15 +109,17 @@ def main() -> int:
         job()
         if failures:
             raise failures.pop()
-    except signals.Killed as stop:
-        print(f"\nStopped by {stop}{_where(stop)}.", file=sys.stderr)
-        code = stop.code
     except Refused as refusal:
         code = _report(refusal.error)
-    except Exception as error:
-        if wants_traceback:
+    except (signals.Killed, Exception) as error:
+        stop = signals.asked()
+        if stop is not None:
+            print(f"\nStopped by {stop}{_where(error)}", file=sys.stderr)
+            code = stop.code
+        elif wants_traceback:
             raise
-        code = _report(error)
+        else:
+            code = _report(error)
     finally:
         swept = sweep.current()
         if swept is not None:
@@ -160,8 +166,10 @@ def _is_hydras(error: Exception) -> bool:
 
 
 def _where(error: BaseException) -> str:
-    """The note that the run's record left on the exception that ended it."""
-    return "".join(f"; {note}" for note in getattr(error, "__notes__", []))
+    """The notes that the run left on the exception that ended it; what can be typed comes last, so
+    that it is a line's end."""
+    notes = getattr(error, "__notes__", [])
+    return "".join(f"; {note}" for note in sorted(notes, key=lambda n: n.startswith(GO_ON)))
 
 
 if __name__ == "__main__":

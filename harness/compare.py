@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness import signals
 from harness.arguments import Parser
-from harness.config import TrackingConfig
 from harness.console import streams
 from harness.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
@@ -128,7 +128,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    uri = tracking_uri(TrackingConfig("mlflow", options.uri, None, 0.0), options.results)
+    uri = tracking_uri(options.uri, options.results, "--uri")
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise ConfigError(
             f"--results {options.results}: there is no {uri}; run `python -m harness` first, or "
@@ -193,4 +193,4 @@ def _show_settings(listed: pd.DataFrame, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(signals.ending(main))

@@ -12,6 +12,7 @@ from harness.composer import Composer, without_hydra
 from harness.config import Config, from_hydra
 from harness.errors import ConfigError
 from harness.hydra_errors import explain
+from harness.typed import readable
 
 HERE = Path(__file__).resolve().parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
@@ -32,7 +33,7 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
 def composing(config_dir: Path | None = None) -> Iterator[Compose]:
     """`compose` for many: what is composed within this context shares what it can."""
     if config_dir is not None and not config_dir.is_dir():  # Hydra would look on without it
-        raise ConfigError(f"Additional config directory '{config_dir.resolve()}' not found")
+        raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
     own = [] if config_dir is None else [f"hydra.searchpath=[file://{config_dir.resolve()}]"]
     composer = Composer(
         lambda words: hydra.compose("config", [*words, *own], return_hydra_config=True)
@@ -40,7 +41,7 @@ def composing(config_dir: Path | None = None) -> Iterator[Compose]:
 
     def one(overrides: list[str]) -> Config:
         try:
-            return from_hydra(without_hydra(composer(overrides)))
+            return from_hydra(without_hydra(composer(readable(overrides))))
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error, CONF, overrides)) from error
         except ValueError as error:

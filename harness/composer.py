@@ -57,7 +57,9 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 def _is_special(override: Override) -> bool:
     """Does it add, delete or repackage, or is it meant for Hydra itself? The order may matter."""
-    plain = override.type == OverrideType.CHANGE and "/" not in override.key_or_group
+    key = override.key_or_group
+    plain = override.type == OverrideType.CHANGE and "/" not in key
+    plain |= override.type == OverrideType.FORCE_ADD and "." in key and "/" not in key  # a value
     repackaged = override.package is not None
     return not plain or repackaged or override.is_sweep_override() or override.is_hydra_override()
 

@@ -12,20 +12,25 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from enum import Enum
 from functools import lru_cache, partial
+from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from backends import Backend
+from harness import signals
 from harness.device import gpu_present
 from harness.errors import ConfigError, check_choice, check_range, first_line, nearest
 from harness.model import ModelSpec
 from harness.optimizers import Optimizer
 from harness.semantics import Semantics
+from harness.system import tracking_store
 from harness.system.jax_platforms import check_jax_platforms
 from harness.tasks import Task
 
@@ -119,13 +124,19 @@ class TrackingConfig:
     """Where a run is tracked besides its own journal."""
 
     name: str  # mlflow, or journal: no MLflow at all
-    uri: str | None  # MLflow's tracking URI; null: sqlite in results/mlflow.db
-    experiment: str | None  # null: one experiment per task
+    uri: str | None  # MLflow's; null: MLFLOW_TRACKING_URI, or else sqlite in results/mlflow.db
+    experiment: str | None  # null: MLFLOW_EXPERIMENT_NAME, or else one experiment per task
     flush_seconds: float  # how long metrics may wait to be sent in one batch
 
     def __post_init__(self) -> None:
         check_choice("tracking.name", self.name, ("mlflow", "journal"))
         check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
+        if self.name == "mlflow":
+            tracking_store.check(self.uri, self.experiment)
+
+    def experiment_or(self, usual: str) -> str:
+        """The name of the experiment: ours, the environment's, or else the `usual` one."""
+        return self.experiment or tracking_store.experiment_in_environment() or usual
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,13 @@ class BackendConfig:
         says; many replicas of a larger network become a backend in parts."""
         from harness.parts import in_parts
 
-        return partial(in_parts, instantiate(self.factory), self.epoch_is_a_call)
+        try:
+            with signals.deferred():  # a stop in the middle of it can crash a framework's own code
+                backend = instantiate(self.factory)
+        except InstantiationException as error:
+            reason = first_line(error.__cause__ or error)
+            raise ConfigError(f"backend={self.name}: cannot be loaded ({reason}).") from error
+        return partial(in_parts, backend, self.epoch_is_a_call)
 
 
 @dataclass(frozen=True)
@@ -216,11 +233,13 @@ class Config(RunConfig):
                 f"trainer.patience={self.trainer.patience}: early stopping needs validation data; "
                 "set task.val_fraction above 0."
             )
+        if self.tracking.name == "mlflow" and self.experiment_name == self.task.name:
+            tracking_store.check_experiment("task.name", self.task.name)
 
     @property
     def experiment_name(self) -> str:
         """The MLflow experiment that the run belongs to."""
-        return self.tracking.experiment or self.task.name
+        return self.tracking.experiment_or(self.task.name)
 
 
 NODES = {
@@ -253,7 +272,7 @@ def from_hydra(composed: DictConfig) -> Config:
 def _class(group: str, target: str | None) -> type:
     """The dataclass that a group's `_target_` names."""
     try:
-        module, _, name = (target or "").rpartition(".")
+        module, _, name = str(target or "").rpartition(".")
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         reason = first_line(error)
@@ -283,11 +302,13 @@ def _typed_text(group: str, cls: type, text: str) -> Any:
 
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+WORDS |= {type(None): "null", list: "a list such as [a,b]", dict: "a mapping such as {a: b}"}
+WORDS |= {tuple: WORDS[list], Path: "a path"}
 
 
 def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
     """One line for a value that did not fit its field."""
-    hints = get_type_hints(cls)
+    hints = {f.name: get_type_hints(cls)[f.name] for f in fields(cls)}
     if name not in hints:
         known = nearest(name, hints) or f" Known: {', '.join(hints)}."
         return f"{key}: there is no such key.{known}"
@@ -295,6 +316,16 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
         return f"{key}: is missing; give it a value."
     received = node[name]
     typed = json.dumps(received) if received is None or isinstance(received, bool) else received
-    accepted = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
-    words = [WORDS.get(kind, "null" if kind is type(None) else str(kind)) for kind in accepted]
-    return f"{key}={typed}: must be {' or '.join(words)}."
+    several = get_origin(hints[name]) in (UnionType, Union)
+    accepted = get_args(hints[name]) if several else (hints[name],)
+    return f"{key}={typed}: must be {' or '.join(map(_kind, accepted))}."
+
+
+def _kind(hint: Any) -> str:
+    """What a type accepts, in words."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, get_args(hint)))}"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return f"one of {', '.join(hint.__members__)}"
+    kind = get_origin(hint) or hint
+    return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}")

@@ -22,7 +22,7 @@ from harness.console.streams import LEGIBLE
 from harness.errors import ConfigError
 from harness.feed import say_lost
 from harness.journal import Event
-from harness.mlflow_store import check_store, tracking_uri
+from harness.mlflow_store import check_store, say_unused, tracking_uri
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,8 @@ def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
     Raises `ConfigError` for a database that cannot be used and for a deleted experiment.
     """
     if config.name == "mlflow":
-        check_store(tracking_uri(config, results), experiment)
+        check_store(tracking_uri(config.uri, results), experiment)
+        say_unused(config.experiment_or("") or None)
         _started()
 
 
@@ -177,7 +178,7 @@ def track(config: TrackingConfig, experiment: str, results: Path, directory: Pat
     get_ready(config, experiment, results)
     if config.name != "mlflow":
         return None
-    uri, seconds = tracking_uri(config, results), config.flush_seconds
+    uri, seconds = tracking_uri(config.uri, results), config.flush_seconds
     place = str(results.resolve())
     return Packet(_started(), directory, uri=uri, results=place, flush_seconds=seconds)
 

@@ -7,11 +7,11 @@ belongs to a program that was killed, and MLflow is told so.
 import json
 import logging
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from harness import signals
 from harness.console import streams
 from harness.errors import ConfigError
 from harness.feed import Feed
@@ -73,7 +73,7 @@ def _close(feed: Feed, run: str, speaker: Speaker) -> None:
 
 def main() -> None:
     streams.prepare()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when the program has ended
+    signals.ignore()  # it ends when the program has ended
     speaker = Speaker(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # what MLflow prints is not for the program
     logging.getLogger("harness").addHandler(speaker)

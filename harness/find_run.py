@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line, nearest
 from harness.mlflow_store import client, tracking_uri
 from harness.run_folders import folder_named, places
@@ -34,7 +33,7 @@ def find_run(
         return folder.resolve()
     if os.sep in word:
         raise ConfigError(f"{key}{word}: there is no such directory.")
-    uri = tracking_uri(TrackingConfig("mlflow", uri, None, 0.0), results)
+    uri = tracking_uri(uri, results, "tracking.uri" if key else "--uri")
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise ConfigError(
             f"{key}{word}: there is no such directory, neither here nor in {places(results)}, and "

@@ -7,8 +7,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
-from harness.errors import nearest
-from harness.typed import key_of
+from harness.console.command_line import override, shell_word
+from harness.errors import first_line, nearest
+from harness.typed import TEXTS, key_of
 
 # Hydra answers `trainer=null`, or `=3`, with a bare ValueError that begins so and names no key.
 NO_OPTION = "Config group override must be a string"
@@ -22,31 +23,38 @@ def explain(error: Exception, conf: Path, typed: list[str], sweeps: bool = False
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_such_option(str(error.missing_cfg_file), list(error.options or []))
     if isinstance(error, OverrideParseException):
-        if not key_of(error.override):
-            return _no_key(error.override)
-        reason = text.splitlines()[0]
-        return f"{error.override}: must have the form KEY=VALUE ({reason})."
+        return _unreadable(error.override, text.splitlines())
     if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text):
         return _several_values(found[1], sweeps)
+    if text.startswith("Could not override ''"):
+        return _no_key(next((word for word in typed if word.startswith("=")), "="))
     if text.startswith(NO_OPTION):
         return _no_option_name(typed, conf)
     if found := re.match(r"Sweeping over Hydra's configuration is not supported : '(.*)'", text):
         return f"{found[1]}: Hydra's own keys have one value in a sweep; start a sweep for each."
     if found := re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text):
-        return _no_such_key(found[1].lstrip("+~"), text, conf)
+        return _no_such_key(found[1].lstrip("+~"), text, conf, typed)
+    if found := re.match(r"Error merging override (.*)", text, re.S):
+        return f"{found[1]}: cannot be used ({first_line(error.__cause__ or error)})."
+    if found := re.match(r"Additional config directory '(.*)' not found", text):
+        return f"--config-dir {found[1]}: there is no such folder."
+    if found := re.match(r"Primary config \w+ '(.*)' not found", text):
+        return f"--config-path {found[1]}: there is no such folder; give its absolute path."
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _no_such_option(path: str, options: list[str]) -> str:
     """`task/notebook/summ` was asked for as `task=notebook/summ`."""
     folder, _, _ = path.rpartition("/")
+    if not folder:
+        return f"--config-name {path}: there is no such file; without this option it is config."
     group, _, below = folder.partition("/")
     if group == "hydra" or not below:
         group, below = folder, ""
     names = [f"{below}/{option}" if below else option for option in options]
     asked = path.removeprefix(f"{group}/")
     valid = f"must be one of {', '.join(names)}." if names else "is not there."
-    return f"{group or 'config'}={asked}: {valid}{nearest(asked, names)}"
+    return f"{group}={asked}: {valid}{nearest(asked, names)}"
 
 
 def _no_key(word: str) -> str:
@@ -54,9 +62,34 @@ def _no_key(word: str) -> str:
     return f"{word or repr(word)}: must have the form KEY=VALUE."
 
 
+# What the parser says where it says nothing that helps.
+INTERNALS = (
+    r"mismatched input|Lexer|no viable|token recog|extraneous|missing |Error parsing|See https|$"
+)
+
+
+def _unreadable(word: str, said: list[str]) -> str:
+    """A word that Hydra's grammar does not know, with the quotes with which it would."""
+    reason = next((f" ({line})" for line in said if not re.match(INTERNALS, line)), "")
+    key, equals, value = word.partition("=")
+    if not key_of(word):
+        return _no_key(word)
+    if not equals or not re.fullmatch(r"[+]{0,2}[\w./@:-]+", key, re.ASCII) or value[:1] in "'\"":
+        return f"{word}: must have the form KEY=VALUE{reason}."
+    return f"{word}: Hydra cannot read this{reason}; as one text, type {_pasted(key, value)}."
+
+
+def _pasted(key: str, value: str) -> str:
+    return shell_word(override(key, value))
+
+
 def _several_values(word: str, sweeps: bool) -> str:
     """`task=sum,binary` is a sweep, or one value with a comma in it."""
     key, _, value = word.partition("=")
+    if key in TEXTS and not value.startswith("["):
+        many = "add -m for a sweep" if sweeps else "only python -m harness -m takes several"
+        text = value.replace("\\,", ",")
+        return f"{word}: several values; {many}, or as one text, type {_pasted(key, text)}."
     first = re.match(r"[\w./-]+(?=,)", value)
     one = f" such as {key}={first[0]}" if first else ""
     if sweeps:
@@ -65,7 +98,7 @@ def _several_values(word: str, sweeps: bool) -> str:
 
 
 def _no_option_name(typed: list[str], conf: Path) -> str:
-    groups = sorted(path.name for path in conf.iterdir() if path.is_dir())
+    groups = sorted(path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra")
     words = [word for word in typed if not word.startswith(("-", "~"))]
     for word in words:
         if not key_of(word):
@@ -74,7 +107,10 @@ def _no_option_name(typed: list[str], conf: Path) -> str:
         key, _, value = word.lstrip("+").partition("=")
         if key in groups and not isinstance(_value(word), str | list):
             options = ", ".join(sorted(path.stem for path in (conf / key).glob("*.yaml")))
-            return f"{key}={value}: {key} takes the name of an option: {key}=… with {options}."
+            none = "; for none, leave it out" if key == "experiment" else ""
+            return (
+                f"{key}={value}: {key} takes the name of an option: {key}=… with {options}{none}."
+            )
     return f"a group takes the name of an option; the groups are {', '.join(groups)}."
 
 
@@ -83,16 +119,20 @@ def _value(word: str) -> object:
     return OverridesParser.create().parse_override(word).value()
 
 
-def _no_such_key(key: str, text: str, conf: Path) -> str:
+def _no_such_key(key: str, text: str, conf: Path, typed: list[str]) -> str:
     """A key that is nowhere, or that belongs to another option of its group."""
     known = known_keys(conf)
-    if key in known:
+    if key.startswith("hydra."):
+        return f"{key}: Hydra has no such key; python -m harness --cfg hydra prints those it has."
+    if known.get(key):
         group = key.partition(".")[0]
         inner = re.search(r"Key '([^']+)' is not in struct", text)
         if inner and not key.endswith(inner[1]):
             return f"{key}: has no entry '{inner[1]}'; add one with +{key}.{inner[1]}=…"
         options = ", ".join(f"{group}={option}" for option in sorted(known[key]))
-        return f"{key}: there is no such key here; it belongs to {options}."
+        chosen = [word for word in typed if word.startswith(f"{group}=")]
+        here = f"{chosen[-1]} has no such key" if chosen else "there is no such key here"
+        return f"{key}: {here}; it belongs to {options}."
     meant = nearest(key, known)
     if not meant:
         group = key.partition(".")[0]
@@ -111,11 +151,22 @@ def known_keys(conf: Path) -> dict[str, set[str]]:
             continue
         if group:
             keys.setdefault(group, set())
-        loaded = OmegaConf.load(path)
-        for name in loaded if OmegaConf.is_dict(loaded) else ():
-            if isinstance(name, str) and not name.startswith("_"):
-                key = f"{group}.{name}" if group else name
-                keys.setdefault(key, set()).add("/".join(parts[1:]))
+        for name in _names(path, conf):
+            key = f"{group}.{name}" if group else name
+            keys.setdefault(key, set()).add("/".join(parts[1:]))
     for name in [key for key in keys if key.split(".")[-1] in ("defaults", "hydra")]:
         del keys[name]
     return keys
+
+
+def _names(path: Path, conf: Path) -> set[str]:
+    """The keys in a file, and in those that it begins with: `next_value`, `/task/sum@_here_`."""
+    loaded = OmegaConf.load(path)
+    if not OmegaConf.is_dict(loaded):
+        return set()
+    names = {name for name in loaded if isinstance(name, str) and not name.startswith("_")}
+    options = [str(each).removesuffix("@_here_") for each in loaded.get("defaults", [])]
+    others = [
+        (conf if o.startswith("/") else path.parent) / f"{o.lstrip('/')}.yaml" for o in options
+    ]
+    return names.union(*(_names(other, conf) for other in others if other.is_file()))

@@ -5,6 +5,7 @@ Experiments are created by name, never "set", because MLflow's fluent `set_exper
 parallel first run fall into "Default".
 """
 
+import hashlib
 import logging
 import os
 import re
@@ -19,28 +20,42 @@ from typing import Any, NoReturn
 from filelock import FileLock
 
 from harness import saved_view
-from harness.config import TrackingConfig
 from harness.errors import ConfigError, first_line
 from harness.signals import deferred
+from harness.system.tracking_store import (
+    SQLITE,
+    URI,
+    absolute,
+    check_uri,
+    from_environment,
+    unused_variables,
+)
+
+log = logging.getLogger(__name__)
 
 NOTE = "mlflow.note.content"  # the description, in Markdown
-SQLITE = "sqlite:///"
 
 
-def tracking_uri(config: TrackingConfig, results: Path) -> str:
-    """The configured URI, or the absolute one of `results/mlflow.db`."""
+def tracking_uri(named: str | None, results: Path, key: str = "tracking.uri") -> str:
+    """The URI of the store that is `named` by `key`, or else by the environment, or else of
+    `results/mlflow.db`; one of a file is absolute. Raises `ConfigError` for one that cannot work.
+    """
+    uri = from_environment(URI) if named is None else named
+    if uri is not None:
+        check_uri(URI if named is None else key, uri)
+        return absolute(uri)
     folder = str(results.resolve())
     if not _is_text(folder):
         raise ConfigError(
             f"results={folder}: MLflow cannot keep files in a folder whose name is not in UTF-8; "
             "choose another, or tracking=journal."
         )
-    if config.uri is None and set(folder) & set("?%#"):
+    if set(folder) & set("?%#"):
         raise ConfigError(
             f"results={folder}: MLflow cannot keep its database in a folder with ?, % or # in its "
             "name; choose another, or tracking=journal."
         )
-    return config.uri or f"{SQLITE}{folder}/mlflow.db"
+    return f"{SQLITE}{folder}/mlflow.db"
 
 
 def _is_text(path: str) -> bool:
@@ -151,6 +166,13 @@ def _check_writable(connection: sqlite3.Connection) -> None:
 
 
 @cache
+def say_unused(experiment: str | None) -> None:
+    """Say once which of MLflow's variables have no say here; `experiment` is one that was named."""
+    for line in unused_variables(experiment):
+        log.warning("%s", line)
+
+
+@cache
 def check_store(uri: str, experiment: str) -> None:
     """Refuse what can be seen to be wrong without MLflow, whose import takes seconds: a database
     that cannot be written, or an experiment in it that was deleted. Raises `ConfigError`."""
@@ -187,8 +209,7 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
     found = mlflow.get_experiment_by_name(name)
     if found is None:
         remote = "://" in mlflow.tracking_uri and not mlflow.tracking_uri.startswith("sqlite")
-        folder = re.sub(r"[^\w.-]+|^\.+", "_", name)
-        place = None if remote else (results / "artifacts" / folder).resolve().as_uri()
+        place = None if remote else (results / "artifacts" / _folder(name)).resolve().as_uri()
         tags = saved_view.tag() | {
             NOTE: note,
             "mlflow.experimentKind": "custom_model_development",
@@ -202,3 +223,11 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
     if found.lifecycle_stage == "deleted":
         raise _deleted(name, found.experiment_id)
     return found.experiment_id
+
+
+def _folder(name: str) -> str:
+    """Of an experiment's artifacts: a file system takes 255 bytes, MLflow 500 characters."""
+    folder = re.sub(r"[^\w.-]+|^\.+", "_", name)
+    if len(folder.encode()) <= 200:
+        return folder
+    return f"{folder[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -3,12 +3,13 @@
 import getpass
 import importlib.metadata
 import platform
-import shlex
 import subprocess
 from functools import cache
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+
+from harness.console.command_line import python
 
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
 
@@ -62,7 +63,7 @@ def command(overrides: list[str]) -> str:
     sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
     own = [s.path for s in sources if s.provider == "command-line"]
     flags = [word for path in own for word in ("--config-dir", path)]
-    return shlex.join(["python", "-m", "harness", *flags, *overrides])
+    return python("harness", [*flags, *overrides])
 
 
 def tags(overrides: list[str], directory: Path) -> dict[str, str]:

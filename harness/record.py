@@ -85,8 +85,10 @@ class Record:
     ) -> None:
         if error is not None:
             error.add_note(f"recorded in {self.directory}")
-            self.status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        message = f"{kind.__name__}: {error}" if kind is not None else None
+            stop = error if isinstance(error, KeyboardInterrupt) else signals.asked()
+            self.status = "FAILED" if stop is None else "KILLED"
+            error = stop or error
+        message = None if error is None else f"{type(error).__name__}: {error}"
         with signals.closing():
             try:
                 if self.status == "FAILED" and error is not None:

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.config import NODES
 from harness.damaged import reading
 from harness.errors import ConfigError, first_line
+from harness.typed import readable
 
 
 def load_config(folder: Path) -> DictConfig:
@@ -33,7 +34,7 @@ def with_overrides(
     Raises `ConfigError`.
     """
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        parsed = OverridesParser.create().parse_overrides(readable(overrides))
     except HydraException as error:
         raise ConfigError(first_line(error)) from error
     changed = recorded.copy()

@@ -5,8 +5,9 @@ the precision and how training goes on may change; what was learnt, by which net
 seeds may not, since the state of training would then mean something else.
 """
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from omegaconf import DictConfig
 from harness import provenance
 from harness.changes import refuse_changes, say_changes
 from harness.config import Config, from_hydra
+from harness.console.command_line import override
 from harness.damaged import reading
 from harness.errors import ConfigError, nearest
 from harness.find_run import find_run
@@ -26,6 +28,10 @@ from harness.model import Params
 from harness.recorded import load_config, with_overrides
 from harness.runs.folders import FETCHED
 from harness.state import FOLDER, Checkpoint, State, load_checkpoint
+
+log = logging.getLogger(__name__)
+
+GO_ON = "go on with: "  # begins the note on an exception that says how
 
 
 @dataclass(frozen=True)
@@ -47,24 +53,17 @@ class Origin:
             if event["kind"] == "metrics" and 1 <= event["step"] <= self.checkpoint.epoch:
                 yield event
 
+    def values(self) -> Params:
+        """The metrics of the checkpoint's epoch, `(R,)` each."""
+        values = [e["values"] for e in self.curve() if e["step"] == self.checkpoint.epoch]
+        return {name: np.array(each) for name, each in values[-1].items()} if values else {}
 
-def command(directory: Path, results: str) -> str:
+
+def command(directory: Path, results: str, more: Sequence[str] = ()) -> str:
     """What to type to go on with the run in `directory`."""
-    word = quoted(f"resume={directory}")
-    return provenance.command([word] if results == "results" else [word, f"results={results}"])
-
-
-def quoted(word: str) -> str:
-    """A word of the command line, with quotes around RUN where Hydra's grammar needs them: run
-    names have middle dots and equals signs, and an id may look like a number."""
-    key, equals, value = word.partition("=")
-    if key != "resume" or not equals or value[:1] in ("", "'", '"') or value == "null":
-        return word
-    names = (
-        v if re.fullmatch(r"[A-Za-z/._-][\w/.-]*", v, re.ASCII) else f"'{v}'"
-        for v in value.split(",")
-    )
-    return "resume=" + ",".join(names)
+    words = [override("resume", str(directory))]
+    words += [] if results == "results" else [override("results", results)]
+    return provenance.command([*words, *more])
 
 
 @contextmanager
@@ -74,23 +73,8 @@ def offered(directory: Path, results: str) -> Iterator[None]:
         yield
     except BaseException as error:
         if kept(directory):
-            error.add_note(f"go on with: {command(directory, results)}")
+            error.add_note(f"{GO_ON}{command(directory, results)}")
         raise
-
-
-def typed(words: list[str]) -> list[str]:
-    """A command line as Hydra can compose it. Hydra knows nothing of RUN and starts from the
-    default options, in which a key of RUN's own task or optimiser may be missing: so with `resume`
-    keys are added (`++`), and `configuration` decides whether RUN has them."""
-    words = [quoted(word) for word in words]
-    if not any(word.startswith("resume=") and word != "resume=null" for word in words):
-        return words
-    return [re.sub(r"^(?!hydra\.)(?=\w+\.[\w.]+=)", "++", word) for word in words]
-
-
-def as_typed(overrides: list[str]) -> list[str]:
-    """The same words without what `typed` has put in front of them."""
-    return [word.removeprefix("++") for word in overrides]
 
 
 def configuration(composed: DictConfig, overrides: list[str], directory: Path) -> DictConfig:
@@ -125,21 +109,41 @@ def origin(config: Config, start: State) -> Origin | None:
     name = _checkpoint(folder, config.resume, config.checkpoint)
     found = _read(folder, name)
     _check_state(found.state, start)
+    _check_rest(config, folder, name, found)
+    best = None if found.best is None else _cast(found.best, config.precision)
+    say_changes(load_config(folder), config, name)
+    return Origin(folder, replace(found, state=_cast(found.state, config.precision), best=best))
+
+
+def _check_rest(config: Config, folder: Path, name: str, found: Checkpoint) -> None:
+    """Something is left to be done: epochs, or, for a run that was stopped after its last one, its
+    evaluation and its files."""
     epochs, patience, done = config.trainer.epochs, config.trainer.patience, found.epoch
-    if epochs <= done:
+    waited = done - found.stopping.get("epoch", np.array(done))  # since the best epoch, (R,)
+    stopped_early = patience is not None and bool((waited >= patience).all())
+    unfinished = not _finished(folder) and name == kept(folder)[-1]
+    if unfinished and (epochs == done or (stopped_early and epochs > done)):
+        log.info("completes %s, whose %d epochs are trained", folder, done)
+    elif epochs <= done:
         raise ConfigError(
             f"trainer.epochs={epochs}: the checkpoint {name} of {folder} has {done} epochs behind "
             f"it; to train on, give the new total, such as trainer.epochs={2 * done}."
         )
-    waited = done - found.stopping.get("epoch", np.array(done))  # since the best epoch, (R,)
-    if patience is not None and (waited >= patience).all():
+    elif stopped_early:
         raise ConfigError(
             f"trainer.patience={patience}: {folder} had stopped early by epoch {done}; to train "
             "on, give it more patience, or trainer.patience=null."
         )
-    best = None if found.best is None else _cast(found.best, config.precision)
-    say_changes(load_config(folder), config, name)
-    return Origin(folder, replace(found, state=_cast(found.state, config.precision), best=best))
+
+
+def _finished(folder: Path) -> bool:
+    """Whether a run came to its end. A journal that was fetched from MLflow may lack its last line,
+    but not the seconds that training took, which come last before it."""
+    events = list(read(folder))
+    ends = [event["status"] for event in events if event["kind"] == "end"]
+    if ends:
+        return ends[-1] == "FINISHED"
+    return not events or any("time/train_s" in event.get("values", {}) for event in events)
 
 
 def kept(directory: Path) -> list[str]:

@@ -106,7 +106,9 @@ def carry_out(
             outcome = train(
                 build, plan.start, plan.splits, config, record, begun, identity.shows_progress
             )
-        result = _finish(record, plan, outcome, load, draw)
+            if plan.origin is not None and not outcome.values:  # nothing was left to train
+                outcome.values = plan.origin.values()
+            result = _finish(record, plan, outcome, load, draw)
         share = record.tracking_seconds / (time.monotonic() - began)
         result.timings = outcome.timings() | {"time/tracking_share": share}
         record.write("scalars", values=result.timings)

@@ -1,16 +1,21 @@
-"""Ctrl-C and SIGTERM end a run as KILLED, once, and never between a remote act and its record.
+"""A signal that asks a process to stop ends its run as KILLED, once, and never between a remote act
+and its record: Ctrl-C, SIGTERM, Ctrl-\\ (SIGQUIT), and SIGHUP, when the terminal is closed.
 
 Python may lose an exception that a signal raises while a destructor runs. So a stop is also
 remembered, the trainer asks for it after each epoch (`check`), and the signal can be sent again.
 """
 
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Those of this system: Windows has no SIGHUP and no SIGQUIT, but Ctrl-Break.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+TERMINALS = tuple(number for number in SIGNALS if number != signal.SIGTERM)  # to a whole group
 REPEATED = 1.0  # seconds within which a second signal is the first one's echo: launchers often
 # send it twice, to the process and to its group
 
@@ -28,16 +33,46 @@ class Killed(KeyboardInterrupt):
 
 
 def install() -> None:
-    """Turn both signals into `Killed`."""
+    """Turn the signals into `Killed`, but for a SIGHUP that is ignored already: `nohup` does so for
+    a run that shall outlive its terminal."""
     _asked.clear()
     for number in SIGNALS:
-        signal.signal(number, _stop)
+        hangup = number == getattr(signal, "SIGHUP", None)
+        if not (hangup and signal.getsignal(number) == signal.SIG_IGN):
+            signal.signal(number, _stop)
+
+
+def ignore(numbers: Iterable[signal.Signals] = SIGNALS) -> None:
+    """Leave the stopping of this process to the one that it works for."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def ending(command: Callable[[], int]) -> int:
+    """Run the main function of a command that keeps no checkpoint; its exit code, or that of the
+    signal that stopped it, after one line."""
+    install()
+    try:
+        return command()
+    except BaseException as error:
+        stop = asked() or (error if isinstance(error, KeyboardInterrupt) else None)
+        if stop is None:
+            raise
+        print(f"\nStopped by {stop}.", file=sys.stderr)
+        return getattr(stop, "code", 130)
+
+
+def asked() -> Killed | None:
+    """The stop that was asked for, if one was. What it interrupts may raise something else in the
+    stop's stead."""
+    return Killed(_asked[0][0]) if _asked else None
 
 
 def check() -> None:
     """Raise `Killed` if a stop was asked for and its exception got lost."""
-    if _asked:
-        raise Killed(_asked[0][0])
+    stop = asked()
+    if stop is not None:
+        raise stop
 
 
 def _stop(number: int, frame: Any) -> None:

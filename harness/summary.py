@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.console.command_line import shell_word
 from harness.evaluate import predict
 from harness.model import count
 from harness.resume import command
 from harness.run import Result
 from harness.statistics import over_replicas
-from harness.terminal import compare_command, say_next
+from harness.system.tracking_store import EXPERIMENT, experiment_in_environment, source_of
+from harness.terminal import compare_command, say, say_next
 from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown
@@ -41,16 +43,22 @@ def show(result: Result, console: Console) -> None:
     for table in (_gradient(result), _shown_predictions(result)):
         if table is not None:
             console.print(table)
-    console.print(f"  files    {result.directory}", soft_wrap=True)
+    _show_places(result, console)
+
+
+def _show_places(result: Result, console: Console) -> None:
+    """Where everything is, and what can be typed next."""
+    config, outcome = result.plan.config, result.outcome
+    say(f"  files    {shell_word(str(result.directory))}", console)
     if outcome.epochs:
-        again = command(result.directory, result.plan.config.results)
-        more = f"trainer.epochs={2 * outcome.epochs}"
-        console.print(f"  go on    {escape(again)} {more}", soft_wrap=True)
+        more = [f"trainer.epochs={2 * outcome.epochs}"]
+        more += ["trainer.patience=null"] if outcome.stopped_early else []
+        say(f"  go on    {command(result.directory, config.results, more)}", console)
     if result.address:
-        uri = result.address["uri"]
-        console.print(f"  MLflow   run {result.address['run_id']} in {uri}", soft_wrap=True)
-        config = result.plan.config
-        experiment = config.experiment_name
+        uri, experiment = result.address["uri"], config.experiment_name
+        say(f"  MLflow   run {result.address['run_id']} in {uri}{source_of(uri)}", console)
+        if config.tracking.experiment is None and experiment == experiment_in_environment():
+            say(f"           experiment {experiment} (from {EXPERIMENT})", console)
         say_next(compare_command(config.results, uri, experiment), result.address, console)
 
 

@@ -68,7 +68,7 @@ class Sweep:
         if "tracking.experiment" in self.varying:
             return SHARED
         spread = {"task", "experiment"} & set(self.varying)
-        return SHARED if spread and config.tracking.experiment is None else config.experiment_name
+        return config.tracking.experiment_or(SHARED if spread else config.task.name)
 
 
 def begin(config: DictConfig) -> None:

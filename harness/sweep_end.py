@@ -9,13 +9,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import courier
+from harness.console.command_line import shell_word
 from harness.journal import last, read
 from harness.mlflow_store import NOTE
 from harness.record import Record
 from harness.runs.launched_jobs import Launched, launched
 from harness.sweep import Sweep
 from harness.system.own_files import take_back
-from harness.terminal import compare_command, say_next
+from harness.system.tracking_store import source_of
+from harness.terminal import compare_command, say, say_next
 from harness.tracking import NUMBERS
 
 DESCRIPTION = 8000  # characters that MLflow keeps of a tag
@@ -84,14 +86,16 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         console.print(f"\n[bold]{len(failed)} of {len(found)} jobs did not finish[/bold]")
         for job in failed:
             console.print(f"  {escape(job.name)}: {job.status} {escape(job.error)}", soft_wrap=True)
-            console.print(f"    {escape(job.command)}", soft_wrap=True)
+            say(f"    {job.command}", console)
     if killed and sweep.total > len(found):
         console.print(f"\n{sweep.total - len(found)} of {sweep.total} jobs were not started")
     start = last(directory, "start")
-    console.print(f"\n  files    {directory}", soft_wrap=True)
+    say(f"\n  files    {shell_word(str(directory))}", console)
     address = last(directory, "mlflow")
     if start is not None and address is not None:
         command = compare_command(start["params"]["results"], address["uri"])
+        uri = address["uri"]
+        say(f"  MLflow   run {address['run_id']} in {uri}{source_of(uri)}", console)
         say_next(command, address, console)
     return 1 if failed else 0
 

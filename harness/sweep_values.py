@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from harness.compose import Compose, composing
 from harness.errors import ConfigError
 from harness.sweeps.swept_values import parse_sweep
-from harness.typed import key_of
+from harness.typed import as_typed, key_of
 
 Job = tuple[int, ...]  # which value of each key that is swept
 
@@ -27,6 +27,7 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
     Nothing is said where a job is more than its overrides: one of another sweeper or launcher,
     which may run on another machine, of a resumed run, or with an interpolation.
     """
+    overrides = as_typed(overrides)  # each job has the options that it chooses
     if any(key_of(word).startswith(("resume", "hydra/")) or "${" in word for word in overrides):
         return
     with composing(config_dir) as compose:

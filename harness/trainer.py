@@ -74,17 +74,19 @@ def train(
     chosen = {"device": outcome.backend.device, "kernel": outcome.backend.kernel}
     record.write("tags", values=chosen)
     rate = LearningRate(config, splits.train.x.shape[1])
-    done = 0 if begun is None else begun.epoch
+    done = outcome.epochs = 0 if begun is None else begun.epoch
     stopping = None
     if settings.patience is not None:
         stopping = EarlyStopping(
             config.replicas, settings.patience, settings.min_delta, start, begun
         )
+        outcome.stopped_early = not stopping.active.any()  # by its last epoch, before its end
+    last = done if outcome.stopped_early else settings.epochs
     with (
         Checkpoints(record, settings.checkpoint_every, begun) as checkpoints,
         Progress(settings.epochs, done, shows_progress) as progress,
     ):
-        for epoch in range(done + 1, settings.epochs + 1):
+        for epoch in range(done + 1, last + 1):
             active = np.ones(config.replicas, bool) if stopping is None else stopping.active.copy()
             losses, seconds = _epoch(outcome.backend, epoch, splits, config, rate, active)
             outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
@@ -107,7 +109,7 @@ def train(
                 break
             if stopping is not None and stopping.moves(active, checkpoint.state):
                 outcome.backend = build(stopping.frozen(checkpoint.state))
-    if stopping is not None and outcome.epochs:
+    if stopping is not None and stopping.values:
         outcome.values, outcome.backend = stopping.values, build(stopping.best_state)
         outcome.best_epoch = stopping.best_epoch
     return outcome

@@ -6,9 +6,10 @@ is killed, no worker outlives it.
 
 import multiprocessing
 import os
-import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
+
+from harness import signals
 
 
 def cores(most: int) -> int:
@@ -22,7 +23,7 @@ def processes(count: int) -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals.ignore(signals.TERMINALS)  # a pool that breaks ends its workers by SIGTERM
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

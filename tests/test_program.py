@@ -517,7 +517,7 @@ def test_jobs_that_are_trained_together_are_stopped_together(stopped: Stopped) -
     folder, done = stopped["together"]
     assert done.code == 130
     assert "Traceback" not in done.err
-    assert done.err.strip().splitlines()[-1] == "Stopped by SIGINT."
+    assert done.err.strip().splitlines()[-1] == "Stopped by SIGINT"
     assert "3 of 3 jobs did not finish" in done.out
     assert len(program.directories(folder)) == 3
     parent, *children = program.tracked(folder)

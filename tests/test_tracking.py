@@ -22,7 +22,6 @@ import pytest
 from scipy import stats
 
 from harness import mlflow_store, tracking
-from harness.config import TrackingConfig
 from harness.errors import ConfigError, Diverged
 from harness.feed import Feed
 from harness.journal import read
@@ -69,7 +68,7 @@ def counting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 def record_in(folder: Path, name: str = "run") -> Record:
     results = folder / "results"
-    uri = tracking_uri(TrackingConfig("mlflow", None, None, 0.0), results)
+    uri = tracking_uri(None, results)
     directory = results / "runs" / name
     return Record(directory, Feed(directory, MlflowView(uri, results, directory), NEVER))
 
@@ -406,10 +405,8 @@ def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counti
 
 
 def test_another_database_can_be_named(tmp_path: Path) -> None:
-    named = TrackingConfig("mlflow", "http://example:5000", None, 0.0)
-    assert tracking_uri(named, tmp_path) == "http://example:5000"
-    default = TrackingConfig("mlflow", None, None, 0.0)
-    assert tracking_uri(default, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert tracking_uri("http://example:5000", tmp_path) == "http://example:5000"
+    assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
 
 
 def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) -> None:

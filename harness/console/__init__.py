@@ -1,1 +1,1 @@
-"""Between the program and the terminal."""
+"""What is typed and printed: words of a command line, tables, progress."""

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
 from harness.damaged import reading
@@ -174,4 +175,4 @@ def _export(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(signals.ending(main))

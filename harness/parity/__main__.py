@@ -8,7 +8,6 @@ Exit code 0: they agree; 1: they differ, or one broke; 2: the command cannot be 
 
 import argparse
 import math
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,6 +20,7 @@ from harness import provenance, signals
 from harness.compose import compose
 from harness.config import Config
 from harness.console import streams
+from harness.console.command_line import python, shell_word
 from harness.courier import track
 from harness.errors import ConfigError
 from harness.mlflow_store import NOTE
@@ -31,7 +31,7 @@ from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
 from harness.record import Record
 from harness.runs.folders import made
-from harness.terminal import console, say_next
+from harness.terminal import console, say, say_next
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,18 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             seed = options.fuzz_seed or 0
             return fuzz(options.fuzz, seed, names, overrides, options.config_dir, console())
-        return _one(
-            options, names, overrides, shlex.join(["python", "-m", "harness.parity", *words])
-        )
+        return _one(options, names, overrides, python("harness.parity", words))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     except Broke as error:
         print("; ".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1
-    except KeyboardInterrupt as stop:
-        print("\nStopped.", file=sys.stderr)
-        return getattr(stop, "code", 130)
 
 
 def _one(options: argparse.Namespace, names: list[str], overrides: list[str], command: str) -> int:
@@ -67,7 +62,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
         problem = scattered(problem)
     screen, results = console(), Path(config.results)
     folder = results / "parity" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    experiment = config.tracking.experiment or "parity"
+    experiment = config.tracking.experiment_or("parity")
     with made(folder):
         tracking = track(config.tracking, experiment, results, folder)
         classes = load(names, composed)
@@ -87,7 +82,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
             for name in certificate.write(folder, found):
                 record.file(name)
     show(parity, names, len(problem.batches), screen)
-    screen.print(f"\n  certificate  {folder}/certificate.md", soft_wrap=True)
+    say(f"\n  certificate  {shell_word(str(folder / 'certificate.md'))}", screen)
     if tracking is not None and tracking.address:
         say_next(fuzz_command(names, options.config_dir), tracking.address, screen)
     return 0 if parity.agrees else 1
@@ -110,7 +105,7 @@ def _start(record: Record, config: Config, verdict: str, names: list[str], comma
     record.write(
         "start",
         name="·".join(["parity", config.task.name, config.model.cell, config.precision]),
-        experiment=config.tracking.experiment or "parity",
+        experiment=config.tracking.experiment_or("parity"),
         note="Certificates of agreement between backends.",
         params=certificate.settings(config),
         tags=tags | provenance.versions(),
@@ -127,5 +122,4 @@ def _errors(parity: Parity) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    signals.install()
-    sys.exit(main())
+    sys.exit(signals.ending(main))

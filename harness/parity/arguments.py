@@ -2,10 +2,10 @@
 
 import argparse
 import re
-import shlex
 from pathlib import Path
 
 from harness.arguments import Parser
+from harness.console.command_line import option, python
 from harness.errors import ConfigError
 from harness.typed import key_of
 
@@ -37,10 +37,11 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
 
 def fuzz_command(names: list[str], own: Path | None) -> str:
     """What to type to try random configurations of the same backends."""
-    words = ["python", "-m", "harness.parity", "--fuzz", "50"]
+    words = ["--fuzz", "50"]
     listed = f"[{','.join(names)}]"
     words += [] if listed == BACKENDS else [f"backends={listed}"]
-    return shlex.join(words + ([] if own is None else ["--config-dir", str(own)]))
+    words += [] if own is None else option("--config-dir", str(own))
+    return python("harness.parity", words)
 
 
 def _parser() -> Parser:

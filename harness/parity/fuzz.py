@@ -4,7 +4,6 @@ Hypothesis draws and shrinks. A trial may take seconds, where frameworks compile
 after `SHRINK_SECONDS` with what it has by then.
 """
 
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.compose import Compose, composing
+from harness.console.command_line import option, python
 from harness.errors import ConfigError
 from harness.parity.configurations import Drawn, configurations
 from harness.parity.difference import Difference
@@ -28,6 +28,7 @@ from harness.parity.problem import BackendClass, Problem, configs, load, problem
 from harness.parity.stages import STAGES
 from harness.programs import forget
 from harness.progress import Count
+from harness.terminal import say
 from harness.typed import key_of
 
 EPOCHS, STEPS = 3, 24
@@ -217,10 +218,10 @@ def _tell_failure(
     tally: Tally, names: list[str], given: list[str], own: Path | None, screen: Console
 ) -> None:
     smallest, pair = tally.failed[-1], tally.pair or (names[0], names[1])
-    again = ["python", "-m", "harness.parity", *smallest.words, *FIXED, *given]
+    again = [*smallest.words, *FIXED, *given]
     again += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
     again += ["--scatter-padding"] if smallest.scatter else []
-    again += [] if own is None else ["--config-dir", str(own)]
+    again += [] if own is None else option("--config-dir", str(own))
     often = ", but not each time" if tally.flaky else ""
     who = f"{pair[1]} broke" if tally.broke else f"{pair[0]} and {pair[1]} differ"
     failure = tally.failure.removeprefix(f"{pair[1]} broke: ")
@@ -230,4 +231,4 @@ def _tell_failure(
         screen.print(f"  shrinking was cut short after {seconds}: a smaller one may fail as well")
     found = f"smallest configuration found, of {tally.judged} tried"
     screen.print(f"  {found}; repeat it with\n")
-    screen.print(f"    {shlex.join(again)}", soft_wrap=True, highlight=False, markup=False)
+    say(f"    {python('harness.parity', again)}", screen)

@@ -1,1 +1,1 @@
-"""What the harness needs of the operating system."""
+"""What the operating system and its environment decide: signals, processes, variables."""

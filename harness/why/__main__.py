@@ -8,7 +8,6 @@ every rule; A and B are also trained in their own, and what is left then is the 
 
 import argparse
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,11 +26,13 @@ from harness.arguments import Parser
 from harness.compose import compose
 from harness.config import BackendConfig, Config
 from harness.console import streams
+from harness.console.command_line import python, shell_word
 from harness.device import gpu_present
 from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
 from harness.runs.folders import made
-from harness.terminal import console
+from harness.system.tracking_store import source_of
+from harness.terminal import console, say
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences
@@ -56,9 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Diverged as error:
         print(f"Diverged {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt as stop:
-        print("\nStopped.", file=sys.stderr)
-        return getattr(stop, "code", 130)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:
@@ -98,7 +96,7 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
         screen.print("Give each its own with a.KEY=VALUE and b.KEY=VALUE, as in b.optimizer.lr=0.1")
         _show_idle(question, screen)
         return 0
-    answer, folder = _recorded_answer(question, shlex.join(["python", "-m", "harness.why", *words]))
+    answer, folder = _recorded_answer(question, python("harness.why", words))
     _show(question, answer, screen)
     _show_idle(question, screen)
     _say_next(question, answer, words, folder, screen)
@@ -162,7 +160,7 @@ def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     with made(folder):
-        shown = track(tracking, report.EXPERIMENT, results, folder)
+        shown = track(tracking, tracking.experiment_or(report.EXPERIMENT), results, folder)
         with Record(folder, shown) as record:
             report.begin(record, question, command)
             answer = find_answer(question)
@@ -213,19 +211,18 @@ def _say_next(
     question: Question, answer: Answer, words: list[str], folder: Path, screen: Console
 ) -> None:
     """Where it all is, and what to type to go on."""
-    lines = [f"  report   {folder}/report.html"]
+    lines = [f"  report   {shell_word(str(folder / 'report.html'))}"]
     if more := follow_up(question, answer, words):
-        lines.append(f"  next     {shlex.join(['python', '-m', 'harness.why', *more])}")
+        lines.append(f"  next     {python('harness.why', more)}")
     tracking = question.a.tracking
     if tracking.name == "mlflow":
         from harness.mlflow_store import tracking_uri
 
-        uri = tracking_uri(tracking, Path(question.a.results))
-        lines.append(f"  MLflow   mlflow ui --backend-store-uri {shlex.quote(uri)}")
+        uri = tracking_uri(tracking.uri, Path(question.a.results))
+        lines.append(f"  MLflow   mlflow ui --backend-store-uri {shell_word(uri)}{source_of(uri)}")
     for line in lines:
-        screen.print(escape(line), soft_wrap=True)
+        say(line, screen)
 
 
 if __name__ == "__main__":
-    signals.install()
-    sys.exit(main())
+    sys.exit(signals.ending(main))

@@ -43,7 +43,14 @@ def begin(record: Record, question: Question, command: str) -> None:
     tags |= {"command": command, "mlflow.source.name": command}
     tags[NOTE] = f"Repeat it with\n\n    {command}"
     name = f"{question.a.task.name}·{side(question.a)}→{side(question.b)}"
-    record.write("start", name=name, experiment=EXPERIMENT, note=ABOUT, params=params, tags=tags)
+    record.write(
+        "start",
+        name=name,
+        experiment=question.a.tracking.experiment_or(EXPERIMENT),
+        note=ABOUT,
+        params=params,
+        tags=tags,
+    )
 
 
 def finish(record: Record, question: Question, answer: Answer, command: str) -> None:
