@@ -22,11 +22,13 @@ from rich.table import Table
 from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
+from harness.console.command_line import shell_word
 from harness.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
 from harness.mlflow_store import client, tracking_uri
 from harness.report import LISTED, formatted, write_report
 from harness.runs.folders import made
+from harness.system.tracking_store import experiment_in_environment, source_of
 from harness.terminal import console
 from harness.tracked import find_runs, latest_sweep
 
@@ -135,10 +137,12 @@ def _compare(options: argparse.Namespace) -> int:
             "name the folder of your runs."
         )
     mlflow = client(uri)
-    parent = options.parent
+    parent, experiment = options.parent, options.experiment
+    if parent is None and experiment is None:
+        experiment = experiment_in_environment()
     if not (parent or options.experiment or options.filter):
-        parent = latest_sweep(mlflow)
-    runs = find_runs(mlflow, parent, options.experiment, options.filter)
+        parent = latest_sweep(mlflow, experiment)
+    runs = find_runs(mlflow, parent, experiment, options.filter)
     if not runs:
         raise ConfigError("no runs found: loosen --parent, --experiment or --filter.")
     groups = group_runs(runs)
@@ -148,7 +152,7 @@ def _compare(options: argparse.Namespace) -> int:
         predictions = {g.title: side_by_side(g, Path(fetched)) for g in groups}
     shown = {title: rows for title, rows in predictions.items() if rows is not None}
     chosen = [f"sweep {parent}"] if parent else []
-    chosen += [f"experiment {options.experiment}"] if options.experiment else []
+    chosen += [f"experiment {experiment}"] if experiment else []
     chosen += [f"where {options.filter}"] if options.filter else []
     source = f"{_count(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
     curves = {g.title: g.runs for g in groups}
@@ -157,7 +161,8 @@ def _compare(options: argparse.Namespace) -> int:
     _show(table, console())
     _show_settings(listed, console())
     counted = f"{_count(len(runs), 'run')} in {_count(len(groups), 'group')}"
-    print(f"\n  {counted}; report: {folder}/report.html")
+    print(f"\n  {counted} of {uri}{source_of(uri)}")
+    print(f"  report   {shell_word(str(folder / 'report.html'))}")
     return 0
 
 

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -16,7 +17,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -131,8 +132,6 @@ class TrackingConfig:
     def __post_init__(self) -> None:
         check_choice("tracking.name", self.name, ("mlflow", "journal"))
         check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
-        if self.name == "mlflow":
-            tracking_store.check(self.uri, self.experiment)
 
     def experiment_or(self, usual: str) -> str:
         """The name of the experiment: ours, the environment's, or else the `usual` one."""
@@ -233,8 +232,10 @@ class Config(RunConfig):
                 f"trainer.patience={self.trainer.patience}: early stopping needs validation data; "
                 "set task.val_fraction above 0."
             )
-        if self.tracking.name == "mlflow" and self.experiment_name == self.task.name:
-            tracking_store.check_experiment("task.name", self.task.name)
+        if self.tracking.name == "mlflow":
+            tracking_store.check(self.tracking.uri, self.tracking.experiment)
+            if self.experiment_name == self.task.name:
+                tracking_store.check_experiment("task.name", self.task.name)
 
     @property
     def experiment_name(self) -> str:
@@ -291,8 +292,10 @@ def _typed_text(group: str, cls: type, text: str) -> Any:
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), node))
     except OmegaConfBaseException as error:
-        name = (error.full_key or "").split(".")[0]
+        name = re.split(r"[.\[]", error.full_key or "")[0]
         key = f"{group}.{name}" if group else name
+        if "type annotation" in str(error):  # of the class, not of a value
+            raise ConfigError(f"{key}: {cls.__name__}.{name} {FIELDS}.") from error
         raise ConfigError(_explain(key, name, cls, node)) from error
     except OverflowError as error:
         largest = sys.float_info.max
@@ -304,6 +307,7 @@ def _typed_text(group: str, cls: type, text: str) -> Any:
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 WORDS |= {type(None): "null", list: "a list such as [a,b]", dict: "a mapping such as {a: b}"}
 WORDS |= {tuple: WORDS[list], Path: "a path"}
+FIELDS = "must be declared as int, float, bool, str, Path, an Enum, or a list or dict of these"
 
 
 def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
@@ -323,9 +327,8 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
 
 def _kind(hint: Any) -> str:
     """What a type accepts, in words."""
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(map(str, get_args(hint)))}"
     if isinstance(hint, type) and issubclass(hint, Enum):
         return f"one of {', '.join(hint.__members__)}"
     kind = get_origin(hint) or hint
-    return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}")
+    each = WORDS.get(get_args(hint)[-1], "") if get_args(hint) else ""
+    return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") + (each and f", each {each}")

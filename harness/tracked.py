@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import ConfigError, nearest
+from harness.system.tracking_store import EXPERIMENT, experiment_in_environment
 
 CURVES = ("train/loss", "val/loss")
 PARENT = "mlflow.parentRunId"
@@ -49,10 +50,10 @@ class TrackedRun:
         return pd.read_csv(path)
 
 
-def latest_sweep(mlflow: Any) -> str | None:
-    """The id of the sweep's parent run that was started last."""
+def latest_sweep(mlflow: Any, experiment: str | None = None) -> str | None:
+    """The id of the sweep's parent run that was started last, in an experiment or in any."""
     found = mlflow.search_runs(
-        _every_experiment(mlflow),
+        _places(mlflow, experiment),
         "tags.kind = 'sweep'",
         order_by=["start_time DESC"],
         max_results=1,
@@ -67,16 +68,7 @@ def find_runs(
 
     `condition` is in MLflow's search language, such as `params.precision = 'float64'`.
     """
-    places = _every_experiment(mlflow)
-    if experiment is not None:
-        place = mlflow.get_experiment_by_name(experiment)
-        if place is None:
-            names = [e.name for e in mlflow.search_experiments()]
-            raise ConfigError(
-                f"--experiment {experiment}: must be one of {', '.join(names)}."
-                + nearest(experiment, names)
-            )
-        places = [place.experiment_id]
+    places = _places(mlflow, experiment)
     conditions = ["tags.kind = 'run'"]
     conditions += [f"tags.`{PARENT}` = '{parent}'"] if parent else []
     conditions += [condition] if condition else []
@@ -91,8 +83,18 @@ def find_runs(
             return found
 
 
-def _every_experiment(mlflow: Any) -> list[str]:
-    return [e.experiment_id for e in mlflow.search_experiments()]
+def _places(mlflow: Any, experiment: str | None) -> list[str]:
+    """The ids of the experiment of that name, or of all."""
+    if experiment is not None and (found := mlflow.get_experiment_by_name(experiment)):
+        return [found.experiment_id]
+    known = mlflow.search_experiments()
+    if experiment is None:
+        return [each.experiment_id for each in known]
+    names = [each.name for each in known]
+    key = f"{EXPERIMENT}=" if experiment == experiment_in_environment() else "--experiment "
+    raise ConfigError(
+        f"{key}{experiment}: must be one of {', '.join(names)}.{nearest(experiment, names)}"
+    )
 
 
 def _tracked(mlflow: Any, run: Any) -> TrackedRun:

@@ -4,6 +4,7 @@ No framework is imported here: a test that runs on the NumPy reference alone mus
 """
 
 import itertools
+import os
 from importlib import import_module
 
 import pytest
@@ -18,6 +19,10 @@ BACKENDS = {
     "jax": "JaxBackend",
 }
 
+
+# What the one who runs the tests tells MLflow is not for the programs that are tested.
+for variable in ("TRACKING_URI", "EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID"):
+    os.environ.pop(f"MLFLOW_{variable}", None)
 
 turn = itertools.count()
 

@@ -100,6 +100,27 @@ BAD = [
     (["-m", "seed=glob(*)"], "seed=glob(*): matches nothing", "no group of options"),
     (["-m", "seed=range(1000000000)"], "seed=range(1000000000)", "more than 100,000 jobs"),
     (["-m", "optimizer.lr=interval(0.1,1)"], "interval(0.1,1)", "as in optimizer.lr=0.1,1."),
+    (["+task.loss=mse"], "task.loss: there is no such key", "samples"),
+    (["results=a,b"], "results=a,b: several", "\"results='a,b'\""),
+    (["task.name=f(x, y)"], "task.name=f(x, y): Hydra cannot", "\"task.name='f(x, y)'\""),
+    (
+        ["-m", "task=sum,next_value", "task.window=5"],
+        "task.window: task=sum has",
+        "task=multi_step",
+    ),
+    (["tracking.uri=./mlruns"], "tracking.uri=./mlruns: MLflow", "http://HOST:PORT"),
+    (["-m", "seed=0,1", "tracking.uri=localhost:5000"], "tracking.uri=", "http://localhost:5000"),
+    (["tracking.experiment="], "tracking.experiment=: must", "null"),
+    (["--config-dir", "nowhere"], "nowhere: there is no such folder", "--config-dir"),
+    (["--config-name", "foo"], "--config-name foo: there", "without this option"),
+    (["--config-path", "nowhere"], "--config-path", "its absolute path"),
+    (["hydra.foo=3"], "hydra.foo: Hydra has no such key", "--cfg hydra"),
+    (["hydra.mode=foo"], "hydra.mode=foo: cannot be used", "MULTIRUN"),
+    (["seed=${"], "seed=", "cannot be used"),
+    (["task._target_=3"], "task._target_=3", "class"),
+    (["=", "model=lstm"], "=: must", "KEY=VALUE"),
+    (["backend.factory._target_=no.Such", "tracking=journal"], "backend=numpy", "no.Such"),
+    (["experiment=null"], "experiment=null", "for none, leave it out"),
 ]
 COMMANDS = [arguments for arguments, _, _ in BAD]
 GOOD = ["tracking=journal", "trainer.epochs=0"]

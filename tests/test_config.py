@@ -10,8 +10,10 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
+from typing import Literal, Optional
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from harness.config import BackendConfig, Config, from_hydra
 from harness.errors import ConfigError
 from harness.plain import nested_params
 from harness.splits import make_splits
+from harness.tasks.sum import Sum
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -300,3 +303,50 @@ def test_what_is_kept_of_a_configuration_makes_it_again(choice: str, tmp_path: P
     kept = OmegaConf.load(tmp_path / "config.yaml")
     assert isinstance(kept, DictConfig)
     assert from_hydra(kept) == run
+
+
+class Mode(Enum):
+    FAST = 1
+    SLOW = 2
+
+
+@dataclass(frozen=True)
+class Odd(Sum):
+    """A task of a user's own, with fields of every kind."""
+
+    table: dict[str, int] | None = None
+    names: tuple[str, ...] = ()
+    place: Path = Path()
+    share: float | None = None
+    level: Optional[int] = None  # noqa: UP045 - as older files have it
+    mode: Mode = Mode.FAST
+
+
+@dataclass(frozen=True)
+class Unknown(Sum):
+    way: Literal["up", "down"] = "up"
+
+
+KINDS = {
+    "table=3": "table=3: must be a mapping such as {a: b}, each a whole number or null.",
+    "table={a: x}": "table={'a': 'x'}: must be a mapping such as {a: b}, each a whole number or",
+    "names=3": "names=3: must be a list such as [a,b]",
+    "place={a: 1}": "place={'a': 1}: must be a path.",
+    "share=a": "share=a: must be a number or null.",
+    "level=a": "level=a: must be a whole number or null.",
+    "mode=slow": "mode=slow: must be one of FAST, SLOW.",
+    "loss=mse": "loss: there is no such key.",
+}
+
+
+@pytest.mark.parametrize("word", KINDS)
+def test_a_kind_of_value_is_said_in_words(word: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        config(f"task._target_={__name__}.Odd", f"++task.{word}")
+    assert str(refused.value).startswith(f"task.{KINDS[word]}")
+    assert "typing" not in str(refused.value)
+
+
+def test_a_field_that_cannot_be_checked_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^task\.way: Unknown\.way must be declared as int"):
+        config(f"task._target_={__name__}.Unknown")

@@ -16,6 +16,11 @@ from harness.sweep_values import check_values
         (["seed=0,1", "model.units=abc,4"], r"model\.units=abc: must be a whole number"),
         (["seed=0,1", "trainer.epochs=-1"], r"trainer\.epochs=-1: must be a whole number"),
         (["optimizer.lr=0.1,nan", "model=rnn,lstm"], r"optimizer\.lr=nan"),
+        (["task=next_value,sum", "++task.window=5"], r"task\.window: task=sum has no such key"),
+        (
+            ["optimizer=sgd,adam", "++optimizer.momentum=0.5"],
+            r"optimizer\.momentum: optimizer=adam",
+        ),
     ],
 )
 def test_value_that_no_job_can_use_is_refused(words: list[str], message: str) -> None:
@@ -29,6 +34,8 @@ def test_value_that_no_job_can_use_is_refused(words: list[str], message: str) ->
         ["model=lstm,rnn", "model.activation=tanh,relu"],  # relu needs the simple cell
         ["model.activation=relu,tanh", "model=lstm,rnn"],
         ["optimizer=sgd,adam", "model.units=range(1,4)"],
+        ["task=next_value,multi_step", "++task.window=5"],
+        ["experiment=notebook_ramp,notebook_multi_step", "++task.window=5"],
         ["seed=0,1", "model.units=abc", "hydra/launcher=elsewhere"],
         ["seed=0,1", "model.units=abc", "resume=some"],
         ["seed=0,1", "model.units=${hydra:job.num}"],

@@ -31,7 +31,7 @@ from harness.device import gpu_present
 from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
 from harness.runs.folders import made
-from harness.system.tracking_store import source_of
+from harness.system.tracking_store import check_uri, source_of
 from harness.terminal import console, say
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
@@ -106,6 +106,8 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
 def _question(options: argparse.Namespace) -> Question:
     """Both sides, checked, and what differs between them."""
     check_range("--seed", options.seed, 0)
+    if options.uri is not None:
+        check_uri("--uri", options.uri)
     a, b = _sides(options)
     if options.results is not None:
         a = replace(a, results=str(options.results))
