@@ -6,14 +6,16 @@ files, its presets, its replicas, its units.
 """
 
 import math
+import os
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -447,6 +449,8 @@ LONG = "trainer.epochs=100000"
 STOPPED = {
     "SIGINT": (signal.SIGINT, [LONG]),
     "SIGTERM": (signal.SIGTERM, [LONG]),
+    "SIGHUP": (signal.SIGHUP, [LONG]),
+    "SIGQUIT": (signal.SIGQUIT, [LONG, "tracking=journal"]),
     "SIGKILL": (signal.SIGKILL, [LONG, "tracking=journal"]),
     "sweep": (signal.SIGINT, ["-m", "hydra/launcher=basic", "seed=0,1,2", LONG]),
     "together": (signal.SIGINT, ["-m", "seed=0,1,2", LONG]),
@@ -473,10 +477,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stopped]:
         yield ended
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_run_that_is_stopped_ends_as_killed(stopped: Stopped, name: str, code: int) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_a_run_that_is_stopped_ends_as_killed(stopped: Stopped, name: str) -> None:
     folder, done = stopped[name]
-    assert done.code == code
+    assert done.code == 128 + signal.Signals[name]
     assert f"Stopped by {name}" in done.err
     assert "Traceback" not in done.err
     directory = program.directory(folder)
@@ -484,8 +488,10 @@ def test_a_run_that_is_stopped_ends_as_killed(stopped: Stopped, name: str, code:
     assert end is not None
     assert end["status"] == "KILLED"
     assert "traceback.txt" not in files(directory), "nothing went wrong"
-    [run] = program.tracked(folder)
-    assert run.info.status == "KILLED"
+    assert any((directory / "checkpoints").iterdir())
+    if "tracking=journal" not in STOPPED[name][1]:
+        [run] = program.tracked(folder)
+        assert run.info.status == "KILLED"
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -562,6 +568,89 @@ def test_a_stop_that_went_unnoticed_can_be_repeated() -> None:
     assert done.stdout == "not stopped\n", "or else this decides nothing"
     assert done.returncode != 0, "three hundred signals were ignored"
     assert done.stderr.splitlines()[-1] == "harness.signals.Killed: SIGTERM"
+
+
+def test_a_run_ends_as_killed_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    """SIGHUP comes, and whatever is printed afterwards has nowhere to go."""
+    folder = program.with_database(tmp_path)
+    terminal, end = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TERMINAL, LONG],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(program.ROOT)},
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        start_new_session=True,
+    )
+    os.close(end)
+    Thread(target=read_all, args=[terminal], daemon=True).start()
+    try:
+        program.wait_until(program.trains(folder), process)
+        os.close(terminal)
+        assert process.wait(timeout=10 * program.PATIENCE) == 128 + signal.SIGHUP
+    finally:
+        process.kill()
+        process.wait()
+    end = last(program.directory(folder), "end")
+    assert end is not None
+    assert end["status"] == "KILLED"
+    [run] = program.tracked(folder)
+    assert run.info.status == "KILLED"
+
+
+# A child of ours that takes the terminal for its own, as a shell's would.
+TERMINAL = """
+import fcntl, sys, termios
+from harness import __main__
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+sys.exit(__main__.main())
+"""
+
+
+def read_all(terminal: int) -> None:
+    """Show the terminal, so that nobody waits for it."""
+    with suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
+
+
+# Signals 1 and 3: one that was ignored stays so, as nohup wants it; the other ends a command.
+ENDING = """
+import os, signal, sys
+from harness import signals
+
+def command():
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("goes on", flush=True)
+    try:
+        os.kill(os.getpid(), signal.SIGQUIT)
+        sum(range(10**6))
+    except BaseException as error:
+        raise ImportError("half a module") from error
+    return 0
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+sys.exit(signals.ending(command))
+"""
+
+
+def test_an_ignored_hangup_stays_ignored_and_another_signal_ends_a_command() -> None:
+    command = [sys.executable, "-c", ENDING]
+    done = subprocess.run(command, cwd=program.ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "goes on\n"
+    assert done.returncode == 128 + signal.SIGQUIT
+    assert done.stderr == "\nStopped by SIGQUIT.\n", "whatever the stop was turned into"
+
+
+def test_a_system_has_the_signals_that_it_has() -> None:
+    """Windows has no SIGHUP and no SIGQUIT."""
+    code = "import signal; del signal.SIGHUP, signal.SIGQUIT\n"
+    code += "from harness import signals; signals.install(); print(len(signals.SIGNALS))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=program.ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2\n", "")
 
 
 # The notebooks ----------------------------------------------------------------------------------
