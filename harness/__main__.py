@@ -1,7 +1,7 @@
 """`python -m harness`: compose the configuration, run it, and end with an exit code that is true.
 
 0 all went well; 1 a run or a job of a sweep failed; 2 the command cannot be run as it stands;
-130 and 143 stopped by Ctrl-C and SIGTERM.
+128 + n stopped by signal n, such as 130 by Ctrl-C.
 """
 
 import os
@@ -114,7 +114,7 @@ def main() -> int:
     except (signals.Killed, Exception) as error:
         stop = signals.asked()
         if stop is not None:
-            print(f"\nStopped by {stop}{_where(error)}", file=sys.stderr)
+            signals.say_stopped(f"{stop}{_where(error)}")
             code = stop.code
         elif wants_traceback:
             raise

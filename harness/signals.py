@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 # Those of this system: Windows has no SIGHUP and no SIGQUIT, but Ctrl-Break.
@@ -58,8 +58,14 @@ def ending(command: Callable[[], int]) -> int:
         stop = asked() or (error if isinstance(error, KeyboardInterrupt) else None)
         if stop is None:
             raise
-        print(f"\nStopped by {stop}.", file=sys.stderr)
+        say_stopped(str(stop))
         return getattr(stop, "code", 130)
+
+
+def say_stopped(how: str) -> None:
+    """Say so on standard error, which a closed terminal does not take."""
+    with suppress(OSError):
+        print(f"\nStopped by {how}", file=sys.stderr, flush=True)
 
 
 def asked() -> Killed | None:

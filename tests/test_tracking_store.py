@@ -1,11 +1,12 @@
 """Which store MLflow writes to, who says so, and what is refused because it can never work."""
 
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from harness import mlflow_store
+from harness import compare, mlflow_store
 from harness.compose import compose
 from harness.errors import ConfigError
 from harness.mlflow_store import tracking_uri
@@ -19,6 +20,10 @@ from harness.system.tracking_store import (
     source_of,
     unused_variables,
 )
+from tests import program
+from tests.program import uses_mlflow
+
+pytestmark = uses_mlflow
 
 NEVER = {
     "": "must be sqlite:",
@@ -180,3 +185,32 @@ def test_artifacts_of_a_long_name_have_a_folder_that_can_be_made(tmp_path: Path)
     assert len(set(places)) == 3
     assert places[2].endswith("/short")
     assert all(len(unquote(place).rpartition("/")[2].encode()) < 255 for place in places)
+
+
+def test_a_run_goes_where_the_environment_says_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = program.with_database(tmp_path, "my store")
+    monkeypatch.setenv(URI, "sqlite:///my store/mlflow.db")
+    monkeypatch.setenv(EXPERIMENT, "my thésis")
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    small = ("task.samples=40", "trainer.epochs=1", "model.units=4")
+    done = program.run(folder, *small, "hydra.job.chdir=true")
+    assert done.code == 0, done.err
+    assert not (folder / "results/mlflow.db").exists()
+    store = f"sqlite:///{folder}/my store/mlflow.db"
+    assert f" in {store} (from MLFLOW_TRACKING_URI)\n" in done.out
+    assert "experiment my thésis (from MLFLOW_EXPERIMENT_NAME)\n" in done.out
+    assert "MLFLOW_RUN_ID=0000" in done.err
+    [event] = program.events(program.directory(folder), "mlflow")
+    assert event["uri"] == store
+    [line] = [text for text in done.out.splitlines() if text.startswith("  next ")]
+    monkeypatch.chdir(folder)
+    for words in (shlex.split(line)[4:], []):  # as it is printed, and what the environment says
+        assert compare.main(words) == 0
+        assert "1 run in 1 group" in capsys.readouterr().out
+    assert compare.main(["--experiment", "sum"]) == 2
+    assert "--experiment sum: must be one of" in capsys.readouterr().err
+    monkeypatch.setenv(EXPERIMENT, "other")
+    assert compare.main([]) == 2
+    assert "MLFLOW_EXPERIMENT_NAME=other: must be one of" in capsys.readouterr().err
