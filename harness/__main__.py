@@ -141,7 +141,7 @@ def _check_command() -> None:
         check_values(options.overrides, own)
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
     """One line for a mistake of the user's; for a failed run, where its traceback is."""
     if isinstance(error, ConfigError):
         line, code = str(error), 2

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -64,7 +65,7 @@ def _no_key(word: str) -> str:
 
 # What the parser says where it says nothing that helps.
 INTERNALS = (
-    r"mismatched input|Lexer|no viable|token recog|extraneous|missing |Error parsing|See https|$"
+    r"mismatched|Lexer|no viable|token recog|extraneous|missing |Error parsing|See http|\s*\^?$"
 )
 
 
@@ -161,7 +162,7 @@ def known_keys(conf: Path) -> dict[str, set[str]]:
 
 def _names(path: Path, conf: Path) -> set[str]:
     """The keys in a file, and in those that it begins with: `next_value`, `/task/sum@_here_`."""
-    loaded = OmegaConf.load(path)
+    loaded: Any = OmegaConf.load(path)
     if not OmegaConf.is_dict(loaded):
         return set()
     names = {name for name in loaded if isinstance(name, str) and not name.startswith("_")}

@@ -40,16 +40,16 @@ def tracking_uri(named: str | None, results: Path, key: str = "tracking.uri") ->
     """The URI of the store that is `named` by `key`, or else by the environment, or else of
     `results/mlflow.db`; one of a file is absolute. Raises `ConfigError` for one that cannot work.
     """
-    uri = from_environment(URI) if named is None else named
-    if uri is not None:
-        check_uri(URI if named is None else key, uri)
-        return absolute(uri)
     folder = str(results.resolve())
     if not _is_text(folder):
         raise ConfigError(
             f"results={folder}: MLflow cannot keep files in a folder whose name is not in UTF-8; "
             "choose another, or tracking=journal."
         )
+    uri = from_environment(URI) if named is None else named
+    if uri is not None:
+        check_uri(URI if named is None else key, uri)
+        return absolute(uri)
     if set(folder) & set("?%#"):
         raise ConfigError(
             f"results={folder}: MLflow cannot keep its database in a folder with ?, % or # in its "

@@ -4,6 +4,7 @@ import os.path
 import re
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from harness.console.command_line import PLAIN, quoted
@@ -90,7 +91,7 @@ def _text(value: str) -> str:
     return ",".join(v if PLAIN.fullmatch(v) else quoted(v) for v in value.split(","))
 
 
-def _parsed(word: str) -> object:
+def _parsed(word: str) -> Override | None:
     """Hydra's own reading of a word; None if it cannot read it."""
     try:
         return OverridesParser.create().parse_override(word)

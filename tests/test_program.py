@@ -582,6 +582,7 @@ def test_a_run_ends_as_killed_when_its_terminal_is_closed(tmp_path: Path) -> Non
         stdout=end,
         stderr=end,
         start_new_session=True,
+        text=True,
     )
     os.close(end)
     Thread(target=read_all, args=[terminal], daemon=True).start()

@@ -128,7 +128,7 @@ def test_the_command_line_wins_over_the_environment_over_the_default(
 
 
 def test_a_sweeps_parent_is_in_the_environments_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    swept = Sweep("", [], ["task"], 2)
+    swept = Sweep("", [], ["task"], 2, "results", None)
     assert swept.experiment(compose([])) == "sweeps"
     monkeypatch.setenv(EXPERIMENT, "thesis")
     assert swept.experiment(compose([])) == "thesis"

@@ -109,7 +109,7 @@ def _wrong(uri: str) -> str | None:
     """What is wrong with a store, and what would be valid; None if it may work."""
     scheme = urlparse(uri).scheme if uri != "databricks" else uri
     if not uri.strip():
-        return f"must be {VALID}; or null for the database in the results"
+        return f"must be {VALID}; without this, it is the database in the results"
     if re.fullmatch(r"[\w.-]{2,}:\d+(/.*)?", uri, re.ASCII):
         return f"a server's address begins with http:// or https://, as in http://{uri}"
     if scheme == "sqlite":
