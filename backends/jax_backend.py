@@ -91,9 +91,9 @@ class JaxBackend:
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
         inputs = self._put(x, self.training.precision)
-        mask, tf32 = self._mask(mask), self.rules.semantics.tf32
+        real, tf32 = self._mask(mask), self.rules.semantics.tf32
         with signals.deferred():
-            return np.array(outputs(self.params, inputs, mask, model=self.model, tf32=tf32))
+            return np.array(outputs(self.params, inputs, real, model=self.model, tf32=tf32))
 
     def state(self) -> State:
         params, slots = jax.tree.map(np.array, (self.params, self.slots))

@@ -161,7 +161,7 @@ def _report(error: BaseException) -> int:
     return code
 
 
-def _is_hydras(error: Exception) -> bool:
+def _is_hydras(error: BaseException) -> bool:
     return isinstance(error, ValueError) and str(error).startswith("Config group override")
 
 

@@ -16,7 +16,7 @@ from harness.typed import TEXTS, key_of
 NO_OPTION = "Config group override must be a string"
 
 
-def explain(error: Exception, conf: Path, typed: list[str], sweeps: bool = False) -> str:
+def explain(error: BaseException, conf: Path, typed: list[str], sweeps: bool = False) -> str:
     """The key, what was received, what would be valid: for any exception of theirs. `typed` is
     the command line, `conf` the folder of the configuration files; `sweeps` says whether -m is an
     option of the command."""

@@ -126,6 +126,4 @@ def test_a_narrow_terminal_cuts_no_number_short(monkeypatch: pytest.MonkeyPatch)
     table = Table("#", "job", "status", "loss", "seconds")
     table.add_row("0", "units=4·seed=0", "FINISHED", "1.23456e-05", "123.4")
     console().print(table)
-    assert {"units=4·seed=0", "FINISHED", "1.23456e-05", "123.4"} < set(
-        sys.stdout.getvalue().split()
-    )
+    assert {"units=4·seed=0", "FINISHED", "1.23456e-05", "123.4"} < set(terminal.getvalue().split())
