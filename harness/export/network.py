@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.core.layer_weights import Weights, acting_weights
 from harness.model import ModelSpec
 
 Array = np.ndarray
-Weights = tuple[Array, Array, Array]
 
 LAYER_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
@@ -50,19 +50,8 @@ class Network:
 
     @property
     def layers(self) -> list[Weights]:
-        """Of each layer W `(F, GU)`, U `(U, GU)` and b `(2, GU)`: the biases that act on the input
-        side and on the recurrent side, gates in canonical order."""
-        return [self._layer(layer) for layer in range(self.model.layers)]
-
-    def _layer(self, layer: int) -> Weights:
-        names = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
-        W, U, b, second = (self.weights.get(f"rnn.{layer}.{name}") for name in names)
-        assert W is not None and U is not None and b is not None
-        if b.ndim == 1:
-            b = np.stack([b, np.zeros_like(b)])
-            if second is not None:  # of all gates, or of the GRU's candidate, which is the last
-                b[1, -len(second) :] = second
-        return W, U, b
+        """Of each layer W `(F, GU)`, U `(U, GU)` and b `(2, GU)`, see `acting_weights`."""
+        return acting_weights(self.model, self.weights)
 
     @property
     def title(self) -> str:
@@ -106,11 +95,6 @@ class Network:
                 "Sequences of other lengths go in separately: padding would be taken as input."
             )
         return "\n".join(lines)
-
-
-def per_gate(array: Array, order: list[int], axis: int = -1) -> Array:
-    """The gates of `array`, side by side along `axis`, in another order."""
-    return np.concatenate([np.split(array, len(order), axis)[gate] for gate in order], axis)
 
 
 def in_float32(network: Network) -> Network:

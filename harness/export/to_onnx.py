@@ -1,8 +1,7 @@
 """ONNX: `model.onnx` with the standard's own RNN, LSTM and GRU operators.
 
-Operators keep kernels as (1, GU, F), both biases in one row, and time before the batch; the LSTM's
-gates are in the order i, o, f, c, the GRU's in ours. ONNX Runtime has these operators in float32
-only, so that is what `write` must be given (`harness.export.network.in_float32`).
+ONNX Runtime has them in float32 only, so that is what `write` must be given
+(`harness.export.network.in_float32`). The layers themselves are in `harness/core/onnx_layers.py`.
 """
 
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.export.network import Network, as_markdown, per_gate
+from harness.core.onnx_layers import Graph, add_layer
+from harness.export.network import Network, as_markdown
 
 USAGE = """\
 import onnxruntime
@@ -18,9 +18,6 @@ import onnxruntime
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 [y] = session.run(["y"], {"x": x})
 """
-
-GATE_ORDER = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [0, 1, 2]}
-OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes read it
 
 
 def write(network: Network, folder: Path) -> None:
@@ -32,29 +29,6 @@ def write(network: Network, folder: Path) -> None:
     (folder / "model.md").write_text(as_markdown(network, USAGE), encoding="utf-8")
 
 
-class Graph:
-    """Nodes that follow each other, and the constants that they use."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.last = "x"
-
-    def constant(self, name: str, value: Any) -> str:
-        from onnx import numpy_helper
-
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def add(self, operator: str, result: str, *inputs: str, outputs: Any = None, **kw: Any) -> None:
-        """Apply an operator to the last result (and `inputs`); its result is the last from now."""
-        from onnx import helper
-
-        made = helper.make_node(operator, [self.last, *inputs], outputs or [result], **kw)
-        self.nodes.append(made)
-        self.last = result
-
-
 def build(network: Network) -> Any:
     """The ONNX model: x (N, T, F) -> y, with N and T left open."""
     from onnx import TensorProto, helper
@@ -63,8 +37,9 @@ def build(network: Network) -> Any:
     outer = TensorProto.DOUBLE if network.outer_precision == "float64" else TensorProto.FLOAT
     _standardise(network, graph)
     graph.add("Transpose", "steps_first", perm=[1, 0, 2])  # (T, N, F)
-    for n in range(spec.layers):
-        _recurrent(network, graph, n)
+    for n, layer in enumerate(network.layers):
+        last = n == spec.layers - 1 and not spec.every_step
+        add_layer(graph, spec, n, layer, only_last=last)
     if spec.every_step:
         graph.add("Transpose", "states", perm=[1, 0, 2])  # (N, T, U)
     if spec.head == "dense":
@@ -75,20 +50,11 @@ def build(network: Network) -> Any:
     _to_original_units(network, graph, outer)
     graph.add("Identity", "y")
     shape = ["N", *(["T"] if spec.every_step else []), spec.outputs]
-    made = helper.make_graph(
-        graph.nodes,
+    return graph.model(
         "network",
         [helper.make_tensor_value_info("x", outer, ["N", "T", spec.features])],
         [helper.make_tensor_value_info("y", outer, shape)],
-        graph.constants,
-    )
-    opsets = [helper.make_opsetid("", OPSET)]
-    return helper.make_model(
-        made,
-        opset_imports=opsets,
-        ir_version=IR_VERSION,
-        producer_name="rnn-harness",
-        doc_string=as_markdown(network, USAGE),
+        as_markdown(network, USAGE),
     )
 
 
@@ -108,25 +74,3 @@ def _to_original_units(network: Network, graph: Graph, outer: int) -> None:
     if network.rescaled:
         graph.add("Mul", "scaled", graph.constant("y_std", np.array(network.y_std)))
         graph.add("Add", "original_units", graph.constant("y_mean", np.array(network.y_mean)))
-
-
-def _recurrent(network: Network, graph: Graph, n: int) -> None:
-    """One layer: (T, N, F) -> (T, N, U), or (N, U) where only the last state is needed."""
-    spec = network.model
-    W, U, b = (per_gate(part, GATE_ORDER[spec.cell]) for part in network.layers[n])
-    constants = [
-        graph.constant(f"rnn.{n}.W", W.T[None]),  # (1, GU, F)
-        graph.constant(f"rnn.{n}.R", U.T[None]),  # (1, GU, U)
-        graph.constant(f"rnn.{n}.B", b.reshape(1, -1)),  # (1, 2·GU)
-    ]
-    settings: dict[str, Any] = {"hidden_size": spec.units}
-    if spec.activation == "relu":
-        settings["activations"] = ["Relu"]
-    if spec.cell == "gru":
-        settings["linear_before_reset"] = int(not network.resets_before)
-    only_last = n == spec.layers - 1 and not spec.every_step
-    result = f"layer_{n}"
-    outputs = ["", result] if only_last else [result]
-    graph.add(spec.cell.upper(), result, *constants, outputs=outputs, **settings)
-    axis = 0 if only_last else 1  # of the directions, of which there is one
-    graph.add("Squeeze", f"hidden_{n}", graph.constant(f"direction_{n}", np.array([axis])))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.export.network import Array, Network, about, per_gate
+from harness.core.layer_weights import per_gate
+from harness.export.network import Array, Network, about
 
 USAGE = """\
 import torch

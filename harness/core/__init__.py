@@ -1,0 +1,1 @@
+"""Definitions that all other parts may use."""

@@ -1,0 +1,82 @@
+"""Recurrent layers as nodes of an ONNX graph, with the standard's own RNN, LSTM and GRU.
+
+Operators keep kernels as (1, GU, F), both biases in one row, and time before the batch; the LSTM's
+gates are in the order i, o, f, c, the GRU's in ours. ONNX Runtime has these operators in float32
+only, so that is what the weights must be.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from harness.core.layer_weights import Weights, per_gate
+from harness.model import ModelSpec
+
+GATE_ORDER = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [0, 1, 2]}
+OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes read it
+
+
+class Graph:
+    """Nodes that follow each other, and the constants that they use."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.last = "x"
+
+    def constant(self, name: str, value: Any) -> str:
+        from onnx import numpy_helper
+
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def add(self, operator: str, result: str, *inputs: str, outputs: Any = None, **kw: Any) -> None:
+        """Apply an operator to the last result (and `inputs`); its result is the last from now."""
+        from onnx import helper
+
+        made = helper.make_node(operator, [self.last, *inputs], outputs or [result], **kw)
+        self.nodes.append(made)
+        self.last = result
+
+    def model(self, name: str, inputs: list[Any], outputs: list[Any], text: str) -> Any:
+        """The whole as a model, with `text` for its reader."""
+        from onnx import helper
+
+        made = helper.make_graph(self.nodes, name, inputs, outputs, self.constants)
+        return helper.make_model(
+            made,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="rnn-harness",
+            doc_string=text,
+        )
+
+
+def add_layer(
+    graph: Graph,
+    model: ModelSpec,
+    layer: int,
+    weights: Weights,
+    lengths: str = "",
+    only_last: bool = False,
+) -> None:
+    """One layer: (T, N, F) -> (T, N, U), or (N, U) where only the last state is needed. `lengths`
+    names an input (N,) of int32, how many steps of each sequence are real."""
+    W, U, b = (per_gate(part, GATE_ORDER[model.cell]) for part in weights)
+    constants = [
+        graph.constant(f"rnn.{layer}.W", W.T[None]),  # (1, GU, F)
+        graph.constant(f"rnn.{layer}.R", U.T[None]),  # (1, GU, U)
+        graph.constant(f"rnn.{layer}.B", b.reshape(1, -1)),  # (1, 2·GU)
+        *([lengths] if lengths else []),
+    ]
+    settings: dict[str, Any] = {"hidden_size": model.units}
+    if model.activation == "relu":
+        settings["activations"] = ["Relu"]
+    if model.cell == "gru":
+        settings["linear_before_reset"] = int(model.reset == "after")
+    result = f"layer_{layer}"
+    outputs = ["", result] if only_last else [result]
+    graph.add(model.cell.upper(), result, *constants, outputs=outputs, **settings)
+    axis = 0 if only_last else 1  # of the directions, of which there is one
+    squeezed = graph.constant(f"direction_{layer}", np.array([axis]))
+    graph.add("Squeeze", f"hidden_{layer}", squeezed)
