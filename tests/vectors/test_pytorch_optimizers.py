@@ -64,7 +64,8 @@ class Training:
     def __init__(self, name: str, **rules: Any) -> None:
         given = dict(VALUES["optimizers"][name]["settings"])
         self.optimizer, self.lr = VALUES["optimizers"][name]["optimizer"], given.pop("lr")
-        self.spec = spec(self.optimizer, **NUMBERS[self.optimizer] | given)
+        numbers: dict[str, Any] = {**NUMBERS[self.optimizer], **given}
+        self.spec = spec(self.optimizer, **numbers)
         self.spec = replace(self.spec, semantics=replace(self.spec.semantics, **rules))
         params = {n: np.zeros((1, *shape)) for n, shape in shapes(MODEL).items()}
         params["head.bias"] = np.array([VALUES["initial"]])

@@ -1,0 +1,1 @@
+"""Reference vectors: numbers that any implementation of a recurrent layer must repeat."""

@@ -1,0 +1,97 @@
+"""The cases: which network, on sequences of which lengths, and the random numbers of each.
+
+All sizes differ, from each other and from the numbers of gates, so that exchanged axes show;
+weights and biases are random, so that exchanged gates, a transposed kernel and a bias on the wrong
+side show; and padding holds numbers like any other, so that whoever reads it gets other results.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import Data
+from harness.model import Array, ModelSpec, Params, shapes
+from harness.streams import stream
+
+SAMPLES, FEATURES, UNITS = 5, 2, 6
+LENGTHS = (7, 1, 4, 6, 3)  # of the ragged sequences
+
+# Name -> cell, activation, place of the GRU's reset gate.
+NETWORKS = {
+    "rnn_tanh": ("rnn", "tanh", "after"),
+    "rnn_relu": ("rnn", "relu", "after"),
+    "lstm": ("lstm", "tanh", "after"),
+    "gru_reset_after": ("gru", "tanh", "after"),
+    "gru_reset_before": ("gru", "tanh", "before"),
+}
+BIASES = {"one_bias": "single", "two_biases": "double"}
+# Name -> time steps, layers, of several lengths.
+SEQUENCES = {
+    "T1": (1, 1, False),
+    "T7": (7, 1, False),
+    "T33": (33, 1, False),
+    "ragged": (7, 1, True),
+    "stacked": (7, 2, False),
+    "stacked_ragged": (7, 2, True),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one kind of sequences."""
+
+    network: str
+    biases: str
+    sequences: str
+
+    @property
+    def name(self) -> str:
+        """As its files are called."""
+        return f"{self.network}-{self.biases}-{self.sequences}"
+
+    @property
+    def steps(self) -> int:
+        return SEQUENCES[self.sequences][0]
+
+    @property
+    def ragged(self) -> bool:
+        return SEQUENCES[self.sequences][2]
+
+    @property
+    def model(self) -> ModelSpec:
+        """Recurrent layers without a head: the last layer's states are the outputs."""
+        cell, activation, reset = NETWORKS[self.network]
+        return ModelSpec(
+            cell,
+            FEATURES,
+            UNITS,
+            SEQUENCES[self.sequences][1],
+            activation,
+            "every_step",
+            "none",
+            UNITS,
+            BIASES[self.biases],
+            reset,
+        )
+
+    def params(self) -> Params:
+        """Random weights `(1, …)`, always the same for the same name."""
+        rng = stream(0, "vectors", self.name, "params")
+        named = shapes(self.model).items()
+        scales = {name: 0.3 if "bias" in name else 0.4 for name, _ in named}
+        return {name: scales[name] * rng.standard_normal((1, *shape)) for name, shape in named}
+
+    def data(self) -> Data:
+        """Inputs `(1, N, T, F)`, targets `(1, N, T, U)` and, if ragged, the mask `(1, N, T)`."""
+        rng = stream(0, "vectors", self.name, "data")
+        x = rng.standard_normal((1, SAMPLES, self.steps, FEATURES))
+        y = 0.5 * rng.standard_normal((1, SAMPLES, self.steps, UNITS))
+        return Data(x, y, self.mask()[None] if self.ragged else None)
+
+    def mask(self) -> Array:
+        """True at real steps, `(N, T)`; padding is behind."""
+        lengths = np.array(LENGTHS) if self.ragged else np.full(SAMPLES, self.steps)
+        return np.arange(self.steps) < lengths[:, None]
+
+
+CASES = [Case(n, b, s) for n in NETWORKS for b in BIASES for s in SEQUENCES]

@@ -1,0 +1,68 @@
+"""The five optimisers whose first steps the vectors hold, each with its numbers and its rule."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import TrainingSpec
+from harness.semantics import Semantics
+
+STEPS = 10
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One optimiser: its numbers by name, and its update as text with the source."""
+
+    optimizer: str
+    lr: float
+    numbers: dict[str, float]
+    formula: str
+    source: str
+    nesterov: bool = False
+
+    def training(self, semantics: Semantics) -> TrainingSpec:
+        """Of the mean squared error, in float64, without clipping or weight decay."""
+        given = {"weight_decay": 0.0, **self.numbers}
+        if self.optimizer == "sgd":
+            given = {"momentum": 0.0, **given}
+        arrays = {name: np.array([value]) for name, value in given.items() if name != "epsilon"}
+        return TrainingSpec(
+            "mse", self.optimizer, arrays, self.nesterov, None, semantics, "float64", "cpu", 1
+        )
+
+
+RULES = {
+    "sgd": Rule("sgd", 0.1, {}, "θ ← θ − lr·g", "gradient descent"),
+    "momentum": Rule(
+        "sgd",
+        0.05,
+        {"momentum": 0.9},
+        "v ← momentum·v + g; θ ← θ − lr·v; v starts at 0",
+        "Polyak 1964, in the form of torch.optim.SGD",
+    ),
+    "nesterov": Rule(
+        "sgd",
+        0.05,
+        {"momentum": 0.9},
+        "v ← momentum·v + g; θ ← θ − lr·(g + momentum·v); v starts at 0",
+        "Sutskever et al. 2013, in the form of torch.optim.SGD",
+        nesterov=True,
+    ),
+    "adam": Rule(
+        "adam",
+        0.01,
+        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+        "m ← beta1·m + (1 − beta1)·g; v ← beta2·v + (1 − beta2)·g²; "
+        "θ ← θ − lr·m̂ / (√v̂ + epsilon) with m̂ = m / (1 − beta1ᵗ), v̂ = v / (1 − beta2ᵗ), "
+        "t = 1 in the first step; m and v start at 0",
+        "Kingma & Ba 2015, Algorithm 1",
+    ),
+    "rmsprop": Rule(
+        "rmsprop",
+        0.01,
+        {"rho": 0.9, "epsilon": 1e-8},
+        "v ← rho·v + (1 − rho)·g²; θ ← θ − lr·g / (√v + epsilon); v starts at 0",
+        "Tieleman & Hinton 2012, lecture 6e, in the form of torch.optim.RMSprop",
+    ),
+}
