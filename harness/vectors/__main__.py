@@ -13,6 +13,7 @@ import numpy as np
 
 from harness import signals
 from harness.arguments import Parser
+from harness.console import streams
 from harness.errors import ConfigError
 from harness.vectors.cases import BIASES, CASES, NETWORKS, SEQUENCES, Case
 from harness.vectors.description import description
@@ -32,6 +33,7 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    streams.prepare()
     try:
         return _write(_parse(arguments))
     except ConfigError as error:
