@@ -20,7 +20,7 @@ from harness.terminal import console
 from tests.program import ROOT
 
 COMMANDS = ("harness", "harness.compare", "harness.parity", "harness.why", "harness.export")
-COMMANDS += ("benchmarks",)
+COMMANDS += ("harness.vectors", "benchmarks")
 BEGIN = "import os, sys\nfrom harness.console import streams\nstreams.prepare()\n"
 
 

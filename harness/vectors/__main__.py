@@ -8,6 +8,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def _write(options: argparse.Namespace) -> int:
 
 def write_case(case: Case, place: Path, onnx: bool) -> None:
     """Its files, into `place`."""
-    named = arrays(case)
+    named: dict[str, Any] = arrays(case)
     np.savez(place / f"{case.name}.npz", **named)
     if onnx:
         from harness.vectors import onnx_model
