@@ -4,15 +4,25 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench ui lint clean
+.PHONY: demo test test-quick bench ui lint clean
 
 demo: $(READY)
 	$(BIN)/python -m harness -m task=sum,next_value,multi_step,binary backend=numpy,torch,keras,jax
 	$(BIN)/python -m harness.compare
 	@echo "  browse   make ui   (then open http://127.0.0.1:5000)"
 
+# A process per core; one that runs out of tests takes some of another's.
+TEST := $(BIN)/python -m pytest -n auto --dist worksteal --max-worker-restart 2
+
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(TEST)
+
+# What can be known without a framework, MLflow and processes of their own.
+QUICK := arguments bad_input composer config contract control_band evaluate folders fuzz initializers \
+	journal judged lengths model numpy_gradients parity parity_table parts plots replicas semantics \
+	shapley splits stages sweep_values tasks trainer
+test-quick: $(READY)
+	$(TEST) $(QUICK:%=tests/test_%.py) -k 'not torch and not keras and not jax'
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
