@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import hydra
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.composer import Composer, without_hydra
@@ -32,12 +34,7 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
 @contextmanager
 def composing(config_dir: Path | None = None) -> Iterator[Compose]:
     """`compose` for many: what is composed within this context shares what it can."""
-    if config_dir is not None and not config_dir.is_dir():  # Hydra would look on without it
-        raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
-    own = [] if config_dir is None else [f"hydra.searchpath=[file://{config_dir.resolve()}]"]
-    composer = Composer(
-        lambda words: hydra.compose("config", [*words, *own], return_hydra_config=True)
-    )
+    composer = _shipped() if config_dir is None else _with_own(config_dir)
 
     def one(overrides: list[str]) -> Config:
         try:
@@ -51,3 +48,20 @@ def composing(config_dir: Path | None = None) -> Iterator[Compose]:
 
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         yield one
+
+
+@cache
+def _shipped() -> Composer:
+    """One for the whole process: the files that come with the program do not change."""
+    return Composer(_load)
+
+
+def _with_own(config_dir: Path) -> Composer:
+    if not config_dir.is_dir():  # Hydra would look on without it
+        raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
+    own = f"hydra.searchpath=[file://{config_dir.resolve()}]"
+    return Composer(lambda words: _load([*words, own]))
+
+
+def _load(words: list[str]) -> DictConfig:
+    return hydra.compose("config", words, return_hydra_config=True)
