@@ -79,7 +79,7 @@ class Case:
         training = self._training(precision)
         state = fresh_state(cast(params, precision), training)
         data = Data(x.astype(precision), y.astype(precision), mask)
-        batches = [self._batch(step, N, B) for step in range(steps)]
+        batches = self._batches(steps, N, B)
         return Problem(model, training, data, state, batches, self._rates(steps))
 
     def _model(self, rng: np.random.Generator) -> ModelSpec:
@@ -120,10 +120,13 @@ class Case:
             threads=1,
         )
 
-    def _batch(self, step: int, samples: int, size: int) -> Array:
-        epoch, index = divmod(step, -(-samples // size))
-        order = batch_order(list(range(self.replicas)), epoch, samples, shuffle=True)
-        return order[:, index * size : (index + 1) * size]
+    def _batches(self, steps: int, samples: int, size: int) -> list[Array]:
+        """Of each step `(R, B)`; the last of an epoch is shorter."""
+        starts = range(0, samples, size)
+        epochs = range(-(-steps // len(starts)))
+        seeds = list(range(self.replicas))
+        orders = [batch_order(seeds, epoch, samples, shuffle=True) for epoch in epochs]
+        return [order[:, start : start + size] for order in orders for start in starts][:steps]
 
     def _rates(self, steps: int) -> Array:
         """Each replica has its own learning rate, `(S, R)`."""
