@@ -1,4 +1,4 @@
-"""What all tests share: the `backend` fixture, and a bound on what has been compiled.
+"""What all tests share: the `backend` fixture, patience, and a bound on what has been compiled.
 
 No framework is imported here: a test that runs on the NumPy reference alone must not load one.
 """
@@ -8,6 +8,7 @@ import os
 from importlib import import_module
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from backends import Backend
 from harness.programs import forget_if_many
@@ -19,6 +20,9 @@ BACKENDS = {
     "jax": "JaxBackend",
 }
 
+# No example is too slow: the machine may be busy.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # What the one who runs the tests tells MLflow is not for the programs that are tested.
 for variable in ("TRACKING_URI", "EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID"):

@@ -22,7 +22,7 @@ from harness.journal import NAME, Event, read
 from harness.mlflow_store import client
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 120.0  # seconds after which a program hangs
+PATIENCE = 1200.0  # seconds after which a program hangs: many times what a busy machine takes
 
 # For the `pytestmark` of a module that uses MLflow in its own process.
 uses_mlflow = [

@@ -23,6 +23,7 @@ from benchmarks.scaling import exponent
 from benchmarks.steps import measure
 from benchmarks.timing import Epoch, Timing, interleave, spread
 from benchmarks.worker import Job
+from tests.program import PATIENCE
 
 PEERS = {
     "numpy": {"PyTorch loop", "products alone"},
@@ -41,7 +42,7 @@ def bench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
 
 

@@ -18,6 +18,7 @@ from harness.parity.problem import Problem
 from tests.agreement import check_forward, check_losses, check_names
 from tests.conftest import backend_class
 from tests.problems import Case
+from tests.program import PATIENCE
 
 METHODS = ["__init__", "train_epoch", "predict", "state"]
 
@@ -70,7 +71,7 @@ def test_import_loads_no_framework(module: str) -> None:
     frameworks = {"torch", "tensorflow", "keras", "jax", "mlflow"}
     code = f"import sys, {module}; print(*(set(sys.modules) & {frameworks}))"
     run = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=PATIENCE
     )
     assert run.stdout.split() == []
 

@@ -22,7 +22,7 @@ from harness.outputs import prediction_table
 from harness.splits import Scale, Split, Splits
 
 # A time limit per example would make the outcome depend on the machine.
-PROPERTY = settings(deadline=None, max_examples=100)
+PROPERTY = settings(max_examples=100)
 SHAPES = [(2, 5, 3), (2, 5, 4, 3), (1, 1, 1), (3, 2, 1, 1)]
 
 

@@ -4,6 +4,7 @@ backend that breaks, or that differs now and then.
 
 import io
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ from harness.parity import fuzz as module
 from harness.parity.lockstep import check
 from harness.parity.problem import configs, problem_of, scattered
 from tests.test_parity import TransposedRecurrentKernel
+
+
+@pytest.fixture(autouse=True)
+def time_to_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(module, "SHRINK_SECONDS", math.inf)
 
 
 def run(

@@ -76,8 +76,13 @@ def test_pictures_are_drawn_here_if_the_processes_are_killed(tmp_path: Path) -> 
 def test_a_stop_leaves_what_has_not_begun(tmp_path: Path) -> None:
     pictures.draw_all(runs(tmp_path / "before"))  # now the processes are there
     many = [run(tmp_path, number) for number in range(200)]
-    stop = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    stop.start()
+
+    def stop() -> None:
+        while not (tmp_path / "0" / PATHS[0]).exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         pictures.draw_all(many)
     for _ in workers():
@@ -93,7 +98,7 @@ if __name__ == "__main__":
     pool = pictures._processes()
     pool.submit(os.getpid).result()
     print(*pool._processes, flush=True)
-    time.sleep(60)
+    time.sleep(6000)
 """
 
 
@@ -105,7 +110,7 @@ def test_processes_end_with_a_program_that_is_killed(tmp_path: Path) -> None:
         started = [int(word) for word in program.stdout.readline().split()]
         assert started and all(map(runs_still, started))
         program.kill()
-    for _ in range(100):
+    for _ in range(10_000):
         if not any(map(runs_still, started)):
             return
         time.sleep(0.1)

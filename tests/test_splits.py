@@ -21,7 +21,7 @@ from tests.test_config import config
 from tests.test_tasks import DRAWN, task
 
 # A time limit per example would make the outcome depend on the machine.
-PROPERTY = settings(deadline=None, max_examples=150)
+PROPERTY = settings(max_examples=150)
 
 fractions = st.floats(0, 0.6) | st.sampled_from([0.0, 0.1, 0.2, 0.25, 1 / 3, 0.5])
 sizes = st.tuples(st.integers(1, 60), fractions, fractions).filter(lambda s: s[1] + s[2] < 1)

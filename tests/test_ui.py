@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
 ]
 
-LOOK_MS = 30_000  # until something that does not appear on a page is given up
+LOOK_MS = 300_000  # until something that does not appear on a page is given up
 SWEEP = [
     "backend=numpy,torch",
     "optimizer=sgd",

@@ -36,7 +36,7 @@ from harness.why.words import (
     plus_minus,
     sentence,
 )
-from tests.program import ROOT, artifacts, tracked, uses_mlflow, with_database
+from tests.program import PATIENCE, ROOT, artifacts, tracked, uses_mlflow, with_database
 
 pytestmark = uses_mlflow
 SMALL = (
@@ -697,7 +697,7 @@ def program(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=PATIENCE,
     )
 
 
