@@ -143,12 +143,12 @@ def train(
     rules: Rules,
 ) -> tuple[tuple[Arrays, Slots], jax.Array]:
     """All updates of an epoch: `batches` `(S, R, B)`, `lr` `(S, R)` -> state, losses `(S, R)`."""
-    form = rules.loss if rules.loss == "mse" else rules.semantics.bce
 
     def loss(params, x, y, mask):
         tf32, unrolled = rules.semantics.tf32, rules.unrolled
         found = network(model, params, x, mask, tf32=tf32, unrolled=unrolled)
-        return mean_loss(form, found, y, mask if model.every_step else None)
+        counted = mask if model.every_step else None
+        return mean_loss(rules.loss, rules.semantics.bce, found, y, counted)
 
     def own_epoch(params, slots, data, numbers, batches, lr):
         def own_step(carry, inputs):

@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from harness.core.losses import gives_logits
+
 Array = jax.Array
 
 CLIPPED = 1e-7
 CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a float32
 
 
-def mean_loss(form: str, outputs: Array, y: Array, mask: Array | None) -> Array:
+def mean_loss(loss: str, form: str, outputs: Array, y: Array, mask: Array | None) -> Array:
     """A scalar. `outputs` and `y` are `(B, O)`, or `(B, T, O)` with `mask` `(B, T)` or None."""
-    terms = TERMS[form](outputs, y)
+    terms = TERMS[form if gives_logits(loss) else "mse"](outputs, y)
     if mask is None:
         return terms.mean()
     real = jnp.broadcast_to(mask[..., None], terms.shape)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from harness.core.losses import gives_logits
+
 CLIPPED = 1e-7
 CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a float32
 
@@ -22,7 +24,7 @@ CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a 
 def mean_loss(loss: str, form: str, outputs: Any, y: Any, mask: Any) -> Any:
     """Each replica's loss `(R,)` from `outputs` and `y` `(R, B, O)`, or `(R, B, T, O)` with `mask`
     `(R, B, T)` or None: 0 for a batch of padding alone."""
-    terms = TERMS[loss if loss == "mse" else form](outputs, y)
+    terms = TERMS[form if gives_logits(loss) else "mse"](outputs, y)
     axes = list(range(1, len(terms.shape)))
     if mask is None:
         return tf.reduce_mean(terms, axes)

@@ -12,6 +12,8 @@ have (`semantics.bce`); they part where p saturates:
 
 import numpy as np
 
+from harness.core.losses import gives_logits
+
 Array = np.ndarray
 
 CLIPPED = 1e-7
@@ -25,7 +27,7 @@ def loss_and_gradient(
 
     `outputs` and `y` are `(R, B, O)`, or `(R, T, B, O)` with `mask` `(R, T, B, 1)` or None.
     """
-    terms, slope = TERMS[loss if loss == "mse" else form](outputs, y)
+    terms, slope = TERMS[form if gives_logits(loss) else "mse"](outputs, y)
     axes = tuple(range(1, outputs.ndim))
     if mask is None:
         return terms.mean(axis=axes), slope / slope[0].size

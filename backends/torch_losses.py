@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from harness.core.losses import gives_logits
+
 CLIPPED = 1e-7
 
 
 def mean_loss(loss: str, form: str, outputs: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
     """Each replica's loss `(R,)`: `outputs` and `y` `(R, B, O)`, or `(R, B, T, O)` with `mask`
     `(R, B, T)` or None."""
-    terms = TERMS[loss if loss == "mse" else form]
+    terms = TERMS[form if gives_logits(loss) else "mse"]
     if mask is None:
         return terms(outputs, y).flatten(1).mean(1)
     real = mask[..., None].expand(outputs.shape)

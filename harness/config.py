@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from backends import Backend
 from harness import signals
+from harness.core.losses import check_loss
 from harness.device import gpu_present
 from harness.errors import ConfigError, check_choice, check_range, first_line, nearest
 from harness.model import ModelSpec
@@ -227,6 +228,7 @@ class Config(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.backend.check(self.device)
+        check_loss(self.task.loss, f"task={self.task.name}: ")
         if self.trainer.patience is not None and self.task.val_fraction == 0:
             raise ConfigError(
                 f"trainer.patience={self.trainer.patience}: early stopping needs validation data; "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend
+from harness.core.losses import gives_logits
 from harness.splits import Split, Splits
 
 Array = np.ndarray
@@ -20,10 +21,10 @@ def sample_losses(loss: str, outputs: Array, y: Array, mask: Array | None = None
 
     `bce` takes logits z: max(z, 0) − z·y + log(1 + e^−|z|), which never overflows.
     """
-    if loss == "mse":
-        error = (outputs - y) ** 2
-    else:
+    if gives_logits(loss):
         error = np.maximum(outputs, 0) - outputs * y + np.log1p(np.exp(-np.abs(outputs)))
+    else:
+        error = (outputs - y) ** 2
     return error.reshape(*error.shape[:2], -1).mean(axis=2, where=_real(error, mask))
 
 
@@ -49,13 +50,13 @@ def _real(entries: Array, mask: Array | None, axes: int = 2) -> Any:
 
 
 def evaluate(backend: Backend, splits: Splits, name: str, loss: str) -> dict[str, Array]:
-    """`{"val/loss": (R,), …}` of one split, with the accuracy where labels are binary."""
+    """`{"val/loss": (R,), …}` of one split, with the accuracy where labels are 0 or 1."""
     part = splits.parts[name]
     if not part.has_targets:
         return {}
     outputs = predict(backend, splits, part)
     values = {f"{name}/loss": mean_loss(loss, outputs, part.y, part.counted)}
-    if loss == "bce":
+    if gives_logits(loss) and splits.hard_labels:
         values[f"{name}/accuracy"] = accuracy(outputs, part.y, part.counted)
     return values
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends import Backend
+from harness.core.losses import gives_logits
 from harness.evaluate import predict
 from harness.model import ModelSpec, count, formulas, shapes
 from harness.splits import Splits
@@ -44,7 +45,7 @@ def prediction_table(
     for name in sorted(splits.parts, key=["train", "val", "test", "probe"].index):
         part = splits.parts[name]
         predicted = predict(backend, splits, part)
-        if loss == "bce":
+        if gives_logits(loss):
             predicted = 0.5 * np.tanh(0.5 * predicted) + 0.5
         true = np.broadcast_to(part.y, predicted.shape)
         if not model.every_step:  # (R, N, O) -> (R, N, 1, O)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.core.losses import gives_logits
 from harness.reporting.matplotlib_settings import default_settings
 from harness.statistics import over_replicas
 from harness.tasks import Bound
@@ -153,11 +154,12 @@ def _log_if_wide(axis: Any, values: list[float]) -> None:
 
 @default_settings()
 def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -> None:
-    """Predicted against true; probabilities by label; or, without targets, outputs by step."""
+    """Predicted against true; probabilities by label of 0 or 1; or, without targets, outputs by
+    step."""
     made, axis = _empty_panel(5.0, 4.4)
     if bool(table["true"].isna().all()):
         _by_step(axis, table)
-    elif loss == "bce":
+    elif gives_logits(loss) and bool(table["true"].dropna().isin((0, 1)).all()):
         _by_label(axis, table)
     else:
         _against_truth(axis, table)

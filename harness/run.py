@@ -28,7 +28,7 @@ from harness.runs.folders import check_unbegun
 from harness.schedule import epoch_batches
 from harness.state import save_params
 from harness.streams import batch_order
-from harness.trainer import Outcome, train
+from harness.trainer import Outcome, check_measured, train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,6 +222,7 @@ def _finish(
     for path in [*files, *pictured]:
         record.file(path)
     record.write("table", path="predictions.csv")
+    check_measured(values, config, splits)
     return Result(plan, outcome, directory, values, predictions, gradient)
 
 

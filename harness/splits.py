@@ -13,9 +13,19 @@ from typing import Any
 import numpy as np
 
 from backends import Data
+from harness.core.losses import gives_logits
 from harness.errors import ConfigError
 from harness.tasks import Array, Samples, Task
+from harness.tasks.checks import check_alike, check_probes, checked, without_targets
 from harness.tasks.lengths import last_step, pad
+from harness.training.data_checks import (
+    Origin,
+    check_finite,
+    check_labels,
+    check_moments,
+    check_squares,
+    in_precision,
+)
 
 NAMES = ("train", "val", "test")
 
@@ -49,6 +59,11 @@ class Scale:
     y_mean: Array  # (R,)
     y_std: Array
 
+    def of_targets(self, y: Array) -> Array:
+        """Targets `(R, N, …)` as the network learns them."""
+        wide = (-1,) + (1,) * (y.ndim - 1)
+        return (y - self.y_mean.reshape(wide)) / self.y_std.reshape(wide)
+
     def to_original(self, outputs: Array) -> Array:
         """Raw outputs `(R, N, …)` in the targets' units, float64."""
         wide = (-1,) + (1,) * (outputs.ndim - 1)
@@ -67,10 +82,15 @@ class Splits:
     def train(self) -> Split:
         return self.parts["train"]
 
+    @property
+    def hard_labels(self) -> bool:
+        """Whether every target is 0 or 1, so that an accuracy has a meaning."""
+        targets = [part.y for part in self.parts.values() if part.has_targets]
+        return all(bool(((y == 0) | (y == 1)).all()) for y in targets)
+
     def training_data(self) -> Data:
         """The training split as the backend gets it, targets scaled."""
-        wide = (-1,) + (1,) * (self.train.y.ndim - 1)
-        y = (self.train.y - self.scale.y_mean.reshape(wide)) / self.scale.y_std.reshape(wide)
+        y = self.scale.of_targets(self.train.y)
         return Data(self.train.x, y.astype(self.dtype), self.train.mask)
 
     def digest(self) -> str:
@@ -84,27 +104,26 @@ class Splits:
 
 
 def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = False) -> Splits:
-    """Draw, split, scale and stack the data of all replicas; raises `ConfigError` if a split
-    that was asked for is empty. Data that no seed changes has a replica axis of length 1.
+    """Draw, split, scale and stack the data of all replicas. Data that no seed changes has a
+    replica axis of length 1. Raises `ConfigError` if a split that was asked for is empty, or if the
+    data cannot be trained on.
 
     `last_target` keeps, of targets at every step, those of each sample's last real one: many to
     one.
     """
-    drawn = [_checked(task, "draw()", task.generate(seed)) for seed in seeds]
-    probe = task.probes()
-    probe = None if probe is None else _checked(task, "probes()", probe)
+    drawn = [checked(task, "draw()", task.generate(seed)) for seed in seeds]
+    check_alike(task, seeds, drawn)
+    asked = task.probes()
+    probes = [] if asked is None else [checked(task, "probes()", asked)]
+    for samples in probes:
+        check_probes(task, drawn[0], samples)
     if last_target and task.every_step:
-        drawn = [_last_target(samples) for samples in drawn]
-        probe = None if probe is None else _last_target(probe)
-    rows = split_rows(task, drawn[0].span)
-    raw = {n: _stack(drawn, i) for n, i in rows.items() if len(i)}
-    if probe is not None:
-        raw["probe"] = _stack([probe], slice(None))
-    scale = _fit(task, raw["train"])
-    parts = {}
-    for name, part in raw.items():
-        x = pad((part.x - scale.x_mean) / scale.x_std, part.mask)
-        parts[name] = replace(part, x=x.astype(dtype))
+        drawn, probes = ([_last_target(s) for s in given] for given in (drawn, probes))
+    cut = _cut(task, "draw()", drawn, split_rows(task, drawn[0].span), seeds)
+    for samples in probes:
+        cut |= _cut(task, "probes()", [samples], {"probe": np.arange(len(samples.x))}, seeds)
+    scale = _fit(task, cut["train"][1])
+    parts = {n: _scaled(task, origin, part, scale, dtype) for n, (origin, part) in cut.items()}
     return Splits(parts, scale, dtype)
 
 
@@ -115,43 +134,33 @@ def _last_target(samples: Samples) -> Samples:
     return replace(samples, y=samples.y[np.arange(len(samples.y)), last_step(samples.mask)])
 
 
-def _checked(task: Task, source: str, samples: Samples) -> Samples:
-    """A user's own task may answer with anything: say what was wrong where it can be put right,
-    and put zeros at padding. `source` is draw(), or probes(), which may give any number of
-    samples, and without lengths."""
-    x, y, every, drawn = samples.x, samples.y, task.every_step, source == "draw()"
-    count = task.samples if drawn else len(x)
-    n = task.samples if drawn else "N"
-    wanted = f"x ({n}, T, F) and y ({n}, {'T, O' if every else 'O'})"
-    ranks = (x.ndim, y.ndim) == (3, 3 if every else 2)
-    if not ranks or len(x) != count or len(y) != count or (every and y.shape[1] != x.shape[1]):
-        raise ConfigError(
-            f"task={task.name}: {source} gave x {x.shape} and y {y.shape}; it must give {wanted}."
-        )
-    mask = samples.mask
-    _check_mask(task, source, x, mask)
-    unknown = np.isnan(y if mask is None or not every else y[mask])
-    if unknown.any() and not unknown.all():
-        raise ConfigError(
-            f"task={task.name}: {source} gave targets of which {unknown.sum()} of {unknown.size} "
-            "at real steps are NaN; give all of them, or NaN only for no targets at all."
-        )
-    return replace(samples, x=pad(x, mask), y=pad(y, mask) if every else y)
+def _cut(
+    task: Task, method: str, given: list[Samples], rows: dict[str, Array], seeds: list[int]
+) -> dict[str, tuple[Origin, Split]]:
+    """The splits that exist, by name, stacked but not scaled yet, with where each came from."""
+    has_targets = not all(without_targets(samples) for samples in given)
+    parts = {}
+    for name, index in rows.items():
+        if not len(index):
+            continue
+        part = _stack(given, index)
+        origin = Origin(task=task.name, method=method, split=name, rows=index, seeds=seeds)
+        check_finite(origin, part.x, part.y if has_targets else None)
+        if has_targets and gives_logits(task.loss):
+            check_labels(origin, part.y)
+        parts[name] = (origin, part)
+    return parts
 
 
-def _check_mask(task: Task, source: str, x: Array, mask: Array | None) -> None:
-    if mask is None:
-        if task.lengths is None or source != "draw()":
-            return
-        raise ConfigError(
-            f"task.lengths={task.lengths}: task={task.name} does not know lengths, since its "
-            "draw() gives no mask; use null."
-        )
-    if mask.shape != x.shape[:2] or mask.dtype != bool or not mask.any(axis=1).all():
-        raise ConfigError(
-            f"task={task.name}: {source} gave a mask {mask.shape} of {mask.dtype}; it must be "
-            f"{x.shape[:2]} of bool, with a real step in every sample."
-        )
+def _scaled(task: Task, origin: Origin, part: Split, scale: Scale, dtype: str) -> Split:
+    """The split as the network sees it."""
+    if part.has_targets and not gives_logits(task.loss):
+        check_squares(origin, part.y, part.y, "float64")
+        if origin.split == "train":
+            check_squares(origin, part.y, scale.of_targets(part.y), dtype)
+    with np.errstate(over="ignore", under="ignore"):  # what leaves the range is refused below
+        x = pad((part.x - scale.x_mean) / scale.x_std, part.mask)
+    return replace(part, x=in_precision(origin, part.x, x, dtype))
 
 
 def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
@@ -176,7 +185,7 @@ def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
     return rows
 
 
-def _stack(drawn: list[Samples], rows: Array | slice) -> Split:
+def _stack(drawn: list[Samples], rows: Array) -> Split:
     """The same rows of every replica, not scaled yet; where only some have a mask, the others'
     steps are all real."""
     x, y = np.stack([s.x[rows] for s in drawn]), np.stack([s.y[rows] for s in drawn])
@@ -199,17 +208,22 @@ def _fit(task: Task, train: Split) -> Scale:
     if task.scale == "none":
         shape = (len(x), 1, 1, x.shape[-1])
         return Scale(np.zeros(shape), np.ones(shape), no_shift, no_scale)
-    x_mean, x_std = _moments(x, (1, 2), train.mask)
-    if task.loss != "mse" or np.isnan(y).any():  # labels, or no targets at all
+    x_mean, x_std = _moments(task, "x", x, (1, 2), train.mask)
+    if gives_logits(task.loss) or not train.has_targets:
         return Scale(x_mean, x_std, no_shift, no_scale)
-    y_mean, y_std = _moments(y, tuple(range(1, y.ndim)), train.counted)
+    y_mean, y_std = _moments(task, "y", y, tuple(range(1, y.ndim)), train.counted)
     return Scale(x_mean, x_std, y_mean.reshape(-1), y_std.reshape(-1))
 
 
-def _moments(values: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
+def _moments(
+    task: Task, name: str, values: Array, axes: tuple[int, ...], mask: Array | None
+) -> tuple[Array, Array]:
     """Mean and standard deviation of `(R, N, T, …)` at real steps; rounding must not give a
     constant a tiny one."""
     over: Any = {"axis": axes, "keepdims": True, "where": True if mask is None else mask[..., None]}
     low, high = values.min(**over, initial=np.inf), values.max(**over, initial=-np.inf)
-    mean = np.where(low == high, low, values.mean(**over))
-    return mean, np.where(low == high, 1.0, values.std(**over))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # refused below
+        mean, std = values.mean(**over), values.std(**over)
+    mean, std = np.where(low == high, low, mean), np.where(low == high, 1.0, std)
+    check_moments(task.name, name, values, mean, std)
+    return mean, std

@@ -13,6 +13,7 @@ import numpy as np
 from backends import Backend, State
 from harness import signals
 from harness.config import Config
+from harness.core.losses import gives_logits
 from harness.early_stopping import EarlyStopping
 from harness.errors import Diverged
 from harness.evaluate import evaluate
@@ -146,9 +147,9 @@ def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:
 
 
 def _measure(backend: Backend, splits: Splits, loss: str) -> dict[str, Array]:
-    """What an epoch's backend cannot know: validation, and accuracies where labels are binary."""
+    """What an epoch's backend cannot know: validation, and accuracies where labels are 0 or 1."""
     values = evaluate(backend, splits, "val", loss) if "val" in splits.parts else {}
-    if loss == "bce":
+    if gives_logits(loss) and splits.hard_labels:
         values["train/accuracy"] = evaluate(backend, splits, "train", loss)["train/accuracy"]
     return values
 
@@ -161,17 +162,20 @@ def _check_finite(
     every = np.concatenate([losses, *(value[None] for value in values.values())])
     broken = [config.seeds[r] for r in np.flatnonzero(~np.isfinite(every).all(axis=0))]
     who = f" (seeds {', '.join(map(str, broken))})" if config.replicas > 1 else ""
-    raise Diverged(
-        f"loss not finite in epoch {epoch}{who}: {_likely_cause(losses, config, splits)}"
-    )
+    raise Diverged(f"loss not finite in epoch {epoch}{who}: {_likely_cause(config, splits)}")
 
 
-def _likely_cause(losses: Array, config: Config, splits: Splits) -> str:
+def check_measured(values: dict[str, Array], config: Config, splits: Splits) -> None:
+    """Raises `Diverged` where what was measured after training, such as test/loss, is not finite:
+    finite weights may be too much for a single large input."""
+    broken = [name for name, value in values.items() if not np.isfinite(value).all()]
+    if broken:
+        raise Diverged(f"{', '.join(broken)} not finite: {_likely_cause(config, splits)}")
+
+
+def _likely_cause(config: Config, splits: Splits) -> str:
     """The first thing to try, from what is known at this point."""
-    step = int(np.argmax(~np.isfinite(losses).all(axis=1)))
-    largest = float(np.abs(splits.train.x).max())
-    if not np.isfinite(losses).all() and step == 0 and not np.isfinite(largest):
-        return "the data holds values that are not finite"
+    largest = max(float(np.abs(part.x).max()) for part in splits.parts.values())
     if largest > 10 and config.task.scale == "none":
         return f"inputs reach {largest:g}; try task.scale=standard or a smaller optimizer.lr"
     lr = config.optimizer.lr

@@ -56,6 +56,14 @@ def test_renamed_parameter_is_another_signature() -> None:
     assert signature(Renamed, "predict") != signature(Backend, "predict")
 
 
+def test_word_that_is_no_loss_is_taken_for_neither(backend: type[Backend]) -> None:
+    problem = SGD.problem("float32", steps=1)
+    training = replace(problem.training, loss="mae")
+    trained = backend(problem.model, training, problem.data, problem.state)
+    with pytest.raises(Exception, match="loss=mae: must be mse"):  # TensorFlow's own, around ours
+        trained.train_epoch(problem.batches[0][None], np.ones((1, 1)))
+
+
 def test_backend_adds_nothing_public(backend: type[Backend]) -> None:
     promised = {n for n in {*vars(Backend), *Backend.__annotations__} if not n.startswith("_")}
     assert {n for n in vars(backend) if not n.startswith("_")} <= promised

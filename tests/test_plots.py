@@ -43,6 +43,7 @@ PICTURES = {
     "replicas": loss(2.0, 12, replicas=5),
     "numbers": predictions("mse", [0.5, 1, 30, 2.25]),
     "labels": predictions("bce", [0, 1, 1, 0, 1, 0, 0, 1]),
+    "soft labels": predictions("bce", [0, 0.9, 1, 0, 1, 0, 0.5, 1]),
     "small numbers": predictions("mse", [-0.00025, 0, 0.0001, 0.00025]),
     "no targets": predictions("mse", [np.nan] * 12, samples=1),
 }

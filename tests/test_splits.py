@@ -458,7 +458,7 @@ def test_targets_are_known_or_unknown_altogether(shape: tuple[int, ...]) -> None
     for mask in (None, random_mask()):
         with pytest.raises(ConfigError) as error:
             make_splits(given_task(x, y, mask=mask), [0], "float64")
-        assert one_line_about(error, "task=given: draw() gave targets of which", "NaN")
+        assert one_line_about(error, "task=given: y is nan in the test split, row 1 (sample 9 of")
         splits = make_splits(given_task(x, y * np.nan, mask=mask), [0], "float64")
         assert not any(part.has_targets for part in splits.parts.values())
 
@@ -509,7 +509,7 @@ def test_probes_are_checked_and_padded_as_samples_are() -> None:
             (x, y, np.ones((10, 4))),
             r"probes\(\) gave a mask \(5, 4\) of float64; it must be \(5, 4\)",
         ),
-        ((x, y, None), r"probes\(\) gave targets of which"),
+        ((x, y, None), r"y is nan in the probe split, row 1 \(sample 1 of probes\(\)\), step 1"),
         ((x, y[:, -1], mask), r"probes\(\) gave x .* must give x \(N, T, F\) and y \(N, T, O\)"),
         ((x, y[:, 1:], mask), r"probes\(\) gave x .* must give x \(N, T, F\) and y \(N, T, O\)"),
     ):

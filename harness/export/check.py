@@ -10,6 +10,7 @@ import numpy as np
 
 from backends import Data, State, TrainingSpec
 from backends.numpy_backend import NumpyBackend
+from harness.core.losses import gives_logits
 from harness.export.network import Array, Network
 from harness.limits import LIMITS
 from harness.semantics_table import preset
@@ -86,6 +87,6 @@ def reference(network: Network, x: Array) -> Array:
     backend = NumpyBackend(model, training, Data(nothing, nothing), state)
     scaled = ((x - network.x_mean) / network.x_std).astype(network.precision)
     y = backend.predict(scaled[None])[0].astype(np.float64)
-    if network.loss == "bce":
+    if gives_logits(network.loss):
         return 0.5 * np.tanh(0.5 * y) + 0.5
     return y * network.y_std + network.y_mean

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.core.layer_weights import Weights, acting_weights
+from harness.core.losses import gives_logits
 from harness.model import ModelSpec
 
 Array = np.ndarray
@@ -66,7 +67,7 @@ class Network:
         if model.head == "dense":
             plural = "" if model.outputs == 1 else "s"
             parts.append(f"a dense layer with {model.outputs} output{plural}")
-        return ", then ".join(parts) + (" and a sigmoid" if self.loss == "bce" else "")
+        return ", then ".join(parts) + (" and a sigmoid" if gives_logits(self.loss) else "")
 
     @property
     def resets_before(self) -> bool:
@@ -78,7 +79,7 @@ class Network:
         model, precision = self.model, self.outer_precision
         steps = "one per time step" if model.every_step else "one per sequence, after its last step"
         shape = f"(N, T, {model.outputs})" if model.every_step else f"(N, {model.outputs})"
-        units = "probabilities" if self.loss == "bce" else "original units"
+        units = "probabilities" if gives_logits(self.loss) else "original units"
         lines = [
             f"Inputs:  (N, T, {model.features}) {precision}: N sequences of T steps, any N and T; "
             "original units.",

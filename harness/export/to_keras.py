@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.losses import gives_logits
 from harness.export.network import Array, Network, as_markdown
 from harness.quiet import without_native_messages
 
@@ -52,7 +53,7 @@ def build(network: Network) -> Any:
         head = layers.Dense(spec.outputs, dtype=network.precision, name="head")
         model.add(head)
         head.set_weights([network.weights["head.kernel"], network.weights["head.bias"]])
-    if network.loss == "bce":
+    if gives_logits(network.loss):
         model.add(layers.Activation("sigmoid", dtype=network.precision, name="probability"))
     if network.standardised:
         mean, std = np.full((2, spec.outputs), [[network.y_mean], [network.y_std]])

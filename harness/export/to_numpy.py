@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.losses import gives_logits
 from harness.export.network import Array, Network, about
 
 USAGE = """\
@@ -136,7 +137,7 @@ def source(network: Network) -> str:
     cell = {"rnn": SIMPLE, "lstm": LSTM, "gru": GRU_BEFORE if network.resets_before else GRU_AFTER}
     activation = "np.tanh(a + h @ U)" if model.activation == "tanh" else "np.maximum(a + h @ U, 0)"
     functions = cell[model.cell].replace("{activation}", activation)
-    if "sigmoid(" in functions or network.loss == "bce":
+    if "sigmoid(" in functions or gives_logits(network.loss):
         functions += SIGMOID
     return MODULE.format(
         about=about(network, USAGE),
@@ -168,7 +169,10 @@ def forward_lines(network: Network, sigmoid: str) -> list[str]:
         source = "h"
     result = "h" if model.every_step else "h[:, -1]"
     result += ' @ w["head.W"] + w["head.b"]' if model.head == "dense" else ""
-    return [*lines, f"return {sigmoid}({result})" if network.loss == "bce" else f"return {result}"]
+    return [
+        *lines,
+        f"return {sigmoid}({result})" if gives_logits(network.loss) else f"return {result}",
+    ]
 
 
 def indented(lines: list[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.losses import gives_logits
 from harness.core.onnx_layers import Graph, add_layer
 from harness.export.network import Network, as_markdown
 
@@ -45,7 +46,7 @@ def build(network: Network) -> Any:
     if spec.head == "dense":
         graph.add("MatMul", "product", graph.constant("head.W", weights["head.kernel"]))
         graph.add("Add", "head", graph.constant("head.b", weights["head.bias"]))
-    if network.loss == "bce":
+    if gives_logits(network.loss):
         graph.add("Sigmoid", "probability")
     _to_original_units(network, graph, outer)
     graph.add("Identity", "y")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.layer_weights import per_gate
+from harness.core.losses import gives_logits
 from harness.export.network import Array, Network, about
 
 USAGE = """\
@@ -149,7 +150,7 @@ def _forward(network: Network) -> list[str]:
     lines.append("h = self.rnn(x)" if network.resets_before else "h, _ = self.rnn(x)")
     seen = "h" if model.every_step else "h[:, -1]"
     lines.append(f"y = self.head({seen})" if model.head == "dense" else f"y = {seen}")
-    if network.loss == "bce":
+    if gives_logits(network.loss):
         lines.append("y = torch.sigmoid(y)")
     if network.standardised:
         lines.append("y = y.double()")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from harness.config import Config
+from harness.core.losses import gives_logits
 from harness.model import GATES
 
 # What does not change how a network trains, or is the same on both sides by construction.
@@ -129,7 +130,7 @@ RULES: dict[str, Rule] = {
         lambda c: c.config.trainer.clip is not None and c.config.semantics.clip_scope != "value",
         "trainer.clip of a norm",
     ),
-    "semantics.bce": (lambda c: c.config.task.loss == "bce", "a task with binary labels"),
+    "semantics.bce": (lambda c: gives_logits(c.config.task.loss), "a task with binary labels"),
     "semantics.epoch_loss": (
         lambda c: c.train_loss_counts and c.short_batch and c.config.semantics.last_batch == "keep",
         "no validation split, and a short last batch",

@@ -1,0 +1,114 @@
+"""Refuse values that cannot be trained on, before anything is: what is not finite, labels that are
+no probabilities, and magnitudes that the arithmetic does not hold.
+
+An error names the split, the row in it (and in what the task gave), the step and the feature, all
+counted from 0 as in `predictions.csv`. Later such a value would show as a loss that is not finite,
+and be blamed on the learning rate, or would not show at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from harness.errors import ConfigError
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the values of a split come from."""
+
+    task: str
+    method: str  # of the task: draw() or probes()
+    split: str
+    rows: Array  # (N,) which of the samples that the method gave
+    seeds: Sequence[int]
+
+    def refuse(self, name: str, values: Array, wrong: Array, reason: str) -> NoReturn:
+        """Raise a `ConfigError` about the first of `values` that is `wrong`, both `(R, N, …, F)`;
+        `name` is x or y."""
+        replica, row, *step, column = index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        value = np.broadcast_to(values, wrong.shape)[index]  # probes have no replica axis
+        places = [f"row {row} (sample {self.rows[row]} of {self.method})"]
+        places += [f"step {own}" for own in step]
+        places.append(f"{'feature' if name == 'x' else 'output'} {column}")
+        places += [f"seed {self.seeds[replica]}"] if len(wrong) > 1 else []
+        more = int(wrong.sum()) - 1
+        others = f", and {more} more" if more else ""
+        raise ConfigError(
+            f"task={self.task}: {name} is {value:g} in the {self.split} split, "
+            f"{', '.join(places)}{others}: {reason}"
+        )
+
+
+def check_finite(origin: Origin, x: Array, y: Array | None) -> None:
+    """Refuse NaN and infinity in inputs and, where there are any, targets."""
+    for name, values in (("x", x), ("y", y)):
+        if values is None or np.isfinite(values).all():
+            continue
+        known = "; targets are NaN only if all of them are, for none" if name == "y" else ""
+        origin.refuse(name, values, ~np.isfinite(values), f"must be a finite number{known}.")
+
+
+def check_labels(origin: Origin, y: Array) -> None:
+    """Refuse labels that are no probabilities: cross-entropy would go below 0 without end."""
+    outside = (y < 0) | (y > 1)
+    if outside.any():
+        reason = "with loss=bce a label must be 0, 1, or a probability between."
+        origin.refuse("y", y, outside, reason)
+
+
+def check_moments(task: str, name: str, values: Array, mean: Array, std: Array) -> None:
+    """Refuse a scale that float64 does not hold: of values `(R, N, …, F)` so large or so close that
+    their variance is infinite or 0."""
+    limits = np.finfo(np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        variance = np.square(std)
+    wrong = ~(np.isfinite(mean) & (variance >= limits.tiny) & (variance <= limits.max))
+    if wrong.any():
+        column = int(np.argwhere(wrong)[0][-1])
+        own = values[..., column] if wrong.shape[-1] > 1 else values
+        of = f"feature {column} of x" if name == "x" else "y"
+        raise ConfigError(
+            f"task={task}: {of} goes from {own.min():g} to {own.max():g} in the train split, and "
+            "float64 cannot hold the variance of that; use other units, or task.scale=none."
+        )
+
+
+def in_precision(origin: Origin, x: Array, scaled: Array, dtype: str) -> Array:
+    """The inputs `scaled` `(R, N, T, F)` in `dtype`; refuse those `x` that are beyond its range."""
+    with np.errstate(over="ignore", under="ignore"):
+        cast = scaled.astype(dtype)
+    if not np.isfinite(cast).all():
+        origin.refuse("x", x, ~np.isfinite(cast), f"it is {_beyond(dtype)}")
+    if origin.split == "train":
+        largest = np.abs(scaled).max(axis=(1, 2), keepdims=True)
+        lost = (largest > 0) & (largest < np.finfo(dtype).tiny)  # of a whole feature
+        if lost.any():
+            origin.refuse("x", x, lost & (scaled != 0), f"it is {_beyond(dtype)}")
+    return cast
+
+
+def check_squares(origin: Origin, y: Array, scaled: Array, dtype: str) -> None:
+    """Refuse targets whose summed squares leave the range of `dtype`, and so the squared error of
+    whoever learns them would; `scaled` is what the network learns, `y` what the user knows."""
+    limits, axes = np.finfo(dtype), tuple(range(1, y.ndim))
+    with np.errstate(over="ignore", under="ignore"):
+        cost = np.square(scaled).sum(axis=axes, keepdims=True)
+    size = np.abs(scaled)
+    largest = size.max(axis=axes, keepdims=True)
+    unfit = (largest > 0) & ~((cost >= limits.tiny) & (cost <= limits.max))
+    if unfit.any():
+        origin.refuse("y", y, unfit & (size == largest), f"its square is {_beyond(dtype)}")
+
+
+def _beyond(dtype: str) -> str:
+    limits = np.finfo(dtype)
+    wider = "precision=float64, " if dtype == "float32" else ""
+    return (
+        f"beyond the range of {dtype}, {limits.tiny:.1g} to {limits.max:.1g}; use {wider}"
+        "task.scale=standard or other units."
+    )
