@@ -93,9 +93,8 @@ def _verdict(result: Result) -> str | None:
         return None
     splits = result.plan.splits
     name = next(n for n in ("test", "val", "train") if n in splits.parts)
-    part = splits.parts[name]
-    outputs = predict(result.outcome.backend, splits, part)
-    return verdict(bound, result.plan.training.loss, name, outputs, part.y, part.counted)
+    outputs = predict(result.outcome.backend, splits, splits.parts[name])
+    return verdict(bound, result.plan.training.loss, name, outputs, splits)
 
 
 def _gradient(result: Result) -> Table | None:

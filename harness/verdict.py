@@ -2,36 +2,62 @@
 
 import numpy as np
 
+from harness.core.losses import gives_logits
 from harness.evaluate import mean_loss, sample_losses
+from harness.splits import Split, Splits
 from harness.tasks import Bound
 
 Array = np.ndarray
 
 
-def verdict(
-    bound: Bound, loss: str, split: str, outputs: Array, y: Array, mask: Array | None = None
-) -> str:
-    """One sentence about the mean loss on one split, for outputs and targets `(R, N, …)`, of which
-    those at real steps count (`mask`, see `Split.counted`).
+def verdict(bound: Bound, loss: str, split: str, outputs: Array, splits: Splits) -> str:
+    """One sentence about the mean loss on one split, for a network's `outputs` `(R, N, …)` there.
 
-    Where the bound is 0, a loss of at most 1 % of what constant guessing costs (the targets'
-    variance, or ln 2) counts as having reached it. Elsewhere two standard errors of the mean over
-    the samples decide, since a finite split never shows the expected loss exactly.
+    Where the bound is 0, a loss of at most 1 % of what constant guessing costs on the same split
+    counts as having reached it. Elsewhere two standard errors of the mean over the samples decide,
+    since a finite split never shows the expected loss exactly.
     """
-    y = np.broadcast_to(y, outputs.shape)
+    part = splits.parts[split]
+    y, mask = np.broadcast_to(part.y, outputs.shape), part.counted
     each = sample_losses(loss, outputs, y, mask)
     mean, samples = float(mean_loss(loss, outputs, y, mask).mean()), each.shape[1]
     best = f"best possible {bound.loss:.4g} ({bound.reason})"
     if bound.loss == 0:
-        real = True if mask is None else mask[..., None]
-        guessing = float(y.var(where=real)) if loss == "mse" else float(np.log(2))
-        share = mean / guessing if guessing else float(mean > 0)
-        reached = "reached: " if share <= 0.01 else ""
-        shown = f"{share:.2%} of" if share < 10 else f"{share:.3g} times"
-        return f"{best}; {reached}{split}/loss is {shown} what constant guessing costs"
+        guess = np.broadcast_to(constant_guess(loss, splits.train), outputs.shape)
+        guessing = float(mean_loss(loss, guess, y, mask).mean())
+        return f"{best}; {_share(mean, guessing, split)}"
     error = float(each.mean(axis=0).std(ddof=1) / np.sqrt(samples)) if samples > 1 else np.inf
     if split == "train" and mean < bound.loss - 2 * error:
         return f"{best}; {split}/loss is below it: the training data are being memorised"
     if mean <= bound.loss + 2 * error:
         return f"{best}; {split}/loss is indistinguishable from it: nothing more can be learnt"
     return f"{best}; {split}/loss is {mean / bound.loss - 1:.1%} above it"
+
+
+def constant_guess(loss: str, train: Split) -> Array:
+    """The best outputs `(R, 1, O)`, or `(R, 1, 1, O)`, of a network that ignores its inputs, as
+    far as the training split tells: each output's mean target, or the logit of its labels' mean.
+
+    Labels that are all the same would make the logit infinite, and one other label elsewhere the
+    loss, too: of n labels, as much as half a one is taken to be different.
+    """
+    y, counted = train.y, train.counted
+    axes = tuple(range(1, y.ndim - 1))
+    real = np.broadcast_to(True if counted is None else counted[..., None], y.shape)
+    low = y.min(axis=axes, keepdims=True, where=real, initial=np.inf)
+    high = y.max(axis=axes, keepdims=True, where=real, initial=-np.inf)
+    mean = np.where(low == high, low, y.mean(axis=axes, keepdims=True, where=real))
+    if not gives_logits(loss):
+        return mean
+    half = 0.5 / real.sum(axis=axes, keepdims=True)
+    share = np.clip(mean, half, 1 - half)
+    return np.log(share) - np.log1p(-share)
+
+
+def _share(mean: float, guessing: float, split: str) -> str:
+    if guessing == 0:
+        return f"{split}/loss is {mean:.4g}, and constant guessing costs nothing"
+    share = mean / guessing
+    reached = "reached: " if share <= 0.01 else ""
+    shown = f"{share:.2%} of" if share < 10 else f"{share:.3g} times"
+    return f"{reached}{split}/loss is {shown} what constant guessing costs"

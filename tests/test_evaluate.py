@@ -16,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import Array, Backend
+from harness.errors import ConfigError
 from harness.evaluate import accuracy, evaluate, predict, sample_losses
+from harness.export.network import Network
 from harness.model import ModelSpec
 from harness.outputs import prediction_table
 from harness.splits import Scale, Split, Splits
+from harness.verdict import constant_guess
 
 # A time limit per example would make the outcome depend on the machine.
 PROPERTY = settings(max_examples=100)
@@ -259,3 +262,33 @@ def test_one_answer_per_sequence_is_that_of_its_last_real_step(mask: Array | Non
     assert np.array_equal(rows["predicted"], outputs.ravel())
     lengths = np.full((2, 3), 4) if mask is None else np.broadcast_to(mask.sum(axis=2), (2, 3))
     assert rows["time_step"].tolist() == (lengths - 1).repeat(2).tolist()
+
+
+SOFT = np.array([[[1.0], [0.0], [0.9]]])
+
+
+def test_soft_labels_have_a_loss_and_no_accuracy() -> None:
+    """Which side of 1/2 is right is a question of 0 or 1."""
+    outputs, _ = arrays((2, 3, 1))
+    assert evaluate(oracle(outputs), splits(SOFT), "val", "bce").keys() == {"val/loss"}
+    hard = evaluate(oracle(outputs), splits(SOFT.round()), "val", "bce")
+    assert hard.keys() == {"val/loss", "val/accuracy"}
+    mixed = splits(SOFT.round())
+    mixed.parts["train"] = splits(SOFT).train
+    assert "val/accuracy" not in evaluate(oracle(outputs), mixed, "val", "bce"), "as in training"
+
+
+def test_a_word_that_is_no_loss_is_taken_for_neither() -> None:
+    outputs, y = arrays((1, 3, 2))
+    data = splits(np.abs(y))
+    one = np.ones(1)
+    network = Network(model("last"), "mae", "float32", False, {}, one, one, 0.0, 1.0, "")
+    for use in (
+        lambda: sample_losses("mae", outputs, y),
+        lambda: evaluate(oracle(outputs), data, "val", "mae"),
+        lambda: prediction_table(model("last"), oracle(outputs), data, "mae"),
+        lambda: constant_guess("mae", data.train),
+        lambda: network.title,
+    ):
+        with pytest.raises(ConfigError, match=r"^loss=mae: must be mse "):
+            use()
