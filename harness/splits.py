@@ -144,7 +144,7 @@ def _cut(
         if not len(index):
             continue
         part = _stack(given, index)
-        origin = Origin(task=task.name, method=method, split=name, rows=index, seeds=seeds)
+        origin = Origin(task=task, method=method, split=name, rows=index, seeds=seeds)
         check_finite(origin, part.x, part.y if has_targets else None)
         if has_targets and gives_logits(task.loss):
             check_labels(origin, part.y)

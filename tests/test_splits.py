@@ -515,3 +515,21 @@ def test_probes_are_checked_and_padded_as_samples_are() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             probe(*wrong)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"series": "ramp", "start": 1e308, "step": 1e308},
+        {"series": "ramp", "start": 1e308, "step": 1e308, "probe": 2, "samples": 1},
+        {"series": "ar", "ar_noise": 1e308},
+        {"series": "sine", "period": 1e-320},
+    ],
+    ids=str,
+)
+def test_a_series_that_leaves_all_range_is_refused_without_a_warning(
+    changes: dict[str, object],
+) -> None:
+    drawing = task("next_value", **changes, val_fraction=0.0, test_fraction=0.0)
+    with pytest.raises(ConfigError, match=r"^task=next_value: x is (-?inf|nan) in the train split"):
+        make_splits(drawing, [0], "float64")

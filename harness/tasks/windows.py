@@ -13,6 +13,9 @@ from harness.errors import ConfigError, check_choice, check_range
 from harness.tasks import Array, Bound, Samples, Task
 from harness.tasks.lengths import Rng, bounds, last_values
 
+# Settings beyond all measure give a series that is not finite, which is refused with its place.
+QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
 
 @dataclass(frozen=True)
 class Windows(Task):
@@ -52,6 +55,7 @@ class Windows(Task):
     def length(self) -> int:
         return self.window
 
+    @QUIETLY
     def draw(self, rng: Rng) -> Samples:
         if self.series == "noise":
             x = rng.uniform(size=(self.samples, self.window))
@@ -62,6 +66,7 @@ class Windows(Task):
         mask = self.real_steps(rng, self.window)
         return replace(drawn, x=last_values(drawn.x[:, :, 0], mask)[:, :, None], mask=mask)
 
+    @QUIETLY
     def probes(self) -> Samples | None:
         """The windows whose targets all lie beyond the series' end; the first ends with it."""
         if not self.probe:

@@ -13,6 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from harness.errors import ConfigError
+from harness.tasks import Task
 
 Array = np.ndarray
 
@@ -21,7 +22,7 @@ Array = np.ndarray
 class Origin:
     """Where the values of a split come from."""
 
-    task: str
+    task: Task
     method: str  # of the task: draw() or probes()
     split: str
     rows: Array  # (N,) which of the samples that the method gave
@@ -39,8 +40,20 @@ class Origin:
         more = int(wrong.sum()) - 1
         others = f", and {more} more" if more else ""
         raise ConfigError(
-            f"task={self.task}: {name} is {value:g} in the {self.split} split, "
+            f"task={self.task.name}: {name} is {value:g} in the {self.split} split, "
             f"{', '.join(places)}{others}: {reason}"
+        )
+
+    def beyond(self, dtype: str) -> str:
+        """`beyond the range of …; use …`. In float64, scaling would leave the range as well."""
+        limits = np.finfo(dtype)
+        remedies = ["other units"]
+        if dtype == "float32":
+            scaling = ["task.scale=standard"] if self.task.scale == "none" else []
+            remedies = ["precision=float64", *scaling, *remedies]
+        return (
+            f"beyond the range of {dtype}, {limits.tiny:.1g} to {limits.max:.1g}; use "
+            f"{' or '.join(remedies)}."
         )
 
 
@@ -83,12 +96,12 @@ def in_precision(origin: Origin, x: Array, scaled: Array, dtype: str) -> Array:
     with np.errstate(over="ignore", under="ignore"):
         cast = scaled.astype(dtype)
     if not np.isfinite(cast).all():
-        origin.refuse("x", x, ~np.isfinite(cast), f"it is {_beyond(dtype)}")
+        origin.refuse("x", x, ~np.isfinite(cast), f"it is {origin.beyond(dtype)}")
     if origin.split == "train":
         largest = np.abs(scaled).max(axis=(1, 2), keepdims=True)
         lost = (largest > 0) & (largest < np.finfo(dtype).tiny)  # of a whole feature
         if lost.any():
-            origin.refuse("x", x, lost & (scaled != 0), f"it is {_beyond(dtype)}")
+            origin.refuse("x", x, lost & (scaled != 0), f"it is {origin.beyond(dtype)}")
     return cast
 
 
@@ -102,13 +115,4 @@ def check_squares(origin: Origin, y: Array, scaled: Array, dtype: str) -> None:
     largest = size.max(axis=axes, keepdims=True)
     unfit = (largest > 0) & ~((cost >= limits.tiny) & (cost <= limits.max))
     if unfit.any():
-        origin.refuse("y", y, unfit & (size == largest), f"its square is {_beyond(dtype)}")
-
-
-def _beyond(dtype: str) -> str:
-    limits = np.finfo(dtype)
-    wider = "precision=float64, " if dtype == "float32" else ""
-    return (
-        f"beyond the range of {dtype}, {limits.tiny:.1g} to {limits.max:.1g}; use {wider}"
-        "task.scale=standard or other units."
-    )
+        origin.refuse("y", y, unfit & (size == largest), f"its square is {origin.beyond(dtype)}")
