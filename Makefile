@@ -18,11 +18,11 @@ test: $(READY)
 	$(TEST)
 
 # What can be known without a framework, MLflow and processes of their own.
-QUICK := arguments bad_input composer config contract control_band evaluate folders fuzz initializers \
+QUICK := arguments bad_input composer config contract control_band evaluate fuzz initializers \
 	journal judged lengths model numpy_gradients parity parity_table parts plots replicas semantics \
 	shapley splits stages sweep_values tasks trainer
 test-quick: $(READY)
-	$(TEST) $(QUICK:%=tests/test_%.py) -k 'not torch and not keras and not jax'
+	$(TEST) $(QUICK:%=tests/test_%.py) tests/runs -k 'not torch and not keras and not jax'
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

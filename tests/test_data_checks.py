@@ -4,10 +4,6 @@ are; the same values in any type of number give the same run.
 The tasks arrive as a user's do, by `_target_` and `--config-dir` (`tests/own_task.py`).
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +20,7 @@ from harness.plan import prepare
 from harness.splits import Splits
 from harness.tasks import Samples
 from tests.own_task import Own, OwnLabels, OwnSteps, options
-from tests.program import ROOT
-from tests.test_bad_input import FORKS, Refusal
+from tests.support.command_lines import Ending, run_all
 
 STANDARD = {"scale": "standard"}
 DOUBLE = {"precision": "float64"}
@@ -140,26 +135,18 @@ def command(folder: Path, task: str, fault: str, more: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def endings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Refusal]]:
+def endings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ending]]:
     """How the program ended with all of `REFUSED`, then `RUN`, then `FAILED`; where it ran."""
     folder = tmp_path_factory.mktemp("data")
     own = options(folder / "conf")
     cases = [case[:3] for case in REFUSED] + [*RUN.values(), FAILED]
-    commands = [command(own, *case) for case in cases]
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS, str(folder), json.dumps(commands)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return folder, [Refusal(*ending) for ending in json.loads(done.stdout)]
+    tasks = [(folder / str(i), command(own, *case)) for i, case in enumerate(cases)]
+    return folder, run_all(tasks)
 
 
 @pytest.mark.parametrize("number", range(len(REFUSED)), ids=[case[1] for case in REFUSED])
 def test_the_program_refuses_them_in_one_line(
-    endings: tuple[Path, list[Refusal]], number: int
+    endings: tuple[Path, list[Ending]], number: int
 ) -> None:
     done, (*_, received, valid) = endings[1][number], REFUSED[number]
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), done.err
@@ -167,16 +154,16 @@ def test_the_program_refuses_them_in_one_line(
     assert received in done.err
     assert valid in done.err
     assert done.imported == []
-    assert set(done.left) <= {"results", "results/runs"}
+    assert done.left == []
 
 
-def journal(endings: tuple[Path, list[Refusal]], number: int) -> list[Event]:
+def journal(endings: tuple[Path, list[Ending]], number: int) -> list[Event]:
     [path] = (endings[0] / str(number)).glob("results/runs/*/journal.jsonl")
     return list(read(path.parent))
 
 
 @pytest.fixture
-def runs(endings: tuple[Path, list[Refusal]]) -> dict[str, list[Event]]:
+def runs(endings: tuple[Path, list[Ending]]) -> dict[str, list[Event]]:
     """The journals of `RUN`."""
     for number, name in enumerate(RUN, len(REFUSED)):
         assert (endings[1][number].code, endings[1][number].err) == (0, ""), name
@@ -204,7 +191,7 @@ def test_a_run_with_soft_labels_has_no_accuracy(runs: dict[str, list[Event]]) ->
 
 
 def test_a_test_loss_that_is_not_finite_fails_the_run(
-    endings: tuple[Path, list[Refusal]],
+    endings: tuple[Path, list[Ending]],
 ) -> None:
     done = endings[1][-1]
     assert done.code == 1

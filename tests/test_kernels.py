@@ -75,7 +75,8 @@ def test_kernel_agrees_with_the_reference(backend_name: str, kernel: str, case: 
     assert actual.kernel == kernel
     losses = [problem.train(backend, 0, 10) for backend in (expected, actual)]
     check_losses(losses[0], losses[1], "float64")
-    check_forward(*(b.predict(*problem.batch(0)) for b in (expected, actual)), "float64")
+    outputs = [backend.predict(*problem.batch(0)) for backend in (expected, actual)]
+    check_forward(outputs[0], outputs[1], "float64")
     one, other = expected.state(), actual.state()
     check_stage("weights", one.params, other.params, "float64")
     check_stage("optimiser slots", memory(one), memory(other), "float64")

@@ -5,6 +5,7 @@ and ten times as fast.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,10 @@ def run_all(tasks: Sequence[tuple[Path, Sequence[str]]]) -> list[Ending]:
     """Run each command line in its folder, two at a time in no certain order."""
     words = json.dumps([(str(folder), list(arguments)) for folder, arguments in tasks])
     done = subprocess.run(
-        [sys.executable, "-c", FORKS, words], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", FORKS, words],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [Ending(*found) for found in json.loads(done.stdout)]
