@@ -1,0 +1,1 @@
+"""Golden numbers: see `numbers.py`, and `python -m tests.golden`."""
