@@ -134,7 +134,7 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
         _log_if_wide(axis, [v for c in runs.values() for v in c.to_numpy().ravel()])
         _whole_numbers(axis)
         axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
-        axis.legend(fontsize=7)
+        axis.legend(fontsize=7, loc="upper right")
     made.savefig(path, dpi=DPI)
 
 
@@ -190,7 +190,7 @@ def _by_label(axis: Any, table: "pd.DataFrame") -> None:
         axis.hist(rows, bins=np.linspace(0, 1, 31), alpha=0.6, color=colour, label=f"label {label}")
     axis.axvline(0.5, color="black", linewidth=0.8)
     axis.set(xlabel="predicted probability of label 1", ylabel="samples (all splits)")
-    axis.legend()
+    axis.legend(loc="upper center")  # to look for the best place may take a second
 
 
 def _by_step(axis: Any, table: "pd.DataFrame") -> None:
@@ -198,4 +198,4 @@ def _by_step(axis: Any, table: "pd.DataFrame") -> None:
         axis.plot(rows["time_step"], rows["predicted"], marker="o", label=str(key))
     _whole_numbers(axis)
     axis.set(xlabel="time step", ylabel="output (sample 0)")
-    axis.legend(title="(replica, output)")
+    axis.legend(title="(replica, output)", loc="upper left")

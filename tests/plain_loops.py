@@ -114,8 +114,9 @@ def train_with_keras(recipe: Recipe, weights: dict[str, Array], data: Samples) -
     """`compile` and `fit`; the samples are put into each epoch's order beforehand."""
     import keras
 
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx(str(data.x.dtype))
+    keras.config.set_dtype_policy(str(data.x.dtype))  # else that of the process's first layer stays
     try:
         network = keras_network(recipe, weights, data)
         loss = {"mse": "mse", "bce": "binary_crossentropy"}[recipe.loss]
@@ -127,6 +128,7 @@ def train_with_keras(recipe: Recipe, weights: dict[str, Array], data: Samples) -
             curve += history.history["loss"]
     finally:
         keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(policy)
     return np.array(curve)
 
 

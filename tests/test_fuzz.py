@@ -35,9 +35,10 @@ def run(
     monkeypatch.setattr(module, "load", lambda names, composed: classes)
     compose = module.configs
     monkeypatch.setattr(module, "configs", lambda names, *rest: compose(["numpy"], *rest))
-    screen = Console(width=110, record=True, file=io.StringIO())
+    printed = io.StringIO()
+    screen = Console(width=110, file=printed)
     code = module.fuzz(count, 0, list(classes), list(given), None, screen)
-    return code, screen.export_text()
+    return code, printed.getvalue()
 
 
 def test_diverging_configurations_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,9 +154,10 @@ def test_scattered_padding_is_everywhere_and_always_the_same() -> None:
 
 
 def test_given_folder_is_in_the_command(tmp_path: Path) -> None:
-    screen = Console(width=110, record=True, file=io.StringIO())
+    printed = io.StringIO()
+    screen = Console(width=110, file=printed)
     drawn = module.Drawn({"task": "gaussian"}, scatter=True)
     tally = module.Tally(failure="somewhere", failed=[drawn], pair=("a", "b"))
     module._tell_failure(tally, ["a", "b"], [], tmp_path, screen)
-    text = " ".join(screen.export_text().split())
+    text = " ".join(printed.getvalue().split())
     assert "backends=[a,b]' --steps 24 --scatter-padding --config-dir" in text

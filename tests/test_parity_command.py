@@ -202,8 +202,8 @@ def test_fuzz_without_a_failure_reports_the_worst_of_each_stage(tmp_path: Path) 
         (["results=/dev/null", "backends=[numpy,torch]"], "results: cannot write there"),
         (["--fuzz", "2", "--scatter-padding"], "random configurations have their own"),
         (["--scatter-padding", "backends=[numpy,torch]"], "there is no padding here"),
-        (["--config-dir", "nowhere"], "nowhere' not found"),
-        (["--fuzz", "2", "--config-dir", "nowhere"], "nowhere' not found"),
+        (["--config-dir", "nowhere"], "nowhere: there is no such folder"),
+        (["--fuzz", "2", "--config-dir", "nowhere"], "nowhere: there is no such folder"),
     ],
 )
 def test_mistake_is_one_line(
