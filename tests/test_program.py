@@ -27,6 +27,7 @@ from safetensors.numpy import load_file
 from harness import run as run_module
 from harness.journal import NAME, last
 from harness.run import Identity, Result
+from harness.runs.launched_jobs import note_job
 from harness.sweep_end import jobs
 from tests import program
 from tests.program import Done, uses_mlflow
@@ -824,5 +825,6 @@ def test_a_sweep_lists_the_loss_of_the_weights_that_are_kept(tmp_path: Path) -> 
     result = run(tmp_path / "0", *overrides, "trainer.epochs=40", "trainer.patience=2")
     assert result.outcome is not None
     assert result.outcome.stopped_early
+    note_job(tmp_path, 0, tmp_path / "0")
     [job] = jobs(tmp_path)
     assert job.loss == pytest.approx(result.loss)
