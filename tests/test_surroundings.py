@@ -73,12 +73,12 @@ def test_a_folder_that_mlflow_cannot_use_is_refused_before_training(
 
 def test_a_sweep_of_many_jobs_needs_few_files(tmp_path: Path) -> None:
     def few() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
-    words = ["-m", "seed=range(48)", "task.samples=20", "trainer.epochs=1", "tracking=journal"]
+    words = ["-m", "seed=range(72)", "task.samples=20", "trainer.epochs=1", "tracking=journal"]
     done = harness(tmp_path, *words, variables={}, before=few)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(b"FINISHED") == 48
+    assert done.stdout.count(b"FINISHED") == 72
 
 
 def test_a_group_has_so_many_jobs_and_no_more(
