@@ -43,6 +43,7 @@ NEVER = {
     "http://": "http://127.0.0.1:5000",
     "http://host:port": "http://127.0.0.1:5000",
     "http://a b": "http://127.0.0.1:5000",
+    "http://[::1": "http://127.0.0.1:5000",
     "databricks": "set DATABRICKS_HOST",
     "databricks://profile": "set DATABRICKS_HOST",
     "postgresql+nothing://host/name": "is no address of a database",

@@ -107,7 +107,8 @@ def check_uri(key: str, uri: str) -> None:
 
 def _wrong(uri: str) -> str | None:
     """What is wrong with a store, and what would be valid; None if it may work."""
-    scheme = urlparse(uri).scheme if uri != "databricks" else uri
+    before, colon, _ = uri.partition(":")
+    scheme = before.lower() if colon or uri == "databricks" else ""  # databricks alone is one
     if not uri.strip():
         return f"must be {VALID}; without this, it is the database in the results"
     if re.fullmatch(r"[\w.-]{2,}:\d+(/.*)?", uri, re.ASCII):
