@@ -24,7 +24,7 @@ from harness.config import Config, from_hydra
 from harness.console import streams
 from harness.errors import ConfigError, Refused, first_line
 from harness.resume import GO_ON
-from harness.runs.folders import cannot_write, give_up
+from harness.runs.folders import cannot_write, give_up_claims
 from harness.sweep_values import check_values
 from harness.system import tracking_store
 from harness.terminal import console
@@ -53,7 +53,6 @@ def job(composed: DictConfig) -> float:
             signals.check()
         else:
             failures.append(error)
-            give_up(directory)
         return float("nan")
 
 
@@ -121,6 +120,7 @@ def main() -> int:
         else:
             code = _report(error)
     finally:
+        give_up_claims()
         swept = sweep.current()
         if swept is not None:
             from harness.sweep_end import close

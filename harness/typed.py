@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from harness.arguments import VALUED
 from harness.console.command_line import PLAIN, quoted
 from harness.system.tracking_store import absolute
 
@@ -14,8 +15,6 @@ from harness.system.tracking_store import absolute
 TEXTS = ("results", "resume", "checkpoint", "task.name", "tracking.uri", "tracking.experiment")
 TEXTS += ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name")
 FOLDERS = ("results", "resume", "hydra.run.dir", "hydra.sweep.dir")
-
-VALUED = ("-cd", "--config-dir", "-cn", "--config-name", "-cp", "--config-path", "-p", "--package")
 
 
 def key_of(override: str) -> str:
@@ -37,16 +36,12 @@ def typed(words: list[str]) -> list[str]:
         groups = r"(?!hydra\.)\w+" if "experiment" in swept else "|".join(swept)
     if not groups:
         return words
-    return [_added(word) if re.match(rf"({groups})\.[\w.]+=", word) else word for word in words]
+    return [re.sub(rf"^(?=({groups})\.[\w.]+=)", "++", word) for word in words]
 
 
 def as_typed(overrides: list[str]) -> list[str]:
     """The same words without what `typed` has put in front of them."""
     return [word.removeprefix("++") for word in overrides]
-
-
-def _added(word: str) -> str:
-    return f"++{word}"
 
 
 def _swept_groups(words: list[str]) -> list[str]:

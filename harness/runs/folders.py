@@ -25,6 +25,8 @@ RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
 SWEEP_NAMES = (JOURNAL, "multirun.yaml", "parent.lock")  # and of a sweep's, besides its jobs
 HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 
+_claims: list[Path] = []  # of runs
+
 
 class Taken(ConfigError):
     """The folder holds a run, or files that a run would write over."""
@@ -39,6 +41,7 @@ def claim_run(folder: Path, key: str) -> None:
     _claim(folder, key, RUN_NAMES)
     note_files(folder / "run.log", *(folder / ".hydra" / name for name in HYDRAS))
     note_folder(folder / ".hydra")
+    _claims.append(folder.absolute())
 
 
 def claim_job(folder: Path, key: str) -> None:
@@ -59,10 +62,13 @@ def check_unbegun(folder: Path) -> None:
         raise Taken(f"{shown(folder)}: this folder holds a run already; choose another.")
 
 
-def give_up(folder: Path) -> None:
-    """Take back a claim, unless a run has begun in `folder`: then its record stays."""
-    if (folder / JOURNAL).stat().st_size == 0:
-        take_back(folder)
+def give_up_claims() -> None:
+    """Take back what was claimed for a run, unless the run has begun: then its record stays."""
+    while _claims:
+        folder = _claims.pop()
+        journal = folder / JOURNAL
+        if journal.exists() and journal.stat().st_size == 0:
+            take_back(folder)
 
 
 def _claim(folder: Path, key: str, names: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.runs import folders
-from harness.runs.folders import Taken, check_unbegun, claim_run, give_up, made
+from harness.runs.folders import Taken, check_unbegun, claim_run, give_up_claims, made
 from harness.system.own_files import make_folder, note_files, take_back
 from tests import program
 from tests.support.command_lines import run_all
@@ -113,7 +113,7 @@ def test_no_file_of_a_users_is_written_over(folder: Path, name: str) -> None:
 def test_a_claim_of_which_no_run_came_is_given_up(folder: Path) -> None:
     claim_run(folder, "hydra.run.dir")
     check_unbegun(folder)
-    give_up(folder)
+    give_up_claims()
     assert not folder.exists()
 
 
@@ -122,7 +122,7 @@ def test_a_run_that_has_begun_keeps_its_folder(folder: Path) -> None:
     (folder / "journal.jsonl").write_text("{}\n")
     with pytest.raises(Taken):
         check_unbegun(folder)
-    give_up(folder)
+    give_up_claims()
     assert contents(folder) == {"journal.jsonl": "{}\n"}
 
 
@@ -154,6 +154,13 @@ def test_a_refused_command_leaves_a_users_folder_as_it_was(tmp_path: Path, where
     for (place, words), done in zip(tasks, run_all(tasks), strict=True):
         assert (done.code, done.err.count("\n")) == (2, 1), (words, done.err)
         assert contents(place) == before, words
+
+
+def test_a_run_that_hydra_cannot_begin_leaves_no_folder(tmp_path: Path) -> None:
+    words = [*SMALL, "hydra.run.dir=out", "hydra.job_logging.root.level=NOPE"]
+    [done] = run_all([(tmp_path, words)])
+    assert done.code == 1
+    assert done.left == []
 
 
 def test_a_folder_with_a_run_is_refused_and_so_is_one_with_the_users_own_file(
