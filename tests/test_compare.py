@@ -172,14 +172,14 @@ def test_the_html_report_needs_no_other_file(results: Path) -> None:
 def test_runs_are_chosen_by_parent_experiment_and_filter(results: Path, capsys: Any) -> None:
     place = ["--results", str(results)]
     assert run(*place, "--experiment", "sum") == 0
-    assert "1 run in 1 group;" in capsys.readouterr().out
+    assert "1 run in 1 group of " in capsys.readouterr().out
     assert run(*place, "--filter", "params.`backend.name` = 'numpy'") == 0
     assert "3 runs in 3 groups" in capsys.readouterr().out
     journals = sorted((results / "multirun").glob("*/journal.jsonl"))
     events = [json.loads(line) for line in journals[0].read_text().splitlines()]
     parent = next(e["run_id"] for e in events if e["kind"] == "mlflow")
     assert run(*place, "--parent", parent) == 0
-    assert "1 run in 1 group;" in capsys.readouterr().out
+    assert "1 run in 1 group of " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

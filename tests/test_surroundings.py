@@ -1,10 +1,8 @@
 """The real program in surroundings that others have chosen: names, locales, limits, variables."""
 
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,14 +26,13 @@ def harness(
     folder: Path,
     *words: str,
     variables: dict[str, str],
-    before: Callable[[], None] | None = None,
+    limit: str = "true",
     out: int = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "harness", *words],
+        ["sh", "-c", f'{limit}; exec "$@"', "sh", sys.executable, "-m", "harness", *words],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(program.ROOT)} | variables,
-        preexec_fn=before,
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=subprocess.PIPE,
@@ -72,11 +69,8 @@ def test_a_folder_that_mlflow_cannot_use_is_refused_before_training(
 
 
 def test_a_sweep_of_many_jobs_needs_few_files(tmp_path: Path) -> None:
-    def few() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-
     words = ["-m", "seed=range(72)", "task.samples=20", "trainer.epochs=1", "tracking=journal"]
-    done = harness(tmp_path, *words, variables={}, before=few)
+    done = harness(tmp_path, *words, variables={}, limit="ulimit -n 64")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(b"FINISHED") == 72
 
