@@ -8,7 +8,8 @@ from harness.parity.problem import configs, problem_of
 from tests.conftest import backend_class
 
 # Gradients were off by 1 to 40 %, with outputs and loss right, while XLA's fusion emitters for the
-# CPU were in use (jaxlib 0.10.2 on a CPU with AVX-512). With 0.11.2 they are right on such a CPU.
+# CPU were in use (jaxlib 0.10.2 on a CPU with AVX-512). On one such CPU, 0.10.2 is wrong in all
+# four with those emitters and right without; 0.11.2, which has no such switch, is right.
 FOUND = ["task=gaussian", "model=lstm", "model.units=5", "model.head=none", "task.features=1"]
 FOUND += ["task.outputs=5", "task.targets=last", "task.samples=4", "trainer.batch_size=4"]
 FOUND += ["replicas=2", "optimizer=sgd", "task.val_fraction=0", "task.test_fraction=0"]
