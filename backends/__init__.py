@@ -96,3 +96,11 @@ class Backend(Protocol):
     def state(self) -> State:
         """A NumPy copy of the weights, the optimiser's memory and the step count."""
         ...
+
+
+class BackendFactory(Protocol):
+    """What constructs a backend: its class, or a function with the same arguments."""
+
+    def __call__(
+        self, model: ModelSpec, training: TrainingSpec, data: Data, state: State, /
+    ) -> Backend: ...

@@ -51,8 +51,9 @@ def _harness(case: Case, framework: str, kernel: str, threads: int) -> Contestan
     def load() -> Build:
         from benchmarks import ours
         from harness.compose import compose
+        from harness.training.load_backend import load_backend
 
-        compose([f"backend={framework}"]).backend.load()
+        load_backend(compose([f"backend={framework}"]).backend)
         chosen = None if default else kernel
         return partial(ours.build, framework=framework, kernel=chosen, threads=threads)
 

@@ -12,6 +12,7 @@ from harness.compose import compose
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
 from harness.streams import batch_order
+from harness.training.load_backend import load_backend
 
 
 def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> list[str]:
@@ -39,7 +40,7 @@ def build(case: Case, framework: str, kernel: str | None, threads: int) -> Epoch
     config = compose(overrides(case, framework, kernel, threads))
     plan = prepare(config)
     data = plan.splits.training_data()
-    backend = config.backend.load()(plan.model, plan.training, data, plan.start)
+    backend = load_backend(config.backend)(plan.model, plan.training, data, plan.start)
     rate, numbers = LearningRate(config, case.samples), count(1)
 
     def epoch() -> None:

@@ -16,6 +16,7 @@ from harness.plan import prepare
 from harness.run import Identity, run
 from harness.schedule import LearningRate, epoch_batches
 from harness.streams import batch_order
+from harness.training.load_backend import load_backend
 
 
 def alone(config: Config) -> float:
@@ -23,7 +24,7 @@ def alone(config: Config) -> float:
     plan = prepare(config)
     began = time.perf_counter()
     data, val = plan.splits.training_data(), plan.splits.parts["val"]
-    backend = config.backend.load()(plan.model, plan.training, data, plan.start)
+    backend = load_backend(config.backend)(plan.model, plan.training, data, plan.start)
     samples = data.x.shape[1]
     rate = LearningRate(config, samples)
     for epoch in range(1, config.trainer.epochs + 1):

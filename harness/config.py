@@ -11,10 +11,9 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -24,7 +23,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from backends import Backend
+from backends import BackendFactory
 from harness import signals
 from harness.core.losses import check_loss
 from harness.device import gpu_present
@@ -171,18 +170,14 @@ class BackendConfig:
         if device == "cuda" and not gpu_present():
             raise ConfigError("device=cuda: no NVIDIA GPU found here; use device=cpu or auto.")
 
-    def load(self) -> Callable[..., Backend]:
-        """Import the framework and return what constructs the backend, called as the contract
-        says; many replicas of a larger network become a backend in parts."""
-        from harness.parts import in_parts
-
+    def imported(self) -> BackendFactory:
+        """Import the framework and return the backend's class, with Hydra's recipe applied."""
         try:
             with signals.deferred():  # a stop in the middle of it can crash a framework's own code
-                backend = instantiate(self.factory)
+                return instantiate(self.factory)
         except InstantiationException as error:
             reason = first_line(error.__cause__ or error)
             raise ConfigError(f"backend={self.name}: cannot be loaded ({reason}).") from error
-        return partial(in_parts, backend, self.epoch_is_a_call)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.device import gpu_present
 from harness.model import GATES, ModelSpec
-from harness.sharing import merged_states, part_of
+from harness.training.replicas import merged_states, of, part_of
 
 LEAST = 32_768  # gates that a part has in one time step of a batch
 FEW = 4  # replicas that a part of a small network has, at least
@@ -121,8 +121,3 @@ class Parts:
             for future in futures:
                 future.cancel()
             raise
-
-
-def of(array: Any, own: slice) -> Any:
-    """Some replicas of `(R, …)`; an axis of length 1 is shared by all."""
-    return array if array is None or len(array) == 1 else array[own]

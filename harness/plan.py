@@ -12,7 +12,6 @@ from harness.errors import ConfigError
 from harness.initializers import initial_params
 from harness.memory import check_memory
 from harness.model import ModelSpec
-from harness.resume import Origin, origin
 from harness.schedule import LearningRate
 from harness.splits import Splits, make_splits
 from harness.state import fresh_state
@@ -27,7 +26,6 @@ class Plan:
     model: ModelSpec
     training: TrainingSpec
     start: State
-    origin: Origin | None = None  # the run that this one goes on with, whose state `start` is
 
 
 def prepare(config: Config) -> Plan:
@@ -59,8 +57,4 @@ def prepare(config: Config) -> Plan:
         batch=min(config.trainer.batch_size, samples),
     )
     params = initial_params(model, config.semantics, config.seeds, config.precision)
-    start = fresh_state(params, training)
-    resumed = origin(config, start)
-    if resumed is not None:
-        start = resumed.checkpoint.state
-    return Plan(config, splits, model, training, start, resumed)
+    return Plan(config, splits, model, training, fresh_state(params, training))

@@ -51,18 +51,6 @@ class Tracking(Protocol):
     def close(self) -> None: ...
 
 
-class Recorder(Protocol):
-    """What training writes to: a `Record`, or for `harness.why` something that keeps losses."""
-
-    directory: Path  # for checkpoints
-
-    def write(self, kind: str, **fields: Any) -> None: ...
-
-    def metrics(self, step: int, values: dict[str, np.ndarray]) -> None: ...
-
-    def file(self, path: str) -> None: ...
-
-
 class Record:
     """A context manager that always closes the run, with the status that fits how it ended."""
 

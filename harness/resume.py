@@ -25,6 +25,7 @@ from harness.errors import ConfigError, nearest
 from harness.find_run import find_run
 from harness.journal import Event, last, read
 from harness.model import Params
+from harness.plan import Plan
 from harness.recorded import load_config, with_overrides
 from harness.runs.folders import FETCHED
 from harness.state import FOLDER, Checkpoint, State, load_checkpoint
@@ -96,11 +97,18 @@ def configuration(composed: DictConfig, overrides: list[str], directory: Path) -
     return new
 
 
-def origin(config: Config, start: State) -> Origin | None:
-    """The checkpoint to begin with, in the precision and shapes of `start`; None without `resume`.
-
-    Raises `ConfigError` where training cannot go on from it.
+def resumed(plan: Plan) -> tuple[Plan, Origin | None]:
+    """The plan with the state of the checkpoint that `resume` names, and where that comes from; as
+    it is, and None, without `resume`. Raises `ConfigError` where training cannot go on from it.
     """
+    origin = _origin(plan.config, plan.start)
+    if origin is not None:
+        plan = replace(plan, start=origin.checkpoint.state)
+    return plan, origin
+
+
+def _origin(config: Config, start: State) -> Origin | None:
+    """The checkpoint to begin with, in the precision and shapes of `start`."""
     if config.resume is None:
         if config.checkpoint is not None:
             raise ConfigError(f"checkpoint={config.checkpoint}: needs resume=RUN.")

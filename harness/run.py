@@ -29,6 +29,7 @@ from harness.schedule import epoch_batches
 from harness.state import save_params
 from harness.streams import batch_order
 from harness.trainer import Outcome, check_measured, train
+from harness.training.load_backend import load_backend
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,10 +80,10 @@ def run(config: Config, identity: Identity) -> Result:
     Raises `ConfigError` for what the user can put right and `Diverged` for a loss that is no longer
     finite; either way, and on Ctrl-C, the record is closed with the right status.
     """
-    plan = prepare(config)
+    plan, origin = resume.resumed(prepare(config))
     get_ready(config.tracking, config.experiment_name, Path(config.results))
     use_compile_cache(Path(config.results))
-    return carry_out(plan, identity, config.backend.load())
+    return carry_out(plan, identity, load_backend(config.backend), origin=origin)
 
 
 def carry_out(
@@ -90,25 +91,27 @@ def carry_out(
     identity: Identity,
     load: Callable[..., Backend],
     draw: Callable[..., list[str]] = pictures.draw,
+    origin: resume.Origin | None = None,
 ) -> Result:
     """`run` for a configuration that is prepared already, in the backend that `load` constructs,
-    with pictures by `draw`."""
+    with pictures by `draw`; `origin` is the run that this one resumes."""
     began, config = time.monotonic(), plan.config
     check_unbegun(identity.directory)
     tracking = track(
         config.tracking, config.experiment_name, Path(config.results), identity.directory
     )
     with Record(identity.directory, tracking) as record:
-        _begin(record, plan, identity)
+        _begin(record, plan, identity, origin)
         build = partial(load, plan.model, plan.training, plan.splits.training_data())
-        begun = None if plan.origin is None else plan.origin.checkpoint
+        begun = None if origin is None else origin.checkpoint
         with resume.offered(identity.directory, config.results):
             outcome = train(
                 build, plan.start, plan.splits, config, record, begun, identity.shows_progress
             )
-            if plan.origin is not None and not outcome.values:  # nothing was left to train
-                outcome.values = plan.origin.values()
-            result = _finish(record, plan, outcome, load, draw)
+            if origin is not None and not outcome.values:  # nothing was left to train
+                outcome.values = origin.values()
+            first = 1 if begun is None else begun.epoch + 1
+            result = _finish(record, plan, outcome, load, draw, first)
         share = record.tracking_seconds / (time.monotonic() - began)
         result.timings = outcome.timings() | {"time/tracking_share": share}
         record.write("scalars", values=result.timings)
@@ -116,7 +119,7 @@ def carry_out(
     return result
 
 
-def _begin(record: Record, plan: Plan, identity: Identity) -> None:
+def _begin(record: Record, plan: Plan, identity: Identity, origin: resume.Origin | None) -> None:
     """The first events: who, what, on which data. The run is visible from here on."""
     config, splits = plan.config, plan.splits
     tags = {
@@ -129,9 +132,9 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     tags |= provenance.tags(identity.overrides, record.directory)
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
     params = flat_params(config)
-    if plan.origin is not None:
-        params["resume"] = tags["resumed_from"] = plan.origin.run
-        tags["resumed_epoch"] = str(plan.origin.checkpoint.epoch)
+    if origin is not None:
+        params["resume"] = tags["resumed_from"] = origin.run
+        tags["resumed_epoch"] = str(origin.checkpoint.epoch)
     record.write(
         "start",
         name=identity.name,
@@ -160,7 +163,7 @@ def _begin(record: Record, plan: Plan, identity: Identity) -> None:
     save_params(record.directory / "weights/initial.safetensors", plan.start.params)
     for path in ("config.yaml", "network.json", "weights/initial.safetensors"):
         record.file(path)
-    for event in plan.origin.curve() if plan.origin is not None else ():
+    for event in origin.curve() if origin is not None else ():
         record.write("metrics", step=event["step"], values=event["values"])
     record.flush()
 
@@ -195,6 +198,7 @@ def _finish(
     outcome: Outcome,
     load: Callable[..., Backend],
     draw: Callable[..., list[str]],
+    first: int,
 ) -> Result:
     """Evaluate the final weights once more and write every file of the run directory."""
     directory, splits, backend = record.directory, plan.splits, outcome.backend
@@ -213,7 +217,7 @@ def _finish(
     files = ["weights/final.safetensors", "parameters.csv", "predictions.csv"]
     gradient: Params = {}
     if plan.config.trainer.save_gradient and splits.train.has_targets:
-        gradient = _gradient(plan, load)
+        gradient = _gradient(plan, load, first)
         save_params(directory / "weights/gradient.safetensors", gradient)
         files.append("weights/gradient.safetensors")
     config = plan.config
@@ -226,10 +230,10 @@ def _finish(
     return Result(plan, outcome, directory, values, predictions, gradient)
 
 
-def _gradient(plan: Plan, load: Callable[..., Backend]) -> Params:
-    """Of the first batch, at the weights before it; in float64, where small ones keep digits."""
+def _gradient(plan: Plan, load: Callable[..., Backend], first: int) -> Params:
+    """Of the first batch of epoch `first`, at the weights before it; in float64, where small ones
+    keep digits."""
     samples = plan.splits.train.x.shape[1]
-    first = 1 if plan.origin is None else plan.origin.checkpoint.epoch + 1
     order = batch_order(plan.config.seeds, first, samples, plan.config.trainer.shuffle)
     rows = epoch_batches(order, plan.config.trainer, plan.config.semantics.last_batch)[0][0]
     data = plan.splits.training_data()

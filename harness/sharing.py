@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends import Array, Data, State, TrainingSpec
-from harness.model import Params
+from harness.training.replicas import merged_states
 
 if TYPE_CHECKING:
     from harness.plan import Plan
@@ -66,22 +66,3 @@ def stack(parts: Sequence[Array | None], counts: Sequence[int]) -> Any:
         if part is not None
     ]
     return np.concatenate(wide) if wide else None
-
-
-def merged_states(states: Sequence[State]) -> State:
-    """The states' replicas one after the other; they have done as many updates."""
-
-    def joined(parts: list[Params]) -> Params:
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    slots = {slot: joined([state.slots[slot] for state in states]) for slot in states[0].slots}
-    return State(joined([state.params for state in states]), slots, states[0].step)
-
-
-def part_of(state: State, own: slice) -> State:
-    """Some replicas of a state, as a copy."""
-
-    def chosen(params: Params) -> Params:
-        return {name: value[own].copy() for name, value in params.items()}
-
-    return State(chosen(state.params), {s: chosen(v) for s, v in state.slots.items()}, state.step)

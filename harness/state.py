@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from safetensors import safe_open
@@ -19,9 +19,7 @@ from safetensors.numpy import save_file
 from backends import State, TrainingSpec
 from harness import signals
 from harness.model import Params
-
-if TYPE_CHECKING:
-    from harness.record import Recorder
+from harness.training.recorder import Recorder
 
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
 FOLDER = "checkpoints"  # in a run's directory
@@ -82,7 +80,7 @@ class Checkpoints:
     backend is half-way through an update, and to copy costs less than to measure the validation.
     """
 
-    def __init__(self, record: "Recorder", every: int, begun: Checkpoint | None) -> None:
+    def __init__(self, record: Recorder, every: int, begun: Checkpoint | None) -> None:
         self._record, self._every = record, every
         self._last, self._written = begun, ""
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.browse import compare_command, say_next
 from harness.console.command_line import shell_word
 from harness.evaluate import predict
 from harness.model import count
@@ -14,7 +15,7 @@ from harness.resume import command
 from harness.run import Result
 from harness.statistics import over_replicas
 from harness.system.tracking_store import EXPERIMENT, experiment_in_environment, source_of
-from harness.terminal import compare_command, say, say_next
+from harness.terminal import say
 from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown

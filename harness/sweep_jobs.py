@@ -22,6 +22,7 @@ from harness.plan import Plan, prepare
 from harness.runs.folders import Taken, check_free, claim_job, shown
 from harness.runs.launched_jobs import note_job
 from harness.system.physical_memory import physical_memory
+from harness.training.load_backend import load_backend
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
             losses[i] = report(found)
 
     works = [partial(work, plan, job) for plan, job in zip(plans, jobs, strict=True)]
-    Group(plans, config.backend.load()).train(works, ended)
+    Group(plans, load_backend(config.backend)).train(works, ended)
     return losses
 
 

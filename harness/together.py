@@ -22,7 +22,8 @@ from backends import Array, Backend, Data, State, TrainingSpec
 from harness.model import ModelSpec
 from harness.pictures import draw_all
 from harness.plan import Plan
-from harness.sharing import merged, merged_states, part_of
+from harness.sharing import merged
+from harness.training.replicas import merged_states, part_of
 
 Load = Callable[..., Backend]
 Work = Callable[[Load], Any]  # a run, given what constructs its backend

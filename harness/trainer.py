@@ -18,11 +18,11 @@ from harness.early_stopping import EarlyStopping
 from harness.errors import Diverged
 from harness.evaluate import evaluate
 from harness.progress import Progress
-from harness.record import Recorder
 from harness.schedule import LearningRate, epoch_batches
 from harness.splits import Splits
 from harness.state import Checkpoint, Checkpoints
 from harness.streams import batch_order
+from harness.training.recorder import Recorder
 
 Array = np.ndarray
 

@@ -17,6 +17,7 @@ from harness.plan import Plan, prepare
 from harness.run import Identity, Result, carry_out
 from harness.sharing import key
 from harness.together import Group
+from harness.training.load_backend import load_backend
 from tests.program import run
 
 SMALL = [
@@ -41,7 +42,7 @@ def train_together(plans: list[Plan], folder: Path) -> list[Any]:
         identity = Identity(str(i), folder / str(i), [], shows_progress=False)
         return lambda load: carry_out(plans[i], identity, load)
 
-    group = Group(plans, plans[0].config.backend.load())
+    group = Group(plans, load_backend(plans[0].config.backend))
     group.train([work(i) for i in range(len(plans))], found.__setitem__)
     return [found[i] for i in range(len(plans))]
 
@@ -84,7 +85,7 @@ def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> Non
     results = train_together(plans, tmp_path / "together")
     for i, each in enumerate(plans):
         identity = Identity(str(i), tmp_path / "alone" / str(i), [])
-        alone = carry_out(each, identity, each.config.backend.load())
+        alone = carry_out(each, identity, load_backend(each.config.backend))
         assert results[i].outcome.epochs == alone.outcome.epochs
         expected, actual = (numbers(tmp_path / way / str(i)) for way in ("alone", "together"))
         assert expected.keys() == actual.keys()

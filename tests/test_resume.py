@@ -30,12 +30,13 @@ from harness.journal import NAME, Journal, read
 from harness.limits import LIMITS
 from harness.mlflow_store import client
 from harness.plan import Plan, prepare
-from harness.resume import command, configuration
+from harness.resume import command, configuration, resumed
 from harness.run import Identity, Result
 from harness.runs.launched_jobs import note_job
 from harness.schedule import LearningRate, epoch_batches
 from harness.state import load_checkpoint, save_checkpoint
 from harness.streams import batch_order
+from harness.training.load_backend import load_backend
 from harness.typed import as_typed, typed
 from tests import program
 from tests.conftest import BACKENDS
@@ -75,7 +76,7 @@ def settings(directory: Path, *overrides: str) -> Config:
 
 
 def plan(directory: Path, *overrides: str) -> Plan:
-    return prepare(settings(directory, *overrides))
+    return resumed(prepare(settings(directory, *overrides)))[0]
 
 
 def run(directory: Path, *overrides: str) -> Result:
@@ -132,7 +133,7 @@ def test_the_curve_is_that_of_the_uninterrupted_run(
 def steps(plan: Plan, epoch: int) -> np.ndarray:
     """The loss of every step of one epoch `(S, R)`, from the plan's start."""
     config, samples = plan.config, plan.splits.train.x.shape[1]
-    backend = config.backend.load()(
+    backend = load_backend(config.backend)(
         plan.model, plan.training, plan.splits.training_data(), plan.start
     )
     lr, found = LearningRate(config, samples).of_epoch(epoch), []
@@ -355,7 +356,7 @@ def test_arrays_that_do_not_fit_are_refused(uninterrupted: Any, tmp_path: Path) 
     node.trainer.epochs = 9
     config = from_hydra(node)
     with pytest.raises(ConfigError, match=r"model: the checkpoint's arrays are .*\(1, 5, 20\)"):
-        prepare(replace(config, model=replace(config.model, units=4)))
+        resumed(prepare(replace(config, model=replace(config.model, units=4))))
 
 
 def test_a_run_that_is_not_there_is_refused(uninterrupted: Any, tmp_path: Path) -> None:
@@ -476,10 +477,10 @@ def test_a_run_is_found_by_its_id_and_by_its_name(folder: Path, tmp_path: Path) 
     first, second = program.tracked(folder)[:2]
     results = (f"results={folder}/results", "trainer.epochs=9")
     for word, lr in ((first.info.run_id, 0.01), ("six·e=6", 0.02)):
-        found = plan(tmp_path, f"resume={word}", *results)
+        found, origin = resumed(prepare(settings(tmp_path, f"resume={word}", *results)))
         assert found.config.optimizer.lr == lr
-        assert found.origin is not None
-        assert found.origin.run == (first if lr == 0.01 else second).info.run_id
+        assert origin is not None
+        assert origin.run == (first if lr == 0.01 else second).info.run_id
     with pytest.raises(ConfigError, match=r"resume=sixe=6: there is no such run in .*'six·e=6'\?"):
         plan(tmp_path, "resume=sixe=6", *results)
     with pytest.raises(ConfigError, match="must be a run's directory, or its MLflow id or name"):

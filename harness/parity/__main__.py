@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import provenance, signals
+from harness.browse import say_next
 from harness.compose import compose
 from harness.config import Config
 from harness.console import streams
@@ -31,7 +32,7 @@ from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
 from harness.record import Record
 from harness.runs.folders import made
-from harness.terminal import console, say, say_next
+from harness.terminal import console, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from harness.model import ModelSpec
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
 from harness.streams import batch_order, stream
+from harness.training.load_backend import load_backend
 from harness.typed import key_of
 
 BackendClass = Callable[..., Backend]
@@ -128,4 +129,4 @@ def _config(name: str, names: list[str], shared: list[str], compose: Compose) ->
 
 def load(names: list[str], composed: list[Config]) -> dict[str, BackendClass]:
     """The classes by the names that were typed: two options may carry the same name inside."""
-    return {n: config.backend.load() for n, config in zip(names, composed, strict=True)}
+    return {n: load_backend(config.backend) for n, config in zip(names, composed, strict=True)}

@@ -17,6 +17,7 @@ from harness.config import Config
 from harness.errors import Diverged
 from harness.plan import prepare
 from harness.trainer import train
+from harness.training.load_backend import load_backend
 from harness.workers import cores, processes
 
 Array = np.ndarray
@@ -49,7 +50,8 @@ def losses(config: Config) -> Array:
     """
     plan = prepare(config)
     metric = loss_name(config)
-    build = partial(config.backend.load(), plan.model, plan.training, plan.splits.training_data())
+    backend = load_backend(config.backend)
+    build = partial(backend, plan.model, plan.training, plan.splits.training_data())
     with (
         tempfile.TemporaryDirectory() as folder,  # the trainer leaves a checkpoint
         contextlib.redirect_stderr(io.StringIO()),  # and shows its own progress

@@ -1,0 +1,31 @@
+"""What to type to look at runs: the comparison of them, and MLflow's pages."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from harness import saved_view
+from harness.console.command_line import option, python, shell_line
+from harness.system.tracking_store import URI, from_environment
+from harness.terminal import say
+
+
+def compare_command(results: str, uri: str, experiment: str | None = None) -> str:
+    """What to type to see runs side by side: those of the latest sweep, or of an experiment."""
+    words = [] if results == "results" else option("--results", results)
+    usual = uri.endswith(f"{Path(results).resolve()}/mlflow.db") and not from_environment(URI)
+    words += [] if usual else ["--uri", uri]
+    words += [] if experiment is None else option("--experiment", experiment)
+    return python("harness.compare", words)
+
+
+def say_next(command: str, address: dict[str, str], console: Console) -> None:
+    """What to type next: `command`, and how to browse MLflow at `address`."""
+    uri, lines = address["uri"], [command]
+    if uri.startswith("http"):
+        lines.append(saved_view.link(address["experiment_id"], uri))
+    else:
+        lines.append(shell_line(["mlflow", "ui", "--backend-store-uri", uri]))
+        lines.append(saved_view.link(address["experiment_id"]))
+    for start, line in zip(["next", *[""] * len(lines)], lines, strict=False):
+        say(f"  {start:<8} {line}", console)

@@ -1,0 +1,14 @@
+"""What constructs a run's backend: its class, or its class in chunks of replicas."""
+
+from functools import partial
+
+from backends import BackendFactory
+from harness.config import BackendConfig
+from harness.parts import in_parts
+
+
+def load_backend(config: BackendConfig) -> BackendFactory:
+    """Import the framework; many replicas of a larger network are split into chunks.
+
+    Raises `ConfigError` if the framework cannot be imported."""
+    return partial(in_parts, config.imported(), config.epoch_is_a_call)

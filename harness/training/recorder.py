@@ -1,0 +1,18 @@
+"""What training writes its numbers to, as far as training knows."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Recorder(Protocol):
+    """What training writes to: a `Record`, or for `harness.why` something that keeps losses."""
+
+    directory: Path  # for checkpoints
+
+    def write(self, kind: str, **fields: Any) -> None: ...
+
+    def metrics(self, step: int, values: dict[str, np.ndarray]) -> None: ...
+
+    def file(self, path: str) -> None: ...
