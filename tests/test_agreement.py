@@ -21,7 +21,7 @@ from tests.agreement import check_agreement, check_band, check_losses
 from tests.problems import Case
 
 CASES = [
-    Case("rnn-sgd"),
+    Case("rnn-sgd", short_batch=True),
     Case(
         "rnn-2-layers-no-head-every-step-momentum-cosine",
         layers=2,
@@ -40,8 +40,16 @@ CASES = [
         nesterov=True,
         lr=0.01,
         replicas=3,
+        short_batch=True,
     ),
-    Case("lstm-adam-3-replicas", cell="lstm", optimizer="adam", lr=0.002, replicas=3),
+    Case(
+        "lstm-adam-3-replicas",
+        cell="lstm",
+        optimizer="adam",
+        lr=0.002,
+        replicas=3,
+        short_batch=True,
+    ),
     Case(
         "lstm-2-layers-bce-rmsprop",
         cell="lstm",
@@ -99,6 +107,7 @@ CASES = [
         weight_decay=0.01,
         clip=0.5,
         cosine=True,
+        short_batch=True,
     ),
 ]
 # What the presets and single rules add: each value of each rule is in at least one.
@@ -112,6 +121,7 @@ RULES_CASES = [
         clip=0.05,
         replicas=2,
         semantics="torch",
+        short_batch=True,
     ),
     Case(
         "lstm-torch-nesterov-decay-cosine",
@@ -141,6 +151,7 @@ RULES_CASES = [
         clip=0.01,
         cosine=True,
         semantics="keras",
+        short_batch=True,
     ),
     Case(
         "rnn-keras-nesterov-cosine-2-replicas",
@@ -187,7 +198,14 @@ RULES_CASES = [
         )
         for biases, returns in [("single", "last"), ("candidate", "every_step"), ("double", "last")]
     ),
-    Case("rnn-bce-clipped", loss="bce", lr=0.005, saturated=True, rules=(("bce", "clipped"),)),
+    Case(
+        "rnn-bce-clipped",
+        loss="bce",
+        lr=0.005,
+        saturated=True,
+        rules=(("bce", "clipped"),),
+        short_batch=True,
+    ),
     Case(
         "lstm-bce-log-clamped-every-step-masked",
         "lstm",
@@ -196,6 +214,7 @@ RULES_CASES = [
         saturated=True,
         masked=True,
         rules=(("bce", "log_clamped"),),
+        short_batch=True,
     ),
     Case("rnn-bce-saturated", loss="bce", lr=0.005, saturated=True),
     Case("rnn-masked-no-head-every-step", head="none", returns="every_step", masked=True),
@@ -208,7 +227,14 @@ RULES_CASES = [
         masked=True,
         replicas=3,
     ),
-    Case("gru-masked-2-layers-every-step", "gru", layers=2, returns="every_step", masked=True),
+    Case(
+        "gru-masked-2-layers-every-step",
+        "gru",
+        layers=2,
+        returns="every_step",
+        masked=True,
+        short_batch=True,
+    ),
     Case("lstm-masked-33-time-steps", "lstm", time_steps=33, masked=True),
 ]
 # float32 has the same code behind it: these hold every cell and every optimiser.
@@ -218,7 +244,14 @@ FLOAT32_CASES = [
     Case("lstm-bce-adam", "lstm", loss="bce", optimizer="adam", lr=0.01, replicas=3),
     Case("gru-no-head-rmsprop", "gru", head="none", optimizer="rmsprop", lr=0.001),
     Case("lstm-keras-adam", "lstm", optimizer="adam", lr=0.01, semantics="keras", masked=True),
-    Case("rnn-bce-clipped", loss="bce", lr=0.005, saturated=True, rules=(("bce", "clipped"),)),
+    Case(
+        "rnn-bce-clipped",
+        loss="bce",
+        lr=0.005,
+        saturated=True,
+        rules=(("bce", "clipped"),),
+        short_batch=True,
+    ),
 ]
 # Learning so fast that correct float32 programs soon part by more than the limit of a short run.
 BAND_CASES = [
