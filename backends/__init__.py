@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.model import ModelSpec, Params
-from harness.semantics import Semantics
+from harness.core.model import ModelSpec, Params
+from harness.core.semantics import Semantics
 
 Array = np.ndarray
 

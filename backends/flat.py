@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from harness.model import ModelSpec, Params, shapes
+from harness.core.model import ModelSpec, Params, shapes
 
 Array = np.ndarray
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from backends import Data, State, TrainingSpec
 from harness import signals
-from harness.errors import ConfigError, first_line
-from harness.model import ModelSpec, shapes
+from harness.core.errors import ConfigError, first_line
+from harness.core.model import ModelSpec, shapes
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leave room for other jobs

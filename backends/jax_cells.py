@@ -5,7 +5,7 @@ A cell is `advance(inputs, state, U, dot) -> state`: one time step from the stat
 GRU, the recurrent side's bias. `lax.scan` runs it over time and JAX differentiates that, so
 backpropagation through time is nowhere written down.
 
-Gates as in `harness/model.py`; W input kernel, U recurrent kernel; T time steps, B samples, F
+Gates as in `harness/core/model.py`; W input kernel, U recurrent kernel; T time steps, B samples, F
 inputs, H units, G gates.
 """
 
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 
 Array = jax.Array
 Weights = dict[str, Array]  # canonical names, without the replica axis

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from harness.semantics import Semantics
+from harness.core.semantics import Semantics
 
 Array = jax.Array
 Arrays = dict[str, Array]  # by the parameters' names

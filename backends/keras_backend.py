@@ -16,8 +16,8 @@ import numpy as np
 from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.samples import samples_of
-from harness.errors import ConfigError
-from harness.model import GATES, ModelSpec, Params
+from harness.core.errors import ConfigError
+from harness.core.model import GATES, ModelSpec, Params
 from harness.quiet import without_native_messages
 
 os.environ["KERAS_BACKEND"] = "tensorflow"

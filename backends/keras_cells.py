@@ -6,7 +6,7 @@ A cell is `advance(now, state, inner, activation) -> state`: one time step from 
 `(R, B, ·)`, the last of which has the product h_{t−1} U in it, from the state, a tuple with h
 `(R, B, H)` first, and in one cell from a kernel that it multiplies by itself.
 
-Weights are canonical, `(R, …)` each (`harness/model.py`): R replicas, B samples, T time steps, F
+Weights are canonical, `(R, …)` each (`harness/core/model.py`): R replicas, B samples, T time steps, F
 inputs, H units, G gates.
 """
 
@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from backends.keras_loop import by_replica, over_time
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 
 ops: Any = keras.ops  # whose functions state too wide a type to work with
 Weights = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 
 Weights = dict[str, Any]  # canonical names, without the replica axis
 

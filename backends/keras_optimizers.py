@@ -1,7 +1,7 @@
 """The optimisers' update rules in TensorFlow, on all weights of all replicas at once: `(R, P)`.
 
 Not `keras.optimizers`: they keep the learning rate in float32, where float64 curves part after six
-digits, and most rules of `harness/semantics.py` are not among their options. Under the preset
+digits, and most rules of `harness/core/semantics.py` are not among their options. Under the preset
 `keras` they do the same as these, which tests hold against each other.
 
 Each rule is `rule(θ, g, slots, t, n, s) -> θ, slots`: weights, gradients, the optimiser's memory by
@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from harness.semantics import Semantics
+from harness.core.semantics import Semantics
 
 Tensors = dict[str, Any]
 

@@ -17,8 +17,8 @@ from backends.flat import sizes
 from backends.keras_layers import Layers
 from backends.keras_losses import mean_loss
 from backends.keras_optimizers import UPDATE, Tensors, clip, decay
-from harness.model import ModelSpec, shapes
-from harness.semantics import Semantics
+from harness.core.model import ModelSpec, shapes
+from harness.core.semantics import Semantics
 
 compiled = 0  # training programs that this process has traced so far
 

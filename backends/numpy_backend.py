@@ -18,7 +18,7 @@ from backends.numpy_cells import lstm_backward, lstm_forward, rnn_backward, rnn_
 from backends.numpy_gru import gru_backward, gru_before_backward, gru_before_forward, gru_forward
 from backends.numpy_losses import loss_and_gradient
 from backends.numpy_optimizers import UPDATE, clip, decay
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 
 Array = np.ndarray
 

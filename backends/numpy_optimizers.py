@@ -8,8 +8,8 @@ frameworks have. `rmsprop_rho` has become the number `rho` by then.
 
 import numpy as np
 
-from harness.model import Params
-from harness.semantics import Semantics
+from harness.core.model import Params
+from harness.core.semantics import Semantics
 
 Array = np.ndarray
 

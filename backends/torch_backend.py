@@ -21,8 +21,8 @@ from backends.torch_graphed import Graphed
 from backends.torch_modules import Modules
 from backends.torch_optimizers import Tensors, numbers, rates
 from backends.torch_step import by_name, rules_of, step
-from harness.errors import ConfigError
-from harness.model import GATES, ModelSpec
+from harness.core.errors import ConfigError
+from harness.core.model import GATES, ModelSpec
 
 Array = np.ndarray
 

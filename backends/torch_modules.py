@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from backends.torch_cells import Weights, biases, head
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 
 # cuDNN copies them together at each call, which is small beside the recurrence.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from backends import TrainingSpec
-from harness.semantics import Semantics
+from harness.core.semantics import Semantics
 
 Array = np.ndarray
 Tensors = dict[str, Tensor]

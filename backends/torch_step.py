@@ -15,8 +15,8 @@ from backends.flat import sizes
 from backends.torch_cells import Weights
 from backends.torch_losses import mean_loss
 from backends.torch_optimizers import UPDATE, Tensors, clip, decay
-from harness.model import ModelSpec, shapes
-from harness.semantics import Semantics
+from harness.core.model import ModelSpec, shapes
+from harness.core.semantics import Semantics
 
 Network = Callable[[ModelSpec, Weights, Tensor, Tensor | None], Tensor]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from harness.model import GATES
+from harness.core.model import GATES
 
 FEATURES = OUTPUTS = 1  # of the task that is trained, the sum of a sequence
 CELLS = tuple(GATES)

@@ -9,9 +9,9 @@ from itertools import count
 from benchmarks.cases import Case
 from benchmarks.timing import Epoch
 from harness.compose import compose
+from harness.core.random_streams import batch_order
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
-from harness.streams import batch_order
 from harness.training.load_backend import load_backend
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from harness.compose import compose
 from harness.config import Config
+from harness.core.random_streams import batch_order
 from harness.plan import prepare
 from harness.run import Identity, run
 from harness.schedule import LearningRate, epoch_batches
-from harness.streams import batch_order
 from harness.training.load_backend import load_backend
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.cases import Case
 from benchmarks.timing import Epoch
-from harness.model import GATES
+from harness.core.model import GATES
 
 
 def build(case: Case) -> Epoch:

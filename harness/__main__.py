@@ -22,7 +22,7 @@ from harness.arguments import Parser, options_first
 from harness.compose import CONF
 from harness.config import Config, from_hydra
 from harness.console import streams
-from harness.errors import ConfigError, Refused, first_line
+from harness.core.errors import ConfigError, Refused, first_line
 from harness.resume import GO_ON
 from harness.runs.folders import cannot_write, give_up_claims
 from harness.sweep_values import check_values

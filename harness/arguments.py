@@ -8,7 +8,7 @@ import argparse
 import re
 from typing import NoReturn
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 
 KINDS = {"int": "a whole number", "float": "a number"}
 

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from harness.config import Config
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.plain import RECIPES, flatten, nested_params
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
 from harness.console.command_line import shell_word
-from harness.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
 from harness.mlflow_store import client, tracking_uri
 from harness.report import LISTED, formatted, write_report

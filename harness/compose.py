@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.composer import Composer, without_hydra
 from harness.config import Config, from_hydra
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.hydra_errors import explain
 from harness.typed import readable
 

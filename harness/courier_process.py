@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from harness import signals
 from harness.console import streams
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.feed import Feed
 from harness.mlflow_store import leave, load_mlflow
 from harness.tracking import MlflowView

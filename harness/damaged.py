@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from yaml import YAMLError
 
-from harness.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, first_line
 
 RESTORE = "copy it from the run's artifacts in MLflow, or train the run again"
 # What reading text, YAML, JSON or safetensors raises, and taking values from what was read.

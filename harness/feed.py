@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, first_line
 from harness.journal import Event, append
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import ConfigError, first_line, nearest
+from harness.core.errors import ConfigError, first_line, nearest
 from harness.mlflow_store import client, tracking_uri
 from harness.run_folders import folder_named, places
 from harness.system.own_files import make_folder, note_tree

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from backends import Array, Backend, Data, State, TrainingSpec
-from harness.model import ModelSpec, Params
+from harness.core.model import ModelSpec, Params
 
 LR = 2.0**30
 

@@ -9,7 +9,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from harness.console.command_line import override, shell_word
-from harness.errors import first_line, nearest
+from harness.core.errors import first_line, nearest
 from harness.typed import TEXTS, key_of
 
 # Hydra answers `trainer=null`, or `=3`, with a bare ValueError that begins so and names no key.

@@ -10,8 +10,8 @@ All of it is arithmetic: nothing here may take longer, or more memory, for a lar
 from dataclasses import dataclass, replace
 
 from harness.config import Config
-from harness.errors import ConfigError
-from harness.model import GATES, count
+from harness.core.errors import ConfigError
+from harness.core.model import GATES, count
 from harness.parts import count_of
 from harness.system.physical_memory import physical_memory
 

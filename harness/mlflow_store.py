@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from filelock import FileLock
 
 from harness import saved_view
-from harness.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, first_line
 from harness.signals import deferred
 from harness.system.tracking_store import (
     SQLITE,

@@ -6,8 +6,8 @@ import numpy as np
 
 from backends import Backend
 from harness.core.losses import gives_logits
+from harness.core.model import ModelSpec, count, formulas, shapes
 from harness.evaluate import predict
-from harness.model import ModelSpec, count, formulas, shapes
 from harness.splits import Splits
 from harness.tasks.lengths import last_step
 

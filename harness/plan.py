@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from backends import State, TrainingSpec
 from harness.config import Config
-from harness.errors import ConfigError
-from harness.initializers import initial_params
+from harness.core.errors import ConfigError
+from harness.core.initializers import initial_params
+from harness.core.model import ModelSpec
 from harness.memory import check_memory
-from harness.model import ModelSpec
 from harness.schedule import LearningRate
 from harness.splits import Splits, make_splits
 from harness.state import fresh_state

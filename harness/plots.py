@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.core.intervals import over_replicas
 from harness.core.losses import gives_logits
 from harness.reporting.matplotlib_settings import default_settings
-from harness.statistics import over_replicas
 from harness.tasks import Bound
 
 if TYPE_CHECKING:

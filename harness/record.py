@@ -29,7 +29,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from harness import signals
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.journal import Event, Journal
 
 

@@ -9,8 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config import NODES
+from harness.core.errors import ConfigError, first_line
 from harness.damaged import reading
-from harness.errors import ConfigError, first_line
 from harness.typed import readable
 
 

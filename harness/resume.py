@@ -20,11 +20,11 @@ from harness import provenance
 from harness.changes import refuse_changes, say_changes
 from harness.config import Config, from_hydra
 from harness.console.command_line import override
+from harness.core.errors import ConfigError, nearest
+from harness.core.model import Params
 from harness.damaged import reading
-from harness.errors import ConfigError, nearest
 from harness.find_run import find_run
 from harness.journal import Event, last, read
-from harness.model import Params
 from harness.plan import Plan
 from harness.recorded import load_config, with_overrides
 from harness.runs.folders import FETCHED

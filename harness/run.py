@@ -15,11 +15,12 @@ from backends import Backend, State
 from harness import pictures, plots, provenance, resume
 from harness.compile_cache import use_compile_cache
 from harness.config import Config
+from harness.core.model import Params, count
+from harness.core.random_streams import batch_order
 from harness.courier import get_ready, track
 from harness.evaluate import evaluate
 from harness.gradient import gradients
 from harness.mlflow_store import NOTE
-from harness.model import Params, count
 from harness.outputs import parameter_table, prediction_table
 from harness.plain import flat_params, nested_params
 from harness.plan import Plan, prepare
@@ -27,7 +28,6 @@ from harness.record import Record, Tracking
 from harness.runs.folders import check_unbegun
 from harness.schedule import epoch_batches
 from harness.state import save_params
-from harness.streams import batch_order
 from harness.trainer import Outcome, check_measured, train
 from harness.training.load_backend import load_backend
 

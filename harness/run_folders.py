@@ -7,7 +7,7 @@ MLflow knows nothing of these names, and takes seconds to say so.
 import re
 from pathlib import Path
 
-from harness.errors import ConfigError, nearest
+from harness.core.errors import ConfigError, nearest
 from harness.runs.launched_jobs import Launched, launched
 
 STAMP = re.compile(r"\d{8}-\d{6}-\d{6}(/\d+)?")

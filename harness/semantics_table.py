@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from harness.compose import CONF
 from harness.console import streams
-from harness.semantics import RULES, Semantics
+from harness.core.semantics import RULES, Semantics
 
 PRESETS = ("matched", "keras", "torch", "jax")
 
@@ -19,7 +19,7 @@ backend obeys every value of every field. A preset is a file in `conf/semantics/
 is changed on the command line: `semantics=torch semantics.biases=single`.
 
 This file is made by `python -m harness.semantics_table > docs/semantics.md` from
-`harness/semantics.py`. The presets `keras`, `torch` and `jax` are held against programs written
+`harness/core/semantics.py`. The presets `keras`, `torch` and `jax` are held against programs written
 with the framework alone in `tests/test_presets.py`, their initialisers in
 `tests/test_initializers.py`. Values in *italics* differ from `matched`.
 """

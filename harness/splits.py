@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from backends import Data
+from harness.core.errors import ConfigError
 from harness.core.losses import gives_logits
-from harness.errors import ConfigError
 from harness.tasks import Array, Samples, Task
 from harness.tasks.checks import check_alike, check_probes, checked, without_targets
 from harness.tasks.lengths import last_step, pad

@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 
 from backends import State, TrainingSpec
 from harness import signals
-from harness.model import Params
+from harness.core.model import Params
 from harness.training.recorder import Recorder
 
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}

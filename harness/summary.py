@@ -9,11 +9,11 @@ from rich.table import Table
 
 from harness.browse import compare_command, say_next
 from harness.console.command_line import shell_word
+from harness.core.intervals import over_replicas
+from harness.core.model import count
 from harness.evaluate import predict
-from harness.model import count
 from harness.resume import command
 from harness.run import Result
-from harness.statistics import over_replicas
 from harness.system.tracking_store import EXPERIMENT, experiment_in_environment, source_of
 from harness.terminal import say
 from harness.verdict import verdict

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness import provenance
 from harness.config import Config
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.journal import Journal, append, last
 from harness.mlflow_store import NOTE
 from harness.runs.folders import claim_sweep, folder_key

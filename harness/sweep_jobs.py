@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from harness import provenance, sweep
 from harness.config import Config, from_hydra
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.journal import Journal, append, last
 from harness.memory import required_memory
 from harness.plan import Plan, prepare

@@ -14,7 +14,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 
 from harness.compose import Compose, composing
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.sweeps.swept_values import parse_sweep
 from harness.typed import as_typed, key_of
 

@@ -19,7 +19,7 @@ import numpy as np
 from greenlet import getcurrent, greenlet
 
 from backends import Array, Backend, Data, State, TrainingSpec
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 from harness.pictures import draw_all
 from harness.plan import Plan
 from harness.sharing import merged

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.errors import ConfigError, nearest
+from harness.core.errors import ConfigError, nearest
 from harness.system.tracking_store import EXPERIMENT, experiment_in_environment
 
 CURVES = ("train/loss", "val/loss")

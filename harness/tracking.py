@@ -15,10 +15,10 @@ import numpy as np
 from filelock import FileLock
 
 from harness import mlflow_store
+from harness.core.intervals import over_replicas
 from harness.journal import Event, append, last, read
 from harness.mlflow_store import NOTE, experiment_id
 from harness.signals import deferred
-from harness.statistics import over_replicas
 
 NUMBERS = ("metrics", "scalars")  # kinds of events that hold numbers
 BATCHED = (*NUMBERS, "tags")  # kinds of events that go into one batch

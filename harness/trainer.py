@@ -13,15 +13,15 @@ import numpy as np
 from backends import Backend, State
 from harness import signals
 from harness.config import Config
+from harness.core.errors import Diverged
 from harness.core.losses import gives_logits
+from harness.core.random_streams import batch_order
 from harness.early_stopping import EarlyStopping
-from harness.errors import Diverged
 from harness.evaluate import evaluate
 from harness.progress import Progress
 from harness.schedule import LearningRate, epoch_batches
 from harness.splits import Splits
 from harness.state import Checkpoint, Checkpoints
-from harness.streams import batch_order
 from harness.training.recorder import Recorder
 
 Array = np.ndarray

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import sweep
-from harness.errors import ConfigError, Refused
+from harness.core.errors import ConfigError, Refused
 from harness.runs.folders import claim_run, folder_key
 
 

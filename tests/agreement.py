@@ -10,8 +10,8 @@ import numpy as np
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
-from harness.limits import LIMITS
-from harness.model import Params
+from harness.core.model import Params
+from harness.core.tolerances import LIMITS
 from harness.parity.bands import bands
 from harness.parity.difference import compare
 from harness.parity.stages import STAGES, Found, trace

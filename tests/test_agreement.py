@@ -13,7 +13,7 @@ import pytest
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
-from harness.model import Params
+from harness.core.model import Params
 from harness.parity.control_band import control_band
 from harness.parity.problem import Problem
 from harness.parity.stages import STAGES

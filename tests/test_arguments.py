@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.arguments import Parser
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 
 
 def parser() -> Parser:

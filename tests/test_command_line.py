@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from harness.compose import compose
 from harness.console.command_line import option, override, shell_line
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.typed import as_typed, readable, typed
 
 AWKWARD = "ab9-_./\\'\"${}[](),:=#&~ %@+*?!|<>;`李é\t\n"

@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from harness import config as config_module
 from harness.composer import Composer, without_hydra
 from harness.config import BackendConfig, Config, from_hydra
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.plain import nested_params
 from harness.splits import make_splits
 from harness.tasks.sum import Sum

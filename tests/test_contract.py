@@ -12,8 +12,8 @@ import pytest
 
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
+from harness.core.tolerances import LIMITS
 from harness.gradient import gradients
-from harness.limits import LIMITS
 from harness.parity.problem import Problem
 from tests.agreement import check_forward, check_losses, check_names
 from tests.conftest import backend_class

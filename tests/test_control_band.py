@@ -10,7 +10,7 @@ import pytest
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
-from harness.model import Params
+from harness.core.model import Params
 from harness.parity.control_band import control_band, moved
 from harness.parity.lockstep import check
 from harness.parity.problem import Problem, configs, problem_of

@@ -10,7 +10,7 @@ import pytest
 
 from harness import courier, mlflow_store
 from harness.config import TrackingConfig
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.journal import last
 from harness.record import Record
 from tests import program

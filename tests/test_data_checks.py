@@ -14,7 +14,7 @@ import pytest
 
 from harness.compose import compose
 from harness.config import Config
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.journal import Event, read
 from harness.plan import prepare
 from harness.splits import Splits

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import Array, Backend
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
+from harness.core.model import ModelSpec
 from harness.evaluate import accuracy, evaluate, predict, sample_losses
 from harness.export.network import Network
-from harness.model import ModelSpec
 from harness.outputs import prediction_table
 from harness.splits import Scale, Split, Splits
 from harness.verdict import constant_guess

@@ -23,10 +23,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from harness.core.layer_weights import per_gate
+from harness.core.tolerances import LIMITS
 from harness.export import __main__ as export
 from harness.export import check, to_numpy, to_onnx, to_torch
 from harness.export.network import Network
-from harness.limits import LIMITS
 from harness.run import Identity, Result, run
 from tests.program import ROOT, uses_mlflow, with_database
 from tests.test_config import config

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from backends import Array
 from backends.numpy_backend import NumpyBackend
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.parity import fuzz as module
 from harness.parity.lockstep import check
 from harness.parity.problem import configs, problem_of, scattered

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from backends import Array
+from harness.core.random_streams import batch_order, stream
 from harness.splits import split_rows
-from harness.streams import batch_order, stream
 from harness.tasks import Task
 from tests.golden.__main__ import FILE
 from tests.golden.fingerprints import differences, fingerprint
@@ -120,7 +120,7 @@ def test_each_kind_of_change_is_noticed(
 def test_a_changed_limit_shows_wherever_it_is_drawn_from(
     golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.initializers.stream", wider)
+    monkeypatch.setattr("harness.core.initializers.stream", wider)
     changed = {path.split("/")[1] for path in differences(golden["initialisers"], initialisers())}
     uniform = ("matched", "keras", "torch", "glorot_uniform", "uniform_units", "biases")
     assert changed == {name for name in golden["initialisers"] if name.startswith(uniform)}
@@ -129,7 +129,7 @@ def test_a_changed_limit_shows_wherever_it_is_drawn_from(
 def test_a_changed_order_shows_wherever_one_is_shuffled(
     golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.streams.stream", other_stream("x"))
+    monkeypatch.setattr("harness.core.random_streams.stream", other_stream("x"))
     changed = {path.split("/")[1] for path in differences(golden["orders"], orders())}
     assert changed >= {name for name in golden["orders"] if not name.startswith("2 samples")}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from backends.numpy_backend import NumpyBackend
+from harness.core.errors import ConfigError
 from harness.device import gpu_present
-from harness.errors import ConfigError
 from harness.parity.lockstep import check
 from harness.parity.problem import Problem
 from tests.agreement import check_losses

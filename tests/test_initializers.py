@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.initializers import initial_params
-from harness.model import GATES, Array, ModelSpec, Params, shapes
+from harness.core.initializers import initial_params
+from harness.core.model import GATES, Array, ModelSpec, Params, shapes
 from tests.problems import preset
 
 NETWORKS = 100

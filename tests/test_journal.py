@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from harness import feed as feed_module
-from harness.errors import ConfigError, Diverged
+from harness.core.errors import ConfigError, Diverged
 from harness.feed import Feed
 from harness.journal import NAME, Event, Journal, last, read
 from harness.record import Record

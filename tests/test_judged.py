@@ -13,7 +13,7 @@ from rich.console import Console
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.parity import certificate
 from harness.parity.difference import compare
 from harness.parity.lockstep import Broke, Parity, check

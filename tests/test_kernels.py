@@ -8,7 +8,7 @@ import pytest
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.parity.difference import compare
 from harness.parity.problem import Problem
 from harness.parity.stages import memory, trace

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from harness.compose import compose
-from harness.errors import Diverged
+from harness.core.errors import Diverged
 from harness.journal import last, read
 from harness.plan import Plan, prepare
 from harness.run import Identity, Result, carry_out

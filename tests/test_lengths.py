@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from backends.numpy_backend import NumpyBackend
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.plan import prepare
 from harness.splits import make_splits
 from harness.sweep import Sweep

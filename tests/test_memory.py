@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.compose import compose
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
+from harness.core.model import ModelSpec, count, shapes
 from harness.memory import check_memory, required_memory
-from harness.model import ModelSpec, count, shapes
 from harness.system.physical_memory import limits, physical_memory
 
 HUGE = 10**15

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from backends import Backend
-from harness.initializers import initial_params
-from harness.model import ModelSpec, Params, count, formulas, shapes
+from harness.core.initializers import initial_params
+from harness.core.model import ModelSpec, Params, count, formulas, shapes
 from harness.state import fresh_state
 from tests.problems import MATCHED, Case
 

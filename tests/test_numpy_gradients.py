@@ -13,8 +13,8 @@ import pytest
 import harness.gradient
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
+from harness.core.model import Params
 from harness.gradient import gradients
-from harness.model import Params
 from harness.parity.problem import Problem
 from tests.agreement import check_gradients
 from tests.problems import Case

@@ -16,10 +16,10 @@ import pytest
 
 from backends import Data, State
 from backends.numpy_backend import NumpyBackend
+from harness.core.model import ModelSpec, shapes
+from harness.core.tolerances import LIMITS
 from harness.export import check, to_onnx
 from harness.export.network import Array, Network
-from harness.limits import LIMITS
-from harness.model import ModelSpec, shapes
 from tests.problems import Case
 
 LAYERS, RETURNS = (1, 3), ("last", "every_step")

@@ -20,13 +20,13 @@ from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
 from harness.compose import compose
 from harness.config import Config
+from harness.core.optimizers import Adam, Optimizer, RmsProp, Sgd
+from harness.core.random_streams import batch_order, stream
+from harness.core.semantics import Semantics
+from harness.core.tolerances import LIMITS
 from harness.journal import read
-from harness.limits import LIMITS
-from harness.optimizers import Adam, Optimizer, RmsProp, Sgd
 from harness.plan import Plan, prepare
 from harness.record import Record
-from harness.semantics import Semantics
-from harness.streams import batch_order, stream
 from harness.trainer import train
 from tests.plain_loops import TRAIN_WITH, Recipe, Samples
 from tests.problems import preset

@@ -24,10 +24,11 @@ from harness import run as run_module
 from harness import summary
 from harness.config import Config, from_hydra
 from harness.console.command_line import override
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
+from harness.core.random_streams import batch_order
+from harness.core.tolerances import LIMITS
 from harness.find_run import find_run
 from harness.journal import NAME, Journal, read
-from harness.limits import LIMITS
 from harness.mlflow_store import client
 from harness.plan import Plan, prepare
 from harness.resume import command, configuration, resumed
@@ -35,7 +36,6 @@ from harness.run import Identity, Result
 from harness.runs.launched_jobs import note_job
 from harness.schedule import LearningRate, epoch_batches
 from harness.state import load_checkpoint, save_checkpoint
-from harness.streams import batch_order
 from harness.training.load_backend import load_backend
 from harness.typed import as_typed, typed
 from tests import program

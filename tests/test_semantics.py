@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from backends.numpy_backend import NumpyBackend
-from harness.errors import ConfigError
-from harness.optimizers import Adam, RmsProp
-from harness.semantics import RULES, SHARE, Semantics
+from harness.core.errors import ConfigError
+from harness.core.optimizers import Adam, RmsProp
+from harness.core.semantics import RULES, SHARE, Semantics
 from harness.semantics_table import PRESETS, preset, table
 from tests.problems import Case
 

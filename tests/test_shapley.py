@@ -6,7 +6,7 @@ from itertools import pairwise, permutations
 import numpy as np
 import pytest
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.why.shapley import (
     PAIRS,
     USUAL,

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
+from harness.core.random_streams import stream
 from harness.evaluate import sample_losses
 from harness.splits import NAMES, Split, Splits, make_splits, split_rows
-from harness.streams import stream
 from harness.tasks import Array, Samples, Task
 from tests.test_config import config
 from tests.test_tasks import DRAWN, task

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from backends import Array
-from harness.limits import LIMITS
-from harness.model import Params
+from harness.core.model import Params
+from harness.core.tolerances import LIMITS
 from harness.parity.difference import compare
 from tests.agreement import (
     check_band,

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from harness import sweep_jobs
 from harness.compose import compose
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.journal import last
 from harness.plain import nested_params
 from tests import program

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from harness import sweep_values
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.sweep_values import check_values
 
 

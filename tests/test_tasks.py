@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.config import Config
+from harness.core.random_streams import stream
 from harness.evaluate import sample_losses
 from harness.splits import Splits, make_splits
-from harness.streams import stream
 from harness.tasks import Samples, Task
 from tests.test_config import config
 

@@ -22,7 +22,7 @@ import pytest
 from scipy import stats
 
 from harness import mlflow_store, tracking
-from harness.errors import ConfigError, Diverged
+from harness.core.errors import ConfigError, Diverged
 from harness.feed import Feed
 from harness.journal import read
 from harness.mlflow_store import experiment_id, tracking_uri

@@ -8,7 +8,7 @@ import pytest
 
 from harness import compare, mlflow_store
 from harness.compose import compose
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.mlflow_store import tracking_uri
 from harness.sweep import Sweep
 from harness.system.tracking_store import (

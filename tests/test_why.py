@@ -16,9 +16,9 @@ import pytest
 
 from harness.compose import compose
 from harness.config import Config
-from harness.errors import ConfigError, Diverged
+from harness.core.errors import ConfigError, Diverged
+from harness.core.semantics import Semantics
 from harness.plots import figure
-from harness.semantics import Semantics
 from harness.why import __main__ as why
 from harness.why import plot
 from harness.why.answer import Answer, Outcome, Question, explain, find_answer

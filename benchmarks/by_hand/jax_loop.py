@@ -12,7 +12,7 @@ from jax.nn import sigmoid
 from benchmarks.by_hand.data import samples
 from benchmarks.cases import FEATURES, OUTPUTS, Case
 from benchmarks.timing import Epoch
-from harness.model import GATES
+from harness.core.model import GATES
 
 Params = dict[str, jax.Array]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.model import Array, ModelSpec, Params
+from harness.core.model import Array, ModelSpec, Params
 
 Weights = tuple[Array, Array, Array]
 

@@ -5,7 +5,7 @@ which means neither is refused and never taken for the other.
     bce  binary cross-entropy of labels between 0 and 1; the network's outputs are logits
 """
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 
 LOSSES = ("mse", "bce")
 

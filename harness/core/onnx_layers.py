@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.layer_weights import Weights, per_gate
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 
 GATE_ORDER = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [0, 1, 2]}
 OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes read it

@@ -23,15 +23,15 @@ from safetensors.numpy import load_file
 from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
+from harness.core.errors import ConfigError, check_choice, first_line
+from harness.core.model import ModelSpec
+from harness.core.tolerances import LIMITS
 from harness.damaged import reading
-from harness.errors import ConfigError, check_choice, first_line
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_none
 from harness.export.network import Array, Network, in_float32
 from harness.find_run import find_run
 from harness.journal import last
-from harness.limits import LIMITS
-from harness.model import ModelSpec
 from harness.runs.folders import free
 from harness.system.own_files import make_folder, take_back
 

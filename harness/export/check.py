@@ -11,8 +11,8 @@ import numpy as np
 from backends import Data, State, TrainingSpec
 from backends.numpy_backend import NumpyBackend
 from harness.core.losses import gives_logits
+from harness.core.tolerances import LIMITS
 from harness.export.network import Array, Network
-from harness.limits import LIMITS
 from harness.semantics_table import preset
 
 SHAPES = ((5, 12), (2, 3))  # sequences and steps: any number of both must do

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.core.layer_weights import Weights, acting_weights
 from harness.core.losses import gives_logits
-from harness.model import ModelSpec
+from harness.core.model import ModelSpec
 
 Array = np.ndarray
 

@@ -22,8 +22,8 @@ from harness.compose import compose
 from harness.config import Config
 from harness.console import streams
 from harness.console.command_line import python, shell_word
+from harness.core.errors import ConfigError
 from harness.courier import track
-from harness.errors import ConfigError
 from harness.mlflow_store import NOTE
 from harness.parity import certificate
 from harness.parity.arguments import STEPS, fuzz_command, parse

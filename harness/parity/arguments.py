@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.arguments import Parser
 from harness.console.command_line import option, python
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.typed import key_of
 
 BACKENDS = "[numpy,torch,keras,jax]"

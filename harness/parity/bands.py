@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from backends.numpy_backend import NumpyBackend
-from harness.model import Params
+from harness.core.model import Params
+from harness.core.random_streams import stream
 from harness.parity.control_band import (
     BAND_RUNS,
     WIDE,
@@ -26,7 +27,6 @@ from harness.parity.control_band import (
 from harness.parity.difference import scales
 from harness.parity.problem import Problem
 from harness.parity.stages import STAGES, Found, resumed, trace
-from harness.streams import stream
 
 COPIES = 16  # of the first step; those of all steps are dearer
 ALL_STEPS = ("losses", "resumed")

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import provenance
 from harness.config import Config
-from harness.limits import LIMITS
+from harness.core.tolerances import LIMITS
 from harness.parity.lockstep import Parity
 from harness.parity.stages import steps_compared
 from harness.plain import flat_params

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies
 from hypothesis.strategies import DrawFn
 
-from harness.semantics import RULES
+from harness.core.semantics import RULES
 
 NUMBERS = {
     "forget_bias": ["0.0", "1.0", "-1.0"],

@@ -12,9 +12,9 @@ import numpy as np
 
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
-from harness.model import Params
+from harness.core.model import Params
+from harness.core.random_streams import stream
 from harness.parity.problem import Problem
-from harness.streams import stream
 
 BAND_RUNS = 32
 MARGIN = 2.0  # of 360 pairs of re-rounded references, one left the copies' own gap, by 5 %

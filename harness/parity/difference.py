@@ -6,7 +6,7 @@
     gradients, weights, slots, relative to the largest entry of the tensor, each replica on its own
     resumed
 
-The limit is that of `harness/limits.py`, or the control band where that is wider. A tensor whose
+The limit is that of `harness/core/tolerances.py`, or the control band where that is wider. A tensor whose
 terms cancel holds rounding noise alone, and nothing can be said relative to noise: so what rounding
 may leave of the largest entry of all tensors of the stage (and slot), `ROUNDING` units in its last
 place, is always within the limit.
@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backends import Array
-from harness.limits import LIMITS
-from harness.model import Params
+from harness.core.model import Params
+from harness.core.tolerances import LIMITS
 
 BY_TENSOR = ("gradients", "optimiser slots", "weights", "resumed")
 ROUNDING = 16  # units in the last place

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from harness.compose import Compose, composing
 from harness.console.command_line import option, python
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.parity.configurations import Drawn, configurations
 from harness.parity.difference import Difference
 from harness.parity.lockstep import Broke, Names, Parity, check

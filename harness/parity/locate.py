@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backends import Array, Data, State
+from harness.core.model import GATES, ModelSpec, Params, shapes
+from harness.core.tolerances import LIMITS
 from harness.gradient import gradients
-from harness.limits import LIMITS
-from harness.model import GATES, ModelSpec, Params, shapes
 from harness.parity.difference import Difference, by_tensor, compare, least_scales
 from harness.parity.problem import BackendClass, Problem
 from harness.parity.stages import hidden_states

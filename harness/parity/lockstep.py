@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, first_line
 from harness.parity.bands import ALL_STEPS, bands
 from harness.parity.difference import Difference, compare
 from harness.parity.first_step import place_of

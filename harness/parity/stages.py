@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backends import Array, Backend, Data, State
+from harness.core.model import Params, shapes
 from harness.gradient import gradients, plain_sgd
-from harness.model import Params, shapes
 from harness.parity.problem import BackendClass, Problem
 
 STAGES = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.journal import NAME as JOURNAL
 from harness.system.own_files import make_folder, note_files, note_folder, take_back
 from harness.typed import key_of

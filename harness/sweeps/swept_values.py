@@ -9,7 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 
 MOST = 100_000  # jobs of a sweep: to compose as many takes some 20 minutes
 

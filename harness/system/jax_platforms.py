@@ -6,8 +6,8 @@ it: JAX keeps its number of threads, and the data until a GPU gets them.
 
 import os
 
+from harness.core.errors import ConfigError
 from harness.device import gpu_present
-from harness.errors import ConfigError
 
 VARIABLE = "JAX_PLATFORMS"
 GPUS = {"cuda", "gpu"}

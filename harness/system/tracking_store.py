@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
-from harness.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, first_line
 
 URI, EXPERIMENT = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 UNUSED = {  # variables that MLflow itself obeys: what they would name, and what names it here

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.errors import ConfigError, check_choice, check_range
-from harness.streams import stream
+from harness.core.errors import ConfigError, check_choice, check_range
+from harness.core.random_streams import stream
 from harness.tasks.lengths import Rng, bounds, draw_mask
 
 Array = np.ndarray

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from harness.errors import check_choice, check_range
+from harness.core.errors import check_choice, check_range
 from harness.tasks import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.tasks import Array, Samples, Task
 from harness.tasks.lengths import pad
 

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 
 Array = np.ndarray
 Rng = np.random.Generator | np.random.RandomState

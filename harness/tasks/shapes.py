@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.errors import check_range
+from harness.core.errors import check_range
 from harness.tasks import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.errors import check_range
+from harness.core.errors import check_range
 from harness.tasks import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 

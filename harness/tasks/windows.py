@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.errors import ConfigError, check_choice, check_range
+from harness.core.errors import ConfigError, check_choice, check_range
 from harness.tasks import Array, Bound, Samples, Task
 from harness.tasks.lengths import Rng, bounds, last_values
 

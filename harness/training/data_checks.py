@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.tasks import Task
 
 Array = np.ndarray

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backends import State
-from harness.model import Params
+from harness.core.model import Params
 
 
 def merged_states(states: Sequence[State]) -> State:

@@ -15,7 +15,7 @@ import numpy as np
 from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.vectors.cases import BIASES, CASES, NETWORKS, SEQUENCES, Case
 from harness.vectors.description import description
 from harness.vectors.index import page

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends import Data
-from harness.model import Array, ModelSpec, Params, shapes
-from harness.streams import stream
+from harness.core.model import Array, ModelSpec, Params, shapes
+from harness.core.random_streams import stream
 
 SAMPLES, FEATURES, UNITS = 5, 2, 6
 LENGTHS = (7, 1, 4, 6, 3)  # of the ragged sequences

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.limits import LIMITS
-from harness.model import Array
+from harness.core.model import Array
+from harness.core.tolerances import LIMITS
 from harness.provenance import versions
 from harness.vectors.cases import FEATURES, NETWORKS, SAMPLES, UNITS, Case
 from harness.vectors.optimizers import RULES, STEPS

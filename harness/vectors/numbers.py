@@ -6,8 +6,8 @@ import numpy as np
 
 from backends import Data, State
 from backends.numpy_backend import NumpyBackend
+from harness.core.model import Array, Params
 from harness.gradient import gradients
-from harness.model import Array, Params
 from harness.semantics_table import preset
 from harness.state import fresh_state
 from harness.vectors.cases import Case

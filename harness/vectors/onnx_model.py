@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.layer_weights import acting_weights
+from harness.core.model import Params
 from harness.core.onnx_layers import Graph, add_layer
-from harness.model import Params
 from harness.vectors.cases import Case
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends import TrainingSpec
-from harness.semantics import Semantics
+from harness.core.semantics import Semantics
 
 STEPS = 10
 

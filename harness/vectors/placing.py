@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, first_line
 from harness.system.own_files import make_folder, note_files, take_back
 
 INDEX = "README.md"  # which comes last, so that a folder which has it is whole

@@ -27,8 +27,8 @@ from harness.compose import compose
 from harness.config import BackendConfig, Config
 from harness.console import streams
 from harness.console.command_line import python, shell_word
+from harness.core.errors import ConfigError, Diverged, check_range
 from harness.device import gpu_present
-from harness.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
 from harness.runs.folders import made
 from harness.system.tracking_store import check_uri, source_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.config import BackendConfig, Config
-from harness.errors import Diverged
+from harness.core.errors import Diverged
 from harness.progress import Count
 from harness.why.players import Idle, Player, coalition
 from harness.why.retrain import loss_name, losses, retrain

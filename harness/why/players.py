@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.config import Config
 from harness.core.losses import gives_logits
-from harness.model import GATES
+from harness.core.model import GATES
 
 # What does not change how a network trains, or is the same on both sides by construction.
 NO_SETTINGS = ("semantics.name", "trainer.checkpoint_every", "trainer.save_gradient")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.config import Config
-from harness.errors import Diverged
+from harness.core.errors import Diverged
 from harness.plan import prepare
 from harness.trainer import train
 from harness.training.load_backend import load_backend

@@ -20,7 +20,7 @@ from math import comb
 
 import numpy as np
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 
 Array = np.ndarray
 Values = dict[int, Array]

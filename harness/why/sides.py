@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.compose import compose
 from harness.config import Config, from_hydra
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.find_run import find_run
 from harness.recorded import load_config, with_overrides
 from harness.why.players import value, word

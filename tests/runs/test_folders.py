@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.runs import folders
 from harness.runs.folders import Taken, check_unbegun, claim_run, give_up_claims, made
 from harness.system.own_files import make_folder, note_files, take_back

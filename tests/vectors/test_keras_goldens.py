@@ -16,7 +16,7 @@ import pytest
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
-from harness.model import GATES
+from harness.core.model import GATES
 from tests.vectors.layer import SEVEN_DIGITS, states
 
 HOLES = ((1, 1, 0, 1), (1, 0, 0, 1))  # the mask of SimpleRNN and GRU

@@ -26,7 +26,7 @@ import pytest
 
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
-from harness.model import ModelSpec, shapes
+from harness.core.model import ModelSpec, shapes
 from harness.state import fresh_state
 from tests.vectors.layer import spec
 

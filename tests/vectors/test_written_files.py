@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.vectors import __main__ as command
 from harness.vectors.cases import CASES
 from harness.vectors.optimizers import RULES

@@ -8,7 +8,7 @@ Files are named as in Keras 3.15 (`keras/src`), PyTorch 2.13 (`torch`), flax 0.1
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from harness.errors import Range, check_choice, check_within
+from harness.core.errors import Range, check_choice, check_within
 
 KERNELS = (
     "glorot_uniform",
@@ -34,7 +34,7 @@ def rule(meaning: str, source: str, *accepted: str, within: Range | None = None)
 
 @dataclass(frozen=True)
 class Semantics:
-    """One value per numeric rule. Initialisers are explained in `harness/initializers.py`."""
+    """One value per numeric rule. Initialisers are explained in `harness/core/initializers.py`."""
 
     name: str
     kernel_init: str = rule(

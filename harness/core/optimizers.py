@@ -1,14 +1,14 @@
 """The optimisers' settings. Each dataclass states its rule; the backends carry it out.
 
-Where frameworks disagree on a rule's details, the rule is a field of `harness/semantics.py`.
+Where frameworks disagree on a rule's details, the rule is a field of `harness/core/semantics.py`.
 """
 
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from harness.errors import ConfigError, check_choice, check_range, check_within
-from harness.semantics import SHARE, Semantics
+from harness.core.errors import ConfigError, check_choice, check_range, check_within
+from harness.core.semantics import SHARE, Semantics
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How weights start: each rule of `harness/semantics.py` as a NumPy draw.
+"""How weights start: each rule of `harness/core/semantics.py` as a NumPy draw.
 
     glorot_uniform   U(−a, a), a = √(6 / (fan_in + fan_out)); Glorot & Bengio 2010, equation 16
     lecun_normal     N(0, 1/fan_in) cut off at two standard deviations, the variance restored;
@@ -16,9 +16,9 @@ import math
 
 import numpy as np
 
-from harness.model import GATES, Array, ModelSpec, Params, Shape, shapes
-from harness.semantics import Semantics
-from harness.streams import stream
+from harness.core.model import GATES, Array, ModelSpec, Params, Shape, shapes
+from harness.core.random_streams import stream
+from harness.core.semantics import Semantics
 
 # Standard deviation of N(0, 1) cut off at ±2: √(1 − 4 φ(2) / P(|z| < 2)).
 CUT_STD = math.sqrt(1 - 4 * math.exp(-2) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2)))
