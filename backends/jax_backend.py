@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from backends import Data, State, TrainingSpec
-from harness import signals
 from harness.core.errors import ConfigError, first_line
 from harness.core.model import ModelSpec, shapes
+from harness.system import signals
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leave room for other jobs

@@ -18,7 +18,7 @@ from backends.flat import flatten, unflatten
 from backends.samples import samples_of
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, ModelSpec, Params
-from harness.quiet import without_native_messages
+from harness.system.native_stderr import without_native_messages
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -20,9 +20,9 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
-from harness import signals
 from harness.console import streams
 from harness.console.command_line import python
+from harness.system import signals
 
 VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead")
 

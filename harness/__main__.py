@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import resume, signals, sweep, sweep_jobs, typed
+from harness import resume, sweep, sweep_jobs, typed
 from harness.arguments import Parser, options_first
 from harness.compose import CONF
 from harness.config import Config, from_hydra
@@ -26,7 +26,7 @@ from harness.core.errors import ConfigError, Refused, first_line
 from harness.resume import GO_ON
 from harness.runs.folders import cannot_write, give_up_claims
 from harness.sweep_values import check_values
-from harness.system import tracking_store
+from harness.system import signals, tracking_store
 from harness.terminal import console
 
 

@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
 from harness.console.command_line import shell_word
@@ -28,6 +27,7 @@ from harness.groups import Group, group_runs
 from harness.mlflow_store import client, tracking_uri
 from harness.report import LISTED, formatted, write_report
 from harness.runs.folders import made
+from harness.system import signals
 from harness.system.tracking_store import experiment_in_environment, source_of
 from harness.terminal import console
 from harness.tracked import find_runs, latest_sweep

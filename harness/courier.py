@@ -16,13 +16,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from harness import signals
 from harness.config import TrackingConfig
 from harness.console.streams import LEGIBLE
 from harness.core.errors import ConfigError
 from harness.feed import say_lost
 from harness.journal import Event
 from harness.mlflow_store import check_store, say_unused, tracking_uri
+from harness.system import signals
 
 log = logging.getLogger(__name__)
 

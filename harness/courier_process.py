@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from harness import signals
 from harness.console import streams
 from harness.core.errors import ConfigError
 from harness.feed import Feed
 from harness.mlflow_store import leave, load_mlflow
+from harness.system import signals
 from harness.tracking import MlflowView
 
 

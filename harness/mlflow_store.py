@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from harness import saved_view
 from harness.core.errors import ConfigError, first_line
-from harness.signals import deferred
+from harness.system.signals import deferred
 from harness.system.tracking_store import (
     SQLITE,
     URI,

@@ -20,7 +20,7 @@ from threadpoolctl import ThreadpoolController
 
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.core.model import GATES, ModelSpec
-from harness.device import gpu_present
+from harness.system.gpu import gpu_present
 from harness.training.replicas import merged_states, of, part_of
 
 LEAST = 32_768  # gates that a part has in one time step of a batch

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness import plots
 from harness.journal import read
+from harness.system.worker_processes import cores, processes
 from harness.tasks import Bound
-from harness.workers import cores, processes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,9 +28,9 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from harness import signals
 from harness.core.errors import ConfigError
 from harness.journal import Event, Journal
+from harness.system import signals
 
 
 class Tracking(Protocol):

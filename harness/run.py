@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 
 from backends import Backend, State
 from harness import pictures, plots, provenance, resume
-from harness.compile_cache import use_compile_cache
 from harness.config import Config
 from harness.core.model import Params, count
 from harness.core.random_streams import batch_order
@@ -28,6 +27,7 @@ from harness.record import Record, Tracking
 from harness.runs.folders import check_unbegun
 from harness.schedule import epoch_batches
 from harness.state import save_params
+from harness.system.compile_cache import use_compile_cache
 from harness.trainer import Outcome, check_measured, train
 from harness.training.load_backend import load_backend
 

@@ -17,8 +17,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from backends import State, TrainingSpec
-from harness import signals
 from harness.core.model import Params
+from harness.system import signals
 from harness.training.recorder import Recorder
 
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}

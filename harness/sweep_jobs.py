@@ -98,8 +98,8 @@ def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
 
 def run_together(jobs: Sequence[Job]) -> list[float]:
     """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
-    from harness.compile_cache import use_compile_cache
     from harness.run import Identity, carry_out
+    from harness.system.compile_cache import use_compile_cache
     from harness.together import Group, draw
 
     swept = sweep.current()

@@ -18,7 +18,7 @@ from harness import mlflow_store
 from harness.core.intervals import over_replicas
 from harness.journal import Event, append, last, read
 from harness.mlflow_store import NOTE, experiment_id
-from harness.signals import deferred
+from harness.system.signals import deferred
 
 NUMBERS = ("metrics", "scalars")  # kinds of events that hold numbers
 BATCHED = (*NUMBERS, "tags")  # kinds of events that go into one batch

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backends import Backend, State
-from harness import signals
 from harness.config import Config
 from harness.core.errors import Diverged
 from harness.core.losses import gives_logits
@@ -22,6 +21,7 @@ from harness.progress import Progress
 from harness.schedule import LearningRate, epoch_batches
 from harness.splits import Splits
 from harness.state import Checkpoint, Checkpoints
+from harness.system import signals
 from harness.training.recorder import Recorder
 
 Array = np.ndarray

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, open_dict
 
 from harness import sweep, sweep_jobs
 from harness.composer import sweep_composer, without_hydra
-from harness.programs import forget_if_many
+from harness.system.compiled_programs import forget_if_many
 
 
 class BatchedLauncher(BasicLauncher):

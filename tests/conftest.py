@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from backends import Backend
-from harness.programs import forget_if_many
+from harness.system.compiled_programs import forget_if_many
 
 BACKENDS = {
     "numpy": "NumpyBackend",

@@ -7,9 +7,9 @@ import pytest
 
 from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
-from harness.device import gpu_present
 from harness.parity.lockstep import check
 from harness.parity.problem import Problem
+from harness.system.gpu import gpu_present
 from tests.agreement import check_losses
 from tests.conftest import backend_class
 from tests.problems import Case

@@ -20,7 +20,7 @@ from harness.core.errors import ConfigError, Diverged
 from harness.feed import Feed
 from harness.journal import NAME, Event, Journal, last, read
 from harness.record import Record
-from harness.signals import SIGNALS, Killed
+from harness.system.signals import SIGNALS, Killed
 
 NEVER = 1e9  # seconds to wait before sending of its own accord
 

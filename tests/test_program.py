@@ -546,7 +546,7 @@ def test_the_journal_of_a_process_that_was_killed_can_be_read(stopped: Stopped) 
 # Raised inside a destructor, an exception goes nowhere: Python prints it and carries on.
 SWALLOWED = """
 import os, signal, time
-from harness import signals
+from harness.system import signals
 
 class Noisy:
     def __del__(self):
@@ -568,7 +568,7 @@ def test_a_stop_that_went_unnoticed_can_be_repeated() -> None:
     done = subprocess.run(command, cwd=program.ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "not stopped\n", "or else this decides nothing"
     assert done.returncode != 0, "three hundred signals were ignored"
-    assert done.stderr.splitlines()[-1] == "harness.signals.Killed: SIGTERM"
+    assert done.stderr.splitlines()[-1] == "harness.system.signals.Killed: SIGTERM"
 
 
 def test_a_run_ends_as_killed_when_its_terminal_is_closed(tmp_path: Path) -> None:
@@ -621,7 +621,7 @@ def read_all(terminal: int) -> None:
 # Signals 1 and 3: one that was ignored stays so, as nohup wants it; the other ends a command.
 ENDING = """
 import os, signal, sys
-from harness import signals
+from harness.system import signals
 
 def command():
     os.kill(os.getpid(), signal.SIGHUP)

@@ -2,17 +2,17 @@
 
 import pytest
 
-from harness import programs
 from harness.parity import fuzz
 from harness.parity.problem import configs, load, problem_of
+from harness.system import compiled_programs
 
 
 def maps() -> int:
-    return programs.MAPS.read_bytes().count(b"\n")
+    return compiled_programs.MAPS.read_bytes().count(b"\n")
 
 
 def test_what_jax_compiled_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    programs.forget()
+    compiled_programs.forget()
     before = maps()
     for units in (3, 4, 5):
         words = ["task=gaussian", f"model.units={units}", "task.samples=20"]
@@ -21,10 +21,10 @@ def test_what_jax_compiled_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
         problem.train(problem.build(load(["jax"], composed)["jax"]), 0, 2)
     after = maps()
     assert after > before + 100
-    programs.forget_if_many()
+    compiled_programs.forget_if_many()
     assert maps() == after, "not yet many"
-    monkeypatch.setattr(programs, "MANY", after - 1)
-    programs.forget_if_many()
+    monkeypatch.setattr(compiled_programs, "MANY", after - 1)
+    compiled_programs.forget_if_many()
     assert maps() < before + (after - before) / 2
 
 

@@ -19,9 +19,9 @@ from harness.config import Config
 from harness.core.errors import Diverged
 from harness.journal import read
 from harness.record import Record
-from harness.signals import Killed
 from harness.splits import Scale, Split, Splits
 from harness.state import Checkpoint, load_checkpoint, save_checkpoint
+from harness.system.signals import Killed
 from harness.trainer import Outcome
 from tests.test_config import config
 

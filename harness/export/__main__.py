@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
 from harness.core.errors import ConfigError, check_choice, first_line
@@ -33,6 +32,7 @@ from harness.export.network import Array, Network, in_float32
 from harness.find_run import find_run
 from harness.journal import last
 from harness.runs.folders import free
+from harness.system import signals
 from harness.system.own_files import make_folder, take_back
 
 # Format -> the modules that writing, loading and checking it need, and what to pip install.

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.core.losses import gives_logits
 from harness.export.network import Array, Network, as_markdown
-from harness.quiet import without_native_messages
+from harness.system.native_stderr import without_native_messages
 
 USAGE = """\
 import keras

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import provenance, signals
+from harness import provenance
 from harness.browse import say_next
 from harness.compose import compose
 from harness.config import Config
@@ -32,6 +32,7 @@ from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
 from harness.record import Record
 from harness.runs.folders import made
+from harness.system import signals
 from harness.terminal import console, say
 
 

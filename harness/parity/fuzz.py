@@ -26,8 +26,8 @@ from harness.parity.difference import Difference
 from harness.parity.lockstep import Broke, Names, Parity, check
 from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
-from harness.programs import forget
 from harness.progress import Count
+from harness.system.compiled_programs import forget
 from harness.terminal import say
 from harness.typed import key_of
 

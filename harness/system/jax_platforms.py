@@ -7,7 +7,7 @@ it: JAX keeps its number of threads, and the data until a GPU gets them.
 import os
 
 from harness.core.errors import ConfigError
-from harness.device import gpu_present
+from harness.system.gpu import gpu_present
 
 VARIABLE = "JAX_PLATFORMS"
 GPUS = {"cuda", "gpu"}

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import signals
 from harness.arguments import Parser
 from harness.console import streams
 from harness.core.errors import ConfigError
+from harness.system import signals
 from harness.vectors.cases import BIASES, CASES, NETWORKS, SEQUENCES, Case
 from harness.vectors.description import description
 from harness.vectors.index import page

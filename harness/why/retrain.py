@@ -16,9 +16,9 @@ import numpy as np
 from harness.config import Config
 from harness.core.errors import Diverged
 from harness.plan import prepare
+from harness.system.worker_processes import cores, processes
 from harness.trainer import train
 from harness.training.load_backend import load_backend
-from harness.workers import cores, processes
 
 Array = np.ndarray
 

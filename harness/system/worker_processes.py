@@ -9,7 +9,7 @@ import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
-from harness import signals
+from harness.system import signals
 
 
 def cores(most: int) -> int:
