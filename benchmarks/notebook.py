@@ -17,7 +17,7 @@ from benchmarks.notebook_worker import CASE, EPOCHS
 from benchmarks.progress import Progress
 from benchmarks.report import Sheet
 from benchmarks.timing import spread
-from harness.terminal import console
+from harness.console.terminal import console
 
 Row = dict[str, Any]
 

@@ -15,7 +15,7 @@ from benchmarks.report import Sheet
 from benchmarks.steps import measure
 from benchmarks.steps_report import MEGA, digits
 from benchmarks.worker import Job
-from harness.terminal import console
+from harness.console.terminal import console
 
 Row = dict[str, Any]
 Curve = dict[str, Any]

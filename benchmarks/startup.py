@@ -16,8 +16,8 @@ from benchmarks.imports import python, slowest
 from benchmarks.progress import Progress
 from benchmarks.report import Sheet
 from benchmarks.timing import Epoch, Timing, interleave, spread
+from harness.console.terminal import console
 from harness.system.gpu import gpu_present
-from harness.terminal import console
 
 Row = dict[str, Any]
 

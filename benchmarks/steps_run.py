@@ -6,7 +6,7 @@ from benchmarks import cases, picture, report, steps_report
 from benchmarks.steps import Row, measure
 from benchmarks.timing import spread
 from benchmarks.worker import Job
-from harness.terminal import console
+from harness.console.terminal import console
 
 LEAST = 0.1  # seconds that one repeat times at least
 

@@ -17,7 +17,7 @@ from benchmarks.imports import python
 from benchmarks.progress import Progress
 from benchmarks.report import Sheet
 from benchmarks.timing import Spread, spread
-from harness.terminal import console
+from harness.console.terminal import console
 
 Row = dict[str, Any]
 

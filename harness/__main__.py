@@ -18,16 +18,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import resume, sweep, sweep_jobs, typed
-from harness.arguments import Parser, options_first
 from harness.compose import CONF
 from harness.config import Config, from_hydra
 from harness.console import streams
+from harness.console.arguments import Parser, options_first
+from harness.console.terminal import console
 from harness.core.errors import ConfigError, Refused, first_line
 from harness.resume import GO_ON
 from harness.runs.folders import cannot_write, give_up_claims
 from harness.sweep_values import check_values
 from harness.system import signals, tracking_store
-from harness.terminal import console
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")

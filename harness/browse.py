@@ -6,8 +6,8 @@ from rich.console import Console
 
 from harness import saved_view
 from harness.console.command_line import option, python, shell_line
+from harness.console.terminal import say
 from harness.system.tracking_store import URI, from_environment
-from harness.terminal import say
 
 
 def compare_command(results: str, uri: str, experiment: str | None = None) -> str:

@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.arguments import Parser
 from harness.console import streams
+from harness.console.arguments import Parser
 from harness.console.command_line import shell_word
+from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
 from harness.mlflow_store import client, tracking_uri
@@ -29,7 +30,6 @@ from harness.report import LISTED, formatted, write_report
 from harness.runs.folders import made
 from harness.system import signals
 from harness.system.tracking_store import experiment_in_environment, source_of
-from harness.terminal import console
 from harness.tracked import find_runs, latest_sweep
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]

@@ -9,13 +9,13 @@ from rich.table import Table
 
 from harness.browse import compare_command, say_next
 from harness.console.command_line import shell_word
+from harness.console.terminal import say
 from harness.core.intervals import over_replicas
 from harness.core.model import count
 from harness.evaluate import predict
 from harness.resume import command
 from harness.run import Result
 from harness.system.tracking_store import EXPERIMENT, experiment_in_environment, source_of
-from harness.terminal import say
 from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown

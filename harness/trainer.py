@@ -12,12 +12,12 @@ import numpy as np
 
 from backends import Backend, State
 from harness.config import Config
+from harness.console.progress import Progress
 from harness.core.errors import Diverged
 from harness.core.losses import gives_logits
 from harness.core.random_streams import batch_order
 from harness.early_stopping import EarlyStopping
 from harness.evaluate import evaluate
-from harness.progress import Progress
 from harness.schedule import LearningRate, epoch_batches
 from harness.splits import Splits
 from harness.state import Checkpoint, Checkpoints

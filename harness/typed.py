@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from harness.arguments import VALUED
+from harness.console.arguments import VALUED
 from harness.console.command_line import PLAIN, quoted
 from harness.system.tracking_store import absolute
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.arguments import Parser
+from harness.console.arguments import Parser
 from harness.core.errors import ConfigError
 
 

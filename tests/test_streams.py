@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from rich.table import Table
 
-from harness.terminal import console
+from harness.console.terminal import console
 from tests.program import ROOT
 
 COMMANDS = ("harness", "harness.compare", "harness.parity", "harness.why", "harness.export")

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from harness.arguments import Parser
 from harness.console import streams
+from harness.console.arguments import Parser
 from harness.core.errors import ConfigError, check_choice, first_line
 from harness.core.model import ModelSpec
 from harness.core.tolerances import LIMITS

@@ -22,6 +22,7 @@ from harness.compose import compose
 from harness.config import Config
 from harness.console import streams
 from harness.console.command_line import python, shell_word
+from harness.console.terminal import console, say
 from harness.core.errors import ConfigError
 from harness.courier import track
 from harness.mlflow_store import NOTE
@@ -33,7 +34,6 @@ from harness.parity.table import show
 from harness.record import Record
 from harness.runs.folders import made
 from harness.system import signals
-from harness.terminal import console, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

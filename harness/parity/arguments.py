@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from harness.arguments import Parser
+from harness.console.arguments import Parser
 from harness.console.command_line import option, python
 from harness.core.errors import ConfigError
 from harness.typed import key_of

@@ -20,15 +20,15 @@ from rich.table import Table
 
 from harness.compose import Compose, composing
 from harness.console.command_line import option, python
+from harness.console.progress import Count
+from harness.console.terminal import say
 from harness.core.errors import ConfigError
 from harness.parity.configurations import Drawn, configurations
 from harness.parity.difference import Difference
 from harness.parity.lockstep import Broke, Names, Parity, check
 from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
-from harness.progress import Count
 from harness.system.compiled_programs import forget
-from harness.terminal import say
 from harness.typed import key_of
 
 EPOCHS, STEPS = 3, 24

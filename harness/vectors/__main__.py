@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.arguments import Parser
 from harness.console import streams
+from harness.console.arguments import Parser
 from harness.core.errors import ConfigError
 from harness.system import signals
 from harness.vectors.cases import BIASES, CASES, NETWORKS, SEQUENCES, Case

@@ -21,18 +21,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.arguments import Parser
 from harness.compose import compose
 from harness.config import BackendConfig, Config
 from harness.console import streams
+from harness.console.arguments import Parser
 from harness.console.command_line import python, shell_word
+from harness.console.terminal import console, say
 from harness.core.errors import ConfigError, Diverged, check_range
 from harness.plan import prepare
 from harness.runs.folders import made
 from harness.system import signals
 from harness.system.gpu import gpu_present
 from harness.system.tracking_store import check_uri, source_of
-from harness.terminal import console, say
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.config import BackendConfig, Config
+from harness.console.progress import Count
 from harness.core.errors import Diverged
-from harness.progress import Count
 from harness.why.players import Idle, Player, coalition
 from harness.why.retrain import loss_name, losses, retrain
 from harness.why.shapley import Design, Estimate, Values, estimate, half_width
