@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from harness.core.errors import check_choice, check_range
-from harness.tasks import Bound, Samples, Task
+from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.core.errors import ConfigError
-from harness.tasks import Array, Samples, Task
+from harness.tasks.base import Array, Samples, Task
 from harness.tasks.lengths import pad
 
 REAL = "biuf"  # NumPy's kinds of dtype: boolean, integer, unsigned, floating

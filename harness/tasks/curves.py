@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.core.errors import check_range
-from harness.tasks import Bound, Samples, Task
+from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 

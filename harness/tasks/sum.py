@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.core.errors import check_range
-from harness.tasks import Bound, Samples, Task
+from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.core.errors import check_choice, check_range
-from harness.tasks import Array, Bound, Samples, Task
+from harness.tasks.base import Array, Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.core.errors import ConfigError, check_choice, check_range
-from harness.tasks import Array, Bound, Samples, Task
+from harness.tasks.base import Array, Bound, Samples, Task
 from harness.tasks.lengths import Rng, bounds, last_values
 
 # Settings beyond all measure give a series that is not finite, which is refused with its place.

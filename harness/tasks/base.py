@@ -1,0 +1,101 @@
+"""What is learnt: each task draws its samples from its own settings and one NumPy generator.
+
+A task is a dataclass (its settings) with a method `draw` (its samples). The modules beside this
+file hold one task each; a YAML file in `conf/task/` names the class and the values. Splitting,
+scaling and stacking replicas happen once for all tasks, in `harness/splits.py`.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from harness.core.errors import ConfigError, check_choice, check_range
+from harness.core.random_streams import stream
+from harness.tasks.lengths import Rng, bounds, draw_mask
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Samples:
+    """`x` `(N, T, F)` and `y` `(N, O)` or, at every step, `(N, T, O)`; NaN where unknown.
+
+    `span` `(N, 2)` says which stretch of a longer series each sample was cut from (first and last
+    position, inclusive), so that no two splits share a value. None: samples are independent.
+    `mask` `(N, T)`, bool, is False at time steps that are only padding. None: every step is real.
+    """
+
+    x: Array
+    y: Array
+    span: Array | None = None
+    mask: Array | None = None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The lowest loss that any model can expect, and why."""
+
+    loss: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """Settings that every task has."""
+
+    name: str
+    samples: int
+    val_fraction: float
+    test_fraction: float
+    scale: str  # none, or standard: zero mean and unit variance, fitted on the training split
+    seed: int | None  # of the data; null: each replica's own seed
+    legacy_seed: int | None  # draw with numpy.random.RandomState(legacy_seed), as notebooks do
+    # min:max, between which each sequence's length is drawn; null: all have the task's length
+    lengths: str | None = field(default=None, kw_only=True)
+
+    loss: ClassVar[str] = "mse"
+    every_step: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ConfigError("task.name=: must not be empty; it names the MLflow experiment.")
+        check_range("task.samples", self.samples, 1)
+        check_range("task.val_fraction", self.val_fraction, 0.0, 1.0)
+        check_range("task.test_fraction", self.test_fraction, 0.0, 1.0)
+        check_choice("task.scale", self.scale, ("none", "standard"))
+        check_range("task.seed", self.seed, 0)
+        check_range("task.legacy_seed", self.legacy_seed, 0, 2**32 - 1)
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ConfigError(
+                f"task.val_fraction={self.val_fraction:g} and task.test_fraction="
+                f"{self.test_fraction:g}: together they must stay below 1, or no training data "
+                "is left."
+            )
+        if self.lengths is not None:
+            low, high = bounds(self.lengths, getattr(self, "length", None))
+            object.__setattr__(self, "lengths", f"{low}:{high}")  # one spelling in the record
+
+    def generate(self, run_seed: int) -> Samples:
+        """The samples of one replica."""
+        if self.legacy_seed is not None:
+            return self.draw(np.random.RandomState(self.legacy_seed))
+        return self.draw(stream(run_seed if self.seed is None else self.seed, "data"))
+
+    def real_steps(self, rng: Rng, steps: int) -> Array | None:
+        """A mask `(N, steps)` of lengths drawn from `rng`, last of all; None without `lengths`."""
+        if self.lengths is None:
+            return None
+        return draw_mask(rng, *bounds(self.lengths, steps), self.samples, steps)
+
+    def draw(self, rng: Rng) -> Samples:
+        """All samples, training first; only methods that both kinds of generator have are used."""
+        raise NotImplementedError
+
+    def probes(self) -> Samples | None:
+        """Inputs outside the training range whose predictions are kept, or None."""
+        return None
+
+    def best_loss(self) -> Bound | None:
+        """The lowest expected loss in original units, or None where it is not known."""
+        return None
