@@ -50,7 +50,7 @@ def _harness(case: Case, framework: str, kernel: str, threads: int) -> Contestan
 
     def load() -> Build:
         from benchmarks import ours
-        from harness.compose import compose
+        from harness.config.compose import compose
         from harness.training.load_backend import load_backend
 
         load_backend(compose([f"backend={framework}"]).backend)

@@ -8,7 +8,7 @@ from itertools import count
 
 from benchmarks.cases import Case
 from benchmarks.timing import Epoch
-from harness.compose import compose
+from harness.config.compose import compose
 from harness.core.random_streams import batch_order
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from harness.compose import compose
-from harness.config import Config
+from harness.config.compose import compose
+from harness.config.schema import Config
 from harness.core.random_streams import batch_order
 from harness.plan import prepare
 from harness.run import Identity, run

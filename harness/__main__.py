@@ -17,9 +17,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import resume, sweep, sweep_jobs, typed
-from harness.compose import CONF
-from harness.config import Config, from_hydra
+from harness import resume, sweep, sweep_jobs
+from harness.config import tracking_store
+from harness.config.compose import CONF
+from harness.config.overrides import as_typed, typed
+from harness.config.schema import Config, from_hydra
 from harness.console import streams
 from harness.console.arguments import Parser, options_first
 from harness.console.terminal import console
@@ -27,7 +29,7 @@ from harness.core.errors import ConfigError, Refused, first_line
 from harness.resume import GO_ON
 from harness.runs.folders import cannot_write, give_up_claims
 from harness.sweep_values import check_values
-from harness.system import signals, tracking_store
+from harness.system import signals
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -44,7 +46,7 @@ def job(composed: DictConfig) -> float:
             sweep_jobs.begin(swept, settings.job.num, directory)
         _keep_places(composed, Path(settings.runtime.cwd))
         if OmegaConf.select(composed, "resume") is not None:
-            overrides = typed.as_typed(overrides)
+            overrides = as_typed(overrides)
             composed = resume.configuration(composed, overrides, directory)
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
@@ -100,7 +102,7 @@ def main() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
     tracking_store.settle()
-    sys.argv[1:] = typed.typed(options_first(sys.argv[1:]))
+    sys.argv[1:] = typed(options_first(sys.argv[1:]))
     signals.install()
     code = 0
     try:
@@ -146,7 +148,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, ConfigError):
         line, code = str(error), 2
     elif isinstance(error, HydraException | OmegaConfBaseException) or _is_hydras(error):
-        from harness.hydra_errors import explain
+        from harness.config.hydra_messages import explain
 
         line, code = explain(error, CONF, sys.argv[1:], sweeps=True), 2
     elif isinstance(error, MemoryError):

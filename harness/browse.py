@@ -5,9 +5,9 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import saved_view
+from harness.config.tracking_store import URI, from_environment
 from harness.console.command_line import option, python, shell_line
 from harness.console.terminal import say
-from harness.system.tracking_store import URI, from_environment
 
 
 def compare_command(results: str, uri: str, experiment: str | None = None) -> str:

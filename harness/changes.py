@@ -5,9 +5,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from harness.config import Config
+from harness.config.schema import Config
+from harness.config.serialise import RECIPES, flatten, nested_params
 from harness.core.errors import ConfigError
-from harness.plain import RECIPES, flatten, nested_params
 
 log = logging.getLogger(__name__)
 

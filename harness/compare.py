@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.config.tracking_store import experiment_in_environment, source_of
 from harness.console import streams
 from harness.console.arguments import Parser
 from harness.console.command_line import shell_word
@@ -29,7 +30,6 @@ from harness.mlflow_store import client, tracking_uri
 from harness.report import LISTED, formatted, write_report
 from harness.runs.folders import made
 from harness.system import signals
-from harness.system.tracking_store import experiment_in_environment, source_of
 from harness.tracked import find_runs, latest_sweep
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from harness.config import TrackingConfig
+from harness.config.schema import TrackingConfig
 from harness.console.streams import LEGIBLE
 from harness.core.errors import ConfigError
 from harness.feed import say_lost

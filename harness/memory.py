@@ -9,7 +9,7 @@ All of it is arithmetic: nothing here may take longer, or more memory, for a lar
 
 from dataclasses import dataclass, replace
 
-from harness.config import Config
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, count
 from harness.parts import count_of

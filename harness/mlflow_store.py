@@ -20,9 +20,7 @@ from typing import Any, NoReturn
 from filelock import FileLock
 
 from harness import saved_view
-from harness.core.errors import ConfigError, first_line
-from harness.system.signals import deferred
-from harness.system.tracking_store import (
+from harness.config.tracking_store import (
     SQLITE,
     URI,
     absolute,
@@ -30,6 +28,8 @@ from harness.system.tracking_store import (
     from_environment,
     unused_variables,
 )
+from harness.core.errors import ConfigError, first_line
+from harness.system.signals import deferred
 
 log = logging.getLogger(__name__)
 

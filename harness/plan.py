@@ -7,7 +7,7 @@ framework is imported or a run is recorded.
 from dataclasses import dataclass
 
 from backends import State, TrainingSpec
-from harness.config import Config
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec

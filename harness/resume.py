@@ -18,15 +18,15 @@ from omegaconf import DictConfig
 
 from harness import provenance
 from harness.changes import refuse_changes, say_changes
-from harness.config import Config, from_hydra
+from harness.config.damaged_files import reading
+from harness.config.saved_config import load_config, with_overrides
+from harness.config.schema import Config, from_hydra
 from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
 from harness.core.model import Params
-from harness.damaged import reading
 from harness.find_run import find_run
 from harness.journal import Event, last, read
 from harness.plan import Plan
-from harness.recorded import load_config, with_overrides
 from harness.runs.folders import FETCHED
 from harness.state import FOLDER, Checkpoint, State, load_checkpoint
 

@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from backends import Backend, State
 from harness import pictures, plots, provenance, resume
-from harness.config import Config
+from harness.config.schema import Config
+from harness.config.serialise import flat_params, nested_params
 from harness.core.model import Params, count
 from harness.core.random_streams import batch_order
 from harness.courier import get_ready, track
@@ -21,7 +22,6 @@ from harness.evaluate import evaluate
 from harness.gradient import gradients
 from harness.mlflow_store import NOTE
 from harness.outputs import parameter_table, prediction_table
-from harness.plain import flat_params, nested_params
 from harness.plan import Plan, prepare
 from harness.record import Record, Tracking
 from harness.runs.folders import check_unbegun

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.config import Config, TrainerConfig
+from harness.config.schema import Config, TrainerConfig
 
 Array = np.ndarray
 

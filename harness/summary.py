@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.browse import compare_command, say_next
+from harness.config.tracking_store import EXPERIMENT, experiment_in_environment, source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.core.intervals import over_replicas
@@ -15,7 +16,6 @@ from harness.core.model import count
 from harness.evaluate import predict
 from harness.resume import command
 from harness.run import Result
-from harness.system.tracking_store import EXPERIMENT, experiment_in_environment, source_of
 from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown

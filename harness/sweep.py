@@ -19,7 +19,7 @@ from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
 from harness import provenance
-from harness.config import Config
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.journal import Journal, append, last
 from harness.mlflow_store import NOTE

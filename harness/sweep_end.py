@@ -10,6 +10,7 @@ from rich.table import Table
 
 from harness import courier
 from harness.browse import compare_command, say_next
+from harness.config.tracking_store import source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.journal import last, read
@@ -18,7 +19,6 @@ from harness.record import Record
 from harness.runs.launched_jobs import Launched, launched
 from harness.sweep import Sweep
 from harness.system.own_files import take_back
-from harness.system.tracking_store import source_of
 from harness.tracking import NUMBERS
 
 DESCRIPTION = 8000  # characters that MLflow keeps of a tag

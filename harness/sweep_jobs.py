@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from harness import provenance, sweep
-from harness.config import Config, from_hydra
+from harness.config.schema import Config, from_hydra
 from harness.core.errors import ConfigError
 from harness.journal import Journal, append, last
 from harness.memory import required_memory

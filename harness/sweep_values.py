@@ -13,10 +13,10 @@ from pathlib import Path
 
 from hydra.errors import HydraException
 
-from harness.compose import Compose, composing
+from harness.config.compose import Compose, composing
+from harness.config.overrides import as_typed, key_of
 from harness.core.errors import ConfigError
 from harness.sweeps.swept_values import parse_sweep
-from harness.typed import as_typed, key_of
 
 Job = tuple[int, ...]  # which value of each key that is swept
 

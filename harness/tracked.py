@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.config.tracking_store import EXPERIMENT, experiment_in_environment
 from harness.core.errors import ConfigError, nearest
-from harness.system.tracking_store import EXPERIMENT, experiment_in_environment
 
 CURVES = ("train/loss", "val/loss")
 PARENT = "mlflow.parentRunId"

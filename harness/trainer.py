@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backends import Backend, State
-from harness.config import Config
+from harness.config.schema import Config
 from harness.console.progress import Progress
 from harness.core.errors import Diverged
 from harness.core.losses import gives_logits

@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from omegaconf import DictConfig, open_dict
 
 from harness import sweep, sweep_jobs
-from harness.composer import sweep_composer, without_hydra
+from harness.config.composer import sweep_composer, without_hydra
 from harness.system.compiled_programs import forget_if_many
 
 

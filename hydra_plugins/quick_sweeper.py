@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-from harness.composer import sweep_composer
+from harness.config.composer import sweep_composer
 from hydra_plugins.batched_launcher import BatchedLauncher
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Data, TrainingSpec
+from harness.config.semantics_table import preset
 from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec, Params
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import Semantics
 from harness.parity.problem import Problem
-from harness.semantics_table import preset
 from harness.state import fresh_state
 
 MATCHED = preset("matched")

@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from harness.compose import compose
+from harness.config.compose import compose
+from harness.config.overrides import as_typed, readable, typed
 from harness.console.command_line import option, override, shell_line
 from harness.core.errors import ConfigError
-from harness.typed import as_typed, readable, typed
 
 AWKWARD = "ab9-_./\\'\"${}[](),:=#&~ %@+*?!|<>;`李é\t\n"
 TEXT = st.text(st.sampled_from(AWKWARD), max_size=12) | st.text(

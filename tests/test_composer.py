@@ -7,8 +7,8 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from harness.compose import CONF
-from harness.composer import Composer
+from harness.config.compose import CONF
+from harness.config.composer import Composer
 
 Load = Callable[[list[str]], DictConfig]
 

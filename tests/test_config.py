@@ -22,11 +22,11 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from harness import config as config_module
-from harness.composer import Composer, without_hydra
-from harness.config import BackendConfig, Config, from_hydra
+from harness.config import schema as config_module
+from harness.config.composer import Composer, without_hydra
+from harness.config.schema import BackendConfig, Config, from_hydra
+from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
-from harness.plain import nested_params
 from harness.splits import make_splits
 from harness.tasks.sum import Sum
 
@@ -265,14 +265,14 @@ def test_numbers_that_enter_the_arithmetic_must_be_finite() -> None:
 REFUSE_ALL = """
 import json, sys
 from hydra import compose, initialize_config_dir
-from harness import config
+from harness.config import schema
 
-config.gpu_present = lambda: False
+schema.gpu_present = lambda: False
 accepted = []
 for overrides in json.loads(sys.argv[1]):
     try:
         with initialize_config_dir(sys.argv[2], version_base=None):
-            config.from_hydra(compose("config", overrides=overrides))
+            schema.from_hydra(compose("config", overrides=overrides))
     except Exception:
         continue
     accepted.append(overrides)

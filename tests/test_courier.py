@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness import courier, mlflow_store
-from harness.config import TrackingConfig
+from harness.config.schema import TrackingConfig
 from harness.core.errors import ConfigError
 from harness.journal import last
 from harness.record import Record

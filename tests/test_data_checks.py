@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.compose import compose
-from harness.config import Config
+from harness.config.compose import compose
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.journal import Event, read
 from harness.plan import prepare

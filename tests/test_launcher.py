@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from harness.compose import compose
+from harness.config.compose import compose
 from harness.core.errors import Diverged
 from harness.journal import last, read
 from harness.plan import Plan, prepare

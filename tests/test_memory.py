@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.compose import compose
+from harness.config.compose import compose
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec, count, shapes
 from harness.memory import check_memory, required_memory

@@ -18,8 +18,8 @@ import pytest
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
-from harness.compose import compose
-from harness.config import Config
+from harness.config.compose import compose
+from harness.config.schema import Config
 from harness.core.optimizers import Adam, Optimizer, RmsProp, Sgd
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import Semantics

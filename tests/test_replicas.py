@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backends import Array, Backend, Data, State
-from harness.compose import compose
+from harness.config.compose import compose
 from harness.journal import read
 from harness.parity.problem import Problem
 from harness.run import Identity, run

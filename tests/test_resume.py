@@ -22,7 +22,8 @@ from safetensors.numpy import load_file
 
 from harness import run as run_module
 from harness import summary
-from harness.config import Config, from_hydra
+from harness.config.overrides import as_typed, typed
+from harness.config.schema import Config, from_hydra
 from harness.console.command_line import override
 from harness.core.errors import ConfigError
 from harness.core.random_streams import batch_order
@@ -37,7 +38,6 @@ from harness.runs.launched_jobs import note_job
 from harness.schedule import LearningRate, epoch_batches
 from harness.state import load_checkpoint, save_checkpoint
 from harness.training.load_backend import load_backend
-from harness.typed import as_typed, typed
 from tests import program
 from tests.conftest import BACKENDS
 from tests.program import uses_mlflow

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from backends.numpy_backend import NumpyBackend
+from harness.config.semantics_table import PRESETS, preset, table
 from harness.core.errors import ConfigError
 from harness.core.optimizers import Adam, RmsProp
 from harness.core.semantics import RULES, SHARE, Semantics
-from harness.semantics_table import PRESETS, preset, table
 from tests.problems import Case
 
 DOCS = Path(__file__).parents[1] / "docs" / "semantics.md"
@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "semantics.md"
 
 def test_table_in_docs_is_what_the_dataclass_says() -> None:
     assert DOCS.read_text(encoding="utf-8") == table(), (
-        "run: python -m harness.semantics_table > docs/semantics.md"
+        "run: python -m harness.config.semantics_table > docs/semantics.md"
     )
 
 

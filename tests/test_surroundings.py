@@ -9,10 +9,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from harness import sweep_jobs
-from harness.compose import compose
+from harness.config.compose import compose
+from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
 from harness.journal import last
-from harness.plain import nested_params
 from tests import program
 from tests.program import uses_mlflow
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.config import Config
+from harness.config.schema import Config
 from harness.core.random_streams import stream
 from harness.evaluate import sample_losses
 from harness.splits import Splits, make_splits

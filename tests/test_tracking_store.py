@@ -7,11 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 from harness import compare, mlflow_store
-from harness.compose import compose
-from harness.core.errors import ConfigError
-from harness.mlflow_store import tracking_uri
-from harness.sweep import Sweep
-from harness.system.tracking_store import (
+from harness.config.compose import compose
+from harness.config.tracking_store import (
     EXPERIMENT,
     LONGEST,
     URI,
@@ -20,6 +17,9 @@ from harness.system.tracking_store import (
     source_of,
     unused_variables,
 )
+from harness.core.errors import ConfigError
+from harness.mlflow_store import tracking_uri
+from harness.sweep import Sweep
 from tests import program
 from tests.program import uses_mlflow
 

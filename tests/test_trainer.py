@@ -15,7 +15,7 @@ import pytest
 
 from backends import Array, Backend, State
 from harness import trainer
-from harness.config import Config
+from harness.config.schema import Config
 from harness.core.errors import Diverged
 from harness.journal import read
 from harness.record import Record

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.compose import compose
-from harness.config import Config
+from harness.config.compose import compose
+from harness.config.schema import Config
 from harness.core.errors import ConfigError, Diverged
 from harness.core.semantics import Semantics
 from harness.plots import figure

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from harness.config.damaged_files import reading
 from harness.console import streams
 from harness.console.arguments import Parser
 from harness.core.errors import ConfigError, check_choice, first_line
 from harness.core.model import ModelSpec
 from harness.core.tolerances import LIMITS
-from harness.damaged import reading
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_none
 from harness.export.network import Array, Network, in_float32

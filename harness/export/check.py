@@ -10,10 +10,10 @@ import numpy as np
 
 from backends import Data, State, TrainingSpec
 from backends.numpy_backend import NumpyBackend
+from harness.config.semantics_table import preset
 from harness.core.losses import gives_logits
 from harness.core.tolerances import LIMITS
 from harness.export.network import Array, Network
-from harness.semantics_table import preset
 
 SHAPES = ((5, 12), (2, 3))  # sequences and steps: any number of both must do
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.damaged import RESTORE
+from harness.config.damaged_files import RESTORE
 from harness.journal import last
 from harness.resume import command, kept
 

@@ -18,8 +18,8 @@ from rich.console import Console
 
 from harness import provenance
 from harness.browse import say_next
-from harness.compose import compose
-from harness.config import Config
+from harness.config.compose import compose
+from harness.config.schema import Config
 from harness.console import streams
 from harness.console.command_line import python, shell_word
 from harness.console.terminal import console, say

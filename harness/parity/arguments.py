@@ -4,10 +4,10 @@ import argparse
 import re
 from pathlib import Path
 
+from harness.config.overrides import key_of
 from harness.console.arguments import Parser
 from harness.console.command_line import option, python
 from harness.core.errors import ConfigError
-from harness.typed import key_of
 
 BACKENDS = "[numpy,torch,keras,jax]"
 STEPS = 100

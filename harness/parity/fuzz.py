@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.compose import Compose, composing
+from harness.config.compose import Compose, composing
+from harness.config.overrides import key_of
 from harness.console.command_line import option, python
 from harness.console.progress import Count
 from harness.console.terminal import say
@@ -29,7 +30,6 @@ from harness.parity.lockstep import Broke, Names, Parity, check
 from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
 from harness.system.compiled_programs import forget
-from harness.typed import key_of
 
 EPOCHS, STEPS = 3, 24
 FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")

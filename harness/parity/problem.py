@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backends import Array, Backend, Data, State, TrainingSpec
-from harness.compose import Compose, compose
-from harness.config import Config
+from harness.config.compose import Compose, compose
+from harness.config.overrides import key_of
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
 from harness.core.random_streams import batch_order, stream
 from harness.plan import prepare
 from harness.schedule import LearningRate, epoch_batches
 from harness.training.load_backend import load_backend
-from harness.typed import key_of
 
 BackendClass = Callable[..., Backend]
 

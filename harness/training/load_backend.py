@@ -3,7 +3,7 @@
 from functools import partial
 
 from backends import BackendFactory
-from harness.config import BackendConfig
+from harness.config.schema import BackendConfig
 from harness.parts import in_parts
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from backends import Data, State
 from backends.numpy_backend import NumpyBackend
+from harness.config.semantics_table import preset
 from harness.core.model import Array, Params
 from harness.gradient import gradients
-from harness.semantics_table import preset
 from harness.state import fresh_state
 from harness.vectors.cases import Case
 from harness.vectors.optimizers import RULES, STEPS, Rule

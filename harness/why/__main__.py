@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.compose import compose
-from harness.config import BackendConfig, Config
+from harness.config.compose import compose
+from harness.config.schema import BackendConfig, Config
+from harness.config.tracking_store import check_uri, source_of
 from harness.console import streams
 from harness.console.arguments import Parser
 from harness.console.command_line import python, shell_word
@@ -32,7 +33,6 @@ from harness.plan import prepare
 from harness.runs.folders import made
 from harness.system import signals
 from harness.system.gpu import gpu_present
-from harness.system.tracking_store import check_uri, source_of
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.config import BackendConfig, Config
+from harness.config.schema import BackendConfig, Config
 from harness.console.progress import Count
 from harness.core.errors import Diverged
 from harness.why.players import Idle, Player, coalition

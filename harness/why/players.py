@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from harness.config import Config
+from harness.config.schema import Config
 from harness.core.losses import gives_logits
 from harness.core.model import GATES
 

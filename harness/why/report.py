@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from harness import provenance
+from harness.config.serialise import flat_params
 from harness.mlflow_store import NOTE
-from harness.plain import flat_params
 from harness.record import Record
 from harness.report import STYLE
 from harness.why.answer import Answer, Outcome, Question

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.config import Config
+from harness.config.schema import Config
 from harness.core.errors import Diverged
 from harness.plan import prepare
 from harness.system.worker_processes import cores, processes

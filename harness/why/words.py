@@ -3,7 +3,7 @@
 import math
 import re
 
-from harness.config import Config
+from harness.config.schema import Config
 from harness.why.answer import Answer, Outcome, Question
 from harness.why.shapley import half_width
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from backends import Array, Data, State, TrainingSpec
 from backends.numpy_backend import NumpyBackend
-from harness.compose import CONF, composing
-from harness.config import Config, ModelConfig
+from harness.config.compose import CONF, composing
+from harness.config.schema import Config, ModelConfig
+from harness.config.semantics_table import PRESETS, preset
 from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import RULES
 from harness.plan import prepare
 from harness.record import Record
-from harness.semantics_table import PRESETS, preset
 from harness.splits import make_splits
 from harness.tasks import Task
 from harness.trainer import train

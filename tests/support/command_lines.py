@@ -16,10 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FORKS = """
 import json, multiprocessing, os, sys
 from pathlib import Path
-from harness import __main__, config
+from harness import __main__
+from harness.config import schema
 
 HEAVY = ("torch", "tensorflow", "keras", "jax", "mlflow", "pandas", "matplotlib")
-config.gpu_present = lambda: False
+schema.gpu_present = lambda: False
 
 def one(task):
     folder, arguments = task

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, Data, State, TrainingSpec
+from harness.config.semantics_table import preset
 from harness.core.model import ModelSpec
-from harness.semantics_table import preset
 
 # Of what others publish in float32 with seven digits: outputs are at most 1 or a little above.
 SEVEN_DIGITS = 5e-7

@@ -8,10 +8,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.config import NODES
+from harness.config.damaged_files import reading
+from harness.config.overrides import readable
+from harness.config.schema import NODES
 from harness.core.errors import ConfigError, first_line
-from harness.damaged import reading
-from harness.typed import readable
 
 
 def load_config(folder: Path) -> DictConfig:

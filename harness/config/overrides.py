@@ -7,9 +7,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from harness.config.tracking_store import absolute
 from harness.console.arguments import VALUED
 from harness.console.command_line import PLAIN, quoted
-from harness.system.tracking_store import absolute
 
 # Keys whose value may be any text, and those of them that name a folder.
 TEXTS = ("results", "resume", "checkpoint", "task.name", "tracking.uri", "tracking.experiment")

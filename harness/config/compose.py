@@ -10,13 +10,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.composer import Composer, without_hydra
-from harness.config import Config, from_hydra
+from harness.config.composer import Composer, without_hydra
+from harness.config.hydra_messages import explain
+from harness.config.overrides import readable
+from harness.config.schema import Config, from_hydra
 from harness.core.errors import ConfigError
-from harness.hydra_errors import explain
-from harness.typed import readable
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
 
 Compose = Callable[[list[str]], Config]

@@ -8,9 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
+from harness.config.overrides import TEXTS, key_of
 from harness.console.command_line import override, shell_word
 from harness.core.errors import first_line, nearest
-from harness.typed import TEXTS, key_of
 
 # Hydra answers `trainer=null`, or `=3`, with a bare ValueError that begins so and names no key.
 NO_OPTION = "Config group override must be a string"

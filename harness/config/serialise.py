@@ -3,7 +3,7 @@
 from dataclasses import asdict, fields
 from typing import Any
 
-from harness.config import Config
+from harness.config.schema import Config
 
 # Of a backend; its name says them all.
 RECIPES = ("packages", "devices", "factory", "kernels", "epoch_is_a_call")

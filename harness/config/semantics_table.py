@@ -1,4 +1,4 @@
-"""`python -m harness.semantics_table` prints `docs/semantics.md`: every rule, its value in each
+"""`python -m harness.config.semantics_table` prints `docs/semantics.md`: every rule, its value in each
 preset, and where the frameworks' own values were read.
 """
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from harness.compose import CONF
+from harness.config.compose import CONF
 from harness.console import streams
 from harness.core.semantics import RULES, Semantics
 
@@ -18,7 +18,7 @@ Every default in which frameworks' recurrent training differs is a field of `sem
 backend obeys every value of every field. A preset is a file in `conf/semantics/`, and a single rule
 is changed on the command line: `semantics=torch semantics.biases=single`.
 
-This file is made by `python -m harness.semantics_table > docs/semantics.md` from
+This file is made by `python -m harness.config.semantics_table > docs/semantics.md` from
 `harness/core/semantics.py`. The presets `keras`, `torch` and `jax` are held against programs written
 with the framework alone in `tests/test_presets.py`, their initialisers in
 `tests/test_initializers.py`. Values in *italics* differ from `matched`.

@@ -24,12 +24,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from backends import BackendFactory
+from harness.config import tracking_store
 from harness.core.errors import ConfigError, check_choice, check_range, first_line, nearest
 from harness.core.losses import check_loss
 from harness.core.model import ModelSpec
 from harness.core.optimizers import Optimizer
 from harness.core.semantics import Semantics
-from harness.system import signals, tracking_store
+from harness.system import signals
 from harness.system.gpu import gpu_present
 from harness.system.jax_platforms import check_jax_platforms
 from harness.tasks import Task
