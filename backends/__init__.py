@@ -6,7 +6,7 @@ not for a step, so it may compile the whole epoch into one call. It knows nothin
 logging or the number of epochs.
 
 There is no `gradients()`: one SGD step with lr = 2³⁰ gives them as `(before - after) / lr`, and a
-power of two loses nothing to rounding (`harness/gradient.py`).
+power of two loses nothing to rounding (`harness/training/gradient.py`).
 """
 
 from dataclasses import dataclass, field

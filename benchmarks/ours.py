@@ -10,9 +10,9 @@ from benchmarks.cases import Case
 from benchmarks.timing import Epoch
 from harness.config.compose import compose
 from harness.core.random_streams import batch_order
-from harness.plan import prepare
-from harness.schedule import LearningRate, epoch_batches
 from harness.training.load_backend import load_backend
+from harness.training.plan import prepare
+from harness.training.schedule import LearningRate, epoch_batches
 
 
 def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> list[str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from harness.config.compose import compose
 from harness.config.schema import Config
 from harness.core.random_streams import batch_order
-from harness.plan import prepare
 from harness.run import Identity, run
-from harness.schedule import LearningRate, epoch_batches
 from harness.training.load_backend import load_backend
+from harness.training.plan import prepare
+from harness.training.schedule import LearningRate, epoch_batches
 
 
 def alone(config: Config) -> float:

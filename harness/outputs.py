@@ -7,9 +7,9 @@ import numpy as np
 from backends import Backend
 from harness.core.losses import gives_logits
 from harness.core.model import ModelSpec, count, formulas, shapes
-from harness.evaluate import predict
-from harness.splits import Splits
 from harness.tasks.lengths import last_step
+from harness.training.metrics import predict
+from harness.training.splits import Splits
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,9 +26,9 @@ from harness.core.errors import ConfigError, nearest
 from harness.core.model import Params
 from harness.find_run import find_run
 from harness.journal import Event, last, read
-from harness.plan import Plan
 from harness.runs.folders import FETCHED
-from harness.state import FOLDER, Checkpoint, State, load_checkpoint
+from harness.training.checkpoints import FOLDER, Checkpoint, State, load_checkpoint
+from harness.training.plan import Plan
 
 log = logging.getLogger(__name__)
 

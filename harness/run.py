@@ -18,18 +18,18 @@ from harness.config.serialise import flat_params, nested_params
 from harness.core.model import Params, count
 from harness.core.random_streams import batch_order
 from harness.courier import get_ready, track
-from harness.evaluate import evaluate
-from harness.gradient import gradients
 from harness.mlflow_store import NOTE
 from harness.outputs import parameter_table, prediction_table
-from harness.plan import Plan, prepare
 from harness.record import Record, Tracking
 from harness.runs.folders import check_unbegun
-from harness.schedule import epoch_batches
-from harness.state import save_params
 from harness.system.compile_cache import use_compile_cache
-from harness.trainer import Outcome, check_measured, train
+from harness.training.checkpoints import save_params
+from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend
+from harness.training.metrics import evaluate
+from harness.training.plan import Plan, prepare
+from harness.training.schedule import epoch_batches
+from harness.training.trainer import Outcome, check_measured, train
 
 if TYPE_CHECKING:
     import pandas as pd

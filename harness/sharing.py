@@ -15,7 +15,7 @@ from backends import Array, Data, State, TrainingSpec
 from harness.training.replicas import merged_states
 
 if TYPE_CHECKING:
-    from harness.plan import Plan
+    from harness.training.plan import Plan
 
 # Rules that are used up when the initial weights have been drawn, or act after the backend.
 NO_PART = (

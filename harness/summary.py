@@ -13,9 +13,9 @@ from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.core.intervals import over_replicas
 from harness.core.model import count
-from harness.evaluate import predict
 from harness.resume import command
 from harness.run import Result
+from harness.training.metrics import predict
 from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown

@@ -21,8 +21,8 @@ from greenlet import getcurrent, greenlet
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.core.model import ModelSpec
 from harness.pictures import draw_all
-from harness.plan import Plan
 from harness.sharing import merged
+from harness.training.plan import Plan
 from harness.training.replicas import merged_states, part_of
 
 Load = Callable[..., Backend]

@@ -3,9 +3,9 @@
 import numpy as np
 
 from harness.core.losses import gives_logits
-from harness.evaluate import mean_loss, sample_losses
-from harness.splits import Split, Splits
 from harness.tasks import Bound
+from harness.training.metrics import mean_loss, sample_losses
+from harness.training.splits import Split, Splits
 
 Array = np.ndarray
 

@@ -17,7 +17,7 @@ from harness.core.model import ModelSpec, Params
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import Semantics
 from harness.parity.problem import Problem
-from harness.state import fresh_state
+from harness.training.checkpoints import fresh_state
 
 MATCHED = preset("matched")
 

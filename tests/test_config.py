@@ -27,8 +27,8 @@ from harness.config.composer import Composer, without_hydra
 from harness.config.schema import BackendConfig, Config, from_hydra
 from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
-from harness.splits import make_splits
 from harness.tasks.sum import Sum
+from harness.training.splits import make_splits
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"

@@ -13,8 +13,8 @@ import pytest
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.core.tolerances import LIMITS
-from harness.gradient import gradients
 from harness.parity.problem import Problem
+from harness.training.gradient import gradients
 from tests.agreement import check_forward, check_losses, check_names
 from tests.conftest import backend_class
 from tests.problems import Case

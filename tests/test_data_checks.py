@@ -16,9 +16,9 @@ from harness.config.compose import compose
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.journal import Event, read
-from harness.plan import prepare
-from harness.splits import Splits
 from harness.tasks import Samples
+from harness.training.plan import prepare
+from harness.training.splits import Splits
 from tests.own_task import Own, OwnLabels, OwnSteps, options
 from tests.support.command_lines import Ending, run_all
 

@@ -14,8 +14,8 @@ import pytest
 
 from backends import Array
 from harness.core.random_streams import batch_order, stream
-from harness.splits import split_rows
 from harness.tasks import Task
+from harness.training.splits import split_rows
 from tests.golden.__main__ import FILE
 from tests.golden.fingerprints import differences, fingerprint
 from tests.golden.numbers import (

@@ -17,11 +17,11 @@ from omegaconf import OmegaConf
 
 from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
-from harness.plan import prepare
-from harness.splits import make_splits
 from harness.sweep import Sweep
 from harness.tasks import Array, Samples, Task
 from harness.tasks.lengths import bounds, draw_mask, last_step, last_values
+from harness.training.plan import prepare
+from harness.training.splits import make_splits
 from tests.test_config import composed, config, from_hydra
 from tests.test_tasks import DRAWN, task
 

@@ -11,8 +11,8 @@ import pytest
 from harness.config.compose import compose
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec, count, shapes
-from harness.memory import check_memory, required_memory
 from harness.system.physical_memory import limits, physical_memory
+from harness.training.memory_check import check_memory, required_memory
 
 HUGE = 10**15
 TOO_LARGE = [

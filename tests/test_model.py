@@ -9,7 +9,7 @@ import pytest
 from backends import Backend
 from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec, Params, count, formulas, shapes
-from harness.state import fresh_state
+from harness.training.checkpoints import fresh_state
 from tests.problems import MATCHED, Case
 
 

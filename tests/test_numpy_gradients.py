@@ -10,12 +10,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-import harness.gradient
+import harness.training.gradient
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.core.model import Params
-from harness.gradient import gradients
 from harness.parity.problem import Problem
+from harness.training.gradient import gradients
 from tests.agreement import check_gradients
 from tests.problems import Case
 
@@ -127,7 +127,7 @@ def test_large_step_loses_no_digit(precision: str, monkeypatch: pytest.MonkeyPat
     p = Case("gradient", replicas=3).problem(precision)
     arguments = (p.model, p.training, p.data, p.state, p.batches[0])
     expected = gradients(NumpyBackend, *arguments)
-    monkeypatch.setattr(harness.gradient, "LR", harness.gradient.LR * 2**20)
+    monkeypatch.setattr(harness.training.gradient, "LR", harness.training.gradient.LR * 2**20)
     for name, value in gradients(NumpyBackend, *arguments).items():
         tolerance = 2 * np.finfo(value.dtype).eps * np.abs(value).max()
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=tolerance)

@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_info
 
 from backends import Array, Backend, Data
 from backends.numpy_backend import NumpyBackend
-from harness import parts
 from harness.parity.problem import Problem
-from harness.parts import Parts, in_parts, parts_of
+from harness.training import replica_chunks
+from harness.training.replica_chunks import Parts, in_parts, parts_of
 from tests.problems import Case
 
 CASES = [
@@ -24,7 +24,7 @@ STEPS = 12  # two epochs with their shorter last batches, and more
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "LEAST", 100)  # such that parts are of one or two replicas
+    monkeypatch.setattr(replica_chunks, "LEAST", 100)  # such that parts are of one or two replicas
 
 
 def several(case: Case) -> Problem:
@@ -113,7 +113,7 @@ def test_more_gates_make_more_parts(replicas: int, gates: int, sizes: list[int])
 def test_an_epoch_in_one_call_keeps_all_threads_busy(
     replicas: int, parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.parts.LEAST", 10**9)
+    monkeypatch.setattr("harness.training.replica_chunks.LEAST", 10**9)
     problem = several(Case("parts-call", replicas=replicas))
     made = problem.build(partial(in_parts, NumpyBackend, True))
     assert len(getattr(made, "parts", [made])) == parts

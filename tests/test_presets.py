@@ -25,9 +25,9 @@ from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import Semantics
 from harness.core.tolerances import LIMITS
 from harness.journal import read
-from harness.plan import Plan, prepare
 from harness.record import Record
-from harness.trainer import train
+from harness.training.plan import Plan, prepare
+from harness.training.trainer import train
 from tests.plain_loops import TRAIN_WITH, Recipe, Samples
 from tests.problems import preset
 

@@ -31,13 +31,13 @@ from harness.core.tolerances import LIMITS
 from harness.find_run import find_run
 from harness.journal import NAME, Journal, read
 from harness.mlflow_store import client
-from harness.plan import Plan, prepare
 from harness.resume import command, configuration, resumed
 from harness.run import Identity, Result
 from harness.runs.launched_jobs import note_job
-from harness.schedule import LearningRate, epoch_batches
-from harness.state import load_checkpoint, save_checkpoint
+from harness.training.checkpoints import load_checkpoint, save_checkpoint
 from harness.training.load_backend import load_backend
+from harness.training.plan import Plan, prepare
+from harness.training.schedule import LearningRate, epoch_batches
 from tests import program
 from tests.conftest import BACKENDS
 from tests.program import uses_mlflow

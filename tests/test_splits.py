@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from harness.core.errors import ConfigError
 from harness.core.random_streams import stream
-from harness.evaluate import sample_losses
-from harness.splits import NAMES, Split, Splits, make_splits, split_rows
 from harness.tasks import Array, Samples, Task
+from harness.training.metrics import sample_losses
+from harness.training.splits import NAMES, Split, Splits, make_splits, split_rows
 from tests.test_config import config
 from tests.test_tasks import DRAWN, task
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from harness.config.schema import Config
 from harness.core.random_streams import stream
-from harness.evaluate import sample_losses
-from harness.splits import Splits, make_splits
 from harness.tasks import Samples, Task
+from harness.training.metrics import sample_losses
+from harness.training.splits import Splits, make_splits
 from tests.test_config import config
 
 SERIES = ("ramp", "sine", "ar")  # noise has no series: its targets continue nothing

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from backends import Array, Backend, State
-from harness import trainer
 from harness.config.schema import Config
 from harness.core.errors import Diverged
 from harness.journal import read
 from harness.record import Record
-from harness.splits import Scale, Split, Splits
-from harness.state import Checkpoint, load_checkpoint, save_checkpoint
 from harness.system.signals import Killed
-from harness.trainer import Outcome
+from harness.training import trainer
+from harness.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from harness.training.splits import Scale, Split, Splits
+from harness.training.trainer import Outcome
 from tests.test_config import config
 
 N = 10  # training samples

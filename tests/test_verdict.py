@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from backends import Array
-from harness.splits import Scale, Split, Splits
 from harness.tasks import Bound
+from harness.training.splits import Scale, Split, Splits
 from harness.verdict import constant_guess, verdict
 
 CERTAIN = Bound(0.0, "it is certain")

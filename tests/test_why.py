@@ -111,7 +111,7 @@ def both(key: str, words: list[str]) -> tuple[Config, Config]:
 
 
 def samples(config: Config) -> int:
-    from harness.plan import prepare
+    from harness.training.plan import prepare
 
     return prepare(config).splits.train.x.shape[1]
 

@@ -152,7 +152,9 @@ class BackendConfig:
     factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
     kernel: str = "auto"
     kernels: list[str] = field(default_factory=list)
-    epoch_is_a_call: bool = False  # one that runs outside Python: see harness/parts.py
+    epoch_is_a_call: bool = (
+        False  # one that runs outside Python: see harness/training/replica_chunks.py
+    )
 
     def check(self, device: str) -> None:
         """Refuse what cannot run here, without importing a framework."""

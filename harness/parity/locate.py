@@ -18,10 +18,10 @@ import numpy as np
 from backends import Array, Data, State
 from harness.core.model import GATES, ModelSpec, Params, shapes
 from harness.core.tolerances import LIMITS
-from harness.gradient import gradients
 from harness.parity.difference import Difference, by_tensor, compare, least_scales
 from harness.parity.problem import BackendClass, Problem
 from harness.parity.stages import hidden_states
+from harness.training.gradient import gradients
 
 GATE_NAMES = {"rnn": [""], "lstm": ["i", "f", "c", "o"], "gru": ["z", "r", "h"]}
 ALIVE = 0.9  # the candidate's bias

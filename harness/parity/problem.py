@@ -15,9 +15,9 @@ from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
 from harness.core.random_streams import batch_order, stream
-from harness.plan import prepare
-from harness.schedule import LearningRate, epoch_batches
 from harness.training.load_backend import load_backend
+from harness.training.plan import prepare
+from harness.training.schedule import LearningRate, epoch_batches
 
 BackendClass = Callable[..., Backend]
 

@@ -15,7 +15,7 @@ all that follow, so the first that fails is the one to look at.
                      outputs of the last weights
 
 All of it goes through the contract alone: hidden states are the outputs of the network cut off
-after a layer, gradients come from `harness/gradient.py`.
+after a layer, gradients come from `harness/training/gradient.py`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,8 +24,8 @@ import numpy as np
 
 from backends import Array, Backend, Data, State
 from harness.core.model import Params, shapes
-from harness.gradient import gradients, plain_sgd
 from harness.parity.problem import BackendClass, Problem
+from harness.training.gradient import gradients, plain_sgd
 
 STAGES = (
     "names",

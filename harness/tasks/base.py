@@ -2,7 +2,7 @@
 
 A task is a dataclass (its settings) with a method `draw` (its samples). The modules beside this
 file hold one task each; a YAML file in `conf/task/` names the class and the values. Splitting,
-scaling and stacking replicas happen once for all tasks, in `harness/splits.py`.
+scaling and stacking replicas happen once for all tasks, in `harness/training/splits.py`.
 """
 
 from dataclasses import dataclass, field

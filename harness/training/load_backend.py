@@ -4,7 +4,7 @@ from functools import partial
 
 from backends import BackendFactory
 from harness.config.schema import BackendConfig
-from harness.parts import in_parts
+from harness.training.replica_chunks import in_parts
 
 
 def load_backend(config: BackendConfig) -> BackendFactory:

@@ -8,8 +8,8 @@ from backends import Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.config.semantics_table import preset
 from harness.core.model import Array, Params
-from harness.gradient import gradients
-from harness.state import fresh_state
+from harness.training.checkpoints import fresh_state
+from harness.training.gradient import gradients
 from harness.vectors.cases import Case
 from harness.vectors.optimizers import RULES, STEPS, Rule
 

@@ -29,10 +29,10 @@ from harness.console.arguments import Parser
 from harness.console.command_line import python, shell_word
 from harness.console.terminal import console, say
 from harness.core.errors import ConfigError, Diverged, check_range
-from harness.plan import prepare
 from harness.runs.folders import made
 from harness.system import signals
 from harness.system.gpu import gpu_present
+from harness.training.plan import prepare
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences

@@ -15,10 +15,10 @@ import numpy as np
 
 from harness.config.schema import Config
 from harness.core.errors import Diverged
-from harness.plan import prepare
 from harness.system.worker_processes import cores, processes
-from harness.trainer import train
 from harness.training.load_backend import load_backend
+from harness.training.plan import prepare
+from harness.training.trainer import train
 
 Array = np.ndarray
 

@@ -18,11 +18,11 @@ from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import RULES
-from harness.plan import prepare
 from harness.record import Record
-from harness.splits import make_splits
 from harness.tasks import Task
-from harness.trainer import train
+from harness.training.plan import prepare
+from harness.training.splits import make_splits
+from harness.training.trainer import train
 from tests.golden.fingerprints import digest, fingerprint
 
 CELLS = ("rnn", "lstm", "gru")

@@ -27,7 +27,7 @@ import pytest
 from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.core.model import ModelSpec, shapes
-from harness.state import fresh_state
+from harness.training.checkpoints import fresh_state
 from tests.vectors.layer import spec
 
 VALUES: Any = json.loads(Path(__file__).with_name("pytorch_optimizers.json").read_text())

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, count
-from harness.parts import count_of
 from harness.system.physical_memory import physical_memory
+from harness.training.replica_chunks import count_of
 
 COPIES = 2  # of the data (as drawn in float64, and as handed over) and of a weight (a checkpoint)
 SLOTS = {"sgd": 0, "adam": 2, "rmsprop": 1}  # the optimiser's memories, if any

@@ -10,7 +10,7 @@ import numpy as np
 
 from backends import Backend
 from harness.core.losses import gives_logits
-from harness.splits import Split, Splits
+from harness.training.splits import Split, Splits
 
 Array = np.ndarray
 

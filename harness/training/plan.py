@@ -11,10 +11,10 @@ from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec
-from harness.memory import check_memory
-from harness.schedule import LearningRate
-from harness.splits import Splits, make_splits
-from harness.state import fresh_state
+from harness.training.checkpoints import fresh_state
+from harness.training.memory_check import check_memory
+from harness.training.schedule import LearningRate
+from harness.training.splits import Splits, make_splits
 
 
 @dataclass(frozen=True)

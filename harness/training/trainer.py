@@ -16,13 +16,13 @@ from harness.console.progress import Progress
 from harness.core.errors import Diverged
 from harness.core.losses import gives_logits
 from harness.core.random_streams import batch_order
-from harness.early_stopping import EarlyStopping
-from harness.evaluate import evaluate
-from harness.schedule import LearningRate, epoch_batches
-from harness.splits import Splits
-from harness.state import Checkpoint, Checkpoints
 from harness.system import signals
+from harness.training.checkpoints import Checkpoint, Checkpoints
+from harness.training.early_stopping import EarlyStopping
+from harness.training.metrics import evaluate
 from harness.training.recorder import Recorder
+from harness.training.schedule import LearningRate, epoch_batches
+from harness.training.splits import Splits
 
 Array = np.ndarray
 

@@ -10,7 +10,7 @@ import copy
 import numpy as np
 
 from backends import State
-from harness.state import Checkpoint
+from harness.training.checkpoints import Checkpoint
 
 Array = np.ndarray
 
