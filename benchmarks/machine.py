@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import Epoch
-from harness import provenance
+from harness.tracking import provenance
 
 SIDE = 1024
 OPERATIONS = 2 * SIDE**3

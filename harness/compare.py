@@ -26,11 +26,11 @@ from harness.console.command_line import shell_word
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
 from harness.groups import Group, group_runs
-from harness.mlflow_store import client, tracking_uri
 from harness.report import LISTED, formatted, write_report
 from harness.runs.folders import made
 from harness.system import signals
-from harness.tracked import find_runs, latest_sweep
+from harness.tracking.mlflow_reader import find_runs, latest_sweep
+from harness.tracking.mlflow_store import client, tracking_uri
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ConfigError, first_line, nearest
-from harness.mlflow_store import client, tracking_uri
 from harness.run_folders import folder_named, places
 from harness.system.own_files import make_folder, note_tree
+from harness.tracking.mlflow_store import client, tracking_uri
 
 if TYPE_CHECKING:
-    from harness.tracked import TrackedRun
+    from harness.tracking.mlflow_reader import TrackedRun
 
 
 def find_run(
@@ -55,7 +55,7 @@ def find_run(
 
 def _tracked(key: str, word: str, mlflow: Any, searched: str) -> "TrackedRun":
     """By id, or else the newest of that name; `searched` says where there is none."""
-    from harness.tracked import find_runs  # late: it imports pandas
+    from harness.tracking.mlflow_reader import find_runs  # late: it imports pandas
 
     kind = "run_id" if re.fullmatch(r"[0-9a-f]{32}", word) else "run_name"
     asked = f"attributes.{kind} = '{word}'"

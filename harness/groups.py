@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.tracked import TrackedRun
+from harness.tracking.mlflow_reader import TrackedRun
 
 BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
 KINDS = ("semantics.name", "optimizer.name", "model.cell")  # much follows from these

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import plots
-from harness.journal import read
 from harness.system.worker_processes import cores, processes
 from harness.tasks import Bound
+from harness.tracking.journal import read
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness import plots
-from harness.tracked import TrackedRun
+from harness.tracking.mlflow_reader import TrackedRun
 
 SHOWN = 6  # predictions per task in the report; the CSV has all
 

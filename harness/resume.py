@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from harness import provenance
 from harness.changes import refuse_changes, say_changes
 from harness.config.damaged_files import reading
 from harness.config.saved_config import load_config, with_overrides
@@ -25,8 +24,9 @@ from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
 from harness.core.model import Params
 from harness.find_run import find_run
-from harness.journal import Event, last, read
 from harness.runs.folders import FETCHED
+from harness.tracking import provenance
+from harness.tracking.journal import Event, last, read
 from harness.training.checkpoints import FOLDER, Checkpoint, State, load_checkpoint
 from harness.training.plan import Plan
 

@@ -12,17 +12,18 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from backends import Backend, State
-from harness import pictures, plots, provenance, resume
+from harness import pictures, plots, resume
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, nested_params
 from harness.core.model import Params, count
 from harness.core.random_streams import batch_order
-from harness.courier import get_ready, track
-from harness.mlflow_store import NOTE
 from harness.outputs import parameter_table, prediction_table
-from harness.record import Record, Tracking
 from harness.runs.folders import check_unbegun
 from harness.system.compile_cache import use_compile_cache
+from harness.tracking import provenance
+from harness.tracking.mlflow_process import get_ready, track
+from harness.tracking.mlflow_store import NOTE
+from harness.tracking.run_log import Record, Tracking
 from harness.training.checkpoints import save_params
 from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.browse import compare_command, say_next
 from harness.config.tracking_store import EXPERIMENT, experiment_in_environment, source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
@@ -15,6 +14,7 @@ from harness.core.intervals import over_replicas
 from harness.core.model import count
 from harness.resume import command
 from harness.run import Result
+from harness.tracking.browse import compare_command, say_next
 from harness.training.metrics import predict
 from harness.verdict import verdict
 

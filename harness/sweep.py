@@ -18,13 +18,13 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
-from harness import provenance
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.journal import Journal, append, last
-from harness.mlflow_store import NOTE
 from harness.runs.folders import claim_sweep, folder_key
 from harness.sweeps.swept_values import parse_sweep
+from harness.tracking import provenance
+from harness.tracking.journal import Journal, append, last
+from harness.tracking.mlflow_store import NOTE
 
 VARIABLE = "HARNESS_SWEEP"
 SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks

@@ -8,18 +8,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness import courier
-from harness.browse import compare_command, say_next
 from harness.config.tracking_store import source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
-from harness.journal import last, read
-from harness.mlflow_store import NOTE
-from harness.record import Record
 from harness.runs.launched_jobs import Launched, launched
 from harness.sweep import Sweep
 from harness.system.own_files import take_back
-from harness.tracking import NUMBERS
+from harness.tracking import mlflow_process
+from harness.tracking.browse import compare_command, say_next
+from harness.tracking.journal import last, read
+from harness.tracking.mlflow_store import NOTE
+from harness.tracking.mlflow_writer import NUMBERS
+from harness.tracking.run_log import Record
 
 DESCRIPTION = 8000  # characters that MLflow keeps of a tag
 LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
@@ -74,7 +74,7 @@ def _begun(job: Launched, sweep: Path) -> Job:
 
 def close(sweep: Sweep, killed: bool, console: Console) -> int:
     """Print how every job ended, end the parent run, and return the exit code."""
-    courier.wait()  # until MLflow has given each job its id
+    mlflow_process.wait()  # until MLflow has given each job its id
     directory = Path(sweep.directory)
     found = jobs(directory)
     if not found:  # refused before its first job: leave nothing behind
@@ -118,7 +118,7 @@ def _end_parent(directory: Path, found: list[Job], status: str) -> None:
     address, start = last(directory, "mlflow"), last(directory, "start")
     if address is None or start is None:
         return
-    record = Record(directory, courier.track_on(directory, address))
+    record = Record(directory, mlflow_process.track_on(directory, address))
     record.write("tags", values={NOTE: _description(found, start["tags"]["command"])})
     record.end(status)
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from harness import provenance, sweep
+from harness import sweep
 from harness.config.schema import Config, from_hydra
 from harness.core.errors import ConfigError
-from harness.journal import Journal, append, last
 from harness.runs.folders import Taken, check_free, claim_job, shown
 from harness.runs.launched_jobs import note_job
 from harness.system.physical_memory import physical_memory
+from harness.tracking import provenance
+from harness.tracking.journal import Journal, append, last
 from harness.training.load_backend import load_backend
 from harness.training.memory_check import required_memory
 from harness.training.plan import Plan, prepare

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from harness.journal import NAME, Event, read
-from harness.mlflow_store import client
+from harness.tracking.journal import NAME, Event, read
+from harness.tracking.mlflow_store import client
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 1200.0  # seconds after which a program hangs: many times what a busy machine takes

@@ -15,7 +15,7 @@ from harness import compare
 from harness.compare import gap, settings_table
 from harness.groups import group_runs
 from harness.sweep_end import Job, _description
-from harness.tracked import TrackedRun
+from harness.tracking.mlflow_reader import TrackedRun
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import courier, mlflow_store
 from harness.config.schema import TrackingConfig
 from harness.core.errors import ConfigError
-from harness.journal import last
-from harness.record import Record
+from harness.tracking import mlflow_process, mlflow_store
+from harness.tracking.journal import last
+from harness.tracking.run_log import Record
 from tests import program
 from tests.program import uses_mlflow
 from tests.test_tracking import begin, contents, everything, only, record_in
@@ -26,14 +26,14 @@ MLFLOW = TrackingConfig("mlflow", None, None, 0.0)
 def folder(tmp_path: Path) -> Iterator[Path]:
     mlflow_store.check_store.cache_clear()
     yield program.with_database(tmp_path / "my wörk")
-    courier.finish()
+    mlflow_process.finish()
 
 
 def sent(folder: Path, name: str = "run", config: TrackingConfig = MLFLOW) -> Record:
     """A record whose events go through the courier."""
     results = folder / "results"
     directory = results / "runs" / name
-    return Record(directory, courier.track(config, "sum", results, directory))
+    return Record(directory, mlflow_process.track(config, "sum", results, directory))
 
 
 def address(record: Record) -> dict[str, str]:
@@ -67,14 +67,14 @@ def test_without_mlflow_there_is_no_courier(folder: Path) -> None:
     with sent(folder, config=TrackingConfig("journal", None, None, 0.0)) as record:
         begin(record)
     assert record.tracking is None
-    assert courier._courier is None
+    assert mlflow_process._courier is None
 
 
 def test_a_program_survives_its_courier(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with sent(folder) as record:
         begin(record)
-        assert courier._courier is not None
-        os.kill(courier._courier._process.pid, signal.SIGKILL)
+        assert mlflow_process._courier is not None
+        os.kill(mlflow_process._courier._process.pid, signal.SIGKILL)
         for epoch in range(1, 1001):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
     assert address(record) == {}
@@ -92,7 +92,7 @@ def test_a_deleted_experiment_is_refused_without_mlflow(folder: Path) -> None:
     client.delete_experiment(mlflow_store.experiment_id(client, "sum", folder / "results"))
     with pytest.raises(ConfigError, match="experiment=sum: this experiment was deleted"):
         sent(folder)
-    assert courier._courier is None
+    assert mlflow_process._courier is None
 
 
 def test_one_that_is_deleted_meanwhile_is_refused_by_the_courier(folder: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from harness.config.compose import compose
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.journal import Event, read
 from harness.tasks import Samples
+from harness.tracking.journal import Event, read
 from harness.training.plan import prepare
 from harness.training.splits import Splits
 from tests.own_task import Own, OwnLabels, OwnSteps, options

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import feed as feed_module
 from harness.core.errors import ConfigError, Diverged
-from harness.feed import Feed
-from harness.journal import NAME, Event, Journal, last, read
-from harness.record import Record
 from harness.system.signals import SIGNALS, Killed
+from harness.tracking import event_buffer as feed_module
+from harness.tracking.event_buffer import Feed
+from harness.tracking.journal import NAME, Event, Journal, last, read
+from harness.tracking.run_log import Record
 
 NEVER = 1e9  # seconds to wait before sending of its own accord
 
@@ -324,7 +324,7 @@ def test_a_record_ends_once(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from harness.journal import Journal
+from harness.tracking.journal import Journal
 
 Journal(Path(sys.argv[1])).write("start", name="a")
 os._exit(9)

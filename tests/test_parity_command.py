@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.mlflow_store import client
 from harness.parity.__main__ import main
 from harness.parity.arguments import fuzz_command
 from harness.parity.problem import configs, problem_of
+from harness.tracking.mlflow_store import client
 from tests.program import PATIENCE
 
 REPOSITORY = Path(__file__).parents[1]

@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.processes import environment
 from harness import pictures
-from harness.journal import Journal
 from harness.tasks import Bound
+from harness.tracking.journal import Journal
 
 PATHS = ["plots/predictions.png", "plots/loss.png"]
 

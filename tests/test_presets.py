@@ -24,8 +24,8 @@ from harness.core.optimizers import Adam, Optimizer, RmsProp, Sgd
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import Semantics
 from harness.core.tolerances import LIMITS
-from harness.journal import read
-from harness.record import Record
+from harness.tracking.journal import read
+from harness.tracking.run_log import Record
 from harness.training.plan import Plan, prepare
 from harness.training.trainer import train
 from tests.plain_loops import TRAIN_WITH, Recipe, Samples

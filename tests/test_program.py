@@ -25,10 +25,10 @@ from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
 from harness import run as run_module
-from harness.journal import NAME, last
 from harness.run import Identity, Result
 from harness.runs.launched_jobs import note_job
 from harness.sweep_end import jobs
+from harness.tracking.journal import NAME, last
 from tests import program
 from tests.program import Done, uses_mlflow
 from tests.test_config import config

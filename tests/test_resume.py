@@ -29,11 +29,11 @@ from harness.core.errors import ConfigError
 from harness.core.random_streams import batch_order
 from harness.core.tolerances import LIMITS
 from harness.find_run import find_run
-from harness.journal import NAME, Journal, read
-from harness.mlflow_store import client
 from harness.resume import command, configuration, resumed
 from harness.run import Identity, Result
 from harness.runs.launched_jobs import note_job
+from harness.tracking.journal import NAME, Journal, read
+from harness.tracking.mlflow_store import client
 from harness.training.checkpoints import load_checkpoint, save_checkpoint
 from harness.training.load_backend import load_backend
 from harness.training.plan import Plan, prepare

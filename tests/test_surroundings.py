@@ -12,7 +12,7 @@ from harness import sweep_jobs
 from harness.config.compose import compose
 from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
-from harness.journal import last
+from harness.tracking.journal import last
 from tests import program
 from tests.program import uses_mlflow
 

@@ -21,14 +21,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from harness import mlflow_store, tracking
 from harness.core.errors import ConfigError, Diverged
-from harness.feed import Feed
-from harness.journal import read
-from harness.mlflow_store import experiment_id, tracking_uri
-from harness.record import Record
 from harness.sweep import Sweep, parent
-from harness.tracking import TABLE_ROWS, MlflowView
+from harness.tracking import mlflow_store
+from harness.tracking.event_buffer import Feed
+from harness.tracking.journal import read
+from harness.tracking.mlflow_store import experiment_id, tracking_uri
+from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowView, mlflow_writer
+from harness.tracking.run_log import Record
 from tests import program
 from tests.program import uses_mlflow
 from tests.test_config import config
@@ -437,7 +437,7 @@ def test_two_programs_at_once_make_one_database_and_one_experiment(tmp_path: Pat
 
 
 def test_importing_the_module_does_not_import_mlflow() -> None:
-    code = "import sys, harness.tracking; print('mlflow' in sys.modules)"
+    code = "import sys, harness.tracking.mlflow_writer; print('mlflow' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=program.ROOT, capture_output=True, text=True, check=True
     )
@@ -445,9 +445,11 @@ def test_importing_the_module_does_not_import_mlflow() -> None:
 
 
 def test_events_are_known_to_the_view() -> None:
-    """Each kind of event that `harness/record.py` lists has a method, so that none is refused."""
-    listed = (tracking.__doc__ or "") and (sys.modules["harness.record"].__doc__ or "")
+    """Each kind of event that `harness/tracking/run_log.py` lists has a method, so that none is refused."""
+    listed = (mlflow_writer.__doc__ or "") and (
+        sys.modules["harness.tracking.run_log"].__doc__ or ""
+    )
     kinds = {line.split()[0] for line in listed.splitlines() if line.startswith("    ")}
     assert {"start", "metrics", "end"} < kinds
-    for kind in kinds - {"mlflow"} - set(tracking.BATCHED):
+    for kind in kinds - {"mlflow"} - set(mlflow_writer.BATCHED):
         assert callable(getattr(MlflowView, f"_{kind}")), kind

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness import compare, mlflow_store
+from harness import compare
 from harness.config.compose import compose
 from harness.config.tracking_store import (
     EXPERIMENT,
@@ -18,8 +18,9 @@ from harness.config.tracking_store import (
     unused_variables,
 )
 from harness.core.errors import ConfigError
-from harness.mlflow_store import tracking_uri
 from harness.sweep import Sweep
+from harness.tracking import mlflow_store
+from harness.tracking.mlflow_store import tracking_uri
 from tests import program
 from tests.program import uses_mlflow
 

@@ -16,9 +16,9 @@ import pytest
 from backends import Array, Backend, State
 from harness.config.schema import Config
 from harness.core.errors import Diverged
-from harness.journal import read
-from harness.record import Record
 from harness.system.signals import Killed
+from harness.tracking.journal import read
+from harness.tracking.run_log import Record
 from harness.training import trainer
 from harness.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from harness.training.splits import Scale, Split, Splits

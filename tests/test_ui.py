@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.journal import last
 from harness.plots import COLOURS
 from harness.sweep_end import Job, jobs
+from harness.tracking.journal import last
 from tests.program import PATIENCE, directories, run
 
 if TYPE_CHECKING:

@@ -30,10 +30,10 @@ from harness.export.check import Unfaithful, check
 from harness.export.missing import why_none
 from harness.export.network import Array, Network, in_float32
 from harness.find_run import find_run
-from harness.journal import last
 from harness.runs.folders import free
 from harness.system import signals
 from harness.system.own_files import make_folder, take_back
+from harness.tracking.journal import last
 
 # Format -> the modules that writing, loading and checking it need, and what to pip install.
 FORMATS: dict[str, dict[str, str]] = {

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from harness.config.damaged_files import RESTORE
-from harness.journal import last
 from harness.resume import command, kept
+from harness.tracking.journal import last
 
 
 def why_none(directory: Path) -> str:

@@ -16,24 +16,24 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import provenance
-from harness.browse import say_next
 from harness.config.compose import compose
 from harness.config.schema import Config
 from harness.console import streams
 from harness.console.command_line import python, shell_word
 from harness.console.terminal import console, say
 from harness.core.errors import ConfigError
-from harness.courier import track
-from harness.mlflow_store import NOTE
 from harness.parity import certificate
 from harness.parity.arguments import STEPS, fuzz_command, parse
 from harness.parity.lockstep import Broke, Parity, check
 from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
-from harness.record import Record
 from harness.runs.folders import made
 from harness.system import signals
+from harness.tracking import provenance
+from harness.tracking.browse import say_next
+from harness.tracking.mlflow_process import track
+from harness.tracking.mlflow_store import NOTE
+from harness.tracking.run_log import Record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import provenance
 from harness.config.schema import Config
 from harness.config.serialise import flat_params
 from harness.core.tolerances import LIMITS
 from harness.parity.lockstep import Parity
 from harness.parity.stages import steps_compared
+from harness.tracking import provenance
 
 
 def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.config.overrides import key_of
 from harness.core.errors import ConfigError
-from harness.journal import NAME as JOURNAL
 from harness.system.own_files import make_folder, note_files, note_folder, take_back
+from harness.tracking.journal import NAME as JOURNAL
 
 FETCHED = "resumed_from"  # what came from MLflow of a resumed run whose own directory is gone
 # Everything at the top of a run's folder: the harness's own, and what Hydra puts there before.

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.journal import append, read
+from harness.tracking.journal import append, read
 
 
 @dataclass(frozen=True)

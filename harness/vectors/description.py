@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.core.model import Array
 from harness.core.tolerances import LIMITS
-from harness.provenance import versions
+from harness.tracking.provenance import versions
 from harness.vectors.cases import FEATURES, NETWORKS, SAMPLES, UNITS, Case
 from harness.vectors.optimizers import RULES, STEPS
 from harness.vectors.words import (

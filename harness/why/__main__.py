@@ -155,8 +155,8 @@ def is_run(word: str) -> bool:
 
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
     """Find it, and leave its report in a folder and in MLflow."""
-    from harness.courier import track
-    from harness.record import Record
+    from harness.tracking.mlflow_process import track
+    from harness.tracking.run_log import Record
     from harness.why import report  # late: with pandas and Matplotlib it takes a second
 
     results, tracking = Path(question.a.results), question.a.tracking
@@ -218,7 +218,7 @@ def _say_next(
         lines.append(f"  next     {python('harness.why', more)}")
     tracking = question.a.tracking
     if tracking.name == "mlflow":
-        from harness.mlflow_store import tracking_uri
+        from harness.tracking.mlflow_store import tracking_uri
 
         uri = tracking_uri(tracking.uri, Path(question.a.results))
         lines.append(f"  MLflow   mlflow ui --backend-store-uri {shell_word(uri)}{source_of(uri)}")

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import provenance
 from harness.config.serialise import flat_params
-from harness.mlflow_store import NOTE
-from harness.record import Record
 from harness.report import STYLE
+from harness.tracking import provenance
+from harness.tracking.mlflow_store import NOTE
+from harness.tracking.run_log import Record
 from harness.why.answer import Answer, Outcome, Question
 from harness.why.plot import draw_waterfall
 from harness.why.words import (

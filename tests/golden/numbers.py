@@ -18,8 +18,8 @@ from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import RULES
-from harness.record import Record
 from harness.tasks import Task
+from harness.tracking.run_log import Record
 from harness.training.plan import prepare
 from harness.training.splits import make_splits
 from harness.training.trainer import train

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.journal import last
 from harness.sweep_end import jobs
+from harness.tracking.journal import last
 from tests import program
 from tests.support.command_lines import Ending, run_all
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.core.errors import ConfigError, first_line
-from harness.journal import Event, append
+from harness.tracking.journal import Event, append
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ PAUSE = 5.0  # seconds, doubled at each failure of the tracking server
 
 
 class View(Protocol):
-    """Something that shows events elsewhere: `harness.tracking.MlflowView`."""
+    """Something that shows events elsewhere: `harness.tracking.mlflow_writer.MlflowView`."""
 
     address: dict[str, str]  # where the run can be found there; empty until it is known
 

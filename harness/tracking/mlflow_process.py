@@ -1,6 +1,6 @@
 """MLflow in a process of its own: training does not wait for its import, nor for what it writes.
 
-The courier is told of every event right after the journal was, and keeps a `harness.feed.Feed` for
+The courier is told of every event right after the journal was, and keeps a `harness.tracking.event_buffer.Feed` for
 each run. What it has to say comes back: warnings, and whether MLflow refuses the run. It outlives
 the program for as long as it takes to send what it was given, also when the program is killed.
 """
@@ -19,10 +19,10 @@ from typing import Any
 from harness.config.schema import TrackingConfig
 from harness.console.streams import LEGIBLE
 from harness.core.errors import ConfigError
-from harness.feed import say_lost
-from harness.journal import Event
-from harness.mlflow_store import check_store, say_unused, tracking_uri
 from harness.system import signals
+from harness.tracking.event_buffer import say_lost
+from harness.tracking.journal import Event
+from harness.tracking.mlflow_store import check_store, say_unused, tracking_uri
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Courier:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.courier_process"],
+            [sys.executable, "-m", "harness.tracking.mlflow_worker"],
             env=_surroundings(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -83,7 +83,7 @@ class Courier:
 
 
 class Packet:
-    """A run's way to MLflow through the courier; see `harness.record.Tracking`."""
+    """A run's way to MLflow through the courier; see `harness.tracking.run_log.Tracking`."""
 
     def __init__(self, courier: Courier, directory: Path, **destination: Any) -> None:
         self.courier, self.directory = courier, directory

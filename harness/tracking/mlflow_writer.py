@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from harness import mlflow_store
 from harness.core.intervals import over_replicas
-from harness.journal import Event, append, last, read
-from harness.mlflow_store import NOTE, experiment_id
 from harness.system.signals import deferred
+from harness.tracking import mlflow_store
+from harness.tracking.journal import Event, append, last, read
+from harness.tracking.mlflow_store import NOTE, experiment_id
 
 NUMBERS = ("metrics", "scalars")  # kinds of events that hold numbers
 BATCHED = (*NUMBERS, "tags")  # kinds of events that go into one batch
@@ -38,7 +38,7 @@ class MlflowView:
         self._client: Any = None
 
     def send(self, events: list[Event]) -> None:
-        """See `harness.feed.View`. Sending an event twice does no harm."""
+        """See `harness.tracking.event_buffer.View`. Sending an event twice does no harm."""
         if events and self._client is None:
             self._client = mlflow_store.client(self.uri)
         while events:

@@ -1,4 +1,4 @@
-"""The process that shows runs in MLflow: `harness.courier` starts it and tells it what happens.
+"""The process that shows runs in MLflow: `harness.tracking.mlflow_process` starts it and tells it what happens.
 
 One JSON object per line, in either direction. It ends with its input. A run that is still open then
 belongs to a program that was killed, and MLflow is told so.
@@ -13,10 +13,10 @@ from typing import Any, TextIO
 
 from harness.console import streams
 from harness.core.errors import ConfigError
-from harness.feed import Feed
-from harness.mlflow_store import leave, load_mlflow
 from harness.system import signals
-from harness.tracking import MlflowView
+from harness.tracking.event_buffer import Feed
+from harness.tracking.mlflow_store import leave, load_mlflow
+from harness.tracking.mlflow_writer import MlflowView
 
 
 class Speaker(logging.Handler):

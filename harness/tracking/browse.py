@@ -4,10 +4,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import saved_view
 from harness.config.tracking_store import URI, from_environment
 from harness.console.command_line import option, python, shell_line
 from harness.console.terminal import say
+from harness.tracking import mlflow_view
 
 
 def compare_command(results: str, uri: str, experiment: str | None = None) -> str:
@@ -23,9 +23,9 @@ def say_next(command: str, address: dict[str, str], console: Console) -> None:
     """What to type next: `command`, and how to browse MLflow at `address`."""
     uri, lines = address["uri"], [command]
     if uri.startswith("http"):
-        lines.append(saved_view.link(address["experiment_id"], uri))
+        lines.append(mlflow_view.link(address["experiment_id"], uri))
     else:
         lines.append(shell_line(["mlflow", "ui", "--backend-store-uri", uri]))
-        lines.append(saved_view.link(address["experiment_id"]))
+        lines.append(mlflow_view.link(address["experiment_id"]))
     for start, line in zip(["next", *[""] * len(lines)], lines, strict=False):
         say(f"  {start:<8} {line}", console)

@@ -1,6 +1,6 @@
 """MLflow's store: where it is, whether it can be used, and a client of it.
 
-This file and `harness/tracking.py` are the only ones that import mlflow, and do so late.
+This file and `harness/tracking/mlflow_writer.py` are the only ones that import mlflow, and do so late.
 Experiments are created by name, never "set", because MLflow's fluent `set_experiment` lets a
 parallel first run fall into "Default".
 """
@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 
 from filelock import FileLock
 
-from harness import saved_view
 from harness.config.tracking_store import (
     SQLITE,
     URI,
@@ -30,6 +29,7 @@ from harness.config.tracking_store import (
 )
 from harness.core.errors import ConfigError, first_line
 from harness.system.signals import deferred
+from harness.tracking import mlflow_view
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
     if found is None:
         remote = "://" in mlflow.tracking_uri and not mlflow.tracking_uri.startswith("sqlite")
         place = None if remote else (results / "artifacts" / _folder(name)).resolve().as_uri()
-        tags = saved_view.tag() | {
+        tags = mlflow_view.tag() | {
             NOTE: note,
             "mlflow.experimentKind": "custom_model_development",
         }

@@ -29,12 +29,12 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from harness.core.errors import ConfigError
-from harness.journal import Event, Journal
 from harness.system import signals
+from harness.tracking.journal import Event, Journal
 
 
 class Tracking(Protocol):
-    """Where the events go besides the journal: a `harness.feed.Feed`, here or in another process.
+    """Where the events go besides the journal: a `harness.tracking.event_buffer.Feed`, here or in another process.
 
     Raises `ConfigError` for what the user can put right.
     """

@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 @cache
 def commit() -> str | None:
     """The commit of the harness' own source, with `+dirty` if files differ from it."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():  # installed somewhere: a repository around it is not ours
         return None
     shown = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
