@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from harness.plots import figure
 from harness.reporting.matplotlib_settings import default_settings
+from harness.reporting.plots import figure
 
 
 @default_settings()

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import spread
-from harness.plots import COLOURS, figure
 from harness.reporting.matplotlib_settings import default_settings
+from harness.reporting.plots import COLOURS, figure
 
 Row = dict[str, Any]
 

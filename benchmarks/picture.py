@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from harness.plots import COLOURS, figure
 from harness.reporting.matplotlib_settings import default_settings
+from harness.reporting.plots import COLOURS, figure
 
 Row = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from harness.plots import COLOURS, figure
 from harness.reporting.matplotlib_settings import default_settings
+from harness.reporting.plots import COLOURS, figure
 
 Curve = dict[str, Any]
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import plots
+from harness.reporting import plots
 from harness.system.worker_processes import cores, processes
 from harness.tasks import Bound
 from harness.tracking.journal import read

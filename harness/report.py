@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness import plots
+from harness.reporting import plots
 from harness.tracking.mlflow_reader import TrackedRun
 
 SHOWN = 6  # predictions per task in the report; the CSV has all

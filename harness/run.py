@@ -12,12 +12,13 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from backends import Backend, State
-from harness import pictures, plots, resume
+from harness import pictures, resume
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, nested_params
 from harness.core.model import Params, count
 from harness.core.random_streams import batch_order
 from harness.outputs import parameter_table, prediction_table
+from harness.reporting import plots
 from harness.runs.folders import check_unbegun
 from harness.system.compile_cache import use_compile_cache
 from harness.tracking import provenance

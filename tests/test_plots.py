@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import plots
+from harness.reporting import plots
 from harness.tasks import Bound
 
 

@@ -18,7 +18,7 @@ from harness.config.compose import compose
 from harness.config.schema import Config
 from harness.core.errors import ConfigError, Diverged
 from harness.core.semantics import Semantics
-from harness.plots import figure
+from harness.reporting.plots import figure
 from harness.why import __main__ as why
 from harness.why import plot
 from harness.why.answer import Answer, Outcome, Question, explain, find_answer

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.plots import figure
 from harness.reporting.matplotlib_settings import default_settings
+from harness.reporting.plots import figure
 from harness.why.answer import Outcome, Question
 from harness.why.words import apart, number, percent, plus_minus, side
 
