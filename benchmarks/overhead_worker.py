@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.config.compose import compose
 from harness.config.schema import Config
 from harness.core.random_streams import batch_order
-from harness.run import Identity, run
+from harness.runs.run import Identity, run
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
 from harness.training.schedule import LearningRate, epoch_batches

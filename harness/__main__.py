@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import resume, sweep, sweep_jobs
+from harness import sweep, sweep_jobs
 from harness.config import tracking_store
 from harness.config.compose import CONF
 from harness.config.overrides import as_typed, typed
@@ -26,8 +26,9 @@ from harness.console import streams
 from harness.console.arguments import Parser, options_first
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, Refused, first_line
-from harness.resume import GO_ON
+from harness.runs import resume
 from harness.runs.folders import cannot_write, give_up_claims
+from harness.runs.resume import GO_ON
 from harness.sweep_values import check_values
 from harness.system import signals
 
@@ -73,8 +74,8 @@ def _keep_places(composed: DictConfig, original: Path) -> None:
 
 
 def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep | None) -> float:
-    from harness.run import Identity, run
-    from harness.summary import show
+    from harness.runs.run import Identity, run
+    from harness.runs.summary import show
 
     if swept is not None:
         return sweep_jobs.run_alone(config, directory, overrides, swept)

@@ -99,7 +99,7 @@ def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
 
 def run_together(jobs: Sequence[Job]) -> list[float]:
     """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
-    from harness.run import Identity, carry_out
+    from harness.runs.run import Identity, carry_out
     from harness.system.compile_cache import use_compile_cache
     from harness.together import Group, draw
 
@@ -132,7 +132,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
 
 def run_alone(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep) -> float:
     """One job by itself; its loss."""
-    from harness.run import Identity, run
+    from harness.runs.run import Identity, run
 
     parent = sweep.parent(swept, config)
     return report(run(config, Identity(swept.job_name(overrides), directory, overrides, parent)))
@@ -140,7 +140,7 @@ def run_alone(config: Config, directory: Path, overrides: list[str], swept: swee
 
 def report(result: Any) -> float:
     """Say how a job ended well; its loss."""
-    from harness.summary import headline
+    from harness.runs.summary import headline
 
     log.info("   %s: loss %.6g", headline(result), result.loss)
     return result.loss

@@ -1,6 +1,6 @@
 """Several runs at once as the replicas of one backend, each exactly as if it ran alone.
 
-Every run goes through `harness.run` in a greenlet of its own: a function that can be left in the
+Every run goes through `harness.runs.run` in a greenlet of its own: a function that can be left in the
 middle and gone on with. The backend that it is given only notes what is asked of it and leaves the
 greenlet; when all runs wait, what they ask is done in one call for all of them, and each goes on
 with its own replicas' part of the answer. So no run knows of the others: each has its own loop,
@@ -20,7 +20,7 @@ from greenlet import getcurrent, greenlet
 
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.core.model import ModelSpec
-from harness.pictures import draw_all
+from harness.runs.figures import draw_all
 from harness.sharing import merged
 from harness.training.plan import Plan
 from harness.training.replicas import merged_states, part_of

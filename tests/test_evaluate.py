@@ -19,10 +19,10 @@ from backends import Array, Backend
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
 from harness.export.network import Network
-from harness.outputs import prediction_table
+from harness.runs.run_files import prediction_table
+from harness.runs.verdict import constant_guess
 from harness.training.metrics import accuracy, evaluate, predict, sample_losses
 from harness.training.splits import Scale, Split, Splits
-from harness.verdict import constant_guess
 
 # A time limit per example would make the outcome depend on the machine.
 PROPERTY = settings(max_examples=100)

@@ -27,7 +27,7 @@ from harness.core.tolerances import LIMITS
 from harness.export import __main__ as export
 from harness.export import check, to_numpy, to_onnx, to_torch
 from harness.export.network import Network
-from harness.run import Identity, Result, run
+from harness.runs.run import Identity, Result, run
 from tests.program import ROOT, uses_mlflow, with_database
 from tests.test_config import config
 

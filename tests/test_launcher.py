@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from harness.config.compose import compose
 from harness.core.errors import Diverged
-from harness.run import Identity, Result, carry_out
+from harness.runs.run import Identity, Result, carry_out
 from harness.sharing import key
 from harness.together import Group
 from harness.tracking.journal import last, read

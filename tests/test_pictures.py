@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.processes import environment
-from harness import pictures
+from harness.runs import figures
 from harness.tasks import Bound
 from harness.tracking.journal import Journal
 
@@ -21,7 +21,7 @@ PATHS = ["plots/predictions.png", "plots/loss.png"]
 
 
 def run(folder: Path, number: int) -> tuple[Any, ...]:
-    """The arguments of `pictures.draw` for a run of three epochs."""
+    """The arguments of `figures.draw` for a run of three epochs."""
     directory = folder / str(number)
     journal = Journal(directory)
     for epoch in (1, 2, 3):
@@ -33,7 +33,7 @@ def run(folder: Path, number: int) -> tuple[Any, ...]:
 
 
 def runs(folder: Path) -> list[tuple[Any, ...]]:
-    return [run(folder, number) for number in range(pictures.MANY)]
+    return [run(folder, number) for number in range(figures.MANY)]
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +42,14 @@ def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def workers() -> list[int]:
-    return list(getattr(pictures._processes(), "_processes"))  # noqa: B009 - not in its type
+    return list(getattr(figures._processes(), "_processes"))  # noqa: B009 - not in its type
 
 
 def test_pictures_of_many_are_those_of_one(tmp_path: Path) -> None:
     alone, together = runs(tmp_path / "alone"), runs(tmp_path / "together")
     for arguments in alone:
-        assert pictures.draw(*arguments) == PATHS
-    assert pictures.draw_all(together) == [PATHS] * pictures.MANY
+        assert figures.draw(*arguments) == PATHS
+    assert figures.draw_all(together) == [PATHS] * figures.MANY
     assert len(workers()) == 2 and os.getpid() not in workers()
     for here, there in zip(alone, together, strict=True):
         for path in PATHS:
@@ -59,22 +59,22 @@ def test_pictures_of_many_are_those_of_one(tmp_path: Path) -> None:
 def test_a_run_that_cannot_be_drawn_harms_no_other(tmp_path: Path) -> None:
     found = runs(tmp_path)
     found[3] = (*found[3][:4], "no table")
-    done = pictures.draw_all(found)
+    done = figures.draw_all(found)
     assert isinstance(done.pop(3), Exception)
-    assert done == [PATHS] * (pictures.MANY - 1)
+    assert done == [PATHS] * (figures.MANY - 1)
 
 
 def test_pictures_are_drawn_here_if_the_processes_are_killed(tmp_path: Path) -> None:
-    pictures.draw_all(runs(tmp_path / "before"))
+    figures.draw_all(runs(tmp_path / "before"))
     for worker in workers():
         os.kill(worker, signal.SIGKILL)
-    assert pictures.draw_all(runs(tmp_path / "then")) == [PATHS] * pictures.MANY
-    assert pictures.draw_all(runs(tmp_path / "after")) == [PATHS] * pictures.MANY
+    assert figures.draw_all(runs(tmp_path / "then")) == [PATHS] * figures.MANY
+    assert figures.draw_all(runs(tmp_path / "after")) == [PATHS] * figures.MANY
     assert len(workers()) == 2
 
 
 def test_a_stop_leaves_what_has_not_begun(tmp_path: Path) -> None:
-    pictures.draw_all(runs(tmp_path / "before"))  # now the processes are there
+    figures.draw_all(runs(tmp_path / "before"))  # now the processes are there
     many = [run(tmp_path, number) for number in range(200)]
 
     def stop() -> None:
@@ -84,18 +84,18 @@ def test_a_stop_leaves_what_has_not_begun(tmp_path: Path) -> None:
 
     threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        pictures.draw_all(many)
+        figures.draw_all(many)
     for _ in workers():
-        pictures._processes().submit(time.sleep, 0.5).result()
+        figures._processes().submit(time.sleep, 0.5).result()
     assert not (tmp_path / "199" / PATHS[0]).exists()
 
 
 PROGRAM = """
 import os, time
-from harness import pictures
+from harness.runs import figures
 
 if __name__ == "__main__":
-    pool = pictures._processes()
+    pool = figures._processes()
     pool.submit(os.getpid).result()
     print(*pool._processes, flush=True)
     time.sleep(6000)

@@ -24,9 +24,9 @@ import pytest
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
-from harness import run as run_module
-from harness.run import Identity, Result
+from harness.runs import run as run_module
 from harness.runs.launched_jobs import note_job
+from harness.runs.run import Identity, Result
 from harness.sweep_end import jobs
 from harness.tracking.journal import NAME, last
 from tests import program

@@ -9,7 +9,7 @@ import pytest
 from backends import Array, Backend, Data, State
 from harness.config.compose import compose
 from harness.parity.problem import Problem
-from harness.run import Identity, run
+from harness.runs.run import Identity, run
 from harness.tracking.journal import read
 from tests.agreement import check_forward
 from tests.problems import Case

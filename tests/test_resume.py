@@ -20,18 +20,18 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from harness import run as run_module
-from harness import summary
 from harness.config.overrides import as_typed, typed
 from harness.config.schema import Config, from_hydra
 from harness.console.command_line import override
 from harness.core.errors import ConfigError
 from harness.core.random_streams import batch_order
 from harness.core.tolerances import LIMITS
-from harness.find_run import find_run
-from harness.resume import command, configuration, resumed
-from harness.run import Identity, Result
+from harness.runs import run as run_module
+from harness.runs import summary
+from harness.runs.find import find_run
 from harness.runs.launched_jobs import note_job
+from harness.runs.resume import command, configuration, resumed
+from harness.runs.run import Identity, Result
 from harness.tracking.journal import NAME, Journal, read
 from harness.tracking.mlflow_store import client
 from harness.training.checkpoints import load_checkpoint, save_checkpoint

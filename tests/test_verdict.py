@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from backends import Array
+from harness.runs.verdict import constant_guess, verdict
 from harness.tasks import Bound
 from harness.training.splits import Scale, Split, Splits
-from harness.verdict import constant_guess, verdict
 
 CERTAIN = Bound(0.0, "it is certain")
 

@@ -29,7 +29,7 @@ from harness.core.tolerances import LIMITS
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_none
 from harness.export.network import Array, Network, in_float32
-from harness.find_run import find_run
+from harness.runs.find import find_run
 from harness.runs.folders import free
 from harness.system import signals
 from harness.system.own_files import make_folder, take_back

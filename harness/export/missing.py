@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.config.damaged_files import RESTORE
-from harness.resume import command, kept
+from harness.runs.resume import command, kept
 from harness.tracking.journal import last
 
 

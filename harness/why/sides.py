@@ -15,7 +15,7 @@ from harness.config.compose import compose
 from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config, from_hydra
 from harness.core.errors import ConfigError
-from harness.find_run import find_run
+from harness.runs.find import find_run
 from harness.why.players import value, word
 
 REPLICAS = 16  # where a side has one: an interval needs several

@@ -12,11 +12,11 @@ from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.core.intervals import over_replicas
 from harness.core.model import count
-from harness.resume import command
-from harness.run import Result
+from harness.runs.resume import command
+from harness.runs.run import Result
+from harness.runs.verdict import verdict
 from harness.tracking.browse import compare_command, say_next
 from harness.training.metrics import predict
-from harness.verdict import verdict
 
 ROWS = 12  # of predictions shown
 

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from harness.changes import refuse_changes, say_changes
 from harness.config.damaged_files import reading
 from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config, from_hydra
 from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
 from harness.core.model import Params
-from harness.find_run import find_run
+from harness.runs.find import find_run
 from harness.runs.folders import FETCHED
+from harness.runs.resume_rules import refuse_changes, say_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
 from harness.training.checkpoints import FOLDER, Checkpoint, State, load_checkpoint

@@ -12,14 +12,14 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from backends import Backend, State
-from harness import pictures, resume
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, nested_params
 from harness.core.model import Params, count
 from harness.core.random_streams import batch_order
-from harness.outputs import parameter_table, prediction_table
 from harness.reporting import plots
+from harness.runs import figures, resume
 from harness.runs.folders import check_unbegun
+from harness.runs.run_files import parameter_table, prediction_table
 from harness.system.compile_cache import use_compile_cache
 from harness.tracking import provenance
 from harness.tracking.mlflow_process import get_ready, track
@@ -92,7 +92,7 @@ def carry_out(
     plan: Plan,
     identity: Identity,
     load: Callable[..., Backend],
-    draw: Callable[..., list[str]] = pictures.draw,
+    draw: Callable[..., list[str]] = figures.draw,
     origin: resume.Origin | None = None,
 ) -> Result:
     """`run` for a configuration that is prepared already, in the backend that `load` constructs,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ConfigError, first_line, nearest
-from harness.run_folders import folder_named, places
+from harness.runs.run_folders import folder_named, places
 from harness.system.own_files import make_folder, note_tree
 from harness.tracking.mlflow_store import client, tracking_uri
 
