@@ -17,7 +17,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import sweep, sweep_jobs
 from harness.config import tracking_store
 from harness.config.compose import CONF
 from harness.config.overrides import as_typed, typed
@@ -29,7 +28,8 @@ from harness.core.errors import ConfigError, Refused, first_line
 from harness.runs import resume
 from harness.runs.folders import cannot_write, give_up_claims
 from harness.runs.resume import GO_ON
-from harness.sweep_values import check_values
+from harness.sweeps import jobs, sweep
+from harness.sweeps.precheck import check_values
 from harness.system import signals
 
 
@@ -44,7 +44,7 @@ def job(composed: DictConfig) -> float:
     try:
         if swept is not None:
             swept.check_place(composed)
-            sweep_jobs.begin(swept, settings.job.num, directory)
+            jobs.begin(swept, settings.job.num, directory)
         _keep_places(composed, Path(settings.runtime.cwd))
         if OmegaConf.select(composed, "resume") is not None:
             overrides = as_typed(overrides)
@@ -52,7 +52,7 @@ def job(composed: DictConfig) -> float:
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
         if swept is not None:
-            sweep_jobs.note_failure(swept, settings.job.num, directory, overrides, error)
+            jobs.note_failure(swept, settings.job.num, directory, overrides, error)
             signals.check()
         else:
             failures.append(error)
@@ -78,7 +78,7 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
     from harness.runs.summary import show
 
     if swept is not None:
-        return sweep_jobs.run_alone(config, directory, overrides, swept)
+        return jobs.run_alone(config, directory, overrides, swept)
     result = run(config, Identity(_single_name(config, overrides), directory, overrides))
     show(result, console())
     return result.loss
@@ -126,7 +126,7 @@ def main() -> int:
         give_up_claims()
         swept = sweep.current()
         if swept is not None:
-            from harness.sweep_end import close
+            from harness.sweeps.report import close
 
             with signals.closing():
                 code = max(code, close(swept, killed=code > 2, console=console()))

@@ -1,6 +1,6 @@
 """`hydra/launcher=batched`: jobs of a sweep that can share a program are trained together.
 
-Hydra finds launchers in this folder only; what this one does is in `harness/sweep_jobs.py`. Jobs
+Hydra finds launchers in this folder only; what this one does is in `harness/sweeps/jobs.py`. Jobs
 that can share with no other run as Hydra's basic launcher runs them.
 """
 
@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from omegaconf import DictConfig, open_dict
 
-from harness import sweep, sweep_jobs
 from harness.config.composer import sweep_composer, without_hydra
+from harness.sweeps import jobs, sweep
 from harness.system.compiled_programs import forget_if_many
 
 
@@ -33,18 +33,18 @@ class BatchedLauncher(BasicLauncher):
         jobs = [_job(config) for config in composed]
         swept = sweep.current()
         assert swept is not None
-        sweep_jobs.check_folders(jobs, swept)
+        jobs.check_folders(jobs, swept)
         # A job that is to run in its own folder cannot share a process with others at the time.
         alone = bool(self.config.hydra.job.chdir)
         returns: dict[int, JobReturn] = {}
-        for group in [[i] for i in range(len(jobs))] if alone else sweep_jobs.groups(jobs):
+        for group in [[i] for i in range(len(jobs))] if alone else jobs.groups(jobs):
             forget_if_many()
             first = composed[group[0]]
             if len(group) == 1:
                 returns[group[0]] = self._alone(first)
                 continue
             HydraConfig.instance().set_config(first)  # the command line, for the record
-            losses = sweep_jobs.run_together([jobs[i] for i in group])
+            losses = jobs.run_together([jobs[i] for i in group])
             returns |= {
                 i: _returned(composed[i], loss) for i, loss in zip(group, losses, strict=True)
             }
@@ -71,12 +71,12 @@ def _numbered(config: DictConfig, number: int) -> DictConfig:
     return config
 
 
-def _job(config: DictConfig) -> sweep_jobs.Job:
+def _job(config: DictConfig) -> jobs.Job:
     """What the harness needs to know of a job."""
     sweep = config.hydra.sweep
     overrides = [str(word) for word in config.hydra.overrides.task]
     directory = Path(sweep.dir) / sweep.subdir
-    return sweep_jobs.Job(config.hydra.job.num, overrides, directory, without_hydra(config))
+    return jobs.Job(config.hydra.job.num, overrides, directory, without_hydra(config))
 
 
 def _returned(config: DictConfig, loss: float) -> JobReturn:

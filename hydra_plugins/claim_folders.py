@@ -12,9 +12,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import sweep
 from harness.core.errors import ConfigError, Refused
 from harness.runs.folders import claim_run, folder_key
+from harness.sweeps import sweep
 
 
 class ClaimFolders(Callback):

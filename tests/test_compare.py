@@ -14,7 +14,7 @@ import pytest
 from harness import compare
 from harness.compare import gap, settings_table
 from harness.groups import group_runs
-from harness.sweep_end import Job, _description
+from harness.sweeps.report import Job, _description
 from harness.tracking.mlflow_reader import TrackedRun
 
 ROOT = Path(__file__).parent.parent

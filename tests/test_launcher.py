@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 from harness.config.compose import compose
 from harness.core.errors import Diverged
 from harness.runs.run import Identity, Result, carry_out
-from harness.sharing import key
-from harness.together import Group
+from harness.sweeps.cotraining import Group
+from harness.sweeps.grouping import key
 from harness.tracking.journal import last, read
 from harness.training.load_backend import load_backend
 from harness.training.plan import Plan, prepare

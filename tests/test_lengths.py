@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
-from harness.sweep import Sweep
+from harness.sweeps.sweep import Sweep
 from harness.tasks import Array, Samples, Task
 from harness.tasks.lengths import bounds, draw_mask, last_step, last_values
 from harness.training.plan import prepare

@@ -27,7 +27,7 @@ from safetensors.numpy import load_file
 from harness.runs import run as run_module
 from harness.runs.launched_jobs import note_job
 from harness.runs.run import Identity, Result
-from harness.sweep_end import jobs
+from harness.sweeps.report import jobs
 from harness.tracking.journal import NAME, last
 from tests import program
 from tests.program import Done, uses_mlflow

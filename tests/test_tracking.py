@@ -22,7 +22,7 @@ import pytest
 from scipy import stats
 
 from harness.core.errors import ConfigError, Diverged
-from harness.sweep import Sweep, parent
+from harness.sweeps.sweep import Sweep, parent
 from harness.tracking import mlflow_store
 from harness.tracking.event_buffer import Feed
 from harness.tracking.journal import read

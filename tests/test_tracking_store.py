@@ -18,7 +18,7 @@ from harness.config.tracking_store import (
     unused_variables,
 )
 from harness.core.errors import ConfigError
-from harness.sweep import Sweep
+from harness.sweeps.sweep import Sweep
 from harness.tracking import mlflow_store
 from harness.tracking.mlflow_store import tracking_uri
 from tests import program

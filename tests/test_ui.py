@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.reporting.plots import COLOURS
-from harness.sweep_end import Job, jobs
+from harness.sweeps.report import Job, jobs
 from harness.tracking.journal import last
 from tests.program import PATIENCE, directories, run
 

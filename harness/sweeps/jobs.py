@@ -1,6 +1,6 @@
 """The jobs of a sweep: which of them are trained together, and how each ends.
 
-A job never fails in Hydra's eyes (see `harness/sweep.py`): what went wrong is said at once and left
+A job never fails in Hydra's eyes (see `harness/sweeps/sweep.py`): what went wrong is said at once and left
 in its journal.
 """
 
@@ -13,11 +13,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from harness import sweep
 from harness.config.schema import Config, from_hydra
 from harness.core.errors import ConfigError
 from harness.runs.folders import Taken, check_free, claim_job, shown
 from harness.runs.launched_jobs import note_job
+from harness.sweeps import sweep
 from harness.system.physical_memory import physical_memory
 from harness.tracking import provenance
 from harness.tracking.journal import Journal, append, last
@@ -52,7 +52,7 @@ class Job:
 def groups(jobs: Sequence[Job]) -> list[list[int]]:
     """Indices of jobs that share a program, in the order of each group's first; a job that can
     share with none, cannot be prepared or goes on with an earlier run is alone."""
-    from harness.sharing import key
+    from harness.sweeps.grouping import key
 
     found: dict[tuple[Hashable, int], list[int]] = {}
     room: dict[tuple[Hashable, int], float] = {}
@@ -100,8 +100,8 @@ def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
 def run_together(jobs: Sequence[Job]) -> list[float]:
     """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
     from harness.runs.run import Identity, carry_out
+    from harness.sweeps.cotraining import Group, draw
     from harness.system.compile_cache import use_compile_cache
-    from harness.together import Group, draw
 
     swept = sweep.current()
     assert swept is not None

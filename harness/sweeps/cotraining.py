@@ -21,7 +21,7 @@ from greenlet import getcurrent, greenlet
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.core.model import ModelSpec
 from harness.runs.figures import draw_all
-from harness.sharing import merged
+from harness.sweeps.grouping import merged
 from harness.training.plan import Plan
 from harness.training.replicas import merged_states, part_of
 

@@ -12,7 +12,7 @@ from harness.config.tracking_store import source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.runs.launched_jobs import Launched, launched
-from harness.sweep import Sweep
+from harness.sweeps.sweep import Sweep
 from harness.system.own_files import take_back
 from harness.tracking import mlflow_process
 from harness.tracking.browse import compare_command, say_next
