@@ -13,7 +13,8 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from omegaconf import DictConfig, open_dict
 
 from harness.config.composer import sweep_composer, without_hydra
-from harness.sweeps import jobs, sweep
+from harness.sweeps import sweep
+from harness.sweeps.jobs import Job, check_folders, groups, run_together
 from harness.system.compiled_programs import forget_if_many
 
 
@@ -33,18 +34,18 @@ class BatchedLauncher(BasicLauncher):
         jobs = [_job(config) for config in composed]
         swept = sweep.current()
         assert swept is not None
-        jobs.check_folders(jobs, swept)
+        check_folders(jobs, swept)
         # A job that is to run in its own folder cannot share a process with others at the time.
         alone = bool(self.config.hydra.job.chdir)
         returns: dict[int, JobReturn] = {}
-        for group in [[i] for i in range(len(jobs))] if alone else jobs.groups(jobs):
+        for group in [[i] for i in range(len(jobs))] if alone else groups(jobs):
             forget_if_many()
             first = composed[group[0]]
             if len(group) == 1:
                 returns[group[0]] = self._alone(first)
                 continue
             HydraConfig.instance().set_config(first)  # the command line, for the record
-            losses = jobs.run_together([jobs[i] for i in group])
+            losses = run_together([jobs[i] for i in group])
             returns |= {
                 i: _returned(composed[i], loss) for i, loss in zip(group, losses, strict=True)
             }
@@ -71,12 +72,12 @@ def _numbered(config: DictConfig, number: int) -> DictConfig:
     return config
 
 
-def _job(config: DictConfig) -> jobs.Job:
+def _job(config: DictConfig) -> Job:
     """What the harness needs to know of a job."""
     sweep = config.hydra.sweep
     overrides = [str(word) for word in config.hydra.overrides.task]
     directory = Path(sweep.dir) / sweep.subdir
-    return jobs.Job(config.hydra.job.num, overrides, directory, without_hydra(config))
+    return Job(config.hydra.job.num, overrides, directory, without_hydra(config))
 
 
 def _returned(config: DictConfig, loss: float) -> JobReturn:

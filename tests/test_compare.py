@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import compare
-from harness.compare import gap, settings_table
-from harness.groups import group_runs
+from harness.compare import __main__ as compare
+from harness.compare.__main__ import gap, settings_table
+from harness.compare.groups import group_runs
 from harness.sweeps.report import Job, _description
 from harness.tracking.mlflow_reader import TrackedRun
 

@@ -105,9 +105,8 @@ def test_every_command_begins_by_making_its_streams_safe(
 
     monkeypatch.setattr("harness.console.streams.prepare", begun)
     monkeypatch.setattr(sys, "argv", [command, "--nosuchflag"])
-    folder = "" if command == "harness.compare" else ".__main__"
     with pytest.raises(Begun):
-        import_module(command + folder).main()
+        import_module(f"{command}.__main__").main()
 
 
 def test_a_narrow_terminal_cuts_no_number_short(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from harness.config.compose import compose
 from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
-from harness.sweeps import jobs
+from harness.sweeps.jobs import Job, groups
 from harness.tracking.journal import last
 from tests import program
 from tests.program import uses_mlflow
@@ -78,14 +78,14 @@ def test_a_sweep_of_many_jobs_needs_few_files(tmp_path: Path) -> None:
 def test_a_group_has_so_many_jobs_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MOST", 3)
+    monkeypatch.setattr("harness.sweeps.jobs.MOST", 3)
     jobs = []
     for number in range(8):
         units = 5 if number == 4 else 4
         config = compose([f"seed={number}", f"model.units={units}", "task.samples=20"])
         composed = OmegaConf.create(nested_params(config))
-        jobs.append(jobs.Job(number, [], tmp_path / str(number), composed))
-    assert jobs.groups(jobs) == [[0, 1, 2], [3, 5, 6], [4], [7]]
+        jobs.append(Job(number, [], tmp_path / str(number), composed))
+    assert groups(jobs) == [[0, 1, 2], [3, 5, 6], [4], [7]]
 
 
 @pytest.mark.parametrize("asked", ["cuda", "nonsense", "cuda,cpu", " gpu , cpu"])

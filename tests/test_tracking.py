@@ -23,11 +23,11 @@ from scipy import stats
 
 from harness.core.errors import ConfigError, Diverged
 from harness.sweeps.sweep import Sweep, parent
-from harness.tracking import mlflow_store
+from harness.tracking import mlflow_store, mlflow_writer
 from harness.tracking.event_buffer import Feed
 from harness.tracking.journal import read
 from harness.tracking.mlflow_store import experiment_id, tracking_uri
-from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowView, mlflow_writer
+from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowView
 from harness.tracking.run_log import Record
 from tests import program
 from tests.program import uses_mlflow

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness import compare
+from harness.compare import __main__ as compare
 from harness.config.compose import compose
 from harness.config.tracking_store import (
     EXPERIMENT,

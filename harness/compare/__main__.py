@@ -19,14 +19,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.compare.groups import Group, group_runs
+from harness.compare.report import LISTED, formatted, write_report
 from harness.config.tracking_store import experiment_in_environment, source_of
 from harness.console import streams
 from harness.console.arguments import Parser
 from harness.console.command_line import shell_word
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
-from harness.groups import Group, group_runs
-from harness.report import LISTED, formatted, write_report
 from harness.runs.folders import made
 from harness.system import signals
 from harness.tracking.mlflow_reader import find_runs, latest_sweep
