@@ -34,6 +34,7 @@ ui: $(READY)
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/pyright
 
 $(READY): pyproject.toml constraints.txt

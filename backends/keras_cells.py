@@ -6,8 +6,8 @@ A cell is `advance(now, state, inner, activation) -> state`: one time step from 
 `(R, B, ·)`, the last of which has the product h_{t−1} U in it, from the state, a tuple with h
 `(R, B, H)` first, and in one cell from a kernel that it multiplies by itself.
 
-Weights are canonical, `(R, …)` each (`harness/core/model.py`): R replicas, B samples, T time steps, F
-inputs, H units, G gates.
+Weights are canonical, `(R, …)` each (`harness/core/model.py`): R replicas, B samples, T time steps,
+F inputs, H units, G gates.
 """
 
 from typing import Any

@@ -4,8 +4,9 @@ Autograd differentiates it, so backpropagation through time is nowhere written d
 Python, an operation costs microseconds whatever its size, so many replicas cost little more than
 one; compiled (`torch_compiled.py`), that cost goes, too.
 
-Weights are canonical, `(R, …)` each (`harness/core/model.py`): R replicas, B samples, T time steps, F
-inputs, H units, G gates. Before the first step the state is zero and products with it are left out.
+Weights are canonical, `(R, …)` each (`harness/core/model.py`): R replicas, B samples, T time steps,
+F inputs, H units, G gates. Before the first step the state is zero and products with it are left
+out.
 """
 
 import torch

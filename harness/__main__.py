@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.config import tracking_store
 from harness.config.compose import CONF
 from harness.config.overrides import as_typed, typed
-from harness.config.schema import Config, from_hydra
+from harness.config.parsing import from_hydra
+from harness.config.schema import Config
 from harness.console import streams
 from harness.console.arguments import Parser, options_first
 from harness.console.terminal import console

@@ -24,7 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.config import schema as config_module
 from harness.config.composer import Composer, without_hydra
-from harness.config.schema import BackendConfig, Config, from_hydra
+from harness.config.parsing import from_hydra
+from harness.config.schema import BackendConfig, Config
 from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
 from harness.tasks.sum import Sum
@@ -265,15 +266,19 @@ def test_numbers_that_enter_the_arithmetic_must_be_finite() -> None:
 REFUSE_ALL = """
 import json, sys
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 from harness.config import schema
+from harness.config.parsing import from_hydra
+from harness.core.errors import ConfigError
 
 schema.gpu_present = lambda: False
 accepted = []
 for overrides in json.loads(sys.argv[1]):
     try:
         with initialize_config_dir(sys.argv[2], version_base=None):
-            schema.from_hydra(compose("config", overrides=overrides))
-    except Exception:
+            from_hydra(compose("config", overrides=overrides))
+    except (ConfigError, HydraException, OmegaConfBaseException):
         continue
     accepted.append(overrides)
 heavy = ("torch", "tensorflow", "keras", "mlflow", "jax")

@@ -21,7 +21,8 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 from harness.config.overrides import as_typed, typed
-from harness.config.schema import Config, from_hydra
+from harness.config.parsing import from_hydra
+from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError
 from harness.core.random_streams import batch_order
@@ -236,6 +237,17 @@ def test_a_group_is_replaced_as_a_whole_and_a_key_alone(uninterrupted: Any, tmp_
     chosen = ("optimizer=sgd", "optimizer.momentum=0.5")
     replaced = plan(tmp_path, *resumed, *chosen).config.optimizer
     assert (replaced.lr, getattr(replaced, "momentum", None)) == (0.01, 0.5), "lr is sgd's own"
+
+
+def test_a_run_of_an_earlier_version_is_resumed(uninterrupted: Any, tmp_path: Path) -> None:
+    """Its configuration names classes where they were then."""
+    copy = tmp_path / "earlier"
+    shutil.copytree(uninterrupted("adam", "numpy"), copy)
+    text = (copy / "config.yaml").read_text()
+    assert "harness.core.optimizers.Adam" in text
+    (copy / "config.yaml").write_text(text.replace("harness.core.", "harness."))
+    resumed = plan(tmp_path, f"resume={copy}", "trainer.epochs=9")
+    assert resumed.config.optimizer.name == "adam"
 
 
 OWN_KEYS = {  # of a run's own optimiser or task, which the default ones do not have

@@ -445,7 +445,7 @@ def test_importing_the_module_does_not_import_mlflow() -> None:
 
 
 def test_events_are_known_to_the_view() -> None:
-    """Each kind of event that `harness/tracking/run_log.py` lists has a method, so that none is refused."""
+    """Each kind of event that `run_log.py` lists has a method, so that none is refused."""
     listed = (mlflow_writer.__doc__ or "") and (
         sys.modules["harness.tracking.run_log"].__doc__ or ""
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.reporting import plots
+from harness.reporting.html_style import STYLE
 from harness.tracking.mlflow_reader import TrackedRun
 
 SHOWN = 6  # predictions per task in the report; the CSV has all
@@ -19,16 +20,6 @@ EXPLAINED = (
     "curves (train and validation, every epoch) to those of the first backend of its task, the "
     "largest gap that between any two. Seconds are spent in training steps alone."
 )
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; color: #222 }
-table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums }
-th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right }
-td { white-space: nowrap }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
-table.long td { white-space: normal; text-align: left }
-img { max-width: 100% }
-"""
 
 
 def write_report(

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -13,13 +14,15 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.config.composer import Composer, without_hydra
 from harness.config.hydra_messages import explain
 from harness.config.overrides import readable
-from harness.config.schema import Config, from_hydra
+from harness.config.parsing import from_hydra
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 
 HERE = Path(__file__).resolve().parent.parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
 
 Compose = Callable[[list[str]], Config]
+Composed = DictConfig  # what Hydra has composed, or a run has saved
 
 
 def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
@@ -48,6 +51,12 @@ def composing(config_dir: Path | None = None) -> Iterator[Compose]:
 
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         yield one
+
+
+def own_folders() -> list[str]:
+    """The user's own folders of options, as `--config-dir` named them to the running command."""
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    return [source.path for source in sources if source.provider == "command-line"]
 
 
 @cache

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.damaged_files import reading
+from harness.config.moved_classes import present_name
 from harness.config.overrides import readable
 from harness.config.schema import NODES
 from harness.core.errors import ConfigError, first_line
@@ -22,6 +23,8 @@ def load_config(folder: Path) -> DictConfig:
         for group in (*NODES, "task", "optimizer"):
             if not OmegaConf.is_dict(loaded[group]):
                 raise ValueError(f"{group} is no group of settings")
+        for group in ("task", "optimizer"):
+            loaded[group]["_target_"] = present_name(str(loaded[group].get("_target_", "")))
     return loaded
 
 

@@ -1,31 +1,21 @@
 """What a user can set: dataclasses that own types, meanings and checks. The YAML files own values.
 
-Hydra composes `conf/`; `from_hydra` turns the result into these objects once, at the entry. The
-nodes whose fields depend on a choice (task, optimizer) name their dataclass by `_target_`; the
+The groups whose fields depend on a choice (task, optimizer) name their dataclass by `_target_`; the
 backend's `_target_` is the backend class itself.
 """
 
 import importlib
 import importlib.util
-import json
 import math
-import re
-import sys
-from dataclasses import dataclass, field, fields
-from enum import Enum
-from functools import lru_cache
-from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from backends import BackendFactory
 from harness.config import tracking_store
-from harness.core.errors import ConfigError, check_choice, check_range, first_line, nearest
+from harness.core.errors import ConfigError, check_choice, check_range, first_line
 from harness.core.losses import check_loss
 from harness.core.model import ModelSpec
 from harness.core.optimizers import Optimizer
@@ -249,85 +239,3 @@ NODES = {
     "trainer": TrainerConfig,
     "tracking": TrackingConfig,
 }
-
-
-def from_hydra(composed: DictConfig) -> Config:
-    """Turn Hydra's composition into a checked `Config`; raises `ConfigError` naming the key."""
-    try:
-        plain: Any = OmegaConf.to_container(composed, resolve=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {first_line(error)}.") from error
-    for name in (*NODES, "task", "optimizer"):
-        if not isinstance(plain.get(name), dict):
-            raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
-    parts = {name: _typed(name, cls, plain.pop(name)) for name, cls in NODES.items()}
-    for name in ("task", "optimizer"):
-        node = plain.pop(name)
-        parts[name] = _typed(name, _class(name, node.pop("_target_", None)), node)
-    plain.pop("experiment", None)
-    run = _typed("", RunConfig, plain)
-    return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **parts)
-
-
-def _class(group: str, target: str | None) -> type:
-    """The dataclass that a group's `_target_` names."""
-    try:
-        module, _, name = str(target or "").rpartition(".")
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        reason = first_line(error)
-        raise ConfigError(f"{group}._target_={target}: must name a class ({reason}).") from error
-
-
-def _typed(group: str, cls: type, node: dict[str, Any]) -> Any:
-    return _typed_text(group, cls, json.dumps(node))
-
-
-@lru_cache(maxsize=256)
-def _typed_text(group: str, cls: type, text: str) -> Any:
-    """A node, as JSON, as an object of the frozen dataclass `cls`, its types and keys checked by
-    OmegaConf. That takes milliseconds, and in a sweep most nodes are the same in every job."""
-    node = json.loads(text)
-    try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), node))
-    except OmegaConfBaseException as error:
-        name = re.split(r"[.\[]", error.full_key or "")[0]
-        key = f"{group}.{name}" if group else name
-        if "type annotation" in str(error):  # of the class, not of a value
-            raise ConfigError(f"{key}: {cls.__name__}.{name} {FIELDS}.") from error
-        raise ConfigError(_explain(key, name, cls, node)) from error
-    except OverflowError as error:
-        largest = sys.float_info.max
-        name = next(n for n, v in node.items() if isinstance(v, int) and abs(v) > largest)
-        key = f"{group}.{name}" if group else name
-        raise ConfigError(f"{key}={node[name]}: must be from {-largest} to {largest}.") from error
-
-
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-WORDS |= {type(None): "null", list: "a list such as [a,b]", dict: "a mapping such as {a: b}"}
-WORDS |= {tuple: WORDS[list], Path: "a path"}
-FIELDS = "must be declared as int, float, bool, str, Path, an Enum, or a list or dict of these"
-
-
-def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
-    """One line for a value that did not fit its field."""
-    hints = {f.name: get_type_hints(cls)[f.name] for f in fields(cls)}
-    if name not in hints:
-        known = nearest(name, hints) or f" Known: {', '.join(hints)}."
-        return f"{key}: there is no such key.{known}"
-    if name not in node:
-        return f"{key}: is missing; give it a value."
-    received = node[name]
-    typed = json.dumps(received) if received is None or isinstance(received, bool) else received
-    several = get_origin(hints[name]) in (UnionType, Union)
-    accepted = get_args(hints[name]) if several else (hints[name],)
-    return f"{key}={typed}: must be {' or '.join(map(_kind, accepted))}."
-
-
-def _kind(hint: Any) -> str:
-    """What a type accepts, in words."""
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return f"one of {', '.join(hint.__members__)}"
-    kind = get_origin(hint) or hint
-    each = WORDS.get(get_args(hint)[-1], "") if get_args(hint) else ""
-    return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") + (each and f", each {each}")

@@ -1,5 +1,6 @@
-"""`python -m harness.config.semantics_table` prints `docs/semantics.md`: every rule, its value in each
-preset, and where the frameworks' own values were read.
+"""The rules of semantics as a table, with their values in each preset and where these were read.
+
+python -m harness.config.semantics_table > docs/semantics.md
 """
 
 from typing import Any
@@ -19,8 +20,8 @@ backend obeys every value of every field. A preset is a file in `conf/semantics/
 is changed on the command line: `semantics=torch semantics.biases=single`.
 
 This file is made by `python -m harness.config.semantics_table > docs/semantics.md` from
-`harness/core/semantics.py`. The presets `keras`, `torch` and `jax` are held against programs written
-with the framework alone in `tests/test_presets.py`, their initialisers in
+`harness/core/semantics.py`. The presets `keras`, `torch` and `jax` are held against programs
+written with the framework alone in `tests/test_presets.py`, their initialisers in
 `tests/test_initializers.py`. Values in *italics* differ from `matched`.
 """
 

@@ -1,7 +1,10 @@
 """A configuration as plain values: for `config.yaml`, MLflow's parameters, and to compare two."""
 
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from harness.config.schema import Config
 
@@ -29,6 +32,17 @@ def nested_params(config: Config) -> dict[str, Any]:
         kind = type(getattr(config, name))
         groups[name] = {"_target_": f"{kind.__module__}.{kind.__name__}"} | groups[name]
     return groups
+
+
+def save_config(path: Path, config: Config) -> None:
+    """Write every setting as YAML, as `config.yaml` of a run."""
+    OmegaConf.save(OmegaConf.create(nested_params(config)), path)
+
+
+def flat_composed(composed: DictConfig) -> dict[str, Any]:
+    """What Hydra composed, or a run saved, as `group.key: value`, with interpolations resolved."""
+    plain: Any = OmegaConf.to_container(composed, resolve=True)
+    return flatten(plain)
 
 
 def flatten(groups: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@
     gradients, weights, slots, relative to the largest entry of the tensor, each replica on its own
     resumed
 
-The limit is that of `harness/core/tolerances.py`, or the control band where that is wider. A tensor whose
-terms cancel holds rounding noise alone, and nothing can be said relative to noise: so what rounding
-may leave of the largest entry of all tensors of the stage (and slot), `ROUNDING` units in its last
-place, is always within the limit.
+The limit is that of `harness/core/tolerances.py`, or the control band where that is wider. A tensor
+whose terms cancel holds rounding noise alone, and nothing can be said relative to noise: so what
+rounding may leave of the largest entry of all tensors of the stage (and slot), `ROUNDING` units in
+its last place, is always within the limit.
 """
 
 from dataclasses import dataclass, replace

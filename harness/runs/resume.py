@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 
+from harness.config.compose import Composed
 from harness.config.damaged_files import reading
+from harness.config.parsing import from_hydra
 from harness.config.saved_config import load_config, with_overrides
-from harness.config.schema import Config, from_hydra
+from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
 from harness.core.model import Params
@@ -78,7 +79,7 @@ def offered(directory: Path, results: str) -> Iterator[None]:
         raise
 
 
-def configuration(composed: DictConfig, overrides: list[str], directory: Path) -> DictConfig:
+def configuration(composed: Composed, overrides: list[str], directory: Path) -> Composed:
     """RUN's configuration with the `overrides` on top, whose groups `composed` has; `resume` and
     `checkpoint` in it are a directory and a name. What has to be fetched goes to `directory`.
 

@@ -3,10 +3,8 @@
 import logging
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from harness.config.schema import Config
-from harness.config.serialise import RECIPES, flatten, nested_params
+from harness.config.serialise import RECIPES, flat_composed, flatten, nested_params
 from harness.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -17,7 +15,7 @@ FIXED = ("task", "model", "seed", "replicas", "optimizer.name")
 
 def refuse_changes(old: Any, new: Any, word: str) -> None:
     """Raise `ConfigError` for what must stay as it was in the run `word`."""
-    before, now = map(_flat, (old, new))
+    before, now = map(flat_composed, (old, new))
     gru = ("semantics.gru_biases", "semantics.gru_reset")
     fixed = {*FIXED, *(gru if old.model.cell == "gru" else ("semantics.biases",))}
     if before.get("optimizer.momentum"):  # the velocity holds learning rates, or does not
@@ -33,7 +31,7 @@ def refuse_changes(old: Any, new: Any, word: str) -> None:
 
 def say_changes(old: Any, new: Config, checkpoint: str) -> None:
     """Log where the run goes on, and with what it differs from the run before."""
-    before, now = _flat(old), flatten(nested_params(new))
+    before, now = flat_composed(old), flatten(nested_params(new))
     changed = [key for key in now if key in before and before[key] != now[key] and _shown(key)]
     said = ", ".join(f"{key}={now[key]}" for key in changed)
     log.info("goes on from %s of %s; changed: %s", checkpoint, new.resume, said or "nothing")
@@ -45,11 +43,6 @@ def say_changes(old: Any, new: Config, checkpoint: str) -> None:
             before["trainer.epochs"],
             new.trainer.epochs,
         )
-
-
-def _flat(config: Any) -> dict[str, Any]:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    return flatten(plain)
 
 
 def _shown(key: str) -> bool:

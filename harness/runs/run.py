@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from omegaconf import OmegaConf
 
 from backends import Backend, State
 from harness.config.schema import Config
-from harness.config.serialise import flat_params, nested_params
+from harness.config.serialise import flat_params, save_config
 from harness.core.model import Params, count
 from harness.core.random_streams import batch_order
 from harness.reporting import plots
@@ -159,8 +158,7 @@ def _begin(record: Record, plan: Plan, identity: Identity, origin: resume.Origin
     record.write(
         "scalars", values={"params/total": count(plan.model), "params/trainable": count(plan.model)}
     )
-    resolved = OmegaConf.create(nested_params(config))
-    OmegaConf.save(resolved, record.directory / "config.yaml")
+    save_config(record.directory / "config.yaml", config)
     (record.directory / "network.json").write_text(_network(plan), encoding="utf-8")
     save_params(record.directory / "weights/initial.safetensors", plan.start.params)
     for path in ("config.yaml", "network.json", "weights/initial.safetensors"):

@@ -1,9 +1,9 @@
 """Several runs at once as the replicas of one backend, each exactly as if it ran alone.
 
-Every run goes through `harness.runs.run` in a greenlet of its own: a function that can be left in the
-middle and gone on with. The backend that it is given only notes what is asked of it and leaves the
-greenlet; when all runs wait, what they ask is done in one call for all of them, and each goes on
-with its own replicas' part of the answer. So no run knows of the others: each has its own loop,
+Every run goes through `harness.runs.run` in a greenlet of its own: a function that can be left in
+the middle and gone on with. The backend that it is given only notes what is asked of it and leaves
+the greenlet; when all runs wait, what they ask is done in one call for all of them, and each goes
+on with its own replicas' part of the answer. So no run knows of the others: each has its own loop,
 journal, early stopping and files, and one that fails or ends takes no other with it.
 
 A run that has ended keeps its place in the program, and what becomes of it there is of no interest.

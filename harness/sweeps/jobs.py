@@ -1,7 +1,7 @@
 """The jobs of a sweep: which of them are trained together, and how each ends.
 
-A job never fails in Hydra's eyes (see `harness/sweeps/sweep.py`): what went wrong is said at once and left
-in its journal.
+A job never fails in Hydra's eyes (see `harness/sweeps/sweep.py`): what went wrong is said at once
+and left in its journal.
 """
 
 import logging
@@ -13,7 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from harness.config.schema import Config, from_hydra
+from harness.config.parsing import from_hydra
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.runs.folders import Taken, check_free, claim_job, shown
 from harness.runs.launched_jobs import note_job

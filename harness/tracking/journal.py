@@ -1,8 +1,9 @@
 """The journal: what happened in a run, one JSON object per line, written before anything else is.
 
 Each line has `kind` and `time` (milliseconds since 1970); the other fields depend on the kind and
-are listed in `harness/tracking/run_log.py`, which writes them. Lines are only ever appended and each is
-handed to the operating system at once, so a killed process loses at most the line it was writing.
+are listed in `harness/tracking/run_log.py`, which writes them. Lines are only ever appended and
+each is handed to the operating system at once, so a killed process loses at most the line it was
+writing.
 """
 
 import json

@@ -1,8 +1,9 @@
 """MLflow in a process of its own: training does not wait for its import, nor for what it writes.
 
-The courier is told of every event right after the journal was, and keeps a `harness.tracking.event_buffer.Feed` for
-each run. What it has to say comes back: warnings, and whether MLflow refuses the run. It outlives
-the program for as long as it takes to send what it was given, also when the program is killed.
+The courier is told of every event right after the journal was, and keeps a
+`harness.tracking.event_buffer.Feed` for each run. What it has to say comes back: warnings, and
+whether MLflow refuses the run. It outlives the program for as long as it takes to send what it was
+given, also when the program is killed.
 """
 
 import atexit

@@ -1,7 +1,7 @@
 """MLflow's store: where it is, whether it can be used, and a client of it.
 
-This file and `harness/tracking/mlflow_writer.py` are the only ones that import mlflow, and do so late.
-Experiments are created by name, never "set", because MLflow's fluent `set_experiment` lets a
+This file and `harness/tracking/mlflow_writer.py` are the only ones that import mlflow, and do so
+late. Experiments are created by name, never "set", because MLflow's fluent `set_experiment` lets a
 parallel first run fall into "Default".
 """
 

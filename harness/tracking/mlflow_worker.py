@@ -1,4 +1,4 @@
-"""The process that shows runs in MLflow: `harness.tracking.mlflow_process` starts it and tells it what happens.
+"""The worker process that writes runs to MLflow; `harness.tracking.mlflow_process` starts it.
 
 One JSON object per line, in either direction. It ends with its input. A run that is still open then
 belongs to a program that was killed, and MLflow is told so.

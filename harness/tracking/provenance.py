@@ -7,8 +7,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-
+from harness.config.compose import own_folders
 from harness.console.command_line import python
 
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
@@ -60,9 +59,7 @@ def user() -> str:
 
 def command(overrides: list[str]) -> str:
     """The shell command that runs one configuration, with the folder of the user's own files."""
-    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
-    own = [s.path for s in sources if s.provider == "command-line"]
-    flags = [word for path in own for word in ("--config-dir", path)]
+    flags = [word for path in own_folders() for word in ("--config-dir", path)]
     return python("harness", [*flags, *overrides])
 
 

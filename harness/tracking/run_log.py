@@ -34,7 +34,8 @@ from harness.tracking.journal import Event, Journal
 
 
 class Tracking(Protocol):
-    """Where the events go besides the journal: a `harness.tracking.event_buffer.Feed`, here or in another process.
+    """Where the events go besides the journal: a `harness.tracking.event_buffer.Feed`, here or in
+    another process.
 
     Raises `ConfigError` for what the user can put right.
     """

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.compare.report import STYLE
 from harness.config.serialise import flat_params
+from harness.reporting.html_style import STYLE
 from harness.tracking import provenance
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import Record

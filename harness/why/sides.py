@@ -12,8 +12,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from harness.config.compose import compose
+from harness.config.parsing import from_hydra
 from harness.config.saved_config import load_config, with_overrides
-from harness.config.schema import Config, from_hydra
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.runs.find import find_run
 from harness.why.players import value, word

@@ -1,0 +1,101 @@
+"""From what Hydra composed to a checked `Config`, once, at the entry."""
+
+import importlib
+import json
+import re
+import sys
+from dataclasses import fields
+from enum import Enum
+from functools import lru_cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness.config.moved_classes import present_name
+from harness.config.schema import NODES, Config, RunConfig
+from harness.core.errors import ConfigError, first_line, nearest
+
+
+def from_hydra(composed: DictConfig) -> Config:
+    """Turn Hydra's composition into a checked `Config`; raises `ConfigError` naming the key."""
+    try:
+        plain: Any = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {first_line(error)}.") from error
+    for name in (*NODES, "task", "optimizer"):
+        if not isinstance(plain.get(name), dict):
+            raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
+    parts = {name: _typed(name, cls, plain.pop(name)) for name, cls in NODES.items()}
+    for name in ("task", "optimizer"):
+        node = plain.pop(name)
+        parts[name] = _typed(name, _class(name, node.pop("_target_", None)), node)
+    plain.pop("experiment", None)
+    run = _typed("", RunConfig, plain)
+    return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **parts)
+
+
+def _class(group: str, target: str | None) -> type:
+    """The dataclass that a group's `_target_` names."""
+    try:
+        module, _, name = present_name(str(target or "")).rpartition(".")
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        reason = first_line(error)
+        raise ConfigError(f"{group}._target_={target}: must name a class ({reason}).") from error
+
+
+def _typed(group: str, cls: type, node: dict[str, Any]) -> Any:
+    return _typed_text(group, cls, json.dumps(node))
+
+
+@lru_cache(maxsize=256)
+def _typed_text(group: str, cls: type, text: str) -> Any:
+    """A node, as JSON, as an object of the frozen dataclass `cls`, its types and keys checked by
+    OmegaConf. That takes milliseconds, and in a sweep most nodes are the same in every job."""
+    node = json.loads(text)
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), node))
+    except OmegaConfBaseException as error:
+        name = re.split(r"[.\[]", error.full_key or "")[0]
+        key = f"{group}.{name}" if group else name
+        if "type annotation" in str(error):  # of the class, not of a value
+            raise ConfigError(f"{key}: {cls.__name__}.{name} {FIELDS}.") from error
+        raise ConfigError(_explain(key, name, cls, node)) from error
+    except OverflowError as error:
+        largest = sys.float_info.max
+        name = next(n for n, v in node.items() if isinstance(v, int) and abs(v) > largest)
+        key = f"{group}.{name}" if group else name
+        raise ConfigError(f"{key}={node[name]}: must be from {-largest} to {largest}.") from error
+
+
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+WORDS |= {type(None): "null", list: "a list such as [a,b]", dict: "a mapping such as {a: b}"}
+WORDS |= {tuple: WORDS[list], Path: "a path"}
+FIELDS = "must be declared as int, float, bool, str, Path, an Enum, or a list or dict of these"
+
+
+def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
+    """One line for a value that did not fit its field."""
+    hints = {f.name: get_type_hints(cls)[f.name] for f in fields(cls)}
+    if name not in hints:
+        known = nearest(name, hints) or f" Known: {', '.join(hints)}."
+        return f"{key}: there is no such key.{known}"
+    if name not in node:
+        return f"{key}: is missing; give it a value."
+    received = node[name]
+    typed = json.dumps(received) if received is None or isinstance(received, bool) else received
+    several = get_origin(hints[name]) in (UnionType, Union)
+    accepted = get_args(hints[name]) if several else (hints[name],)
+    return f"{key}={typed}: must be {' or '.join(map(_kind, accepted))}."
+
+
+def _kind(hint: Any) -> str:
+    """What a type accepts, in words."""
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return f"one of {', '.join(hint.__members__)}"
+    kind = get_origin(hint) or hint
+    each = WORDS.get(get_args(hint)[-1], "") if get_args(hint) else ""
+    return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") + (each and f", each {each}")
