@@ -15,7 +15,7 @@ from omegaconf import DictConfig, open_dict
 from harness.config.composer import sweep_composer, without_hydra
 from harness.sweeps import sweep
 from harness.sweeps.jobs import Job, check_folders, groups, run_together
-from harness.system.compiled_programs import forget_if_many
+from harness.system.compiled_programs import free_if_many
 
 
 class BatchedLauncher(BasicLauncher):
@@ -39,7 +39,7 @@ class BatchedLauncher(BasicLauncher):
         alone = bool(self.config.hydra.job.chdir)
         returns: dict[int, JobReturn] = {}
         for group in [[i] for i in range(len(jobs))] if alone else groups(jobs):
-            forget_if_many()
+            free_if_many()
             first = composed[group[0]]
             if len(group) == 1:
                 returns[group[0]] = self._alone(first)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from backends import Backend
-from harness.system.compiled_programs import forget_if_many
+from harness.system.compiled_programs import free_if_many
 
 BACKENDS = {
     "numpy": "NumpyBackend",
@@ -34,7 +34,7 @@ turn = itertools.count()
 def pytest_runtest_teardown() -> None:
     """A worker runs more than a thousand tests, most of which compile something."""
     if next(turn) % 20 == 19:
-        forget_if_many()
+        free_if_many()
 
 
 def backend_class(name: str) -> type[Backend]:

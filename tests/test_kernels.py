@@ -220,16 +220,16 @@ def other_job(problem: Problem) -> Problem:
 def programs(backend_name: str) -> int:
     """How many training programs this process has compiled."""
     if backend_name == "torch":
-        from backends.torch_compiled import programs
+        from backends.torch_backend.compiled import programs
 
         return len(programs)
     if backend_name == "jax":
-        from backends import jax_backend
+        from backends.jax_backend import backend
 
-        return getattr(jax_backend.train, "_cache_size")()  # noqa: B009 - not in its type
-    from backends import keras_program
+        return getattr(backend.train, "_cache_size")()  # noqa: B009 - not in its type
+    from backends.keras_backend import program
 
-    return keras_program.compiled
+    return program.compiled
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.numpy_optimizers import adam
+from backends.numpy_backend.optimizers import adam
 from tests.problems import preset
 
 

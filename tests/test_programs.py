@@ -1,8 +1,7 @@
-"""Compiled programs are forgotten before the process has more memory maps than Linux allows."""
+"""Compiled programs are freed before the process has more memory maps than Linux allows."""
 
 import pytest
 
-from harness.parity import fuzz
 from harness.parity.problem import configs, load, problem_of
 from harness.system import compiled_programs
 
@@ -11,8 +10,8 @@ def maps() -> int:
     return compiled_programs.MAPS.read_bytes().count(b"\n")
 
 
-def test_what_jax_compiled_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled_programs.forget()
+def test_what_jax_compiled_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled_programs.free()
     before = maps()
     for units in (3, 4, 5):
         words = ["task=gaussian", f"model.units={units}", "task.samples=20"]
@@ -21,15 +20,8 @@ def test_what_jax_compiled_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
         problem.train(problem.build(load(["jax"], composed)["jax"]), 0, 2)
     after = maps()
     assert after > before + 100
-    compiled_programs.forget_if_many()
+    compiled_programs.free_if_many()
     assert maps() == after, "not yet many"
     monkeypatch.setattr(compiled_programs, "MANY", after - 1)
-    compiled_programs.forget_if_many()
+    compiled_programs.free_if_many()
     assert maps() < before + (after - before) / 2
-
-
-@pytest.mark.parametrize(("name", "compiles"), [("jax", True), ("keras", True), ("numpy", False)])
-def test_who_compiles(name: str, compiles: bool) -> None:
-    """As Hydra hands the class over: in a partial."""
-    found = load([name], configs([name], ["task=gaussian"]))[name]
-    assert fuzz._compiles(found) == compiles

@@ -7,9 +7,8 @@ after `SHRINK_SECONDS` with what it has by then.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, settings
@@ -29,7 +28,7 @@ from harness.parity.difference import Difference
 from harness.parity.lockstep import Broke, Names, Parity, check
 from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
-from harness.system.compiled_programs import forget
+from harness.system.compiled_programs import free
 
 EPOCHS, STEPS = 3, 24
 FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")
@@ -150,19 +149,10 @@ def _attempt(
         tally.fail(str(error), drawn, (other, error.backend), broke=True)
         raise AssertionError from error
     finally:
-        if any(_compiles(own) for own in chosen.values()):
-            forget()  # what is of no use to the next configuration
+        free()  # programs that are of no use to the next configuration
     tally.note(parity, drawn)
     if not parity.agrees:  # no `assert`, which PYTHONOPTIMIZE leaves out
         raise AssertionError
-
-
-def _compiles(backend_class: BackendClass) -> bool:
-    """The class is wrapped in a `partial` by Hydra, and in another by `BackendConfig.load`."""
-    found: Any = backend_class
-    while isinstance(found, partial):
-        found = found.args[0] if found.args else found.func
-    return found.__module__ in ("backends.jax_backend", "backends.keras_backend")
 
 
 def _problem(drawn: Drawn, name: str, given: list[str], compose: Compose) -> Problem:

@@ -1,5 +1,5 @@
 """The GRU by hand, with the reset gate after or before the recurrent product; symbols, shapes and
-masks as in `numpy_cells.py`.
+masks as in `cells.py`.
 
 The bias has two rows, b₀ on the input side and b₁ on the recurrent side; where the semantics train
 fewer, the missing entries are zeros.
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_cells import (
+from backends.numpy_backend.cells import (
     Array,
     Mask,
     Weights,

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from backends import TrainingSpec
 from backends.flat import sizes
-from backends.torch_cells import Weights
-from backends.torch_losses import mean_loss
-from backends.torch_optimizers import UPDATE, Tensors, clip, decay
+from backends.torch_backend.cells import Weights
+from backends.torch_backend.losses import mean_loss
+from backends.torch_backend.optimizers import UPDATE, Tensors, clip, decay
 from harness.core.model import ModelSpec, shapes
 from harness.core.semantics import Semantics
 

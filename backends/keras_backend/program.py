@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from backends import keras_cells
 from backends.flat import sizes
-from backends.keras_layers import Layers
-from backends.keras_losses import mean_loss
-from backends.keras_optimizers import UPDATE, Tensors, clip, decay
+from backends.keras_backend import cells
+from backends.keras_backend.layers import Layers
+from backends.keras_backend.losses import mean_loss
+from backends.keras_backend.optimizers import UPDATE, Tensors, clip, decay
 from harness.core.model import ModelSpec, shapes
 from harness.core.semantics import Semantics
+from harness.system.compiled_programs import freed_by
 
 compiled = 0  # training programs that this process has traced so far
 
@@ -40,7 +42,7 @@ def network_of(rules: Rules) -> Callable[[Any, Any, Any], Any]:
     """All replicas' outputs from weights `(R, P)`, `x` `(R, B, T, F)` and `mask` `(R, B, T)`."""
     model = rules.model
     if rules.kernel == "xla":
-        return lambda flat, x, mask: keras_cells.network(model, by_name(flat, model), x, mask)
+        return lambda flat, x, mask: cells.network(model, by_name(flat, model), x, mask)
     layers = Layers(model, rules.precision, rules.device)
 
     def outputs(flat: Any, x: Any, mask: Any) -> Any:
@@ -131,3 +133,11 @@ def _spec(tensor: Any, open_axes: tuple[int, ...]) -> Any:
         return None
     shape = [None if axis in open_axes else size for axis, size in enumerate(tensor.shape)]
     return tf.TensorSpec(shape, tensor.dtype)
+
+
+@freed_by
+def free_programs() -> None:
+    """Free the graphs that were traced here."""
+    train_program.cache_clear()
+    predict_program.cache_clear()
+    keras.backend.clear_session()

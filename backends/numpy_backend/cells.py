@@ -1,7 +1,7 @@
 """Recurrent layers by hand: each a pair `forward(x, weights, mask) -> h, cache` and
 `backward(dh, cache) -> da, gradients`, with da the error of the projected inputs x W + b, of which
 ∂L/∂x is a product (`numpy_backend.py`). Backpropagation through time is the loop in `backward`.
-The simple cell and the LSTM are here, the GRU is in `numpy_gru.py`.
+The simple cell and the LSTM are here, the GRU is in `gru.py`.
 
 Symbols: x inputs, h hidden states, W input kernel, U recurrent kernel, b bias, a pre-activations,
 σ the logistic function, ⊙ the elementwise product; `da` means ∂L/∂a. Shapes: R replicas, T time

@@ -3,7 +3,7 @@ into PyTorch's own loop over time (cuDNN's, on a GPU).
 
 The weights are put into the module for each call, transposed from the canonical layout, the GRU's
 gates as r, z, n. Its second bias vector is zero where the semantics do not train it. It knows no
-masks, and its GRU resets after the recurrent product: `torch_cells.py` has the rest.
+masks, and its GRU resets after the recurrent product: `cells.py` has the rest.
 """
 
 import warnings
@@ -11,7 +11,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from backends.torch_cells import Weights, biases, head
+from backends.torch_backend.cells import Weights, biases, head
 from harness.core.model import ModelSpec
 
 # cuDNN copies them together at each call, which is small beside the recurrence.
@@ -21,7 +21,7 @@ LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Modules:
-    """See `torch_cells.network`, whose signature a call has."""
+    """See `cells.network`, whose signature a call has."""
 
     def __init__(self, model: ModelSpec) -> None:
         extra = {"nonlinearity": model.activation} if model.cell == "rnn" else {}

@@ -1,6 +1,6 @@
 """The reference: forward, backpropagation through time and updates in plain NumPy.
 
-Read `numpy_cells.py` for BPTT, `numpy_losses.py` for the losses and `numpy_optimizers.py` for the
+Read `cells.py` for BPTT, `losses.py` for the losses and `optimizers.py` for the
 update rules; this file strings them together: recurrent layers, head, loss, clipping, update.
 Replicas are a leading axis of every array, so R runs cost R times the arithmetic but one time the
 overhead of Python. All weights lie in one array `flat` `(R, P)`, of which `params` are views by
@@ -14,10 +14,15 @@ from threadpoolctl import ThreadpoolController
 
 from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
-from backends.numpy_cells import lstm_backward, lstm_forward, rnn_backward, rnn_forward
-from backends.numpy_gru import gru_backward, gru_before_backward, gru_before_forward, gru_forward
-from backends.numpy_losses import loss_and_gradient
-from backends.numpy_optimizers import UPDATE, clip, decay
+from backends.numpy_backend.cells import lstm_backward, lstm_forward, rnn_backward, rnn_forward
+from backends.numpy_backend.gru import (
+    gru_backward,
+    gru_before_backward,
+    gru_before_forward,
+    gru_forward,
+)
+from backends.numpy_backend.losses import loss_and_gradient
+from backends.numpy_backend.optimizers import UPDATE, clip, decay
 from harness.core.model import ModelSpec
 
 Array = np.ndarray

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.torch_cells import network
-from backends.torch_optimizers import Tensors
-from backends.torch_step import Rules, step
+from backends.torch_backend.cells import network
+from backends.torch_backend.optimizers import Tensors
+from backends.torch_backend.step import Rules, step
 
 WARM_UP = 3  # updates before recording, in which libraries choose their algorithms
 
 
 class Graphed:
-    """`(rows, n) -> losses (R,)`: see `torch_compiled.Compiled`."""
+    """`(rows, n) -> losses (R,)`: see `compiled.Compiled`."""
 
     def __init__(
         self, rules: Rules, θ: Tensor, slots: Tensors, data: Tensors, rows: Tensor, n: Tensors

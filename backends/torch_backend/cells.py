@@ -2,7 +2,7 @@
 
 Autograd differentiates it, so backpropagation through time is nowhere written down. Called from
 Python, an operation costs microseconds whatever its size, so many replicas cost little more than
-one; compiled (`torch_compiled.py`), that cost goes, too.
+one; compiled (`compiled.py`), that cost goes, too.
 
 Weights are canonical, `(R, …)` each (`harness/core/model.py`): R replicas, B samples, T time steps,
 F inputs, H units, G gates. Before the first step the state is zero and products with it are left

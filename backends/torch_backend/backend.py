@@ -1,6 +1,6 @@
 """PyTorch: autograd, with replicas as the first axis of every weight.
 
-An epoch is a loop over `torch_step.step`, in one of four kernels: `modules` calls `nn.RNN`,
+An epoch is a loop over `step.step`, in one of four kernels: `modules` calls `nn.RNN`,
 `nn.LSTM` or `nn.GRU` for each replica; `stacked` multiplies all replicas at once, time step by time
 step; `compiled` is that as one program per update, and `graphed`, on a GPU, as one CUDA graph.
 Layout and gate order are canonical in all.
@@ -15,12 +15,12 @@ from torch import Tensor
 from backends import Data, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.samples import samples_of
-from backends.torch_cells import network
-from backends.torch_compiled import Compiled, compiler_present
-from backends.torch_graphed import Graphed
-from backends.torch_modules import Modules
-from backends.torch_optimizers import Tensors, numbers, rates
-from backends.torch_step import by_name, rules_of, step
+from backends.torch_backend.cells import network
+from backends.torch_backend.compiled import Compiled, compiler_present
+from backends.torch_backend.graphed import Graphed
+from backends.torch_backend.modules import Modules
+from backends.torch_backend.optimizers import Tensors, numbers, rates
+from backends.torch_backend.step import by_name, rules_of, step
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, ModelSpec
 

@@ -1,7 +1,7 @@
 """Keras 3 on TensorFlow: `keras.layers` in one program per epoch.
 
 Most of the time of `model.fit` on a small network goes into calling it, step by step. Here the
-whole epoch is one `tf.function` (`keras_program.py`), in one of two kernels: `layers` are Keras'
+whole epoch is one `tf.function` (`program.py`), in one of two kernels: `layers` are Keras'
 own, one replica after the other, run operation by operation; `xla` is the network in `keras.ops`,
 all replicas at once, compiled together with the loop over steps. Layout and gates are canonical.
 """
@@ -26,7 +26,7 @@ with without_native_messages():
     import keras  # noqa: F401 - first, and quietly
     import tensorflow as tf
 
-    from backends.keras_program import Rules, call, predict_program, train_program
+    from backends.keras_backend.program import Rules, call, predict_program, train_program
 
     for gpu in tf.config.list_physical_devices("GPU"):  # at the first call it misses drivers aloud
         tf.config.experimental.set_memory_growth(gpu, True)  # leave room for other jobs' frameworks

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.torch_cells import network
-from backends.torch_optimizers import Tensors
-from backends.torch_step import Rules, step
+from backends.torch_backend.cells import network
+from backends.torch_backend.optimizers import Tensors
+from backends.torch_backend.step import Rules, step
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ programs: dict[Any, Any] = {}  # (rules, names and forms of the tensors, threads
 
 
 class Compiled:
-    """`(rows, n) -> losses (R,)`: see `torch_step.step`, whose other arguments it holds; `n` has
+    """`(rows, n) -> losses (R,)`: see `step.step`, whose other arguments it holds; `n` has
     the numbers that changed."""
 
     def __init__(

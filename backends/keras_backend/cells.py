@@ -1,5 +1,5 @@
 """The network in `keras.ops` on stacked weights: all replicas in one batched product, one loop over
-time (`keras_loop.py`). XLA compiles it fast, since the loop's body is compiled once, whatever the
+time (`loop.py`). XLA compiles it fast, since the loop's body is compiled once, whatever the
 length.
 
 A cell is `advance(now, state, inner, activation) -> state`: one time step from its inputs
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from backends.keras_loop import by_replica, over_time
+from backends.keras_backend.loop import by_replica, over_time
 from harness.core.model import ModelSpec
 
 ops: Any = keras.ops  # whose functions state too wide a type to work with

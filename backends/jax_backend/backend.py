@@ -3,8 +3,8 @@
 `lax.scan` runs over the steps of an epoch, so nothing returns to Python in between, and over time;
 of its two kernels, `unrolled` has a short simple network's time steps written out. Weights, data,
 learning rates and the optimiser's numbers are arguments of that program: a later job of the
-same shapes and rules compiles nothing. The network is in `jax_cells.py`, losses and update rules
-are in `jax_losses.py` and `jax_optimizers.py`. Layout and gate order are canonical already.
+same shapes and rules compiles nothing. The network is in `cells.py`, losses and update rules
+are in `losses.py` and `optimizers.py`. Layout and gate order are canonical already.
 
 A stop waits until a program is compiled and called. With jaxlib 0.10.2 a signal's exception that
 is raised while JAX is imported or compiles can end the process in a segmentation fault, or go lost,
@@ -22,15 +22,16 @@ from backends import Data, State, TrainingSpec
 from harness.core.errors import ConfigError, first_line
 from harness.core.model import ModelSpec, shapes
 from harness.system import signals
+from harness.system.compiled_programs import freed_by
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leave room for other jobs
 import jax
 from jax import lax
 
-from backends.jax_cells import network
-from backends.jax_losses import mean_loss
-from backends.jax_optimizers import Rules, Slots, update
+from backends.jax_backend.cells import network
+from backends.jax_backend.losses import mean_loss
+from backends.jax_backend.optimizers import Rules, Slots, update
 
 jax.config.update("jax_enable_x64", True)  # else float64 is float32; every array here is explicit
 
@@ -115,6 +116,12 @@ class JaxBackend:
     def _put(self, value: Any, dtype: str) -> jax.Array:
         """A copy on the device: the state's buffers are overwritten by the next epoch."""
         return jax.device_put(np.array(value, dtype), self._device, may_alias=False)
+
+
+@freed_by
+def free_programs() -> None:
+    """Free what JAX has compiled."""
+    jax.clear_caches()
 
 
 # XLA's newer emitters of loops for the CPU compile some programs wrongly: with jaxlib 0.10.2 and

@@ -1,0 +1,5 @@
+"""JAX."""
+
+from backends.jax_backend.backend import JaxBackend
+
+__all__ = ["JaxBackend"]

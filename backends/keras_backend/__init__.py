@@ -1,0 +1,5 @@
+"""Keras on TensorFlow."""
+
+from backends.keras_backend.backend import KerasBackend
+
+__all__ = ["KerasBackend"]

@@ -1,0 +1,5 @@
+"""PyTorch."""
+
+from backends.torch_backend.backend import TorchBackend
+
+__all__ = ["TorchBackend"]
