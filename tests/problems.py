@@ -51,7 +51,7 @@ class Case:
     time_steps: int | None = None
     semantics: str = "matched"
     rules: tuple[tuple[str, Any], ...] = ()  # single semantics fields and their values
-    short_batch: bool = False  # the fifth of an epoch, of 3 samples instead of 8
+    short_batch: bool = True  # the fifth of an epoch, of 3 samples instead of 8
     masked: bool = False  # time steps of padding, anywhere in a sequence
     saturated: bool = False  # outputs so large that a sigmoid rounds to 0 or 1
 
@@ -60,7 +60,7 @@ class Case:
         """The problem with its first `steps` batches; the same numbers in either precision."""
         rng = stream(0, "problem", self.name)
         model, rules = self._model(rng), self.stated()
-        N, B, T = 35 if self.short_batch else 32, 8, self.time_steps or int(rng.choice([3, 4]))
+        N, B, T = 35 if self.short_batch else 32, 8, self.time_steps or int(rng.choice([4, 5, 6]))
         params = initial_params(model, rules, list(range(self.replicas)), "float64")
         biases = [value for name, value in params.items() if name.endswith("bias")]
         for bias in biases:

@@ -25,12 +25,12 @@ METHODS = ["__init__", "train_epoch", "predict", "state"]
 # GRU: its gates change places and its bias has two rows, in the optimiser's memory too.
 OPTIMIZERS = [
     Case("resume-sgd", "gru"),
-    Case("resume-nesterov", "gru", momentum=0.9, nesterov=True, lr=0.01, short_batch=True),
+    Case("resume-nesterov", "gru", momentum=0.9, nesterov=True, lr=0.01),
     Case("resume-adam", "gru", optimizer="adam", lr=0.01),
     Case("resume-rmsprop", "gru", optimizer="rmsprop", lr=0.01),
 ]
 SGD = Case("contract-sgd")
-THREE = Case("contract-3-replicas", optimizer="adam", lr=0.01, replicas=3, short_batch=True)
+THREE = Case("contract-3-replicas", optimizer="adam", lr=0.01, replicas=3)
 
 
 def name(case: Case) -> str:
