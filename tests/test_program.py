@@ -649,7 +649,7 @@ def test_an_ignored_hangup_stays_ignored_and_another_signal_ends_a_command() -> 
 def test_a_system_has_the_signals_that_it_has() -> None:
     """Windows has no SIGHUP and no SIGQUIT."""
     code = "import signal; del signal.SIGHUP, signal.SIGQUIT\n"
-    code += "from harness import signals; signals.install(); print(len(signals.SIGNALS))"
+    code += "from harness.system import signals; signals.install(); print(len(signals.SIGNALS))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=program.ROOT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("2\n", "")
