@@ -96,7 +96,11 @@ CHANGES = {
     "stream of the data": ("tasks.base.stream", other_stream("x"), {"data", "losses"}),
     "stream of the weights": ("core.initializers.stream", other_stream("x"), {"weights", "losses"}),
     "limit of an initialiser": ("core.initializers.stream", wider, {"weights", "losses"}),
-    "border of a split": ("training.splits.split_rows", shifted_border, {"data", "batches", "losses"}),
+    "border of a split": (
+        "training.splits.split_rows",
+        shifted_border,
+        {"data", "batches", "losses"},
+    ),
     "two samples of an order": ("training.trainer.batch_order", exchanged, {"batches", "losses"}),
     "epoch of an order": ("training.trainer.batch_order", epoch_before, {"batches", "losses"}),
 }
@@ -139,7 +143,9 @@ def test_other_lengths_are_noticed(
 ) -> None:
     from harness.tasks.lengths import draw_mask
 
-    monkeypatch.setattr("harness.tasks.base.draw_mask", lambda *given: np.roll(draw_mask(*given), 1, 0))
+    monkeypatch.setattr(
+        "harness.tasks.base.draw_mask", lambda *given: np.roll(draw_mask(*given), 1, 0)
+    )
     case = replace(given.tasks["sum"].task, lengths="2:9")
     changed = differences(golden["data"]["sum lengths=2:9"], data(case))
     assert "/train.mask/digest" in changed and "/train.x" in changed and "/train.y" in changed

@@ -18,9 +18,9 @@ import pytest
 from harness.core.errors import ConfigError, Diverged
 from harness.system.signals import SIGNALS, Killed
 from harness.tracking import event_buffer as feed_module
-from harness.tracking.event_buffer import Feed
+from harness.tracking.event_buffer import EventBuffer
 from harness.tracking.journal import NAME, Event, Journal, last, read
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 
 NEVER = 1e9  # seconds to wait before sending of its own accord
 
@@ -45,8 +45,8 @@ class Listener:
         events.clear()
 
 
-def fed(directory: Path, view: Listener, flush_seconds: float) -> Record:
-    return Record(directory, Feed(directory, view, flush_seconds))
+def fed(directory: Path, view: Listener, flush_seconds: float) -> RunLog:
+    return RunLog(directory, EventBuffer(directory, view, flush_seconds))
 
 
 @pytest.fixture
@@ -248,8 +248,8 @@ def test_a_view_that_takes_a_part_is_sent_the_rest(tmp_path: Path) -> None:
                     raise ConnectionError("refused")
 
     view = Hesitant(tmp_path)
-    feed = Feed(tmp_path, view, NEVER)
-    with Record(tmp_path, feed) as record:
+    feed = EventBuffer(tmp_path, view, NEVER)
+    with RunLog(tmp_path, feed) as record:
         for epoch in range(1, 6):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
             record.flush()
@@ -314,7 +314,7 @@ def test_a_run_that_is_stopped_is_killed(tmp_path: Path, error: BaseException) -
 
 
 def test_a_record_ends_once(tmp_path: Path) -> None:
-    with Record(tmp_path, None) as record:
+    with RunLog(tmp_path, None) as record:
         record.end("FAILED", "because")
     ends = [(e["status"], e["error"]) for e in read(tmp_path) if e["kind"] == "end"]
     assert ends == [("FAILED", "because")]

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from harness.config.compose import compose
 from harness.core.errors import Diverged
 from harness.runs.run import Identity, Result, carry_out
-from harness.sweeps.cotraining import Group
+from harness.sweeps.cotraining import SharedTraining
 from harness.sweeps.grouping import key
 from harness.tracking.journal import last, read
 from harness.training.load_backend import load_backend
@@ -42,7 +42,7 @@ def train_together(plans: list[Plan], folder: Path) -> list[Any]:
         identity = Identity(str(i), folder / str(i), [], shows_progress=False)
         return lambda load: carry_out(plans[i], identity, load)
 
-    group = Group(plans, load_backend(plans[0].config.backend))
+    group = SharedTraining(plans, load_backend(plans[0].config.backend))
     group.train([work(i) for i in range(len(plans))], found.__setitem__)
     return [found[i] for i in range(len(plans))]
 

@@ -12,7 +12,7 @@ from backends import Array, Backend, Data
 from backends.numpy_backend import NumpyBackend
 from harness.parity.problem import Problem
 from harness.training import replica_chunks
-from harness.training.replica_chunks import Parts, in_parts, parts_of
+from harness.training.replica_chunks import ReplicaChunks, in_chunks, parts_of
 from tests.problems import Case
 
 CASES = [
@@ -38,8 +38,8 @@ def several(case: Case) -> Problem:
 
 
 def in_pieces(problem: Problem, backend: type[Backend]) -> Any:
-    split = problem.build(partial(in_parts, backend, False))
-    assert isinstance(split, Parts)
+    split = problem.build(partial(in_chunks, backend, False))
+    assert isinstance(split, ReplicaChunks)
     return split
 
 
@@ -115,7 +115,7 @@ def test_an_epoch_in_one_call_keeps_all_threads_busy(
 ) -> None:
     monkeypatch.setattr("harness.training.replica_chunks.LEAST", 10**9)
     problem = several(Case("parts-call", replicas=replicas))
-    made = problem.build(partial(in_parts, NumpyBackend, True))
+    made = problem.build(partial(in_chunks, NumpyBackend, True))
     assert len(getattr(made, "parts", [made])) == parts
 
 

@@ -25,7 +25,7 @@ from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import Semantics
 from harness.core.tolerances import LIMITS
 from harness.tracking.journal import read
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 from harness.training.plan import Plan, prepare
 from harness.training.trainer import train
 from tests.plain_loops import TRAIN_WITH, Recipe, Samples
@@ -155,7 +155,7 @@ def plain(framework: str, recipe: Recipe, precision: str) -> Array:
 def harness(backend: type[Backend], p: Plan) -> Array:
     """Each epoch's `train/loss`, from the harness' journal."""
     with TemporaryDirectory() as folder:
-        with Record(Path(folder), None) as record:
+        with RunLog(Path(folder), None) as record:
             data = p.splits.training_data()
             build = partial(backend, p.model, p.training, data)
             train(build, p.start, p.splits, p.config, record)

@@ -24,11 +24,11 @@ from scipy import stats
 from harness.core.errors import ConfigError, Diverged
 from harness.sweeps.sweep import Sweep, parent
 from harness.tracking import mlflow_store, mlflow_writer
-from harness.tracking.event_buffer import Feed
+from harness.tracking.event_buffer import EventBuffer
 from harness.tracking.journal import read
 from harness.tracking.mlflow_store import experiment_id, tracking_uri
-from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowView
-from harness.tracking.run_log import Record
+from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowWriter
+from harness.tracking.run_log import RunLog
 from tests import program
 from tests.program import uses_mlflow
 from tests.test_config import config
@@ -66,14 +66,14 @@ def counting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
     return made
 
 
-def record_in(folder: Path, name: str = "run") -> Record:
+def record_in(folder: Path, name: str = "run") -> RunLog:
     results = folder / "results"
     uri = tracking_uri(None, results)
     directory = results / "runs" / name
-    return Record(directory, Feed(directory, MlflowView(uri, results, directory), NEVER))
+    return RunLog(directory, EventBuffer(directory, MlflowWriter(uri, results, directory), NEVER))
 
 
-def begin(record: Record, experiment: str = "sum", **changes: Any) -> None:
+def begin(record: RunLog, experiment: str = "sum", **changes: Any) -> None:
     start = {
         "name": "sum·numpy",
         "experiment": experiment,
@@ -84,8 +84,8 @@ def begin(record: Record, experiment: str = "sum", **changes: Any) -> None:
     record.write("start", **start | changes)
 
 
-def feed_of(record: Record) -> Feed:
-    assert isinstance(record.tracking, Feed)
+def feed_of(record: RunLog) -> EventBuffer:
+    assert isinstance(record.tracking, EventBuffer)
     return record.tracking
 
 
@@ -228,7 +228,7 @@ def test_the_data_set_is_an_input_with_our_own_digest(folder: Path) -> None:
     assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "train")]
 
 
-def with_files(record: Record) -> None:
+def with_files(record: RunLog) -> None:
     (record.directory / "plots").mkdir(parents=True, exist_ok=True)
     (record.directory / "plots/loss.png").write_bytes(b"picture")
     rows = pd.DataFrame({"split": ["train"] * 1200 + ["test"] * 300, "replica": 0})
@@ -295,7 +295,7 @@ def test_a_run_can_be_seen_from_its_first_flush_on(folder: Path) -> None:
         assert address["run_id"] == only(folder).info.run_id
 
 
-def everything(record: Record) -> None:
+def everything(record: RunLog) -> None:
     begin(record)
     record.write("dataset", name="sum", digest="d" * 32, source={}, shapes={})
     record.write("scalars", values={"params/total": 1121})
@@ -412,8 +412,10 @@ def test_another_database_can_be_named(tmp_path: Path) -> None:
 def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) -> None:
     """A file where the database should be: any call to MLflow then fails."""
     (tmp_path / "file").write_text("")
-    view = MlflowView(f"sqlite:///{tmp_path}/file/mlflow.db", folder / "results", tmp_path / "run")
-    with Record(tmp_path / "run", Feed(tmp_path / "run", view, NEVER)) as record:
+    view = MlflowWriter(
+        f"sqlite:///{tmp_path}/file/mlflow.db", folder / "results", tmp_path / "run"
+    )
+    with RunLog(tmp_path / "run", EventBuffer(tmp_path / "run", view, NEVER)) as record:
         begin(record)
         record.metrics(1, {"train/loss": np.array([1.0])})
     kinds = [event["kind"] for event in read(tmp_path / "run")]
@@ -452,4 +454,4 @@ def test_events_are_known_to_the_view() -> None:
     kinds = {line.split()[0] for line in listed.splitlines() if line.startswith("    ")}
     assert {"start", "metrics", "end"} < kinds
     for kind in kinds - {"mlflow"} - set(mlflow_writer.BATCHED):
-        assert callable(getattr(MlflowView, f"_{kind}")), kind
+        assert callable(getattr(MlflowWriter, f"_{kind}")), kind

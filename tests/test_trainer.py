@@ -18,7 +18,7 @@ from harness.config.schema import Config
 from harness.core.errors import Diverged
 from harness.system.signals import Killed
 from harness.tracking.journal import read
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 from harness.training import trainer
 from harness.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from harness.training.splits import Scale, Split, Splits
@@ -132,7 +132,7 @@ def train(tmp_path: Path) -> Train:
         start = State({"w": zeros}, {"m": {"w": zeros.copy()}}) if begun is None else begun.state
         data = data or splits(val=val_losses is not None)
         directory = next(directories)
-        with Record(directory, None) as record:
+        with RunLog(directory, None) as record:
             outcome = trainer.train(build, start, data, run, record, begun)
         return Trained(outcome, built, list(read(directory)))
 

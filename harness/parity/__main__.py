@@ -33,7 +33,7 @@ from harness.tracking import provenance
 from harness.tracking.browse import say_next
 from harness.tracking.mlflow_process import track
 from harness.tracking.mlflow_store import NOTE
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +69,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
         tracking = track(config.tracking, experiment, results, folder)
         classes = load(names, composed)
         _say_fewer(options.steps, len(problem.batches), config, screen)
-        open_record = partial(Record, folder, tracking)
+        open_record = partial(RunLog, folder, tracking)
         try:
             with screen.status("starting", spinner="line") as status:
                 parity = check(problem, classes, lambda text: status.update(f"parity: {text}"))
@@ -100,7 +100,7 @@ def _say_fewer(asked: int | None, steps: int, config: Config, screen: Console) -
     screen.print(line, soft_wrap=True, highlight=False)
 
 
-def _start(record: Record, config: Config, verdict: str, names: list[str], command: str) -> None:
+def _start(record: RunLog, config: Config, verdict: str, names: list[str], command: str) -> None:
     """The comparison as a run of the experiment `parity`."""
     tags = {"kind": "parity", "verdict": verdict, "backends": ", ".join(names)}
     tags[NOTE] = f"{verdict}\n\n    {command}"

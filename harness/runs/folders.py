@@ -28,15 +28,15 @@ HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 _claims: list[Path] = []  # of runs
 
 
-class Taken(ConfigError):
+class FolderTaken(ConfigError):
     """The folder holds a run, or files that a run would write over."""
 
 
 def claim_run(folder: Path, key: str) -> None:
     """Take `folder` for one run; `key` is what decides where it is, for messages.
 
-    Raises `Taken`, also where another process takes it at the same time, and `ConfigError` where
-    it cannot be made.
+    Raises `FolderTaken`, also where another process takes it at the same time, and `ConfigError`
+    where it cannot be made.
     """
     _claim(folder, key, RUN_NAMES)
     note_files(folder / "run.log", *(folder / ".hydra" / name for name in HYDRAS))
@@ -56,10 +56,10 @@ def claim_sweep(folder: Path, key: str) -> None:
 
 
 def check_unbegun(folder: Path) -> None:
-    """Raise `Taken` where a run has begun in `folder`, whoever claimed it."""
+    """Raise `FolderTaken` where a run has begun in `folder`, whoever claimed it."""
     journal = folder / JOURNAL
     if journal.exists() and journal.stat().st_size:
-        raise Taken(f"{shown(folder)}: this folder holds a run already; choose another.")
+        raise FolderTaken(f"{shown(folder)}: this folder holds a run already; choose another.")
 
 
 def give_up_claims() -> None:
@@ -84,14 +84,14 @@ def _claim(folder: Path, key: str, names: tuple[str, ...]) -> None:
 
 
 def check_free(folder: Path, key: str, names: tuple[str, ...] = RUN_NAMES) -> None:
-    """Raise `Taken` where `folder` holds a file of one of `names`."""
+    """Raise `FolderTaken` where `folder` holds a file of one of `names`."""
     for name in names:
         if os.path.lexists(folder / name):
             first = JOURNAL if (folder / JOURNAL).exists() else name
             raise _taken(folder, key, first)
 
 
-def _taken(folder: Path, key: str, name: str) -> Taken:
+def _taken(folder: Path, key: str, name: str) -> FolderTaken:
     if name != JOURNAL:
         reason = f"this folder has a file {name}, which would be written over"
     else:
@@ -100,7 +100,7 @@ def _taken(folder: Path, key: str, name: str) -> Taken:
         remedy = "give each job a folder of its own, such as with ${hydra.job.num}"
     else:
         remedy = f"choose another, such as {key}={shown(free(folder.absolute()))}"
-    return Taken(f"{key}={shown(folder)}: {reason}; {remedy}.")
+    return FolderTaken(f"{key}={shown(folder)}: {reason}; {remedy}.")
 
 
 def free(folder: Path) -> Path:
@@ -140,7 +140,7 @@ def made(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(cannot_write(error)) from error
     if not new:
-        raise Taken(f"{shown(folder)}: is in use by another process; type the command again.")
+        raise FolderTaken(f"{shown(folder)}: is in use by another process; type the command again.")
     try:
         yield
     except BaseException:

@@ -37,7 +37,7 @@ GO_ON = "go on with: "  # begins the note on an exception that says how
 
 
 @dataclass(frozen=True)
-class Origin:
+class ResumedRun:
     """The run that is gone on with."""
 
     directory: Path
@@ -98,7 +98,7 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     return new
 
 
-def resumed(plan: Plan) -> tuple[Plan, Origin | None]:
+def resumed(plan: Plan) -> tuple[Plan, ResumedRun | None]:
     """The plan with the state of the checkpoint that `resume` names, and where that comes from; as
     it is, and None, without `resume`. Raises `ConfigError` where training cannot go on from it.
     """
@@ -108,7 +108,7 @@ def resumed(plan: Plan) -> tuple[Plan, Origin | None]:
     return plan, origin
 
 
-def _origin(config: Config, start: State) -> Origin | None:
+def _origin(config: Config, start: State) -> ResumedRun | None:
     """The checkpoint to begin with, in the precision and shapes of `start`."""
     if config.resume is None:
         if config.checkpoint is not None:
@@ -121,7 +121,7 @@ def _origin(config: Config, start: State) -> Origin | None:
     _check_rest(config, folder, name, found)
     best = None if found.best is None else _cast(found.best, config.precision)
     say_changes(load_config(folder), config, name)
-    return Origin(folder, replace(found, state=_cast(found.state, config.precision), best=best))
+    return ResumedRun(folder, replace(found, state=_cast(found.state, config.precision), best=best))
 
 
 def _check_rest(config: Config, folder: Path, name: str, found: Checkpoint) -> None:

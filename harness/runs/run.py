@@ -23,7 +23,7 @@ from harness.system.compile_cache import use_compile_cache
 from harness.tracking import provenance
 from harness.tracking.mlflow_process import get_ready, track
 from harness.tracking.mlflow_store import NOTE
-from harness.tracking.run_log import Record, Tracking
+from harness.tracking.run_log import RunLog, Tracking
 from harness.training.checkpoints import save_params
 from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend
@@ -92,7 +92,7 @@ def carry_out(
     identity: Identity,
     load: Callable[..., Backend],
     draw: Callable[..., list[str]] = figures.draw,
-    origin: resume.Origin | None = None,
+    origin: resume.ResumedRun | None = None,
 ) -> Result:
     """`run` for a configuration that is prepared already, in the backend that `load` constructs,
     with pictures by `draw`; `origin` is the run that this one resumes."""
@@ -101,7 +101,7 @@ def carry_out(
     tracking = track(
         config.tracking, config.experiment_name, Path(config.results), identity.directory
     )
-    with Record(identity.directory, tracking) as record:
+    with RunLog(identity.directory, tracking) as record:
         _begin(record, plan, identity, origin)
         build = partial(load, plan.model, plan.training, plan.splits.training_data())
         begun = None if origin is None else origin.checkpoint
@@ -120,7 +120,9 @@ def carry_out(
     return result
 
 
-def _begin(record: Record, plan: Plan, identity: Identity, origin: resume.Origin | None) -> None:
+def _begin(
+    record: RunLog, plan: Plan, identity: Identity, origin: resume.ResumedRun | None
+) -> None:
     """The first events: who, what, on which data. The run is visible from here on."""
     config, splits = plan.config, plan.splits
     tags = {
@@ -193,7 +195,7 @@ def _about(config: Config) -> str:
 
 
 def _finish(
-    record: Record,
+    record: RunLog,
     plan: Plan,
     outcome: Outcome,
     load: Callable[..., Backend],

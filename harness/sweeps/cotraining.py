@@ -23,7 +23,7 @@ from harness.core.model import ModelSpec
 from harness.runs.figures import draw_all
 from harness.sweeps.grouping import merged
 from harness.training.plan import Plan
-from harness.training.replicas import merged_states, part_of
+from harness.training.replicas import merge_states, state_slice
 
 Load = Callable[..., Backend]
 Work = Callable[[Load], Any]  # a run, given what constructs its backend
@@ -78,7 +78,7 @@ def ask(kind: str, *arguments: Any) -> Any:
     return parent.switch(Request(kind, arguments))
 
 
-class Group:
+class SharedTraining:
     """The shared backend and the runs that wait for it."""
 
     def __init__(self, plans: Sequence[Plan], load: Load) -> None:
@@ -156,10 +156,10 @@ class Group:
         nothing is compiled again. The others are as far as they were: a run that gets earlier
         weights back does not train any more."""
         whole = self.start if self.backend is None else self.backend.state()
-        parts = [part_of(whole, own) for own in self.slices]
+        parts = [state_slice(whole, own) for own in self.slices]
         for i, request in requests.items():
             parts[i] = request.arguments[0]
-        state = replace(merged_states(parts), step=whole.step)
+        state = replace(merge_states(parts), step=whole.step)
         self.backend = self.load(self.plans[0].model, self.training, self.data, state)
         return dict.fromkeys(requests, (self.backend.device, self.backend.kernel))
 
@@ -178,7 +178,7 @@ class Group:
 
     def _state(self, requests: dict[int, Request]) -> dict[int, Any]:
         whole = self.backend.state()
-        return {i: part_of(whole, self.slices[i]) for i in requests}
+        return {i: state_slice(whole, self.slices[i]) for i in requests}
 
     @staticmethod
     def _draw(requests: dict[int, Request]) -> dict[int, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends import Array, Data, State, TrainingSpec
-from harness.training.replicas import merged_states
+from harness.training.replicas import merge_states
 
 if TYPE_CHECKING:
     from harness.training.plan import Plan
@@ -54,7 +54,7 @@ def merged(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State]:
     updates = max(plan.training.updates for plan in plans)
     data = [plan.splits.training_data() for plan in plans]
     arrays = {name: stack([vars(own)[name] for own in data], counts) for name in vars(data[0])}
-    state = merged_states([plan.start for plan in plans])
+    state = merge_states([plan.start for plan in plans])
     return replace(training, numbers=numbers, updates=updates), Data(**arrays), state
 
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.runs.folders import Taken, check_free, claim_job, shown
+from harness.runs.folders import FolderTaken, check_free, claim_job, shown
 from harness.runs.launched_jobs import note_job
 from harness.sweeps import sweep
 from harness.system.physical_memory import physical_memory
@@ -101,7 +101,7 @@ def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
 def run_together(jobs: Sequence[Job]) -> list[float]:
     """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
     from harness.runs.run import Identity, carry_out
-    from harness.sweeps.cotraining import Group, draw
+    from harness.sweeps.cotraining import SharedTraining, draw
     from harness.system.compile_cache import use_compile_cache
 
     swept = sweep.current()
@@ -127,7 +127,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
             losses[i] = report(found)
 
     works = [partial(work, plan, job) for plan, job in zip(plans, jobs, strict=True)]
-    Group(plans, load_backend(config.backend)).train(works, ended)
+    SharedTraining(plans, load_backend(config.backend)).train(works, ended)
     return losses
 
 
@@ -154,7 +154,7 @@ def note_failure(
     the sweep's where the folder belongs to another run."""
     name, command = swept.job_name(overrides), provenance.command(overrides)
     log.error("   %s failed: %s", name, error)
-    if isinstance(error, Taken):
+    if isinstance(error, FolderTaken):
         facts = {"number": number, "name": name, "command": command, "error": str(error)}
         append(Path(swept.directory), "refused", **facts)
     elif last(directory, "end") is None:

@@ -19,7 +19,7 @@ from harness.tracking.browse import compare_command, say_next
 from harness.tracking.journal import last, read
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.mlflow_writer import NUMBERS
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 
 DESCRIPTION = 8000  # characters that MLflow keeps of a tag
 LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
@@ -118,7 +118,7 @@ def _end_parent(directory: Path, found: list[Job], status: str) -> None:
     address, start = last(directory, "mlflow"), last(directory, "start")
     if address is None or start is None:
         return
-    record = Record(directory, mlflow_process.track_on(directory, address))
+    record = RunLog(directory, mlflow_process.track_on(directory, address))
     record.write("tags", values={NOTE: _description(found, start["tags"]["command"])})
     record.end(status)
 

@@ -19,7 +19,7 @@ PAUSE = 5.0  # seconds, doubled at each failure of the tracking server
 
 
 class View(Protocol):
-    """Something that shows events elsewhere: `harness.tracking.mlflow_writer.MlflowView`."""
+    """Something that shows events elsewhere: `harness.tracking.mlflow_writer.MlflowWriter`."""
 
     address: dict[str, str]  # where the run can be found there; empty until it is known
 
@@ -28,7 +28,7 @@ class View(Protocol):
         ...
 
 
-class Feed:
+class EventBuffer:
     """Sends the events of the run in `directory` to a view, in batches `flush_seconds` apart."""
 
     def __init__(self, directory: Path, view: View, flush_seconds: float) -> None:

@@ -1,9 +1,8 @@
 """MLflow in a process of its own: training does not wait for its import, nor for what it writes.
 
-The courier is told of every event right after the journal was, and keeps a
-`harness.tracking.event_buffer.Feed` for each run. What it has to say comes back: warnings, and
-whether MLflow refuses the run. It outlives the program for as long as it takes to send what it was
-given, also when the program is killed.
+The process is told of every event right after the journal was, and keeps an `EventBuffer` for each
+run. What it has to say comes back: warnings, and whether MLflow refuses the run. It outlives the
+program for as long as it takes to send what it was given, also when the program is killed.
 """
 
 import atexit
@@ -28,7 +27,7 @@ from harness.tracking.mlflow_store import check_store, say_unused, tracking_uri
 log = logging.getLogger(__name__)
 
 
-class Courier:
+class MlflowProcess:
     """The other process, and two threads that write to it and listen to it."""
 
     def __init__(self) -> None:
@@ -40,7 +39,7 @@ class Courier:
             start_new_session=True,  # Ctrl-C is for the program, which closes its runs first
         )
         self._outgoing: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self.packets: dict[str, Packet] = {}
+        self.open_runs: dict[str, RemoteEvents] = {}
         self.ended = False
         self._threads = [
             threading.Thread(target=work, daemon=True) for work in (self._write, self._listen)
@@ -76,18 +75,18 @@ class Courier:
                 if "log" in heard:
                     log.log(heard["level"], "%s", heard["log"])
                 else:
-                    self.packets[heard["run"]].hear(heard)
+                    self.open_runs[heard["run"]].hear(heard)
         self._process.wait()
         self.ended = True
-        for packet in list(self.packets.values()):
-            packet.left_behind()
+        for run in list(self.open_runs.values()):
+            run.left_behind()
 
 
-class Packet:
-    """A run's way to MLflow through the courier; see `harness.tracking.run_log.Tracking`."""
+class RemoteEvents:
+    """A run's way to MLflow through the process; see `harness.tracking.run_log.Tracking`."""
 
-    def __init__(self, courier: Courier, directory: Path, **destination: Any) -> None:
-        self.courier, self.directory = courier, directory
+    def __init__(self, process: MlflowProcess, directory: Path, **destination: Any) -> None:
+        self.process, self.directory = process, directory
         self._run = _in_utf8(str(directory.resolve()))
         self._address: dict[str, str] = {}
         self._refusal: str | None = None
@@ -107,18 +106,18 @@ class Packet:
     def add(self, event: Event) -> None:
         self._check()
         if self._destination is not None:
-            self.courier.packets[self._run] = self
-            self.courier.tell(self._run, do="open", **self._destination)
+            self.process.open_runs[self._run] = self
+            self.process.tell(self._run, do="open", **self._destination)
             self._destination = None
-        self.courier.tell(self._run, do="add", event=event)
+        self.process.tell(self._run, do="add", event=event)
 
     def flush(self) -> None:
         self._check()
-        self.courier.tell(self._run, do="flush")
+        self.process.tell(self._run, do="flush")
 
     def close(self) -> None:
-        self.courier.tell(self._run, do="close")
-        if self.courier.ended:
+        self.process.tell(self._run, do="close")
+        if self.process.ended:
             self.left_behind()
 
     def hear(self, what: dict[str, Any]) -> None:
@@ -128,7 +127,7 @@ class Packet:
             self.arrived.set()
 
     def left_behind(self) -> None:
-        """The courier is no more."""
+        """The process is no more."""
         if not self.arrived.is_set():
             say_lost(["events"], self.directory)
             self.arrived.set()
@@ -147,23 +146,23 @@ def _surroundings() -> dict[str, str]:
 
 
 def _in_utf8(path: str) -> str:
-    """A path as the courier reads it, whatever the locale here; see `os.fsencode`."""
+    """A path as the process reads it, whatever the locale here; see `os.fsencode`."""
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
-_courier: Courier | None = None
+_process: MlflowProcess | None = None
 
 
-def _started() -> Courier:
-    global _courier
-    if _courier is None or _courier.ended:
-        _courier = Courier()
+def _started() -> MlflowProcess:
+    global _process
+    if _process is None or _process.ended:
+        _process = MlflowProcess()
         atexit.register(finish)
-    return _courier
+    return _process
 
 
 def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
-    """Start the courier, which begins to import MLflow, unless no MLflow is wanted.
+    """Start the process, which begins to import MLflow, unless no MLflow is wanted.
 
     Raises `ConfigError` for a database that cannot be used and for a deleted experiment.
     """
@@ -173,7 +172,9 @@ def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
         _started()
 
 
-def track(config: TrackingConfig, experiment: str, results: Path, directory: Path) -> Packet | None:
+def track(
+    config: TrackingConfig, experiment: str, results: Path, directory: Path
+) -> RemoteEvents | None:
     """What shows the run in `directory`; None where the journal is all that is wanted. Raises as
     `get_ready`."""
     get_ready(config, experiment, results)
@@ -181,27 +182,27 @@ def track(config: TrackingConfig, experiment: str, results: Path, directory: Pat
         return None
     uri, seconds = tracking_uri(config.uri, results), config.flush_seconds
     place = str(results.resolve())
-    return Packet(_started(), directory, uri=uri, results=place, flush_seconds=seconds)
+    return RemoteEvents(_started(), directory, uri=uri, results=place, flush_seconds=seconds)
 
 
-def track_on(directory: Path, address: dict[str, str]) -> Packet:
+def track_on(directory: Path, address: dict[str, str]) -> RemoteEvents:
     """What shows more of a run that MLflow knows already."""
     known = {key: address[key] for key in ("run_id", "experiment_id", "uri")}
     place = {"uri": address["uri"], "results": str(directory), "flush_seconds": 60.0}
-    return Packet(_started(), directory, **place, address=known)
+    return RemoteEvents(_started(), directory, **place, address=known)
 
 
 def wait() -> None:
     """Until all runs that have ended have arrived in MLflow, or cannot any more."""
-    if _courier is not None:
-        for packet in list(_courier.packets.values()):
-            packet.arrived.wait()
+    if _process is not None:
+        for run in list(_process.open_runs.values()):
+            run.arrived.wait()
 
 
 def finish() -> None:
-    """Wait for all of it, and end the courier."""
-    global _courier
-    if _courier is not None:
-        made, _courier = _courier, None
+    """Wait for all of it, and end the process."""
+    global _process
+    if _process is not None:
+        made, _process = _process, None
         with signals.closing():
             made.finish()

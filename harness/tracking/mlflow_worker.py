@@ -14,9 +14,9 @@ from typing import Any, TextIO
 from harness.console import streams
 from harness.core.errors import ConfigError
 from harness.system import signals
-from harness.tracking.event_buffer import Feed
+from harness.tracking.event_buffer import EventBuffer
 from harness.tracking.mlflow_store import leave, load_mlflow
-from harness.tracking.mlflow_writer import MlflowView
+from harness.tracking.mlflow_writer import MlflowWriter
 
 
 class Speaker(logging.Handler):
@@ -36,7 +36,7 @@ class Speaker(logging.Handler):
 
 def serve(lines: TextIO, speaker: Speaker) -> None:
     """Do what the lines say until there are no more."""
-    feeds: dict[str, Feed] = {}
+    feeds: dict[str, EventBuffer] = {}
     for line in lines:
         told = json.loads(line)
         run = told.pop("run")
@@ -52,12 +52,12 @@ def serve(lines: TextIO, speaker: Speaker) -> None:
         feed.close()
 
 
-def _do(feeds: dict[str, Feed], run: str, speaker: Speaker, do: str, **what: Any) -> None:
+def _do(feeds: dict[str, EventBuffer], run: str, speaker: Speaker, do: str, **what: Any) -> None:
     directory = Path(run)
     if do == "open":
-        view = MlflowView(what["uri"], Path(what["results"]), directory)
+        view = MlflowWriter(what["uri"], Path(what["results"]), directory)
         view.address = what.get("address", {})
-        feeds[run] = Feed(directory, view, what["flush_seconds"])
+        feeds[run] = EventBuffer(directory, view, what["flush_seconds"])
     elif do == "add":
         feeds[run].add(what["event"])
     elif do == "flush":
@@ -66,7 +66,7 @@ def _do(feeds: dict[str, Feed], run: str, speaker: Speaker, do: str, **what: Any
         _close(feeds.pop(run), run, speaker)
 
 
-def _close(feed: Feed, run: str, speaker: Speaker) -> None:
+def _close(feed: EventBuffer, run: str, speaker: Speaker) -> None:
     feed.close()
     speaker.say(run=run, address=feed.address)
 

@@ -28,7 +28,7 @@ TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
 LOSS_PICTURE = "plots/loss.png"
 
 
-class MlflowView:
+class MlflowWriter:
     """Shows one run's events in MLflow; a run is known by `address` once it is created."""
 
     def __init__(self, uri: str, results: Path, directory: Path) -> None:
@@ -73,7 +73,7 @@ class MlflowView:
         with FileLock(directory / "parent.lock"):
             found = last(directory, "mlflow")
             if found is None:
-                view = MlflowView(self.uri, self.results, directory)
+                view = MlflowWriter(self.uri, self.results, directory)
                 view._client = self._client
                 try:
                     view.send([e for e in read(directory) if e["kind"] == "start"])

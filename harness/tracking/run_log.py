@@ -34,8 +34,7 @@ from harness.tracking.journal import Event, Journal
 
 
 class Tracking(Protocol):
-    """Where the events go besides the journal: a `harness.tracking.event_buffer.Feed`, here or in
-    another process.
+    """Where the events go besides the journal: an `EventBuffer`, here or in another process.
 
     Raises `ConfigError` for what the user can put right.
     """
@@ -52,7 +51,7 @@ class Tracking(Protocol):
     def close(self) -> None: ...
 
 
-class Record:
+class RunLog:
     """A context manager that always closes the run, with the status that fits how it ended."""
 
     def __init__(self, directory: Path, tracking: Tracking | None) -> None:

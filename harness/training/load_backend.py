@@ -4,11 +4,11 @@ from functools import partial
 
 from backends import BackendFactory
 from harness.config.schema import BackendConfig
-from harness.training.replica_chunks import in_parts
+from harness.training.replica_chunks import in_chunks
 
 
 def load_backend(config: BackendConfig) -> BackendFactory:
     """Import the framework; many replicas of a larger network are split into chunks.
 
     Raises `ConfigError` if the framework cannot be imported."""
-    return partial(in_parts, config.imported(), config.epoch_is_a_call)
+    return partial(in_chunks, config.imported(), config.epoch_is_a_call)

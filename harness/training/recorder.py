@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Recorder(Protocol):
-    """What training writes to: a `Record`, or for `harness.why` something that keeps losses."""
+    """What training writes to: a `RunLog`, or for `harness.why` something that keeps losses."""
 
     directory: Path  # for checkpoints
 

@@ -21,13 +21,13 @@ from threadpoolctl import ThreadpoolController
 from backends import Array, Backend, Data, State, TrainingSpec
 from harness.core.model import GATES, ModelSpec
 from harness.system.gpu import gpu_present
-from harness.training.replicas import merged_states, of, part_of
+from harness.training.replicas import merge_states, of, state_slice
 
 LEAST = 32_768  # gates that a part has in one time step of a batch
 FEW = 4  # replicas that a part of a small network has, at least
 
 
-def in_parts(
+def in_chunks(
     backend: Callable[..., Backend],
     epoch_is_a_call: bool,
     model: ModelSpec,
@@ -43,7 +43,7 @@ def in_parts(
     on_gpu = training.device != "cpu" and gpu_present()
     if len(rows) == 1 or on_gpu:
         return backend(model, training, data, state)
-    parts: Any = Parts(backend, rows, model, training, data, state)
+    parts: Any = ReplicaChunks(backend, rows, model, training, data, state)
     return parts
 
 
@@ -60,7 +60,7 @@ def count_of(replicas: int, gates: int, least: int = 1) -> int:
     return max(least, min(replicas, replicas * gates // LEAST))
 
 
-class Parts:
+class ReplicaChunks:
     """See `backends.Backend`."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Parts:
             numbers = {name: of(value, own) for name, value in training.numbers.items()}
             data_own = Data(*(of(array, own) for array in vars(data).values()))
             training_own = replace(training, numbers=numbers)
-            self.parts.append(backend(model, training_own, data_own, part_of(state, own)))
+            self.parts.append(backend(model, training_own, data_own, state_slice(state, own)))
         self.device = self.parts[0].device
         self.kernel = f"{self.parts[0].kernel}, in {len(rows)} parts"
         self._threads = ThreadPoolExecutor(at_once)
@@ -102,7 +102,7 @@ class Parts:
         return np.concatenate(self._each(work, ("predict", x.shape)))
 
     def state(self) -> State:
-        return merged_states([part.state() for part in self.parts])
+        return merge_states([part.state() for part in self.parts])
 
     def _each(self, work: Callable[[Backend, slice], Array], form: Any) -> list[Array]:
         """What `work` returns for each part. Where the form is new, the first part of a size is

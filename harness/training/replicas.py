@@ -9,7 +9,7 @@ from backends import State
 from harness.core.model import Params
 
 
-def merged_states(states: Sequence[State]) -> State:
+def merge_states(states: Sequence[State]) -> State:
     """The states' replicas one after the other; they have done as many updates."""
 
     def joined(parts: list[Params]) -> Params:
@@ -19,7 +19,7 @@ def merged_states(states: Sequence[State]) -> State:
     return State(joined([state.params for state in states]), slots, states[0].step)
 
 
-def part_of(state: State, own: slice) -> State:
+def state_slice(state: State, own: slice) -> State:
     """Some replicas of a state, as a copy."""
 
     def chosen(params: Params) -> Params:

@@ -156,14 +156,14 @@ def is_run(word: str) -> bool:
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
     """Find it, and leave its report in a folder and in MLflow."""
     from harness.tracking.mlflow_process import track
-    from harness.tracking.run_log import Record
+    from harness.tracking.run_log import RunLog
     from harness.why import report  # late: with pandas and Matplotlib it takes a second
 
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     with made(folder):
         shown = track(tracking, tracking.experiment_or(report.EXPERIMENT), results, folder)
-        with Record(folder, shown) as record:
+        with RunLog(folder, shown) as record:
             report.begin(record, question, command)
             answer = find_answer(question)
             report.finish(record, question, answer, command)

@@ -13,7 +13,7 @@ from harness.config.serialise import flat_params
 from harness.reporting.html_style import STYLE
 from harness.tracking import provenance
 from harness.tracking.mlflow_store import NOTE
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 from harness.why.answer import Answer, Outcome, Question
 from harness.why.plot import draw_waterfall
 from harness.why.words import (
@@ -32,7 +32,7 @@ EXPERIMENT = "why"
 ABOUT = "Why two ways of training the same network train differently: every setting's part."
 
 
-def begin(record: Record, question: Question, command: str) -> None:
+def begin(record: RunLog, question: Question, command: str) -> None:
     """The run's first event: both sides' settings, as `a.KEY` and `b.KEY` where they differ."""
     a, b = flat_params(question.a), flat_params(question.b)
     params: dict[str, Any] = {key: a[key] for key in a if key in b and a[key] == b[key]}
@@ -53,7 +53,7 @@ def begin(record: Record, question: Question, command: str) -> None:
     )
 
 
-def finish(record: Record, question: Question, answer: Answer, command: str) -> None:
+def finish(record: RunLog, question: Question, answer: Answer, command: str) -> None:
     """Write every file and what MLflow shows as metrics."""
     folder = record.directory
     said = [sentence(question, outcome) for outcome in answer.outcomes]

@@ -19,7 +19,7 @@ from harness.core.model import ModelSpec
 from harness.core.random_streams import batch_order, stream
 from harness.core.semantics import RULES
 from harness.tasks import Task
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 from harness.training.plan import prepare
 from harness.training.splits import make_splits
 from harness.training.trainer import train
@@ -164,7 +164,7 @@ def training(run: Config) -> dict[str, Any]:
     def build(state: State) -> Watched:
         return Watched(plan.model, plan.training, plan.splits.training_data(), state)
 
-    with tempfile.TemporaryDirectory() as folder, Record(Path(folder), None) as record:
+    with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder), None) as record:
         backend = train(build, plan.start, plan.splits, run, record, shows_progress=False).backend
     assert isinstance(backend, Watched)
     return {"weights": weights, "batches": backend.batches, "losses": backend.losses}

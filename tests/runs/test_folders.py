@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.errors import ConfigError
 from harness.runs import folders
-from harness.runs.folders import Taken, check_unbegun, claim_run, give_up_claims, made
+from harness.runs.folders import FolderTaken, check_unbegun, claim_run, give_up_claims, made
 from harness.system.own_files import make_folder, note_files, take_back
 from tests import program
 from tests.support.command_lines import run_all
@@ -93,7 +93,7 @@ def test_of_many_at_the_same_time_one_takes_a_folder(folder: Path) -> None:
     def claims(_: int) -> bool:
         try:
             claim_run(folder, "hydra.run.dir")
-        except Taken:
+        except FolderTaken:
             return False
         return True
 
@@ -105,7 +105,9 @@ def test_of_many_at_the_same_time_one_takes_a_folder(folder: Path) -> None:
 def test_no_file_of_a_users_is_written_over(folder: Path, name: str) -> None:
     folder.mkdir()
     (folder / name).write_text("mine")
-    with pytest.raises(Taken, match=r"^hydra\.run\.dir=.*/out: .*hydra\.run\.dir=.*/out-2\.$"):
+    with pytest.raises(
+        FolderTaken, match=r"^hydra\.run\.dir=.*/out: .*hydra\.run\.dir=.*/out-2\.$"
+    ):
         claim_run(folder, "hydra.run.dir")
     assert contents(folder) == {name: "mine"}
 
@@ -120,7 +122,7 @@ def test_a_claim_of_which_no_run_came_is_given_up(folder: Path) -> None:
 def test_a_run_that_has_begun_keeps_its_folder(folder: Path) -> None:
     claim_run(folder, "hydra.run.dir")
     (folder / "journal.jsonl").write_text("{}\n")
-    with pytest.raises(Taken):
+    with pytest.raises(FolderTaken):
         check_unbegun(folder)
     give_up_claims()
     assert contents(folder) == {"journal.jsonl": "{}\n"}

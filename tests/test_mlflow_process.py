@@ -12,7 +12,7 @@ from harness.config.schema import TrackingConfig
 from harness.core.errors import ConfigError
 from harness.tracking import mlflow_process, mlflow_store
 from harness.tracking.journal import last
-from harness.tracking.run_log import Record
+from harness.tracking.run_log import RunLog
 from tests import program
 from tests.program import uses_mlflow
 from tests.test_tracking import begin, contents, everything, only, record_in
@@ -29,14 +29,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     mlflow_process.finish()
 
 
-def sent(folder: Path, name: str = "run", config: TrackingConfig = MLFLOW) -> Record:
-    """A record whose events go through the courier."""
+def sent(folder: Path, name: str = "run", config: TrackingConfig = MLFLOW) -> RunLog:
+    """A record whose events go through the process."""
     results = folder / "results"
     directory = results / "runs" / name
-    return Record(directory, mlflow_process.track(config, "sum", results, directory))
+    return RunLog(directory, mlflow_process.track(config, "sum", results, directory))
 
 
-def address(record: Record) -> dict[str, str]:
+def address(record: RunLog) -> dict[str, str]:
     assert record.tracking is not None
     return record.tracking.address
 
@@ -63,18 +63,18 @@ def test_the_journal_says_where_it_is(folder: Path) -> None:
     assert {key: event[key] for key in address(record)} == address(record)
 
 
-def test_without_mlflow_there_is_no_courier(folder: Path) -> None:
+def test_without_mlflow_there_is_no_process(folder: Path) -> None:
     with sent(folder, config=TrackingConfig("journal", None, None, 0.0)) as record:
         begin(record)
     assert record.tracking is None
-    assert mlflow_process._courier is None
+    assert mlflow_process._process is None
 
 
-def test_a_program_survives_its_courier(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_program_survives_its_process(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with sent(folder) as record:
         begin(record)
-        assert mlflow_process._courier is not None
-        os.kill(mlflow_process._courier._process.pid, signal.SIGKILL)
+        assert mlflow_process._process is not None
+        os.kill(mlflow_process._process._process.pid, signal.SIGKILL)
         for epoch in range(1, 1001):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
     assert address(record) == {}
@@ -92,10 +92,10 @@ def test_a_deleted_experiment_is_refused_without_mlflow(folder: Path) -> None:
     client.delete_experiment(mlflow_store.experiment_id(client, "sum", folder / "results"))
     with pytest.raises(ConfigError, match="experiment=sum: this experiment was deleted"):
         sent(folder)
-    assert mlflow_process._courier is None
+    assert mlflow_process._process is None
 
 
-def test_one_that_is_deleted_meanwhile_is_refused_by_the_courier(folder: Path) -> None:
+def test_one_that_is_deleted_meanwhile_is_refused_by_the_process(folder: Path) -> None:
     client = program.mlflow(folder)
     number = mlflow_store.experiment_id(client, "sum", folder / "results")
     mlflow_store.check_store(f"sqlite:///{folder.resolve()}/results/mlflow.db", "sum")
@@ -119,7 +119,7 @@ def test_a_program_that_is_killed_leaves_no_run_running(tmp_path: Path) -> None:
         program.wait_until(tracked, process)
         program.wait_until(program.trains(folder, epoch=50), process)
         process.kill()
-        process.communicate()  # returns when the courier, too, has closed its output
+        process.communicate()  # returns when the process, too, has closed its output
     [run] = program.tracked(folder)
     assert run.info.status == "KILLED"
     assert "the process was killed" in run.data.tags["mlflow.note.content"]
