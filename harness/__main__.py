@@ -1,9 +1,11 @@
-"""`python -m harness`: compose the configuration, run it, and end with an exit code that is true.
+"""`harness …`: one run, a sweep, or the command that the first word names.
 
+For a run: compose the configuration, carry it out, and end with an exit code that is true:
 0 all went well; 1 a run or a job of a sweep failed; 2 the command cannot be run as it stands;
 128 + n stopped by signal n, such as 130 by Ctrl-C.
 """
 
+import importlib
 import os
 import sys
 import traceback
@@ -24,6 +26,7 @@ from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.console import streams
 from harness.console.arguments import Parser, options_first
+from harness.console.commands import command_module
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, Refused, first_line
 from harness.runs import resume
@@ -98,8 +101,22 @@ def _single_name(config: Config, overrides: list[str]) -> str:
 
 
 def main() -> int:
-    """Run Hydra's entry and turn every way of ending into one line and an exit code."""
+    """Carry out what the command line asks for; without a word on it, show what can be asked."""
     streams.prepare()
+    if not sys.argv[1:]:
+        sys.argv.append("--help")
+    try:
+        module = command_module(sys.argv[1:])
+    except ConfigError as error:
+        return _report(error)
+    if module is None:
+        return train()
+    del sys.argv[1]
+    return signals.ending(importlib.import_module(module).main)
+
+
+def train() -> int:
+    """Run Hydra's entry and turn every way of ending into one line and an exit code."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)

@@ -133,7 +133,7 @@ def _compare(options: argparse.Namespace) -> int:
     uri = tracking_uri(options.uri, options.results, "--uri")
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise ConfigError(
-            f"--results {options.results}: there is no {uri}; run `python -m harness` first, or "
+            f"--results {options.results}: there is no {uri}; run `harness task=sum` first, or "
             "name the folder of your runs."
         )
     mlflow = client(uri)

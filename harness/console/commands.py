@@ -1,0 +1,28 @@
+"""The commands besides a run and a sweep, by the word that begins them: `harness compare …`.
+
+Each is a package with a `__main__`, so that `python -m harness.compare …` is the same.
+"""
+
+from collections.abc import Sequence
+
+from harness.core.errors import ConfigError, nearest
+
+COMMANDS = {
+    "compare": "the last sweep's backends side by side",
+    "parity": "do the backends compute the same, and where not",
+    "why": "why two ways of training differ",
+    "export": "a model that needs no harness",
+    "vectors": "numbers that any recurrent layer must repeat",
+}
+
+
+def command_module(words: Sequence[str]) -> str | None:
+    """The module of the command that `words` begin with; None for a run or a sweep.
+
+    Raises `ConfigError` for a word that is nearly a command's name."""
+    first = words[0] if words else ""
+    if first in COMMANDS:
+        return f"harness.{first}.__main__"
+    if first.isalpha() and (meant := nearest(first, COMMANDS)):
+        raise ConfigError(f"{first}: there is no such command.{meant}")
+    return None

@@ -1,0 +1,49 @@
+"""One front door: a command is found by its first word, as by its module."""
+
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from harness.console.commands import COMMANDS, command_module
+from harness.core.errors import ConfigError
+from tests.support.command_lines import run_all
+
+
+def test_the_console_script_is_the_module() -> None:
+    [script] = entry_points(group="console_scripts", name="harness")
+    assert script.value == "harness.__main__:main"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_word_is_as_good_as_a_module(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for entry, words in (("harness", [name]), (f"harness.{name}", [])):
+        monkeypatch.setattr(sys, "argv", [entry, *words, "--help"])
+        with pytest.raises(SystemExit) as ended:
+            import_module(f"{entry}.__main__").main()
+        said.append((ended.value.code, capsys.readouterr().out))
+    assert said[0] == said[1]
+    assert said[0][0] == 0 and f"harness.{name}" in said[0][1]
+
+
+def test_nothing_typed_shows_what_can_be_typed(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("bare", "help")]
+    bare, help_ = run_all([(folders[0], []), (folders[1], ["--help"])])
+    assert bare == help_ and bare.code == 0 and bare.left == []
+    for name, about in COMMANDS.items():
+        [line] = [line for line in bare.out.splitlines() if line.startswith(f"  harness {name} ")]
+        assert line.endswith(f" {about}")
+
+
+def test_the_nearest_command_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^compre: there is no such command.*'compare'\?$"):
+        command_module(["compre"])
+    assert command_module(["seed=1"]) is command_module(["-m"]) is command_module(["zzz"]) is None
+    [ended] = run_all([(tmp_path / "here", ["exprot", "RUN"])])
+    assert (ended.code, ended.out, ended.left) == (2, "", [])
+    assert ended.err == "exprot: there is no such command. Did you mean 'export'?\n"
