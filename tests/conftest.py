@@ -5,20 +5,13 @@ No framework is imported here: a test that runs on the NumPy reference alone mus
 
 import itertools
 import os
-from importlib import import_module
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from backends import Backend
 from harness.system.compiled_programs import free_if_many
-
-BACKENDS = {
-    "numpy": "NumpyBackend",
-    "torch": "TorchBackend",
-    "keras": "KerasBackend",
-    "jax": "JaxBackend",
-}
+from tests.support.backend_classes import BACKENDS, backend_class
 
 # No example is too slow: the machine may be busy.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,11 +28,6 @@ def pytest_runtest_teardown() -> None:
     """A worker runs more than a thousand tests, most of which compile something."""
     if next(turn) % 20 == 19:
         free_if_many()
-
-
-def backend_class(name: str) -> type[Backend]:
-    """The class of the backend `name`; its framework is imported by this call."""
-    return getattr(import_module(f"backends.{name}_backend"), BACKENDS[name])
 
 
 @pytest.fixture(params=BACKENDS)

@@ -126,8 +126,8 @@ def free_programs() -> None:
 
 # XLA's newer emitters of loops for the CPU compile some programs wrongly: with jaxlib 0.10.2 and
 # AVX-512, an LSTM of 5 units, batch 4 and 2 replicas gets gradients that are off by 8 %
-# (`tests/test_jax_compiler.py`). Without them, or without `jit`, they are right. 0.11.2 has no such
-# option any more, refuses it, and gets that LSTM right on the very CPU on which 0.10.2 fails.
+# (`tests/backends/test_jax_compiler.py`). Without them, or without `jit`, they are right. 0.11.2
+# has no such option any more, refuses it, and gets that LSTM right on a CPU on which 0.10.2 fails.
 COMPILER = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11) else {}
 
 

@@ -21,8 +21,8 @@ is changed on the command line: `semantics=torch semantics.biases=single`.
 
 This file is made by `python -m harness.config.semantics_table > docs/semantics.md` from
 `harness/core/semantics.py`. The presets `keras`, `torch` and `jax` are held against programs
-written with the framework alone in `tests/test_presets.py`, their initialisers in
-`tests/test_initializers.py`. Values in *italics* differ from `matched`.
+written with the framework alone in `tests/backends/test_presets.py`, their initialisers in
+`tests/core/test_initializers.py`. Values in *italics* differ from `matched`.
 """
 
 CLOSING = """

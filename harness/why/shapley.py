@@ -12,7 +12,7 @@ Mitchell et al. 2022 ("Sampling permutations for Shapley value estimation", JMLR
 early in one joins late in the other, so much of what depends on the place cancels. What a player
 does in rare coalitions alone can escape such a sample, and then is missing in the stated error too.
 A minimum of pairs is played, and no player is surer than its orders allow; how often the intervals
-then hold the truth is counted in `tests/test_shapley.py`.
+then hold the truth is counted in `tests/why/test_shapley.py`.
 """
 
 from dataclasses import dataclass

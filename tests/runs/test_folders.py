@@ -13,7 +13,7 @@ from harness.core.errors import ConfigError
 from harness.runs import folders
 from harness.runs.folders import FolderTaken, check_unbegun, claim_run, give_up_claims, made
 from harness.system.own_files import make_folder, note_files, take_back
-from tests import program
+from tests.support import program
 from tests.support.command_lines import run_all
 
 SMALL = ["task.samples=40", "trainer.epochs=2", "model.units=4", "tracking=journal"]

@@ -15,7 +15,7 @@ from harness.vectors import __main__ as command
 from harness.vectors.cases import CASES
 from harness.vectors.optimizers import RULES
 from harness.vectors.placing import filled
-from tests.program import ROOT
+from tests.support import ROOT
 from tests.vectors.reading import read
 
 NAMES = [case.name for case in CASES]

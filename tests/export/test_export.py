@@ -1,0 +1,438 @@
+"""`python -m harness.export`: each format, loaded without this project, repeats `predictions.csv`.
+
+The runs are real and differ in all that an export must translate: cell, layers, biases, reset gate,
+activation, head, steps returned, loss, scaling, precision and replicas. What is loaded is used as
+its own header says, in a process from whose path this project was removed.
+"""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from harness.core.layer_weights import per_gate
+from harness.core.tolerances import LIMITS
+from harness.export import __main__ as export
+from harness.export import check, to_numpy, to_onnx, to_torch
+from harness.export.network import Network
+from harness.runs.run import Identity, Result, run
+from tests.support import ROOT
+from tests.support.configs import config
+from tests.support.program import uses_mlflow, with_database
+
+pytestmark = [
+    *uses_mlflow,
+    # Keras 3.15 on TensorFlow reads its variables in a way that NumPy 2 has deprecated.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
+]
+
+Array = np.ndarray
+
+RUNS = {
+    "simple": "task=sum model=rnn_relu model.layers=2 model.units=5 replicas=2 task.scale=standard "
+    "semantics.biases=double semantics.bias_init=uniform_units",
+    "lstm": "task=binary model=lstm model.units=4 precision=float64 semantics=torch",
+    "gru": "task=running_sum model=gru model.layers=2 model.units=1 model.head=none "
+    "semantics.gru_biases=candidate semantics.bias_init=uniform_units",
+    "gru_before": "task=multi_step model=gru model.layers=2 model.units=6 task.scale=standard "
+    "semantics.gru_reset=before semantics.bias_init=uniform_units",
+    "masked": "task=sum task.lengths=2:5 task.length=5 task.scale=standard model=lstm "
+    "model.layers=2 model.units=4",
+    "probabilities": "task=gaussian task.targets=every_step task.labels=true task.outputs=2 "
+    "task.lengths=2:5 task.length=5 model=gru model.units=4",
+}
+FORMATS = ("numpy", "torch", "keras", "onnx", "jax")
+
+# Uses each model as its own header says, in a process that could not import this project.
+# Arguments: folders of models, which hold in.npz and receive out.npz.
+PROGRAM = """
+import os, sys
+for ours in ("harness", "backends"):
+    sys.modules[ours] = None  # whoever imports it gets a ModuleNotFoundError
+    try:
+        __import__(ours)
+    except ModuleNotFoundError:
+        continue
+    sys.exit(f"{ours} can be imported here")
+import numpy as np
+sys.path.insert(0, "")
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    sys.path[0], model = folder, sys.modules.pop("model", None)
+    results = {}
+    for name, x in np.load("in.npz").items():
+        exec(open("usage.py").read())
+        results[name] = y
+    np.savez("out.npz", **results)
+assert sys.modules["harness"] is sys.modules["backends"] is None
+"""
+
+
+def trained(folder: Path, *overrides: str) -> Result:
+    settings = ["trainer.epochs=2", "task.samples=200", f"results={folder}/results", *overrides]
+    tracking = [] if any("tracking" in each for each in overrides) else ["tracking=journal"]
+    place = folder / "run"
+    return run(config(*settings, *tracking), Identity("a name", place, list(overrides)))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    return {name: trained(tmp_path_factory.mktemp(name), *RUNS[name].split()) for name in RUNS}
+
+
+def usage(folder: Path) -> str:
+    """The code that the model's own text shows."""
+    page = folder / "model.md"
+    if page.exists():
+        [code] = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+        return code
+    text = ast.get_docstring(ast.parse((folder / "model.py").read_text()))
+    return "\n".join(re.findall(r"^ {4}(.*)$", str(text), re.MULTILINE))
+
+
+def use_elsewhere(folders: list[Path]) -> None:
+    """Let the exported models answer, far from this project."""
+    for folder in folders:
+        (folder / "usage.py").write_text(usage(folder))
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-I", "-B", "-c", PROGRAM]
+    done = subprocess.run(
+        command + [str(f) for f in folders],
+        cwd=folders[0],
+        env=kept,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def by_length(result: Result) -> dict[str, tuple[str, Array, int]]:
+    """Split, samples and their number of steps, by name: sequences of several lengths go into a
+    model separately, without their padding."""
+    found: dict[str, tuple[str, Array, int]] = {}
+    for split, part in result.plan.splits.parts.items():
+        N, T = part.x.shape[1:3]
+        steps = np.full(N, T) if part.mask is None else part.mask[-1].sum(axis=1)
+        for length in np.unique(steps):
+            found[f"{split}, {length} steps"] = split, np.flatnonzero(steps == length), int(length)
+    return found
+
+
+def recorded(result: Result, split: str, samples: Array, shape: tuple[int, ...]) -> Array:
+    """Those samples' rows of `predictions.csv`, of the last replica."""
+    table: Any = pd.read_csv(result.directory / "predictions.csv")
+    last = table["replica"] == result.plan.config.replicas - 1
+    rows = table[(table["split"] == split) & last & table["sample"].isin(samples)]
+    return rows["predicted"].to_numpy().reshape(shape)
+
+
+def exported(result: Result, to: str) -> Network:
+    """The run's last replica, as the command gives it to a format."""
+    network = export.read_network(result.directory, result.plan.config.replicas - 1)
+    return export.in_float32(network) if to == "onnx" else network
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_it_repeats_the_predictions(
+    runs: dict[str, Result], to: str, tmp_path: Path, capsys: Any
+) -> None:
+    folders = {name: tmp_path / name for name in runs}
+    for name, result in runs.items():
+        network = exported(result, to)
+        if name == "simple":  # the command itself; its own check needs a process each time
+            arguments = [str(result.directory), "--to", to, "--out", str(folders[name])]
+            assert export.main([*arguments, "--replica", "1"]) == 0
+            said = capsys.readouterr().out
+            assert usage(folders[name]).splitlines()[-1] in said and "Checked" in said
+        else:
+            folders[name].mkdir()
+            import_module(f"harness.export.to_{to}").write(network, folders[name])
+        inputs: Any = {}
+        for key, (split, samples, length) in by_length(result).items():
+            x = result.plan.splits.parts[split].x[-1, samples, :length]
+            inputs[key] = (x * network.x_std + network.x_mean).astype(network.outer_precision)
+        np.savez(folders[name] / "in.npz", **inputs)
+    use_elsewhere(list(folders.values()))
+    for name, result in runs.items():
+        answers = dict(np.load(folders[name] / "out.npz"))
+        places = by_length(result)
+        assert answers.keys() == places.keys()
+        for key, y in answers.items():
+            split, samples, _ = places[key]
+            repeats(result, exported(result, to), split, samples, y)
+
+
+def repeats(result: Result, network: Network, split: str, samples: Array, y: Array) -> None:
+    """Assert that the answers for samples of a split are those of `predictions.csv`."""
+    assert y.ndim == (3 if network.model.every_step else 2)
+    assert y.dtype == network.outer_precision
+    wanted = recorded(result, split, samples, y.shape)
+    error = np.abs(y - wanted).max() / np.abs(wanted - network.y_mean).max()
+    assert error <= LIMITS[network.precision].forward, f"{result.directory}: {split}"
+
+
+def test_a_masked_run_says_how_its_sequences_go_in(runs: dict[str, Result]) -> None:
+    for name, masked in (("masked", True), ("probabilities", True), ("gru", False)):
+        network = exported(runs[name], "numpy")
+        assert network.padded == masked
+        assert ("go in separately" in network.interface) == masked
+        assert len(by_length(runs[name])) == (3 * 4 if masked else 3)
+
+
+def test_other_replicas_are_other_networks(runs: dict[str, Result]) -> None:
+    one, other = (export.read_network(runs["simple"].directory, r) for r in (0, 1))
+    assert one.x_mean != other.x_mean and one.y_std != other.y_std
+    x = np.ones((2, 3, 1))
+    assert not np.allclose(check.reference(one, x), check.reference(other, x), rtol=0.01)
+
+
+def swap_in_numpy(folder: Path) -> None:
+    with np.load(folder / "model.npz") as file:
+        arrays: Any = dict(file)
+    arrays["rnn.0.W"] = per_gate(arrays["rnn.0.W"], [1, 0, 2, 3])
+    np.savez(folder / "model.npz", **arrays)
+
+
+def swap_in_torch(folder: Path) -> None:
+    state = load_file(folder / "model.safetensors")
+    swapped = per_gate(state["rnn.weight_hh_l0"], [0, 1, 3, 2], axis=0)
+    save_file(state | {"rnn.weight_hh_l0": swapped}, folder / "model.safetensors")
+
+
+def swap_in_onnx(folder: Path) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(folder / "model.onnx")
+    for constant in model.graph.initializer:
+        if constant.name == "rnn.0.B":  # eight parts: four gates of each of two biases
+            order = [0, 1, 3, 2, 4, 5, 6, 7]
+            swapped = per_gate(numpy_helper.to_array(constant), order)
+            constant.CopyFrom(numpy_helper.from_array(swapped, constant.name))
+    onnx.save(model, folder / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("writer", "swap"),
+    [(to_numpy, swap_in_numpy), (to_torch, swap_in_torch), (to_onnx, swap_in_onnx)],
+)
+def test_the_check_sees_swapped_gates(
+    runs: dict[str, Result], writer: Any, swap: Any, tmp_path: Path
+) -> None:
+    network = export.read_network(runs["lstm"].directory, 0)
+    network = export.in_float32(network) if writer is to_onnx else network
+    writer.write(network, tmp_path)
+    assert check.check(network, tmp_path, writer.USAGE) <= LIMITS[network.precision].forward
+    swap(tmp_path)
+    with pytest.raises(check.Unfaithful, match="differs from the run's by"):
+        check.check(network, tmp_path, writer.USAGE)
+
+
+def test_what_fails_its_check_is_not_written(
+    runs: dict[str, Result], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [str(runs["lstm"].directory), "--to", "torch", "--out", str(tmp_path / "here")]
+    monkeypatch.setitem(to_torch.GATE_ORDER, "lstm", [0, 1, 3, 2])
+    assert export.main(arguments) == 1
+    assert capsys.readouterr().err.startswith("Export failed: the exported model differs from")
+    monkeypatch.setattr(to_torch, "MODULE", "import harness")
+    assert export.main(arguments) == 1
+    assert "cannot be loaded and used: ModuleNotFoundError" in capsys.readouterr().err
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_mean_far_above_the_deviation_costs_nothing(
+    runs: dict[str, Result], tmp_path: Path
+) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    network = replace(network, x_mean=network.x_mean + 1e6, y_mean=network.y_mean + 1e6)
+    to_numpy.write(network, tmp_path)
+    assert check.check(network, tmp_path, to_numpy.USAGE) < 1e-6
+
+
+def test_a_runs_name_cannot_end_the_header(runs: dict[str, Result], tmp_path: Path) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    network = replace(network, origin='"""; raise SystemExit # \\d')
+    to_numpy.write(network, tmp_path)
+    assert check.check(network, tmp_path, to_numpy.USAGE) < 1e-6
+
+
+@pytest.mark.parametrize("to", ["keras", "numpy"])
+def test_a_tiny_deviation_is_divided_by_as_it_is(
+    runs: dict[str, Result], to: str, tmp_path: Path
+) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    for n, factor in enumerate((1e-9, 1e-30)):
+        (tmp_path / str(n)).mkdir()
+        small = replace(network, x_mean=network.x_mean * factor, x_std=network.x_std * factor)
+        writer = import_module(f"harness.export.to_{to}")
+        writer.write(small, tmp_path / str(n))
+        assert check.check(small, tmp_path / str(n), writer.USAGE) < 1e-6
+
+
+def test_keras_scales_in_float64(runs: dict[str, Result], tmp_path: Path) -> None:
+    network = export.read_network(runs["simple"].directory, 0)
+    to_keras = import_module("harness.export.to_keras")
+    for n, (mean, std) in enumerate(((1e9 + 1, 1 / 3), (0.1, 1e-9))):
+        (tmp_path / str(n)).mkdir()
+        scaled = replace(network, x_mean=network.x_mean + 1e6, y_mean=mean, y_std=std)
+        to_keras.write(scaled, tmp_path / str(n))
+        assert check.check(scaled, tmp_path / str(n), to_keras.USAGE) < 1e-5
+
+
+def test_scalars_have_no_axis(runs: dict[str, Result], tmp_path: Path) -> None:
+    to_torch.write(export.read_network(runs["simple"].directory, 0), tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    assert state["y_mean"].shape == state["y_std"].shape == ()
+
+
+def test_no_replica_is_written_over_another(runs: dict[str, Result], tmp_path: Path) -> None:
+    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
+    for replica in ("0", "1"):
+        assert export.main([str(place), "--to", "numpy", "--replica", replica]) == 0
+    names = {path.name: path / "model.npz" for path in (place / "export").iterdir()}
+    assert names.keys() == {"numpy", "numpy-replica-1"}
+    for r, path in enumerate(names[name] for name in sorted(names)):
+        wanted = export.read_network(place, r).weights["rnn.0.kernel"]
+        assert np.array_equal(np.load(path)["rnn.0.W"], wanted)
+
+
+def test_numpy_needs_no_framework(runs: dict[str, Result], tmp_path: Path) -> None:
+    arguments = [str(runs["lstm"].directory), "--to", "numpy", "--out", str(tmp_path / "here")]
+    script = (
+        "import sys; from harness.export.__main__ import main; code = main(sys.argv[1:]);"
+        "sys.exit(code or sorted({'torch', 'tensorflow', 'keras', 'jax'} & set(sys.modules)) or 0)"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_is_found_by_its_name_and_id(tmp_path: Path, capsys: Any) -> None:
+    result = trained(with_database(tmp_path), "tracking=mlflow")
+    place = ["--to", "numpy", "--results", str(tmp_path / "results")]
+    for word in ("a name", result.address["run_id"], str(result.directory)):
+        shutil.rmtree(result.directory / "export", ignore_errors=True)
+        assert export.main([word, *place]) == 0
+        assert (result.directory / "export/numpy/model.npz").exists()
+    assert export.main(["a nme", *place]) == 2
+    assert "Did you mean 'a name'?" in capsys.readouterr().err
+    shutil.rmtree(result.directory)  # MLflow still has what is needed
+    assert export.main(["a name", *place]) == 0
+    assert (tmp_path / "results/export/a name/numpy/model.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{run}"], "--to: must be given"),
+        (["{run}", "x", "--to", "numpy"], "x: no such option or argument"),
+        (["{run}", "--to", "numpy", "--replica", "x"], "--replica x: must be a whole number"),
+        (["{run}", "--to", "toch"], "Did you mean 'torch'?"),
+        (["{run}", "--to", "numpy", "--replica", "2"], "must be from 0 to 1"),
+        (["{run}", "--to", "numpy", "--replica", "-1"], "must be from 0 to 1"),
+        (["{run}", "--to", "numpy", "--out", ""], "--out: must name a folder."),
+        (["", "--to", "numpy"], "RUN: a run's directory, id or name must be given."),
+        (["{run}", "--to", "numpy", "--out", "{run}"], "must be a new folder"),
+        (["{run}", "--to", "numpy", "--out", "{run}/config.yaml"], "must be a new folder"),
+        (["{run}", "--to", "numpy", "--out", "{run}/config.yaml/x"], "cannot be written"),
+        (["{run}", "--to", "jax"], "run: pip install no-such-package"),
+        (["{run}/weights", "--to", "numpy"], "this directory holds no run"),
+        (
+            ["nobody", "--to", "numpy", "--results", "{run}/none"],
+            "nobody: there is no such directory",
+        ),
+    ],
+)
+def test_what_cannot_be_exported_is_explained(
+    runs: dict[str, Result],
+    arguments: list[str],
+    said: str,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(export.FORMATS, "jax", {"no_such_module": "no-such-package"})
+    directory = str(runs["simple"].directory)
+    assert export.main([each.replace("{run}", directory) for each in arguments]) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err and shown.err.count("\n") == 1
+
+
+def test_a_run_in_float64_says_why_its_onnx_model_is_not(runs: dict[str, Result]) -> None:
+    network = export.read_network(runs["lstm"].directory, 0)
+    assert network.precision == "float64" and "Rounded" not in network.interface
+    lines = export.in_float32(network).interface.splitlines()
+    assert "Rounded from the run's float64: ONNX" in " ".join(lines)
+
+
+def test_a_failed_run_says_how_it_ended(tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(RuntimeError, match="not finite"):
+        trained(tmp_path, "model=rnn_relu", "optimizer=sgd", "optimizer.lr=1e30")
+    assert export.main([str(tmp_path / "run"), "--to", "numpy"]) == 2
+    said = capsys.readouterr().err
+    assert "final.safetensors: it ended as FAILED (" in said and "train it again.\n" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "kept", "said"),
+    [
+        ("FINISHED", True, "the file is gone since; copy it from the run's artifacts in MLflow"),
+        ("KILLED", True, "it ended as KILLED; go on with: python -m harness resume="),
+        ("KILLED", False, "it ended as KILLED and kept no checkpoint; train it again."),
+        (None, True, "it was killed, or still trains; go on with: python -m harness resume="),
+    ],
+)
+def test_without_final_weights_it_says_what_to_do(
+    runs: dict[str, Result],
+    status: str | None,
+    kept: bool,
+    said: str,
+    tmp_path: Path,
+    capsys: Any,
+) -> None:
+    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
+    (place / "weights/final.safetensors").unlink()
+    if not kept:
+        shutil.rmtree(place / "checkpoints")
+    ends = "" if status is None else json.dumps({"kind": "end", "status": status, "error": None})
+    (place / "journal.jsonl").write_text(ends)
+    assert export.main([str(place), "--to", "numpy"]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown and shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["network.json", "weights/final.safetensors"])
+@pytest.mark.parametrize("kept", [0.0, 0.5], ids=["empty", "half"])
+def test_a_damaged_file_is_named(
+    runs: dict[str, Result], name: str, kept: float, tmp_path: Path, capsys: Any
+) -> None:
+    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
+    whole = (place / name).read_bytes()
+    (place / name).write_bytes(whole[: int(kept * len(whole))])
+    assert export.main([str(place), "--to", "numpy"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{place / name}: is damaged (") and said.count("\n") == 1
+    assert said.endswith("; copy it from the run's artifacts in MLflow, or train the run again.\n")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"scale": [], "model": {}}', '{"scale": {"x": []}}'])
+def test_facts_that_are_none_are_damage(
+    runs: dict[str, Result], text: str, tmp_path: Path, capsys: Any
+) -> None:
+    place = shutil.copytree(runs["lstm"].directory, tmp_path / "run")
+    (place / "network.json").write_text(text)
+    assert export.main([str(place), "--to", "numpy"]) == 2
+    said = capsys.readouterr().err
+    assert f"{place / 'network.json'}: is damaged (" in said and said.count("\n") == 1

@@ -1,0 +1,151 @@
+"""Jobs trained together are exactly what they are alone, number by number, and fail alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from harness.config.compose import compose
+from harness.core.errors import Diverged
+from harness.runs.run import Identity, Result, carry_out
+from harness.sweeps.cotraining import SharedTraining
+from harness.sweeps.grouping import key
+from harness.tracking.journal import last, read
+from harness.training.load_backend import load_backend
+from harness.training.plan import Plan, prepare
+from tests.support.program import run
+
+SMALL = [
+    "task.samples=60",
+    "task.length=4",
+    "model.units=5",
+    "trainer.epochs=3",
+    "precision=float64",
+]
+SMALL += ["tracking=journal"]
+
+
+def plan(results: Path, *words: str) -> Plan:
+    return prepare(compose([*SMALL, *words, f"results={results}"]))
+
+
+def train_together(plans: list[Plan], folder: Path) -> list[Any]:
+    """What became of each, its result or its exception; run i writes to `folder/i`."""
+    found: dict[int, Any] = {}
+
+    def work(i: int) -> Callable[..., Result]:
+        identity = Identity(str(i), folder / str(i), [], shows_progress=False)
+        return lambda load: carry_out(plans[i], identity, load)
+
+    group = SharedTraining(plans, load_backend(plans[0].config.backend))
+    group.train([work(i) for i in range(len(plans))], found.__setitem__)
+    return [found[i] for i in range(len(plans))]
+
+
+def numbers(directory: Path) -> dict[str, np.ndarray]:
+    """Everything that a run leaves as numbers, but for times."""
+    found: dict[str, np.ndarray] = {}
+    for path in sorted(directory.rglob("*.safetensors")):
+        name = path.relative_to(directory)
+        found |= {f"{name} {n}": value for n, value in load_file(path).items()}
+    for event in read(directory):
+        if event["kind"] in ("metrics", "scalars"):
+            values = event["values"].items()
+            step = event.get("step", 0)
+            found |= {f"{n} {step}": np.array(v) for n, v in values if not n.startswith("time/")}
+    table = pd.read_csv(directory / "predictions.csv")
+    found |= {f"predictions {n}": table[n].to_numpy() for n in ("true", "predicted")}
+    return found
+
+
+KINDS = {
+    "numpy": ["backend=numpy"],
+    "torch": ["backend=torch", "model=lstm"],
+    "keras": ["backend=keras", "task.lengths=2:4"],
+    "jax": ["backend=jax", "model=gru", "task=binary"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> None:
+    jobs = [
+        ["seed=0"],
+        ["seed=7", "optimizer.lr=0.1", "replicas=2"],
+        ["seed=3", "optimizer.beta1=0.5", "semantics.kernel_init=lecun_normal"],
+        ["seed=1", "trainer.epochs=9", "trainer.patience=2", "optimizer.lr=0.5"],
+        ["seed=2", "trainer.epochs=12"],  # goes on when the one before has its best weights back
+    ]
+    plans = [plan(tmp_path, *KINDS[kind], *job) for job in jobs]
+    assert len({key(each) for each in plans}) == 1
+    results = train_together(plans, tmp_path / "together")
+    for i, each in enumerate(plans):
+        identity = Identity(str(i), tmp_path / "alone" / str(i), [])
+        alone = carry_out(each, identity, load_backend(each.config.backend))
+        assert results[i].outcome.epochs == alone.outcome.epochs
+        expected, actual = (numbers(tmp_path / way / str(i)) for way in ("alone", "together"))
+        assert expected.keys() == actual.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(
+                actual[name], value, rtol=1e-9, atol=1e-12, err_msg=f"{name} of job {i}"
+            )
+
+
+def test_a_job_that_diverges_harms_no_other(tmp_path: Path) -> None:
+    plans = [plan(tmp_path, f"optimizer.lr={lr}", "optimizer=sgd") for lr in (0.01, 1e200)]
+    good, bad = train_together(plans, tmp_path / "together")
+    assert isinstance(bad, Diverged)
+    assert np.isfinite(good.loss)
+    ends = [last(tmp_path / "together" / str(i), "end") for i in range(2)]
+    assert [end and end["status"] for end in ends] == ["FINISHED", "FAILED"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["model.units=6"],
+        ["task.length=5"],
+        ["task.samples=61"],
+        ["task.lengths=2:4"],
+        ["optimizer=sgd"],
+        ["optimizer.weight_decay=0.1"],
+        ["trainer.batch_size=7"],
+        ["trainer.clip=1"],
+        ["semantics.adam_eps=1e-3"],
+        ["semantics.biases=double"],
+        ["backend=torch"],
+        ["precision=float32"],
+    ],
+    ids=" ".join,
+)
+def test_jobs_of_another_shape_or_rule_do_not_share(other: list[str], tmp_path: Path) -> None:
+    assert key(plan(tmp_path)) != key(plan(tmp_path, *other))
+
+
+def test_a_sweep_is_the_same_with_either_launcher(tmp_path: Path) -> None:
+    """The real program: two groups and a job that fails; names, order, table and exit code too."""
+    words = ["-m", "task=sum,binary", "seed=0,1", "task.samples=30,2", "task.length=3"]
+    words += ["trainer.epochs=2", "tracking=journal", "hydra.sweep.dir=sweep"]
+    ends = {}
+    for launcher in ("basic", "batched"):
+        folder = tmp_path / launcher
+        folder.mkdir()
+        done = run(folder, *words, f"hydra/launcher={launcher}")
+        ends[launcher] = done.code
+        assert "Traceback" not in done.err
+    assert ends == {"basic": 1, "batched": 1}
+    for job in map(str, range(8)):
+        one, other = (tmp_path / launcher / "sweep" / job for launcher in ends)
+        first, second = (next(iter(read(each))) for each in (one, other))
+        assert first["name"] == second["name"]
+        assert (last(one, "end") or {})["status"] == (last(other, "end") or {})["status"]
+        if (one / "predictions.csv").exists():
+            assert json.loads((one / "network.json").read_text()) == json.loads(
+                (other / "network.json").read_text()
+            )
+            for name, value in numbers(one).items():
+                np.testing.assert_allclose(numbers(other)[name], value, rtol=1e-4, atol=1e-6)

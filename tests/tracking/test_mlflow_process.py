@@ -1,0 +1,130 @@
+"""MLflow in a process of its own: what a program must survive of it, what survives a program."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.config.schema import TrackingConfig
+from harness.core.errors import ConfigError
+from harness.tracking import mlflow_process, mlflow_store
+from harness.tracking.journal import last
+from harness.tracking.run_log import RunLog
+from tests.support import program
+from tests.support.program import uses_mlflow
+from tests.support.run_logs import begin, contents, everything, only, record_in
+
+pytestmark = uses_mlflow
+
+MLFLOW = TrackingConfig("mlflow", None, None, 0.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    mlflow_store.check_store.cache_clear()
+    yield program.with_database(tmp_path / "my wörk")
+    mlflow_process.finish()
+
+
+def sent(folder: Path, name: str = "run", config: TrackingConfig = MLFLOW) -> RunLog:
+    """A record whose events go through the process."""
+    results = folder / "results"
+    directory = results / "runs" / name
+    return RunLog(directory, mlflow_process.track(config, "sum", results, directory))
+
+
+def address(record: RunLog) -> dict[str, str]:
+    assert record.tracking is not None
+    return record.tracking.address
+
+
+def test_all_arrives_as_without_it(folder: Path, tmp_path: Path) -> None:
+    with sent(folder) as record:
+        everything(record)
+    assert address(record)["run_id"] == only(folder).info.run_id
+    other = program.with_database(tmp_path / "other")
+    with record_in(other) as record:
+        everything(record)
+    ours, theirs = contents(folder), contents(other)
+    for found in (ours, theirs):  # its picture is linked with the run's id
+        assert "![loss]" in found["tags"].pop("mlflow.note.content")
+    assert ours == theirs
+
+
+def test_the_journal_says_where_it_is(folder: Path) -> None:
+    with sent(folder) as record:
+        begin(record)
+    assert address(record)
+    event = last(record.directory, "mlflow")
+    assert event is not None
+    assert {key: event[key] for key in address(record)} == address(record)
+
+
+def test_without_mlflow_there_is_no_process(folder: Path) -> None:
+    with sent(folder, config=TrackingConfig("journal", None, None, 0.0)) as record:
+        begin(record)
+    assert record.tracking is None
+    assert mlflow_process._process is None
+
+
+def test_a_program_survives_its_process(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with sent(folder) as record:
+        begin(record)
+        assert mlflow_process._process is not None
+        os.kill(mlflow_process._process._process.pid, signal.SIGKILL)
+        for epoch in range(1, 1001):
+            record.metrics(epoch, {"train/loss": np.array([1.0])})
+    assert address(record) == {}
+    end = last(record.directory, "end")
+    assert end is not None
+    assert end["status"] == "FINISHED"
+    assert f"its journal is complete: {record.directory}" in caplog.text
+    with sent(folder, "next") as record:
+        begin(record)
+    assert address(record)["run_id"] == only(folder).info.run_id, "it has another one"
+
+
+def test_a_deleted_experiment_is_refused_without_mlflow(folder: Path) -> None:
+    client = program.mlflow(folder)
+    client.delete_experiment(mlflow_store.experiment_id(client, "sum", folder / "results"))
+    with pytest.raises(ConfigError, match="experiment=sum: this experiment was deleted"):
+        sent(folder)
+    assert mlflow_process._process is None
+
+
+def test_one_that_is_deleted_meanwhile_is_refused_by_the_process(folder: Path) -> None:
+    client = program.mlflow(folder)
+    number = mlflow_store.experiment_id(client, "sum", folder / "results")
+    mlflow_store.check_store(f"sqlite:///{folder.resolve()}/results/mlflow.db", "sum")
+    client.delete_experiment(number)
+    with sent(folder) as record:
+        begin(record)
+    with pytest.raises(ConfigError, match="experiment=sum: this experiment was deleted"):
+        address(record)
+    assert address(record) == {}, "it is said once"
+
+
+def test_a_program_that_is_killed_leaves_no_run_running(tmp_path: Path) -> None:
+    folder = program.with_database(tmp_path)
+    with program.running(folder, "trainer.epochs=100000", "tracking.flush_seconds=0") as process:
+        directory = []
+
+        def tracked() -> bool:
+            directory[:] = program.directories(folder)
+            return bool(directory) and last(directory[0], "mlflow") is not None
+
+        program.wait_until(tracked, process)
+        program.wait_until(program.trains(folder, epoch=50), process)
+        process.kill()
+        process.communicate()  # returns when the process, too, has closed its output
+    [run] = program.tracked(folder)
+    assert run.info.status == "KILLED"
+    assert "the process was killed" in run.data.tags["mlflow.note.content"]
+    logged = program.history(folder, run.info.run_id, "train/loss")
+    journalled = program.journalled(directory[0], "train/loss")
+    expected = [(step, values[0]) for step, values in journalled]
+    assert logged == expected[: len(logged)]
+    assert len(logged) >= 2

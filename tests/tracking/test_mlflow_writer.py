@@ -1,0 +1,397 @@
+"""MLflow shows what the journal says: decided on a real SQLite store, read back through MLflow.
+
+Also what a shared database makes hard: one batch per flush, two processes that both want to make
+the database and the experiment, and events that arrive a second time.
+"""
+
+import base64
+import contextlib
+import json
+import math
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from harness.core.errors import ConfigError, Diverged
+from harness.sweeps.sweep import Sweep, parent
+from harness.tracking import mlflow_store, mlflow_writer
+from harness.tracking.event_buffer import EventBuffer
+from harness.tracking.journal import read
+from harness.tracking.mlflow_store import experiment_id, tracking_uri
+from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowWriter
+from harness.tracking.run_log import RunLog
+from tests.support import ROOT, program
+from tests.support.configs import config
+from tests.support.program import uses_mlflow
+from tests.support.run_logs import (
+    NEVER,
+    begin,
+    contents,
+    everything,
+    feed_of,
+    only,
+    record_in,
+    with_files,
+)
+
+pytestmark = uses_mlflow
+
+
+@dataclass
+class Counting:
+    """An MLflow client that counts what it is asked, and can be told to refuse."""
+
+    client: Any
+    calls: Counter[str] = field(default_factory=Counter)
+    refuse: set[str] = field(default_factory=set)
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        if name in self.refuse:
+            raise ConnectionError(name)
+        return getattr(self.client, name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a name as users have them, and an empty database."""
+    return program.with_database(tmp_path / "my wörk")
+
+
+@pytest.fixture
+def counting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Counting:
+    made = Counting(program.mlflow(folder))
+    monkeypatch.setattr(mlflow_store, "client", lambda uri: made)
+    return made
+
+
+def test_a_run_is_named_described_and_filed(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record, params={"long": "x" * 10_000, "optimizer.lr": 0.001, "seed": 0})
+    run = only(folder)
+    assert run.info.run_name == "sum·numpy"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"long": "x" * 6000, "optimizer.lr": "0.001", "seed": "0"}
+    assert run.data.tags["backend"] == "numpy"
+    assert run.data.tags["mlflow.note.content"] == "Repeat it"
+    experiment = program.mlflow(folder).get_experiment(run.info.experiment_id)
+    assert experiment.name == "sum"
+    assert experiment.tags["mlflow.note.content"] == "What it is about"
+    view = json.loads(experiment.tags["mlflow.sharedViewState.by-loss"])
+    state = zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;")))
+    assert json.loads(state)["orderByKey"] == "metrics.`val/loss`"
+
+
+def test_times_are_those_of_the_journal(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([1.0])})
+    times = {event["kind"]: event["time"] for event in read(record.directory)}
+    run = only(folder)
+    [metric] = program.mlflow(folder).get_metric_history(run.info.run_id, "train/loss")
+    assert run.info.start_time == times["start"]
+    assert run.info.end_time == times["end"]
+    assert metric.timestamp == times["metrics"]
+
+
+def test_a_metric_has_its_history_by_epoch(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.write("scalars", values={"params/total": 1121})
+        for epoch in range(1, 6):
+            values = {"train/loss": np.array([1 / epoch]), "val/loss": np.array([2.0 * epoch])}
+            record.metrics(epoch, values)
+    run = only(folder)
+    train = program.history(folder, run.info.run_id, "train/loss")
+    assert train == [(epoch, 1 / epoch) for epoch in range(1, 6)]
+    val = program.history(folder, run.info.run_id, "val/loss")
+    assert val == [(epoch, 2.0 * epoch) for epoch in range(1, 6)]
+    assert run.data.metrics == {"train/loss": 0.2, "val/loss": 10.0, "params/total": 1121}
+
+
+def test_a_flush_is_one_batch(folder: Path, counting: Counting) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.flush()
+        before = counting.calls["log_batch"]
+        for epoch in range(1, 101):
+            record.metrics(epoch, {f"{n}/loss": np.array([1.0]) for n in ("train", "val")})
+        assert counting.calls["log_batch"] == before
+        record.flush()
+        assert counting.calls["log_batch"] == before + 1
+        assert counting.calls["log_metric"] == 0
+        record.flush()
+        assert counting.calls["log_batch"] == before + 1, "nothing to send, nothing sent"
+    assert len(program.history(folder, only(folder).info.run_id, "val/loss")) == 100
+
+
+def test_more_than_mlflow_allows_goes_in_as_few_batches_as_it_allows(
+    folder: Path, counting: Counting
+) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.flush()
+        before = counting.calls["log_batch"]
+        for epoch in range(1, 2502):
+            record.metrics(epoch, {"train/loss": np.array([1.0])})
+        record.flush()
+        assert counting.calls["log_batch"] == before + 3
+    steps = [step for step, _ in program.history(folder, only(folder).info.run_id, "train/loss")]
+    assert sorted(steps) == list(range(1, 2502))
+
+
+def test_replicas_are_a_mean_with_its_spread(folder: Path) -> None:
+    values = np.random.default_rng(0).normal(3.0, 2.0, (4, 5))
+    with record_in(folder) as record:
+        begin(record)
+        for epoch, row in enumerate(values, start=1):
+            record.metrics(epoch, {"val/loss": row})
+    run = only(folder)
+    low, high = stats.t.interval(0.95, 4, values.mean(axis=1), stats.sem(values, axis=1))
+    expected = {
+        "val/loss": values.mean(axis=1),
+        "val/loss_std": values.std(axis=1, ddof=1),
+        "val/loss_lo": low,
+        "val/loss_hi": high,
+    }
+    assert set(run.data.metrics) == set(expected)
+    for name, each in expected.items():
+        logged = program.history(folder, run.info.run_id, name)
+        assert [step for step, _ in logged] == [1, 2, 3, 4]
+        assert [value for _, value in logged] == pytest.approx(each, rel=1e-12), name
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_replica_that_is_not_finite_leaves_no_mean(folder: Path, value: float) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([1.0, value, 2.0])})
+    number = only(folder).info.run_id
+    for name in ("train/loss", "train/loss_std", "train/loss_lo", "train/loss_hi"):
+        [(step, logged)] = program.history(folder, number, name)
+        assert step == 1
+        assert math.isnan(logged)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_not_a_number(folder: Path, value: float) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([0.5])})
+        record.metrics(2, {"train/loss": np.array([value])})
+        record.metrics(3, {"train/loss": np.array([0.25])})
+    logged = program.history(folder, only(folder).info.run_id, "train/loss")
+    assert logged[0::2] == [(1, 0.5), (3, 0.25)]
+    assert logged[1][0] == 2
+    assert math.isnan(logged[1][1])
+
+
+def test_the_data_set_is_an_input_with_our_own_digest(folder: Path) -> None:
+    shapes = {"train.x": "(1, 800, 10, 1)"}
+    with record_in(folder) as record:
+        begin(record)
+        digest = "0123456789abcdef" * 2
+        record.write("dataset", name="sum", digest=digest, source={"seeds": [0]}, shapes=shapes)
+    [data] = only(folder).inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("sum", digest)
+    assert json.loads(data.dataset.source) == {"seeds": [0]}
+    assert json.loads(data.dataset.profile) == shapes
+    assert [(tag.key, tag.value) for tag in data.tags] == [("mlflow.data.context", "train")]
+
+
+def test_files_keep_their_folders(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        with_files(record)
+    run = only(folder)
+    expected = {"plots/loss.png", "predictions.csv", "predictions.json", "journal.jsonl"}
+    assert program.artifacts(folder, run.info.run_id) == expected
+    assert (folder / "results/artifacts/sum").is_dir(), "beside the database"
+    place = Path(program.mlflow(folder).download_artifacts(run.info.run_id, "plots/loss.png"))
+    assert place.read_bytes() == b"picture"
+
+
+def test_the_table_shows_the_first_rows_of_every_split(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        with_files(record)
+    run = only(folder)
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "predictions.json", "type": "table"}
+    ]
+    path = program.mlflow(folder).download_artifacts(run.info.run_id, "predictions.json")
+    table = json.loads(Path(path).read_text())
+    assert table["columns"][:3] == ["row", "predicted", "true"], "what MLflow compares by"
+    names = [row[0] for row in table["data"]]
+    assert len(names) == len(set(names)) == 2 * TABLE_ROWS, "of every split"
+    assert table["data"][0][:3] == ["train 0 0 9 0", 0.0, 1.0]
+    assert table["data"][TABLE_ROWS][:3] == ["test 0 0 9 0", 1200.0, 1.0]
+
+
+def test_a_failure_is_explained_in_the_description(folder: Path) -> None:
+    with contextlib.suppress(Diverged), record_in(folder) as record:
+        begin(record)
+        raise Diverged("loss not finite in epoch 3")
+    note = only(folder).data.tags["mlflow.note.content"]
+    assert note.startswith("**FAILED**: Diverged: loss not finite in epoch 3")
+    assert note.endswith("Repeat it")
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_the_status_is_how_it_ended(folder: Path, status: str) -> None:
+    record = record_in(folder)
+    begin(record)
+    record.end(status)
+    assert only(folder).info.status == status
+
+
+def test_a_run_can_be_seen_from_its_first_flush_on(folder: Path) -> None:
+    with record_in(folder) as record:
+        begin(record)
+        record.flush()
+        assert only(folder).info.status == "RUNNING"
+        [address] = [event for event in read(record.directory) if event["kind"] == "mlflow"]
+        assert address["run_id"] == only(folder).info.run_id
+
+
+def test_sending_events_twice_does_no_harm(folder: Path) -> None:
+    with record_in(folder) as record:
+        everything(record)
+    once = contents(folder)
+    assert len(once["history"]["train/loss"]) == 4
+    feed_of(record).view.send([e for e in read(record.directory) if e["kind"] != "mlflow"])
+    assert contents(folder) == once
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "log_text"],
+)
+def test_a_call_that_fails_at_first_leaves_no_trace(
+    folder: Path, counting: Counting, call: str
+) -> None:
+    counting.refuse = {call}
+    with record_in(folder) as record:
+        everything(record)
+        record.flush()
+        feed = feed_of(record)
+        assert feed.unsent, "what did not arrive is kept"
+        counting.refuse = set()
+    assert feed.unsent == feed.lost == []
+    found = contents(folder)
+    assert found["status"] == "FINISHED"
+    assert [step for step, _ in found["history"]["train/loss"]] == [1, 2, 3, 4]
+    assert found["data"] == ["d" * 32]
+    assert "predictions.json" in found["files"]
+
+
+def test_a_deleted_experiment_is_refused_by_name(folder: Path) -> None:
+    client = program.mlflow(folder)
+    number = experiment_id(client, "gone", folder / "results")
+    client.delete_experiment(number)
+    with pytest.raises(ConfigError) as error:
+        experiment_id(client, "gone", folder / "results")
+    message = str(error.value)
+    assert "tracking.experiment=gone" in message
+    assert f"mlflow experiments restore -x {number}" in message
+    assert "\n" not in message
+
+
+def test_an_experiment_is_made_once(folder: Path) -> None:
+    client, results = program.mlflow(folder), folder / "results"
+    assert experiment_id(client, "one", results) == experiment_id(client, "one", results)
+    assert experiment_id(client, "two", results) != experiment_id(client, "one", results)
+
+
+def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
+    """What happens when two processes both find no experiment and both make it."""
+    client, results = program.mlflow(folder), folder / "results"
+
+    class Slow(Counting):
+        def __getattr__(self, name: str) -> Any:
+            if name == "create_experiment":
+                self.client.create_experiment("sum")  # the other process is faster
+            return super().__getattr__(name)
+
+    found = experiment_id(Slow(client), "sum", results)
+    assert found == client.get_experiment_by_name("sum").experiment_id
+
+
+def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counting) -> None:
+    directory = folder / "results/multirun/now"
+    directory.mkdir(parents=True)
+    swept = Sweep(str(directory), ["seed=0,1,2"], ["seed"], 3, "results", None)
+    for job in range(3):
+        counting.refuse = {"create_run"} if job == 0 else set()
+        above = parent(swept, config(f"results='{folder / 'results'}'"))
+        assert above == directory
+        with record_in(folder, f"job {job}") as record:
+            begin(record, parent=str(above))
+    runs = program.tracked(folder)
+    [made] = [run for run in runs if run.data.tags.get("kind") == "sweep"]
+    [address] = [event for event in read(directory) if event["kind"] == "mlflow"]
+    assert address["run_id"] == made.info.run_id
+    children = [run for run in runs if run is not made]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {made.info.run_id}
+    assert len(children) == 2, "the first could not be made, nor its parent"
+
+
+def test_another_database_can_be_named(tmp_path: Path) -> None:
+    assert tracking_uri("http://example:5000", tmp_path) == "http://example:5000"
+    assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) -> None:
+    """A file where the database should be: any call to MLflow then fails."""
+    (tmp_path / "file").write_text("")
+    view = MlflowWriter(
+        f"sqlite:///{tmp_path}/file/mlflow.db", folder / "results", tmp_path / "run"
+    )
+    with RunLog(tmp_path / "run", EventBuffer(tmp_path / "run", view, NEVER)) as record:
+        begin(record)
+        record.metrics(1, {"train/loss": np.array([1.0])})
+    kinds = [event["kind"] for event in read(tmp_path / "run")]
+    assert kinds == ["start", "metrics", "file", "end"]
+
+
+def test_two_programs_at_once_make_one_database_and_one_experiment(tmp_path: Path) -> None:
+    arguments = ("trainer.epochs=2", "tracking.experiment=together")
+    both = [program.start(tmp_path, *arguments, f"seed={seed}") for seed in (0, 1)]
+    done = [program.finish(process) for process in both]
+    assert [(d.code, d.err) for d in done] == [(0, "")] * 2
+    client = program.mlflow(tmp_path)
+    number = client.get_experiment_by_name("together").experiment_id
+    runs = program.tracked(tmp_path)
+    assert [run.info.experiment_id for run in runs] == [number] * 2, "and none in Default"
+    assert {run.data.params["seed"] for run in runs} == {"0", "1"}
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        steps = [step for step, _ in program.history(tmp_path, run.info.run_id, "train/loss")]
+        assert steps == [1, 2]
+
+
+def test_importing_the_module_does_not_import_mlflow() -> None:
+    code = "import sys, harness.tracking.mlflow_writer; print('mlflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+def test_events_are_known_to_the_view() -> None:
+    """Each kind of event that `run_log.py` lists has a method, so that none is refused."""
+    listed = (mlflow_writer.__doc__ or "") and (
+        sys.modules["harness.tracking.run_log"].__doc__ or ""
+    )
+    kinds = {line.split()[0] for line in listed.splitlines() if line.startswith("    ")}
+    assert {"start", "metrics", "end"} < kinds
+    for kind in kinds - {"mlflow"} - set(mlflow_writer.BATCHED):
+        assert callable(getattr(MlflowWriter, f"_{kind}")), kind

@@ -1,0 +1,253 @@
+"""What a person sees: MLflow's own pages over a real sweep, drawn by a real Chromium.
+
+A number that is in the database can still be missing from the page: a chart needs more than one
+point, a table chooses its columns, an image may not load. So these tests look. Where one fails,
+its message names a screenshot of what was seen.
+"""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.reporting.plots import COLOURS
+from harness.sweeps.report import Job, jobs
+from harness.tracking.journal import last
+from tests.support.program import PATIENCE, directories, run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+sync_api: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = sync_api.expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
+]
+
+LOOK_MS = 300_000  # until something that does not appear on a page is given up
+SWEEP = [
+    "backend=numpy,torch",
+    "optimizer=sgd",
+    "optimizer.lr=0.001,1e30",  # the second diverges
+    "task=sum",
+    "task.samples=100",  # a longer table takes the page seconds
+    "trainer.epochs=3",
+]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing but our server
+]
+VIEWPORT = {"width": 1700, "height": 1200}
+# Each page forgets what others unfolded, and has no assistant's panel, which takes a quarter of it.
+FRESH = """
+    localStorage.clear();
+    localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+    localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+"""
+FLAT = "orderByKey=metrics.%60val%2Floss%60&orderByAsc=true"  # MLflow then shows children unfolded
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server, a browser, and what the sweep left to look at."""
+
+    url: str
+    browser: "BrowserContext"
+    pictures: Path
+    parent: dict[str, str]
+    jobs: list[Job]
+
+    @property
+    def experiment(self) -> str:
+        return f"/#/experiments/{self.parent['experiment_id']}/runs"
+
+    @property
+    def sweep(self) -> str:
+        return f"{self.experiment}/{self.parent['run_id']}"
+
+    def run(self, job: Job) -> str:
+        return f"{self.experiment}/{job.address['run_id']}"
+
+    def ended(self, status: str) -> Job:
+        return next(job for job in self.jobs if job.status == status)
+
+    @contextmanager
+    def page(self, path: str) -> Iterator["Page"]:
+        """A fresh page at `path`. If the looking fails, the error names a picture of the page."""
+        page = self.browser.new_page()
+        try:
+            page.goto(self.url + path)
+            yield page
+        except (sync_api.Error, AssertionError) as error:
+            picture = self.pictures / (re.sub(r"\W+", "-", path).strip("-") + ".png")
+            page.screenshot(path=picture)
+            raise AssertionError(f"screenshot: {picture}\n{error}") from error
+        finally:
+            page.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One sweep over two backends, half of whose jobs diverge, as MLflow and Chromium show it."""
+    folder = tmp_path_factory.mktemp("ui")
+    done = run(folder, "-m", *SWEEP)
+    assert done.code == 1, done.out + done.err  # as it is when jobs have failed
+    sweep = directories(folder)[0].parent
+    parent = last(sweep, "mlflow")
+    assert parent is not None, done.out + done.err
+    with _server(folder) as url, sync_api.sync_playwright() as playwright:
+        expect.set_options(timeout=LOOK_MS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = chromium.new_context(viewport=VIEWPORT)  # one, for its cache of MLflow's scripts
+        browser.set_default_timeout(LOOK_MS)
+        browser.add_init_script(FRESH)
+        yield Site(url, browser, folder, parent, jobs(sweep))
+        chromium.close()
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    """The URL of MLflow's server over the results in `folder`; no process of it survives."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    database = f"sqlite:///{folder}/results/mlflow.db"
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | quiet,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # the server and its workers are one group
+        )
+        try:
+            _wait(process, port, folder / "server.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # it only reads, so nothing can be lost
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return as soon as the server answers; fail if it has ended or does not answer in time."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+            break
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                connection.close()
+                return
+        connection.close()
+    pytest.fail(f"MLflow's server did not answer:\n{log.read_text()}")
+
+
+def test_runs_table_nests_the_jobs_under_their_sweep(site: Site) -> None:
+    with site.page(site.experiment) as page:
+        sweep = page.get_by_role("row").filter(has_text="sweep over backend")
+        expect(sweep.get_by_role("link")).to_be_visible()
+        names = [page.get_by_role("link", name=job.name, exact=True) for job in site.jobs]
+        for name in names:
+            expect(name).to_have_count(0)
+        sweep.get_by_role("button").click()  # unfolds it
+        for name in names:
+            expect(name).to_be_visible()
+        expect(page.get_by_role("gridcell").filter(has_text="sum (")).to_have_count(len(names))
+
+
+def test_charts_draw_both_loss_curves_of_each_backend_in_its_colour(site: Site) -> None:
+    with site.page(f"{site.experiment}?compareRunsMode=CHART&{FLAT}") as page:
+        page.get_by_placeholder("Search metric charts").fill("/loss")
+        cards = page.get_by_test_id("experiment-view-compare-runs-card")
+        for metric, backend in product(("train/loss", "val/loss"), ("numpy", "torch")):
+            card = cards.filter(has=page.get_by_text(metric, exact=True))
+            card.scroll_into_view_if_needed()  # it is drawn once it is in sight
+            red, green, blue = bytes.fromhex(COLOURS[backend].removeprefix("#"))
+            line = card.locator(f"path.js-line[style*='rgb({red}, {green}, {blue})']").first
+            expect(line).to_have_attribute("d", re.compile("M.+L.+"))  # from a point to another
+
+
+def test_run_page_shows_status_parameter_count_and_data_set(site: Site) -> None:
+    job = site.ended("FINISHED")
+    with site.page(site.run(job)) as page:
+        expect(page.get_by_role("heading", name=job.name)).to_be_visible()
+        expect(page.get_by_text("Finished", exact=True)).to_be_visible()
+        count = page.get_by_role("row").filter(has_text="params/total")
+        expect(count).to_contain_text("1121")
+        expect(page.get_by_text(re.compile(r"^sum \([0-9a-f]{32}\)"))).to_be_visible()
+        expect(page.get_by_role("link", name=re.compile("^sweep over backend"))).to_be_visible()
+
+
+def test_predictions_are_shown_as_a_table(site: Site) -> None:
+    with site.page(f"{site.run(site.ended('FINISHED'))}/artifacts/predictions.csv") as page:
+        for file, sign in (
+            ("predictions.csv", "Previewing the first"),
+            ("predictions.json", "View as table"),
+        ):
+            page.get_by_text(file, exact=True).first.click()
+            expect(page.get_by_text(sign)).to_be_visible()
+            headers = page.get_by_role("columnheader")
+            for name in ("true", "predicted"):
+                header = headers.filter(has=page.get_by_text(name, exact=True))
+                header.scroll_into_view_if_needed()
+                expect(header).to_be_in_viewport()
+            row = page.get_by_role("row").nth(1)
+            expect(row).to_contain_text(re.compile(r"\d\.\d{3}.*\d\.\d{3}", re.DOTALL))
+
+
+def test_plots_are_images_that_load(site: Site) -> None:
+    with site.page(f"{site.run(site.ended('FINISHED'))}/artifacts/plots/loss.png") as page:
+        for file in ("loss.png", "predictions.png"):
+            page.get_by_text(file, exact=True).click()
+            image = page.get_by_alt_text(f"plots/{file}")
+            expect(image).to_be_visible()
+            assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
+def test_failed_run_says_so_and_shows_its_traceback(site: Site) -> None:
+    job = site.ended("FAILED")
+    with site.page(site.run(job)) as page:
+        expect(page.get_by_text("Failed", exact=True)).to_be_visible()
+        page.get_by_role("tab", name="Artifacts").click()
+        page.get_by_text("traceback.txt", exact=True).click()
+        expect(page.get_by_text(re.compile("Diverged: loss not finite")).first).to_be_visible()
+
+
+def test_description_of_the_sweep_links_to_its_jobs(site: Site) -> None:
+    job = site.ended("FINISHED")
+    with site.page(site.sweep) as page:
+        page.get_by_text("Show more").click()
+        link = page.get_by_role("cell").get_by_role("link", name=job.name, exact=True)
+        with page.context.expect_page() as opened:
+            link.click()
+        expect(opened.value.get_by_role("heading", name=job.name)).to_be_visible()
