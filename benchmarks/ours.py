@@ -9,10 +9,9 @@ from itertools import count
 from benchmarks.cases import Case
 from benchmarks.timing import Epoch
 from harness.config.compose import compose
-from harness.core.random_streams import batch_order
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
-from harness.training.schedule import LearningRate, epoch_batches
+from harness.training.schedule import Schedule
 
 
 def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> list[str]:
@@ -41,13 +40,10 @@ def build(case: Case, framework: str, kernel: str | None, threads: int) -> Epoch
     plan = prepare(config)
     data = plan.splits.training_data()
     backend = load_backend(config.backend)(plan.model, plan.training, data, plan.start)
-    rate, numbers = LearningRate(config, case.samples), count(1)
+    schedule, numbers = Schedule(config, case.samples), count(1)
 
     def epoch() -> None:
-        number = next(numbers)
-        order = batch_order(config.seeds, number, case.samples, config.trainer.shuffle)
-        lr = rate.of_epoch(number)
-        for batches in epoch_batches(order, config.trainer, config.semantics.last_batch):
+        for batches, lr in schedule.epoch(next(numbers)):
             backend.train_epoch(batches, lr)
 
     return epoch

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from harness.config.compose import compose
 from harness.config.schema import Config
-from harness.core.random_streams import batch_order
 from harness.runs.run import Identity, run
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
-from harness.training.schedule import LearningRate, epoch_batches
+from harness.training.schedule import Schedule
 
 
 def alone(config: Config) -> float:
@@ -25,12 +24,10 @@ def alone(config: Config) -> float:
     began = time.perf_counter()
     data, val = plan.splits.training_data(), plan.splits.parts["val"]
     backend = load_backend(config.backend)(plan.model, plan.training, data, plan.start)
-    samples = data.x.shape[1]
-    rate = LearningRate(config, samples)
+    schedule = Schedule(config, data.x.shape[1])
     for epoch in range(1, config.trainer.epochs + 1):
-        order = batch_order(config.seeds, epoch, samples, config.trainer.shuffle)
-        for batches in epoch_batches(order, config.trainer, config.semantics.last_batch):
-            backend.train_epoch(batches, rate.of_epoch(epoch))
+        for batches, lr in schedule.epoch(epoch):
+            backend.train_epoch(batches, lr)
         backend.predict(val.x, val.mask)
     return time.perf_counter() - began
 

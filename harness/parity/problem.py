@@ -14,10 +14,10 @@ from harness.config.overrides import key_of
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
-from harness.core.random_streams import batch_order, stream
+from harness.core.random_streams import stream
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
-from harness.training.schedule import LearningRate, epoch_batches
+from harness.training.schedule import Schedule
 
 BackendClass = Callable[..., Backend]
 
@@ -64,17 +64,15 @@ def problem_of(config: Config, steps: int) -> Problem:
     """The first `steps` updates of the run that `config` describes, as the trainer does them;
     fewer if the run has fewer. Raises `ConfigError` for what cannot be run."""
     plan = prepare(config)
-    samples = plan.splits.train.x.shape[1]
-    rate = LearningRate(config, samples)
+    schedule = Schedule(config, plan.splits.train.x.shape[1])
     batches: list[Array] = []
     rates: list[Array] = []
     for epoch in range(1, config.trainer.epochs + 1):
         if len(batches) >= steps:
             break
-        order = batch_order(config.seeds, epoch, samples, config.trainer.shuffle)
-        for part in epoch_batches(order, config.trainer, config.semantics.last_batch):
-            batches += list(part)
-        rates.append(rate.of_epoch(epoch))
+        for rows, lr in schedule.epoch(epoch):
+            batches += list(rows)
+            rates.append(lr)
     if not batches:
         raise ConfigError("trainer.epochs=0: parity compares training; set it to 1 or more.")
     return Problem(

@@ -14,7 +14,6 @@ from backends import Backend, State
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, save_config
 from harness.core.model import Params, count
-from harness.core.random_streams import batch_order
 from harness.reporting import plots
 from harness.runs import figures, resume
 from harness.runs.folders import check_unbegun
@@ -29,7 +28,7 @@ from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend
 from harness.training.metrics import evaluate
 from harness.training.plan import Plan, prepare
-from harness.training.schedule import epoch_batches
+from harness.training.schedule import Schedule
 from harness.training.trainer import Outcome, check_measured, train
 
 if TYPE_CHECKING:
@@ -235,11 +234,9 @@ def _finish(
 def _gradient(plan: Plan, load: Callable[..., Backend], first: int) -> Params:
     """Of the first batch of epoch `first`, at the weights before it; in float64, where small ones
     keep digits."""
-    samples = plan.splits.train.x.shape[1]
-    order = batch_order(plan.config.seeds, first, samples, plan.config.trainer.shuffle)
-    rows = epoch_batches(order, plan.config.trainer, plan.config.semantics.last_batch)[0][0]
+    batches, _ = next(Schedule(plan.config, plan.splits.train.x.shape[1]).epoch(first))
     data = plan.splits.training_data()
     training = replace(plan.training, precision="float64")
     start = State({name: value.astype("float64") for name, value in plan.start.params.items()})
-    found = gradients(load, plan.model, training, data, start, rows)
+    found = gradients(load, plan.model, training, data, start, batches[0])
     return {name: value.astype(plan.config.precision) for name, value in found.items()}

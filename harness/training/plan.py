@@ -13,7 +13,7 @@ from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec
 from harness.training.checkpoints import fresh_state
 from harness.training.memory_check import check_memory
-from harness.training.schedule import LearningRate
+from harness.training.schedule import Schedule
 from harness.training.splits import Splits, make_splits
 
 
@@ -53,7 +53,7 @@ def prepare(config: Config) -> Plan:
         device=config.device,
         threads=config.threads,
         kernel=config.backend.kernel,
-        updates=config.trainer.epochs * LearningRate(config, samples).steps_per_epoch,
+        updates=config.trainer.epochs * Schedule(config, samples).steps_per_epoch,
         batch=min(config.trainer.batch_size, samples),
     )
     params = initial_params(model, config.semantics, config.seeds, config.precision)

@@ -15,13 +15,12 @@ from harness.config.schema import Config
 from harness.console.progress import Progress
 from harness.core.errors import Diverged
 from harness.core.losses import gives_logits
-from harness.core.random_streams import batch_order
 from harness.system import signals
 from harness.training.checkpoints import Checkpoint, Checkpoints
 from harness.training.early_stopping import EarlyStopping
 from harness.training.metrics import evaluate
 from harness.training.recorder import Recorder
-from harness.training.schedule import LearningRate, epoch_batches
+from harness.training.schedule import Schedule
 from harness.training.splits import Splits
 
 Array = np.ndarray
@@ -74,7 +73,7 @@ def train(
     outcome.construction_seconds = time.perf_counter() - began
     chosen = {"device": outcome.backend.device, "kernel": outcome.backend.kernel}
     record.write("tags", values=chosen)
-    rate = LearningRate(config, splits.train.x.shape[1])
+    schedule = Schedule(config, splits.train.x.shape[1])
     done = outcome.epochs = 0 if begun is None else begun.epoch
     stopping = None
     if settings.patience is not None:
@@ -89,7 +88,7 @@ def train(
     ):
         for epoch in range(done + 1, last + 1):
             active = np.ones(config.replicas, bool) if stopping is None else stopping.active.copy()
-            losses, seconds = _epoch(outcome.backend, epoch, splits, config, rate, active)
+            losses, seconds = _epoch(outcome.backend, schedule, epoch, active)
             outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
             outcome.epoch_seconds.append(seconds)
             outcome.values = {"train/loss": _epoch_loss(losses, splits, config)}
@@ -116,22 +115,11 @@ def train(
     return outcome
 
 
-def _epoch(
-    backend: Backend,
-    epoch: int,
-    splits: Splits,
-    config: Config,
-    rate: LearningRate,
-    active: Array,
-) -> tuple[Array, float]:
-    """Every step's loss `(S, R)` of one epoch, and its seconds; only `active` replicas learn."""
-    samples, settings = splits.train.x.shape[1], config.trainer
-    order = batch_order(config.seeds, epoch, samples, settings.shuffle)
-    lr = np.where(active, rate.of_epoch(epoch), 0.0)
-    began, done, losses = time.perf_counter(), 0, []
-    for batches in epoch_batches(order, settings, config.semantics.last_batch):
-        losses.append(backend.train_epoch(batches, lr[done : done + len(batches)]))
-        done += len(batches)
+def _epoch(backend: Backend, schedule: Schedule, epoch: int, active: Array) -> tuple[Array, float]:
+    """Return each step's loss `(S, R)` and the epoch's seconds; only `active` replicas learn."""
+    calls = [(batches, np.where(active, lr, 0.0)) for batches, lr in schedule.epoch(epoch)]
+    began = time.perf_counter()
+    losses = [backend.train_epoch(batches, lr) for batches, lr in calls]
     return np.concatenate(losses), time.perf_counter() - began
 
 

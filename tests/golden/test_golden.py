@@ -101,8 +101,8 @@ CHANGES = {
         shifted_border,
         {"data", "batches", "losses"},
     ),
-    "two samples of an order": ("training.trainer.batch_order", exchanged, {"batches", "losses"}),
-    "epoch of an order": ("training.trainer.batch_order", epoch_before, {"batches", "losses"}),
+    "two samples of an order": ("training.schedule.batch_order", exchanged, {"batches", "losses"}),
+    "epoch of an order": ("training.schedule.batch_order", epoch_before, {"batches", "losses"}),
 }
 
 

@@ -25,7 +25,6 @@ from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError
-from harness.core.random_streams import batch_order
 from harness.core.tolerances import LIMITS
 from harness.runs import run as run_module
 from harness.runs import summary
@@ -38,7 +37,7 @@ from harness.tracking.mlflow_store import client
 from harness.training.checkpoints import load_checkpoint, save_checkpoint
 from harness.training.load_backend import load_backend
 from harness.training.plan import Plan, prepare
-from harness.training.schedule import LearningRate, epoch_batches
+from harness.training.schedule import Schedule
 from tests.support import program
 from tests.support.backend_classes import BACKENDS
 from tests.support.configs import composed
@@ -137,12 +136,8 @@ def steps(plan: Plan, epoch: int) -> np.ndarray:
     backend = load_backend(config.backend)(
         plan.model, plan.training, plan.splits.training_data(), plan.start
     )
-    lr, found = LearningRate(config, samples).of_epoch(epoch), []
-    order = batch_order(config.seeds, epoch, samples, config.trainer.shuffle)
-    for batches in epoch_batches(order, config.trainer, config.semantics.last_batch):
-        rates = lr[sum(map(len, found)) :][: len(batches)]
-        found.append(np.array(backend.train_epoch(batches, rates)))
-    return np.concatenate(found)
+    calls = Schedule(config, samples).epoch(epoch)
+    return np.concatenate([np.array(backend.train_epoch(*call)) for call in calls])
 
 
 @pytest.mark.parametrize("backend", [name for name in NAMES if name != "numpy"])
