@@ -9,6 +9,7 @@ There is no `gradients()`: one SGD step with lr = 2³⁰ gives them as `(before 
 power of two loses nothing to rounding (`harness/training/gradient.py`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,29 +31,40 @@ class State:
     step: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
-    """How the network is trained. `numbers` holds the optimiser's own, as `(R,)` or `(1,)` arrays:
-    `momentum` and `weight_decay` for sgd; `beta1`, `beta2` for adam; `rho` for rmsprop."""
+    """The rules of training, which decide its numbers. `numbers` holds the optimiser's own, as
+    `(R,)` or `(1,)` arrays: `weight_decay`, and `momentum` for sgd; `beta1`, `beta2` for adam;
+    `rho` for rmsprop."""
 
     loss: str  # "mse", or "bce" on logits
     optimizer: str  # "sgd", "adam" or "rmsprop"
     numbers: dict[str, Array]
-    nesterov: bool
-    clip: float | None  # largest gradient, by semantics.clip_scope, each replica on its own
+    nesterov: bool = False
+    clip: float | None = None  # largest gradient, by semantics.clip_scope, each replica on its own
     semantics: Semantics
     precision: str  # "float32" or "float64"
-    device: str  # "auto", "cpu" or "cuda"
-    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """Where a backend computes, and what it may assume to be fast; numbers depend on it by their
+    rounding alone. Zeros stand for what is not known."""
+
+    device: str = "cpu"  # "auto", "cpu" or "cuda"
+    threads: int = 1
     kernel: str = "auto"  # which of a backend's formulations, where it has several
-    updates: int = 0  # how many are to come, as far as is known: compiling pays for many
-    batch: int = 0  # samples of an update, as far as is known
-    at_once: int = 1  # backends that train at the same time and share the threads
+    updates: int = 0  # how many are to come: compiling pays for many
+    batch: int = 0  # samples of an update
+    backends: int = 1  # that train at the same time and share the threads
 
     @property
-    def own_threads(self) -> int:
-        """Of a framework whose threads can be shared out."""
-        return max(1, self.threads // self.at_once)
+    def threads_each(self) -> int:
+        """Threads of each of the backends, for a framework whose threads can be shared out."""
+        return max(1, self.threads // self.backends)
+
+
+CPU = Execution()
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,15 @@ class Data:
     y: Array
     mask: Array | None = None
 
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name; without a mask there is none of that name."""
+        arrays = {"x": self.x, "y": self.y}
+        return arrays if self.mask is None else arrays | {"mask": self.mask}
+
+    def map(self, function: Callable[[Array], Array]) -> "Data":
+        """Apply `function` to each array."""
+        return Data(**{name: function(array) for name, array in self.arrays().items()})
+
 
 class Backend(Protocol):
     """One network in training. Constructing it from a `State` is also how a run is resumed."""
@@ -77,7 +98,12 @@ class Backend(Protocol):
     kernel: str  # which formulation it uses; all of them compute the same
 
     def __init__(
-        self, model: ModelSpec, training: TrainingSpec, data: Data, state: State
+        self,
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+        execution: Execution = CPU,
     ) -> None: ...
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
@@ -89,12 +115,13 @@ class Backend(Protocol):
         ...
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
-        """Raw outputs (logits where the loss is `bce`) for `x` `(R, N, T, F)` and, as in `Data`,
-        `mask` `(R, N, T)`: `(R, N, O)`, or `(R, N, T, O)` when the model returns every step."""
+        """Return raw outputs (logits where the loss is `bce`) for `x` `(R, N, T, F)` and, as in
+        `Data`, `mask` `(R, N, T)`: `(R, N, O)`, or `(R, N, T, O)` when the model returns every
+        step."""
         ...
 
     def state(self) -> State:
-        """A NumPy copy of the weights, the optimiser's memory and the step count."""
+        """Return a NumPy copy of the weights, the optimiser's memory and the step count."""
         ...
 
 
@@ -102,5 +129,11 @@ class BackendFactory(Protocol):
     """What constructs a backend: its class, or a function with the same arguments."""
 
     def __call__(
-        self, model: ModelSpec, training: TrainingSpec, data: Data, state: State, /
+        self,
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+        execution: Execution = CPU,
+        /,
     ) -> Backend: ...

@@ -22,7 +22,7 @@ class Samples:
 
 
 def samples_of(data: Data, replicas: int) -> Samples:
-    parts = {name: part for name, part in vars(data).items() if part is not None}
+    parts = data.arrays()
     shared = all(len(part) == 1 for part in parts.values())
     count = 1 if shared else replicas
     wide = {n: np.broadcast_to(a, (count, *a.shape[1:])) for n, a in parts.items()}

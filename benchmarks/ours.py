@@ -11,7 +11,6 @@ from benchmarks.timing import Epoch
 from harness.config.compose import compose
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
-from harness.training.schedule import Schedule
 
 
 def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> list[str]:
@@ -38,12 +37,10 @@ def build(case: Case, framework: str, kernel: str | None, threads: int) -> Epoch
     """Raises `ConfigError` for a kernel that the backend does not have."""
     config = compose(overrides(case, framework, kernel, threads))
     plan = prepare(config)
-    data = plan.splits.training_data()
-    backend = load_backend(config.backend)(plan.model, plan.training, data, plan.start)
-    schedule, numbers = Schedule(config, case.samples), count(1)
+    backend, numbers = plan.build(load_backend(config.backend)), count(1)
 
     def epoch() -> None:
-        for batches, lr in schedule.epoch(next(numbers)):
+        for batches, lr in plan.schedule.epoch(next(numbers)):
             backend.train_epoch(batches, lr)
 
     return epoch

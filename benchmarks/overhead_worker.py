@@ -15,18 +15,16 @@ from harness.config.schema import Config
 from harness.runs.run import Identity, run
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
-from harness.training.schedule import Schedule
 
 
 def alone(config: Config) -> float:
     """Seconds from construction to the last epoch's validation."""
     plan = prepare(config)
     began = time.perf_counter()
-    data, val = plan.splits.training_data(), plan.splits.parts["val"]
-    backend = load_backend(config.backend)(plan.model, plan.training, data, plan.start)
-    schedule = Schedule(config, data.x.shape[1])
+    val = plan.splits.parts["val"]
+    backend = plan.build(load_backend(config.backend))
     for epoch in range(1, config.trainer.epochs + 1):
-        for batches, lr in schedule.epoch(epoch):
+        for batches, lr in plan.schedule.epoch(epoch):
             backend.train_epoch(batches, lr)
         backend.predict(val.x, val.mask)
     return time.perf_counter() - began

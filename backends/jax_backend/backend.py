@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import Data, State, TrainingSpec
+from backends import CPU, Data, Execution, State, TrainingSpec
 from harness.core.errors import ConfigError, first_line
 from harness.core.model import ModelSpec, shapes
 from harness.system import signals
@@ -51,11 +51,18 @@ MOST_UNROLLED = 16
 class JaxBackend:
     """See `backends.Backend`."""
 
-    def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
-        set_threads(training.threads)
-        self._device = choose_device(training.device)
+    def __init__(
+        self,
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+        execution: Execution = CPU,
+    ) -> None:
+        set_threads(execution.threads)
+        self._device = choose_device(execution.device)
         self.device = "cpu" if self._device.platform == "cpu" else "cuda"
-        self.kernel = choose_kernel(model, training, data)
+        self.kernel = choose_kernel(model, data, execution)
         self.model, self.training = model, training
         self.rules = Rules(
             training.loss,
@@ -192,10 +199,10 @@ def unshared(parts: tuple[jax.Array | None, ...]) -> tuple[tuple, tuple]:
     return tuple(own), axes
 
 
-def choose_kernel(model: ModelSpec, training: TrainingSpec, data: Data) -> str:
+def choose_kernel(model: ModelSpec, data: Data, execution: Execution) -> str:
     """The kernel that is asked for; with `auto`, `unrolled` for short networks of simple cells."""
-    if training.kernel != "auto":
-        return training.kernel
+    if execution.kernel != "auto":
+        return execution.kernel
     short = model.layers * data.x.shape[2] <= MOST_UNROLLED
     return "unrolled" if model.cell == "rnn" and short else "scan"
 

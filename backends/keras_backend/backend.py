@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import Data, State, TrainingSpec
+from backends import CPU, Data, Execution, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.samples import samples_of
 from harness.core.errors import ConfigError
@@ -46,13 +46,20 @@ PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
 class KerasBackend:
     """See `backends.Backend`."""
 
-    def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
-        set_threads(training.threads)
-        self.device = choose_device(training.device)
+    def __init__(
+        self,
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+        execution: Execution = CPU,
+    ) -> None:
+        set_threads(execution.threads)
+        self.device = choose_device(execution.device)
         set_tf32(training.semantics.tf32, self.device)
         self.model, self.training, self.step = model, training, state.step
         self.replicas = len(state.params["rnn.0.kernel"])
-        self.kernel = choose_kernel(model, training, data, self.replicas)
+        self.kernel = choose_kernel(model, data, execution, self.replicas)
         self.rules = Rules(
             model,
             training.loss,
@@ -124,12 +131,12 @@ class KerasBackend:
         return {n: v.copy() for n, v in unflatten(flat.numpy(), self.model).items()}
 
 
-def choose_kernel(model: ModelSpec, training: TrainingSpec, data: Data, replicas: int) -> str:
+def choose_kernel(model: ModelSpec, data: Data, execution: Execution, replicas: int) -> str:
     """The kernel that is asked for; with `auto`, `layers` for short runs of few replicas."""
-    if training.kernel != "auto":
-        return training.kernel
-    gates = training.batch * GATES[model.cell] * model.units
-    time_steps = training.updates * model.layers * data.x.shape[2]
+    if execution.kernel != "auto":
+        return execution.kernel
+    gates = execution.batch * GATES[model.cell] * model.units
+    time_steps = execution.updates * model.layers * data.x.shape[2]
     saved = time_steps * (20 + gates / 100) / 1e6
     return "xla" if saved >= LATER or replicas > MOST_TRACED else "layers"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from backends import Data, State, TrainingSpec
+from backends import CPU, Data, Execution, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.numpy_backend.cells import lstm_backward, lstm_forward, rnn_backward, rnn_forward
 from backends.numpy_backend.gru import (
@@ -45,9 +45,16 @@ class NumpyBackend:
 
     device, kernel = "cpu", "loops"
 
-    def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
+    def __init__(
+        self,
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+        execution: Execution = CPU,
+    ) -> None:
         dtype = np.dtype(training.precision)
-        self.model, self.training = model, training
+        self.model, self.training, self.execution = model, training, execution
         mask = None if data.mask is None else data.mask.astype(dtype)
         self.data = Data(data.x.astype(dtype, copy=False), data.y.astype(dtype, copy=False), mask)
         cell = f"gru {model.reset}" if model.cell == "gru" else model.cell
@@ -66,7 +73,8 @@ class NumpyBackend:
         self._use_threads()
         losses = np.empty(lr.shape)
         for s, rows in enumerate(batches):
-            x, y, mask = (self._rows(part, rows) for part in vars(self.data).values())
+            x, y = self._rows(self.data.x, rows), self._rows(self.data.y, rows)
+            mask = None if self.data.mask is None else self._rows(self.data.mask, rows)
             outputs, caches = self._forward(x, mask)
             counted = None
             if self.model.every_step:
@@ -93,15 +101,13 @@ class NumpyBackend:
     def _use_threads(self) -> None:
         """Their number is the whole program's, so every call sees to it; to set it while another
         part multiplies slows both, so it is set only where it is not right yet."""
-        wanted = self.training.own_threads
+        wanted = self.execution.threads_each
         if any(lib.num_threads != wanted for lib in BLAS.lib_controllers):
             BLAS.limit(limits=wanted, user_api="blas")
 
     @staticmethod
-    def _rows(array: Array | None, rows: Array) -> Any:
+    def _rows(array: Array, rows: Array) -> Array:
         """Each replica's samples `rows` `(R, B)` from `(R, N, …)`, or from `(1, N, …)` shared."""
-        if array is None:
-            return None
         return array[0][rows] if len(array) == 1 else array[np.arange(len(array))[:, None], rows]
 
     def _weights(self, layer: int) -> tuple[Array, Array, Array]:

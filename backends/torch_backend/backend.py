@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backends import Data, State, TrainingSpec
+from backends import CPU, Data, Execution, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.samples import samples_of
 from backends.torch_backend.cells import network
@@ -40,14 +40,21 @@ PROGRAMS: dict[str, type[Program]] = {"compiled": Compiled, "graphed": Graphed}
 class TorchBackend:
     """See `backends.Backend`."""
 
-    def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
-        self.device = choose_device(training.device)
+    def __init__(
+        self,
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+        execution: Execution = CPU,
+    ) -> None:
+        self.device = choose_device(execution.device)
         self.model, self.training, self.step = model, training, state.step
         self.dtype = getattr(torch, training.precision)
         self.weights = self._tensor(flatten(state.params, model))  # (R, P)
         self.slots = {s: self._tensor(flatten(kept, model)) for s, kept in state.slots.items()}
         self.replicas = len(self.weights)
-        self.kernel = choose_kernel(model, training, data, self.replicas, self.device)
+        self.kernel = choose_kernel(model, data, execution, self.replicas, self.device)
         self.network = Modules(model) if self.kernel == "modules" else network
         samples = samples_of(data, self.replicas)
         kinds = {"mask": torch.bool}
@@ -55,8 +62,8 @@ class TorchBackend:
         self.offset = samples.offset
         self.numbers = {n: self._wide(v[None])[0] for n, v in numbers(training).items()}
         self.rules = rules_of(model, training)
-        gates = training.batch * GATES[model.cell] * model.units * self.replicas
-        self.threads = training.own_threads if gates >= SMALL else 1
+        gates = execution.batch * GATES[model.cell] * model.units * self.replicas
+        self.threads = execution.threads_each if gates >= SMALL else 1
         self.programs: dict[torch.Size, Program] = {}  # by the shape of a batch
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
@@ -116,14 +123,14 @@ class TorchBackend:
 
 
 def choose_kernel(
-    model: ModelSpec, training: TrainingSpec, data: Data, replicas: int, device: str
+    model: ModelSpec, data: Data, execution: Execution, replicas: int, device: str
 ) -> str:
     """The kernel that is asked for, or with `auto` the one that is likely to be fastest.
 
     Raises `ConfigError` for one that cannot do it.
     """
     other_gru = model.cell == "gru" and model.reset == "before"
-    wanted, cells = training.kernel, model.layers * data.x.shape[2]
+    wanted, cells = execution.kernel, model.layers * data.x.shape[2]
     if wanted == "modules" and (other_gru or data.mask is not None):
         reason = "nn.GRU resets after the product only" if other_gru else "nn.RNN knows no masks"
         raise ConfigError(f"backend.kernel=modules: {reason}; use stacked, compiled or auto.")
@@ -140,14 +147,14 @@ def choose_kernel(
     if wanted != "auto":
         return wanted
     wide = model.cell == "lstm" and model.units > WIDE and device == "cpu"
-    worth = training.updates >= WORTH_COMPILING and cells <= MOST_CELLS and not wide
+    worth = execution.updates >= WORTH_COMPILING and cells <= MOST_CELLS and not wide
     if worth and compiler_present():
         return "compiled"
     if other_gru or data.mask is not None:
         return "stacked"
     if replicas > 1:
         return "modules" if wide else "stacked"
-    return "stacked" if model.cell == "rnn" and training.updates >= LONG else "modules"
+    return "stacked" if model.cell == "rnn" and execution.updates >= LONG else "modules"
 
 
 def use_tf32(rule: str) -> None:

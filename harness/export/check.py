@@ -81,7 +81,11 @@ def reference(network: Network, x: Array) -> Array:
     model, nothing = network.model, np.zeros((1, 1, 1, 1))
     rules = preset("matched")  # any would do: they matter in training only
     training = TrainingSpec(
-        network.loss, "sgd", {}, False, None, rules, network.precision, "cpu", 1
+        loss=network.loss,
+        optimizer="sgd",
+        numbers={},
+        semantics=rules,
+        precision=network.precision,
     )
     state = State({name: value[None] for name, value in network.weights.items()})
     backend = NumpyBackend(model, training, Data(nothing, nothing), state)

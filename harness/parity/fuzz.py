@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from backends import BackendFactory
 from harness.config.compose import Compose, composing
 from harness.config.overrides import key_of
 from harness.console.command_line import option, python
@@ -26,7 +27,7 @@ from harness.core.errors import ConfigError
 from harness.parity.configurations import Drawn, configurations
 from harness.parity.difference import Difference
 from harness.parity.lockstep import Broke, Names, Parity, check
-from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
+from harness.parity.problem import Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
 from harness.system.compiled_programs import free
 
@@ -127,7 +128,7 @@ def _attempt(
     drawn: Drawn,
     given: list[str],
     compose: Compose,
-    classes: dict[str, BackendClass],
+    classes: dict[str, BackendFactory],
     tally: Tally,
 ) -> None:
     """Raises `AssertionError` where the backends differ or one breaks."""

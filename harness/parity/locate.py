@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from backends import Array, Data, State
+from backends import Array, BackendFactory, Data, State
 from harness.core.model import GATES, ModelSpec, Params, shapes
 from harness.core.tolerances import LIMITS
 from harness.parity.difference import Difference, by_tensor, compare, least_scales
-from harness.parity.problem import BackendClass, Problem
+from harness.parity.problem import Problem
 from harness.parity.stages import hidden_states
 from harness.training.gradient import gradients
 
@@ -50,7 +50,7 @@ class Place:
         return ", ".join(parts) + (f" ({self.note})" if self.note else "")
 
 
-Pair = tuple[BackendClass, BackendClass]
+Pair = tuple[BackendFactory, BackendFactory]
 
 
 def locate(found: Difference, problem: Problem, pair: Pair, step: int, state: State) -> Place:
@@ -195,7 +195,7 @@ def _shortest(
     for length in range(1, steps + 1):
         cut = _cut(problem, length)
         one, other = (
-            gradients(c, cut.model, cut.training, cut.data, state, problem.batches[step])
+            gradients(c, cut.model, cut.training, cut.data, state, cut.batches[step], cut.execution)
             for c in pair
         )
         errors = _block_errors(problem.model, one, other, problem.training.precision)

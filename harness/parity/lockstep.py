@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from backends import BackendFactory
 from harness.core.errors import ConfigError, first_line
 from harness.parity.bands import ALL_STEPS, bands
 from harness.parity.difference import Difference, compare
 from harness.parity.first_step import place_of
 from harness.parity.locate import Place
-from harness.parity.problem import BackendClass, Problem
+from harness.parity.problem import Problem
 from harness.parity.stages import STAGES, Found, Trace, memory, trace
 
 Names = tuple[str, str]
@@ -68,7 +69,7 @@ class Parity:
 
 def check(
     problem: Problem,
-    classes: Mapping[str, BackendClass],
+    classes: Mapping[str, BackendFactory],
     say: Callable[[str], None] = lambda text: None,
 ) -> Parity:
     """Train all backends from the same state and compare each pair; `say` hears what goes on.
@@ -99,7 +100,7 @@ def check(
     return replace(parity, first=place, first_pair=names)
 
 
-def _traced(name: str, backend_class: BackendClass, problem: Problem) -> Trace:
+def _traced(name: str, backend_class: BackendFactory, problem: Problem) -> Trace:
     try:
         return trace(backend_class, problem)
     except ConfigError:  # it says itself what the user can change

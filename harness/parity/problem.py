@@ -3,12 +3,11 @@
 Two backends that are given the same problem must compute the same numbers.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backends import Array, Backend, Data, State, TrainingSpec
+from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.config.compose import Compose, compose
 from harness.config.overrides import key_of
 from harness.config.schema import Config
@@ -17,9 +16,6 @@ from harness.core.model import ModelSpec
 from harness.core.random_streams import stream
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
-from harness.training.schedule import Schedule
-
-BackendClass = Callable[..., Backend]
 
 
 @dataclass(frozen=True)
@@ -33,11 +29,12 @@ class Problem:
     state: State
     batches: list[Array]
     lr: Array
+    execution: Execution = CPU
 
-    def build(self, backend_class: BackendClass, state: State | None = None) -> Backend:
+    def build(self, backend_class: BackendFactory, state: State | None = None) -> Backend:
         """A backend that starts from `state`, by default from the problem's own."""
         start = self.state if state is None else state
-        return backend_class(self.model, self.training, self.data, start)
+        return backend_class(self.model, self.training, self.data, start, self.execution)
 
     def batch(self, step: int) -> tuple[Array, Array | None]:
         """The inputs `(R, B, T, F)` and the mask `(R, B, T)` of one step."""
@@ -64,13 +61,12 @@ def problem_of(config: Config, steps: int) -> Problem:
     """The first `steps` updates of the run that `config` describes, as the trainer does them;
     fewer if the run has fewer. Raises `ConfigError` for what cannot be run."""
     plan = prepare(config)
-    schedule = Schedule(config, plan.splits.train.x.shape[1])
     batches: list[Array] = []
     rates: list[Array] = []
     for epoch in range(1, config.trainer.epochs + 1):
         if len(batches) >= steps:
             break
-        for rows, lr in schedule.epoch(epoch):
+        for rows, lr in plan.schedule.epoch(epoch):
             batches += list(rows)
             rates.append(lr)
     if not batches:
@@ -82,6 +78,7 @@ def problem_of(config: Config, steps: int) -> Problem:
         plan.start,
         batches[:steps],
         np.concatenate(rates)[:steps],
+        plan.execution,
     )
 
 
@@ -125,6 +122,6 @@ def _config(name: str, names: list[str], shared: list[str], compose: Compose) ->
         raise ConfigError(f"{listed}: {name}: {rest.removeprefix(typed)}") from error
 
 
-def load(names: list[str], composed: list[Config]) -> dict[str, BackendClass]:
+def load(names: list[str], composed: list[Config]) -> dict[str, BackendFactory]:
     """The classes by the names that were typed: two options may carry the same name inside."""
     return {n: load_backend(config.backend) for n, config in zip(names, composed, strict=True)}

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from backends import Array, Backend, Data, State
+from backends import Array, Backend, BackendFactory, Data, State
 from harness.core.model import Params, shapes
-from harness.parity.problem import BackendClass, Problem
+from harness.parity.problem import Problem
 from harness.training.gradient import gradients, plain_sgd
 
 STAGES = (
@@ -58,7 +58,7 @@ def steps_compared(steps: int) -> str:
 
 
 def trace(
-    backend_class: BackendClass, problem: Problem, step: int = 0, state: State | None = None
+    backend_class: BackendFactory, problem: Problem, step: int = 0, state: State | None = None
 ) -> Trace:
     """Everything that the stages compare, from `state` (by default the problem's) at `step`.
 
@@ -87,7 +87,13 @@ def trace(
         for layer in range(problem.model.layers)
     }
     found["gradients"] = gradients(
-        backend_class, problem.model, problem.training, problem.data, start, problem.batches[step]
+        backend_class,
+        problem.model,
+        problem.training,
+        problem.data,
+        start,
+        problem.batches[step],
+        problem.execution,
     )
     return Trace(found, backend.device, last)
 
@@ -103,7 +109,7 @@ def memory(state: State) -> Params:
     return found | {"updates done": np.array([[float(state.step)]])}
 
 
-def resumed(backend_class: BackendClass, problem: Problem, backend: Backend) -> Params:
+def resumed(backend_class: BackendFactory, problem: Problem, backend: Backend) -> Params:
     """The last batch once more, by a backend that is built from the state of `backend`."""
     steps = len(problem.batches)
     anew = problem.build(backend_class, backend.state())
@@ -123,7 +129,7 @@ def _later_losses(problem: Problem, backend: Backend) -> list[Array]:
 
 
 def hidden_states(
-    backend_class: BackendClass,
+    backend_class: BackendFactory,
     problem: Problem,
     state: State,
     layer: int,
@@ -141,4 +147,6 @@ def hidden_states(
     params = {name: state.params[name] for name in shapes(cut) if name in state.params}
     y = np.zeros((*x.shape[:1], 1, x.shape[2], cut.units), x.dtype)
     training = plain_sgd(replace(problem.training, loss="mse"))
-    return backend_class(cut, training, Data(x[:, :1], y), State(params)).predict(x, mask)
+    execution = replace(problem.execution, updates=1)
+    backend = backend_class(cut, training, Data(x[:, :1], y), State(params), execution)
+    return backend.predict(x, mask)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends import Backend, State
+from backends import BackendFactory, State
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, save_config
 from harness.core.model import Params, count
@@ -28,7 +28,6 @@ from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend
 from harness.training.metrics import evaluate
 from harness.training.plan import Plan, prepare
-from harness.training.schedule import Schedule
 from harness.training.trainer import Outcome, check_measured, train
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def run(config: Config, identity: Identity) -> Result:
 def carry_out(
     plan: Plan,
     identity: Identity,
-    load: Callable[..., Backend],
+    load: BackendFactory,
     draw: Callable[..., list[str]] = figures.draw,
     origin: resume.ResumedRun | None = None,
 ) -> Result:
@@ -102,7 +101,7 @@ def carry_out(
     )
     with RunLog(identity.directory, tracking) as record:
         _begin(record, plan, identity, origin)
-        build = partial(load, plan.model, plan.training, plan.splits.training_data())
+        build = partial(plan.build, load)
         begun = None if origin is None else origin.checkpoint
         with resume.offered(identity.directory, config.results):
             outcome = train(
@@ -149,8 +148,7 @@ def _begin(
     shapes = {
         f"{name}.{key}": str(array.shape)
         for name, part in splits.parts.items()
-        for key, array in vars(part).items()
-        if array is not None
+        for key, array in part.arrays().items()
     }
     source = {"task": config.task.name, "seeds": config.seeds}
     record.write(
@@ -197,7 +195,7 @@ def _finish(
     record: RunLog,
     plan: Plan,
     outcome: Outcome,
-    load: Callable[..., Backend],
+    load: BackendFactory,
     draw: Callable[..., list[str]],
     first: int,
 ) -> Result:
@@ -231,12 +229,12 @@ def _finish(
     return Result(plan, outcome, directory, values, predictions, gradient)
 
 
-def _gradient(plan: Plan, load: Callable[..., Backend], first: int) -> Params:
+def _gradient(plan: Plan, load: BackendFactory, first: int) -> Params:
     """Of the first batch of epoch `first`, at the weights before it; in float64, where small ones
     keep digits."""
-    batches, _ = next(Schedule(plan.config, plan.splits.train.x.shape[1]).epoch(first))
+    batches, _ = next(plan.schedule.epoch(first))
     data = plan.splits.training_data()
     training = replace(plan.training, precision="float64")
     start = State({name: value.astype("float64") for name, value in plan.start.params.items()})
-    found = gradients(load, plan.model, training, data, start, batches[0])
+    found = gradients(load, plan.model, training, data, start, batches[0], plan.execution)
     return {name: value.astype(plan.config.precision) for name, value in found.items()}

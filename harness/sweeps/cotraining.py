@@ -10,7 +10,7 @@ A run that has ended keeps its place in the program, and what becomes of it ther
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -18,75 +18,119 @@ from typing import Any
 import numpy as np
 from greenlet import getcurrent, greenlet
 
-from backends import Array, Backend, Data, State, TrainingSpec
+from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import ModelSpec
 from harness.runs.figures import draw_all
 from harness.sweeps.grouping import merged
 from harness.training.plan import Plan
 from harness.training.replicas import merge_states, state_slice
 
-Load = Callable[..., Backend]
-Work = Callable[[Load], Any]  # a run, given what constructs its backend
-
-LATE = {"draw": 1, "train_epoch": 2}  # kinds that wait until nothing before them is asked for
+Work = Callable[[BackendFactory], Any]  # a run, given what constructs its backend
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Request:
-    """What one run asks for; `kind` is the backend's method, or `build`, or `draw`."""
+class Build:
+    """Ask for the shared backend, with this run's replicas in `state`; answered by its device and
+    kernel."""
 
-    kind: str
-    arguments: tuple[Any, ...] = ()
+    state: State
+
+
+@dataclass(frozen=True)
+class Train:
+    """Ask for `Backend.train_epoch`."""
+
+    batches: Array
+    lr: Array
 
     @property
-    def form(self) -> tuple[Any, ...]:
-        """Kind and sizes but for that of the replica axis, which is the second one in training.
-        Requests of the same form are answered by one call."""
-        axis = 1 if self.kind == "train_epoch" else 0
-        arrays = [a for a in self.arguments if isinstance(a, np.ndarray)]
-        return (self.kind, *(a.shape[:axis] + a.shape[axis + 1 :] for a in arrays))
+    def shapes(self) -> tuple[Shape, ...]:
+        """Sizes without that of the replica axis, the second one here."""
+        return tuple((len(array), *array.shape[2:]) for array in (self.batches, self.lr))
 
 
-class Part:
-    """A run's own replicas of the shared backend; see `backends.Backend`."""
+@dataclass(frozen=True)
+class Predict:
+    """Ask for `Backend.predict`."""
+
+    x: Array
+    mask: Array | None
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Sizes without that of the replica axis."""
+        return tuple(array.shape[1:] for array in (self.x, self.mask) if array is not None)
+
+
+@dataclass(frozen=True)
+class Save:
+    """Ask for `Backend.state`."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Ask for a run's pictures; the arguments are those of `figures.draw`."""
+
+    arguments: tuple[Any, ...]
+
+
+Request = Build | Train | Predict | Save | Draw
+LATE: dict[type, int] = {Draw: 1, Train: 2}  # these wait until nothing earlier is asked for
+
+
+def form(request: Request) -> tuple[Any, ...]:
+    """Return what requests that one call answers have in common."""
+    return (type(request), *(request.shapes if isinstance(request, Train | Predict) else ()))
+
+
+class SharedReplicas:
+    """One run's replicas of the shared backend; see `backends.Backend`."""
 
     device: str
     kernel: str
 
-    def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
-        self.device, self.kernel = ask("build", state)
+    def __init__(
+        self,
+        model: ModelSpec,
+        training: TrainingSpec,
+        data: Data,
+        state: State,
+        execution: Execution = CPU,
+    ) -> None:
+        self.device, self.kernel = ask(Build(state))
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
-        return ask("train_epoch", batches, lr)
+        return ask(Train(batches, lr))
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
-        return ask("predict", x, mask)
+        return ask(Predict(x, mask))
 
     def state(self) -> State:
-        return ask("state")
+        return ask(Save())
 
 
 def draw(*arguments: Any) -> list[str]:
-    """See `pictures.draw`; with those of other runs."""
-    return ask("draw", *arguments)
+    """Draw a run's pictures together with those of other runs; see `figures.draw`."""
+    return ask(Draw(arguments))
 
 
-def ask(kind: str, *arguments: Any) -> Any:
+def ask(request: Request) -> Any:
     """Leave the run until its answer is there."""
     parent = getcurrent().parent
     assert parent is not None
-    return parent.switch(Request(kind, arguments))
+    return parent.switch(request)
 
 
 class SharedTraining:
     """The shared backend and the runs that wait for it."""
 
-    def __init__(self, plans: Sequence[Plan], load: Load) -> None:
-        self.plans, self.load = plans, load
+    def __init__(self, plans: Sequence[Plan], factory: BackendFactory) -> None:
+        self.plans, self.factory = plans, factory
         ends = np.cumsum([0, *(plan.config.replicas for plan in plans)])
         self.slices = [slice(int(a), int(b)) for a, b in pairwise(ends)]
-        self.training, self.data, self.start = merged(plans)
-        self.backend: Any = None
+        self.training, self.data, self.start, self.execution = merged(plans)
+        self.backend: Backend | None = None
         self.waiting: dict[int, Request] = {}
         self.runs: list[greenlet] = []
 
@@ -96,7 +140,7 @@ class SharedTraining:
         A stop (`KeyboardInterrupt`) reaches every run, so that each closes its record.
         """
         self.runs = [greenlet(work) for work in works]
-        answers: dict[int, Any] = {i: self._loader(i) for i in range(len(works))}
+        answers: dict[int, Any] = {i: self._factory_for(i) for i in range(len(works))}
         try:
             while answers:
                 for i, answer in answers.items():
@@ -128,73 +172,93 @@ class SharedTraining:
         with contextlib.suppress(KeyboardInterrupt):
             run.throw(stop)
 
-    def _loader(self, i: int) -> Load:
-        """Constructs what run i is given: its part of the group, or for anything else than its own
-        training (such as a gradient) a backend of its own."""
+    def _factory_for(self, i: int) -> BackendFactory:
+        """Return what constructs run i's backend: its replicas of the shared one, or for anything
+        else than its own training (such as a gradient) a backend of its own."""
 
-        def load(model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> Backend:
-            if training is not self.plans[i].training:
-                return self.load(model, training, data, state)
-            return Part(model, training, data, state)
+        def factory(
+            model: ModelSpec,
+            training: TrainingSpec,
+            data: Data,
+            state: State,
+            execution: Execution = CPU,
+        ) -> Backend:
+            shared = training is self.plans[i].training
+            constructor = SharedReplicas if shared else self.factory
+            return constructor(model, training, data, state, execution)
 
-        return load
+        return factory
 
     def _answers(self) -> dict[int, Any]:
         """Answer some of those that wait: what is best done for many runs at once as late as can
         be, training last. If the backend breaks, that is the answer."""
-        first = min(self.waiting, key=lambda i: LATE.get(self.waiting[i].kind, 0))
-        form = self.waiting[first].form
-        chosen = [i for i, request in self.waiting.items() if request.form == form]
+        first = min(self.waiting, key=lambda i: LATE.get(type(self.waiting[i]), 0))
+        same = form(self.waiting[first])
+        chosen = [i for i, request in self.waiting.items() if form(request) == same]
         requests = {i: self.waiting.pop(i) for i in chosen}
         try:
-            return getattr(self, f"_{requests[first].kind}")(requests)
+            return self._answer(requests)
         except Exception as error:
             return dict.fromkeys(requests, error)
 
-    def _build(self, requests: dict[int, Request]) -> dict[int, Any]:
+    def _answer(self, requests: Mapping[int, Any]) -> dict[int, Any]:
+        """Answer requests of one form."""
+        methods: dict[type, Callable[[Mapping[int, Any]], dict[int, Any]]] = {
+            Build: self._build,
+            Train: self._train,
+            Predict: self._predict,
+            Save: self._save,
+            Draw: self._draw,
+        }
+        return methods[type(next(iter(requests.values())))](requests)
+
+    def _build(self, requests: Mapping[int, Build]) -> dict[int, tuple[str, str]]:
         """Put the states in their places and construct the backend anew: shapes stay the same, so
         nothing is compiled again. The others are as far as they were: a run that gets earlier
         weights back does not train any more."""
         whole = self.start if self.backend is None else self.backend.state()
-        parts = [state_slice(whole, own) for own in self.slices]
+        states = [state_slice(whole, replicas) for replicas in self.slices]
         for i, request in requests.items():
-            parts[i] = request.arguments[0]
-        state = replace(merge_states(parts), step=whole.step)
-        self.backend = self.load(self.plans[0].model, self.training, self.data, state)
+            states[i] = request.state
+        state, model = replace(merge_states(states), step=whole.step), self.plans[0].model
+        self.backend = self.factory(model, self.training, self.data, state, self.execution)
         return dict.fromkeys(requests, (self.backend.device, self.backend.kernel))
 
-    def _train_epoch(self, requests: dict[int, Request]) -> dict[int, Any]:
+    def _train(self, requests: Mapping[int, Train]) -> dict[int, Array]:
         assert not self.waiting, "all runs that go on are at the same batches"
-        batches, lr = self._whole(requests, 0, 1), self._whole(requests, 1, 1)
+        assert self.backend is not None
+        batches = self._joined({i: request.batches for i, request in requests.items()}, 1)
+        lr = self._joined({i: request.lr for i, request in requests.items()}, 1)
         losses = self.backend.train_epoch(batches, lr)
         return {i: losses[:, self.slices[i]] for i in requests}
 
-    def _predict(self, requests: dict[int, Request]) -> dict[int, Any]:
-        x = self._whole(requests, 0, 0)
-        masked = next(iter(requests.values())).arguments[1] is not None
-        mask = self._whole(requests, 1, 0) if masked else None
-        outputs = self.backend.predict(x, mask)
+    def _predict(self, requests: Mapping[int, Predict]) -> dict[int, Array]:
+        assert self.backend is not None
+        x = self._joined({i: request.x for i, request in requests.items()}, 0)
+        masks = {i: r.mask for i, r in requests.items() if r.mask is not None}
+        outputs = self.backend.predict(x, self._joined(masks, 0) if masks else None)
         return {i: outputs[self.slices[i]] for i in requests}
 
-    def _state(self, requests: dict[int, Request]) -> dict[int, Any]:
+    def _save(self, requests: Mapping[int, Save]) -> dict[int, State]:
+        assert self.backend is not None
         whole = self.backend.state()
         return {i: state_slice(whole, self.slices[i]) for i in requests}
 
     @staticmethod
-    def _draw(requests: dict[int, Request]) -> dict[int, Any]:
+    def _draw(requests: Mapping[int, Draw]) -> dict[int, list[str]]:
         pictures = draw_all([request.arguments for request in requests.values()])
         return dict(zip(requests, pictures, strict=True))
 
-    def _whole(self, requests: dict[int, Request], argument: int, axis: int) -> Array:
-        """An argument of all runs along its replica axis; who does not ask gets another's."""
-        parts = []
-        other = next(iter(requests.values()))
-        for i, own in enumerate(self.slices):
-            given = requests.get(i, other).arguments[argument]
-            count = own.stop - own.start
-            alike = given.shape[axis] in (1, count)
-            given = given if alike else given.take([0], axis)
-            wide = list(given.shape)
-            wide[axis] = count
-            parts.append(np.broadcast_to(given, wide))
-        return np.concatenate(parts, axis)
+    def _joined(self, arrays: Mapping[int, Array], axis: int) -> Array:
+        """Join the runs' arrays along their replica axis; a run that does not ask gets another's
+        values, which it never sees."""
+        pieces = []
+        other = next(iter(arrays.values()))
+        for i, replicas in enumerate(self.slices):
+            array, count = arrays.get(i, other), replicas.stop - replicas.start
+            if array.shape[axis] not in (1, count):
+                array = array.take([0], axis)
+            shape = list(array.shape)
+            shape[axis] = count
+            pieces.append(np.broadcast_to(array, shape))
+        return np.concatenate(pieces, axis)

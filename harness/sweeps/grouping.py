@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends import Array, Data, State, TrainingSpec
+from backends import Array, Data, Execution, State, TrainingSpec
 from harness.training.replicas import merge_states
 
 if TYPE_CHECKING:
@@ -29,20 +29,21 @@ def key(plan: "Plan") -> Hashable:
     config, training = plan.config, plan.training
     rules = {n: v for n, v in asdict(training.semantics).items() if n not in NO_PART}
     apart = ("numbers", "updates", "semantics")
-    facts = {n: v for n, v in vars(training).items() if n not in apart}
+    facts = vars(training) | vars(plan.execution)
+    facts = {name: value for name, value in facts.items() if name not in apart}
     numbers = {
         n: bool(v.any()) if n == "weight_decay" else True for n, v in training.numbers.items()
     }
     data = plan.splits.training_data()
-    shapes = {n: None if a is None else a.shape[1:] for n, a in vars(data).items()}
+    shapes = {name: array.shape[1:] for name, array in data.arrays().items()}
     memory = tuple(plan.start.slots), plan.start.step
     own = (config.backend.name, str(config.backend.factory), config.trainer.batch_size)
     parts: list[dict[str, Any]] = [rules, facts, numbers, shapes]
     return (plan.model, memory, own, *(tuple(sorted(part.items(), key=str)) for part in parts))
 
 
-def merged(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State]:
-    """The plans' replicas one after the other."""
+def merged(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State, Execution]:
+    """Put the plans' replicas one after the other: all that constructs their backend."""
     counts = [plan.config.replicas for plan in plans]
     training = plans[0].training
     numbers = {
@@ -51,18 +52,18 @@ def merged(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State]:
         )
         for name in training.numbers
     }
-    updates = max(plan.training.updates for plan in plans)
-    data = [plan.splits.training_data() for plan in plans]
-    arrays = {name: stack([vars(own)[name] for own in data], counts) for name in vars(data[0])}
+    updates = max(plan.execution.updates for plan in plans)
+    arrays = [plan.splits.training_data().arrays() for plan in plans]
+    data = Data(**{name: stack([own[name] for own in arrays], counts) for name in arrays[0]})
     state = merge_states([plan.start for plan in plans])
-    return replace(training, numbers=numbers, updates=updates), Data(**arrays), state
+    execution = replace(plans[0].execution, updates=updates)
+    return replace(training, numbers=numbers), data, state, execution
 
 
-def stack(parts: Sequence[Array | None], counts: Sequence[int]) -> Any:
+def stack(parts: Sequence[Array], counts: Sequence[int]) -> Array:
     """Arrays `(R, …)` one after the other, those that are shared `(1, …)` repeated."""
     wide = [
         np.broadcast_to(part, (count, *part.shape[1:]))
         for part, count in zip(parts, counts, strict=True)
-        if part is not None
     ]
-    return np.concatenate(wide) if wide else None
+    return np.concatenate(wide)

@@ -7,33 +7,33 @@ It does from gradients that vanish: below 2⁻³⁰ of its weight a gradient kee
 precision has, and float64 is then the way to see it.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from backends import Array, Backend, Data, State, TrainingSpec
+from backends import CPU, Array, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import ModelSpec, Params
 
 LR = 2.0**30
 
 
 def gradients(
-    backend_class: Callable[..., Backend],
+    factory: BackendFactory,
     model: ModelSpec,
     training: TrainingSpec,
     data: Data,
     state: State,
     rows: Array,
+    execution: Execution = CPU,
 ) -> Params:
     """The gradient of the mean loss over the samples `rows` `(R, B)`, at `state`'s weights.
 
     Returns arrays by canonical name in the weights' shapes `(R, …)`, in the training precision and
     in loss per unit of weight. `training`'s optimiser, clipping and weight decay play no part; its
-    loss, semantics, precision and device do. `state` is left as it is.
+    loss, semantics and precision do. `state` is left as it is.
     """
     plain = plain_sgd(training)
-    backend = backend_class(model, plain, data, State(state.params))
+    backend = factory(model, plain, data, State(state.params), replace(execution, updates=1))
     before = backend.state().params  # as rounded to the training precision
     backend.train_epoch(rows[None], np.full((1, len(rows)), LR))
     after = backend.state().params
@@ -45,7 +45,6 @@ def plain_sgd(training: TrainingSpec) -> TrainingSpec:
     zero = np.zeros(1)
     return replace(
         training,
-        updates=1,
         optimizer="sgd",
         numbers={"momentum": zero, "weight_decay": zero},
         nesterov=False,

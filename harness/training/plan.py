@@ -6,7 +6,7 @@ framework is imported or a run is recorded.
 
 from dataclasses import dataclass
 
-from backends import State, TrainingSpec
+from backends import Backend, BackendFactory, Execution, State, TrainingSpec
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.initializers import initial_params
@@ -26,6 +26,18 @@ class Plan:
     model: ModelSpec
     training: TrainingSpec
     start: State
+    execution: Execution
+
+    def build(self, factory: BackendFactory, state: State | None = None) -> Backend:
+        """Construct the backend; it goes on from `state`, by default from the initial weights."""
+        start = self.start if state is None else state
+        data = self.splits.training_data()
+        return factory(self.model, self.training, data, start, self.execution)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The batches and learning rates of each epoch."""
+        return Schedule(self.config, self.splits.train.x.shape[1])
 
 
 def prepare(config: Config) -> Plan:
@@ -41,7 +53,7 @@ def prepare(config: Config) -> Plan:
     model = config.model.spec(
         config.task, config.semantics, splits.train.x.shape[-1], splits.train.y.shape[-1]
     )
-    samples = splits.train.x.shape[1]
+    schedule = Schedule(config, splits.train.x.shape[1])
     training = TrainingSpec(
         loss=config.task.loss,
         optimizer=config.optimizer.name,
@@ -50,11 +62,13 @@ def prepare(config: Config) -> Plan:
         clip=config.trainer.clip,
         semantics=config.semantics,
         precision=config.precision,
+    )
+    execution = Execution(
         device=config.device,
         threads=config.threads,
         kernel=config.backend.kernel,
-        updates=config.trainer.epochs * Schedule(config, samples).steps_per_epoch,
-        batch=min(config.trainer.batch_size, samples),
+        updates=config.trainer.epochs * schedule.steps_per_epoch,
+        batch=schedule.batch_size,
     )
     params = initial_params(model, config.semantics, config.seeds, config.precision)
-    return Plan(config, splits, model, training, fresh_state(params, training))
+    return Plan(config, splits, model, training, fresh_state(params, training), execution)

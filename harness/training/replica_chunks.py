@@ -9,42 +9,43 @@ epoch is one call, Python has no part in it, and two threads gain with small net
 units, 10 steps, batch 8: JAX 89 and 49 µs, Keras 80 and 43).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from backends import Array, Backend, Data, State, TrainingSpec
+from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import GATES, ModelSpec
 from harness.system.gpu import gpu_present
-from harness.training.replicas import merge_states, of, state_slice
+from harness.training.replicas import axis_slice, merge_states, state_slice
 
 LEAST = 32_768  # gates that a part has in one time step of a batch
 FEW = 4  # replicas that a part of a small network has, at least
 
 
 def in_chunks(
-    backend: Callable[..., Backend],
+    factory: BackendFactory,
     epoch_is_a_call: bool,
     model: ModelSpec,
     training: TrainingSpec,
     data: Data,
     state: State,
+    execution: Execution = CPU,
 ) -> Backend:
     """The backend; in parts if it has the replicas for it and runs on the CPU."""
     replicas = len(state.params["rnn.0.kernel"])
-    gates = training.batch * GATES[model.cell] * model.units
-    threads = training.threads if epoch_is_a_call and replicas >= FEW * training.threads else 1
-    rows = parts_of(replicas, gates, threads)
-    on_gpu = training.device != "cpu" and gpu_present()
+    gates = execution.batch * GATES[model.cell] * model.units
+    several = epoch_is_a_call and replicas >= FEW * execution.threads
+    rows = parts_of(replicas, gates, execution.threads if several else 1)
+    on_gpu = execution.device != "cpu" and gpu_present()
     if len(rows) == 1 or on_gpu:
-        return backend(model, training, data, state)
-    parts: Any = ReplicaChunks(backend, rows, model, training, data, state)
-    return parts
+        return factory(model, training, data, state, execution)
+    return ReplicaChunks(factory, rows, model, training, data, state, execution)
 
 
 def parts_of(replicas: int, gates: int, least: int = 1) -> list[slice]:
@@ -65,27 +66,28 @@ class ReplicaChunks:
 
     def __init__(
         self,
-        backend: Callable[..., Backend],
-        rows: list[slice],
+        factory: BackendFactory,
+        rows: Sequence[slice],
         model: ModelSpec,
         training: TrainingSpec,
         data: Data,
         state: State,
+        execution: Execution,
     ) -> None:
         self.rows = rows
-        at_once = min(training.threads, len(rows))
-        updates = training.updates * len(rows)  # that a program serves which all parts share
-        training = replace(training, updates=updates, at_once=at_once)
-        self.parts = []
-        for own in rows:
-            numbers = {name: of(value, own) for name, value in training.numbers.items()}
-            data_own = Data(*(of(array, own) for array in vars(data).values()))
-            training_own = replace(training, numbers=numbers)
-            self.parts.append(backend(model, training_own, data_own, state_slice(state, own)))
+        at_once = min(execution.threads, len(rows))
+        updates = execution.updates * len(rows)  # the chunks share a compiled program
+        execution = replace(execution, updates=updates, backends=at_once)
+        self.parts: list[Backend] = []
+        for replicas in rows:
+            chunk = partial(axis_slice, replicas=replicas)
+            numbers = {name: chunk(value) for name, value in training.numbers.items()}
+            rules, start = replace(training, numbers=numbers), state_slice(state, replicas)
+            self.parts.append(factory(model, rules, data.map(chunk), start, execution))
         self.device = self.parts[0].device
         self.kernel = f"{self.parts[0].kernel}, in {len(rows)} parts"
         self._threads = ThreadPoolExecutor(at_once)
-        self._threads_each = training.own_threads
+        self._threads_each = execution.threads_each
         self._blas = ThreadpoolController()
         self._known: set[Any] = set()
 
@@ -97,7 +99,7 @@ class ReplicaChunks:
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
         def work(part: Backend, own: slice) -> Array:
-            return part.predict(of(x, own), of(mask, own))
+            return part.predict(axis_slice(x, own), None if mask is None else axis_slice(mask, own))
 
         return np.concatenate(self._each(work, ("predict", x.shape)))
 

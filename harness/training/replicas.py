@@ -1,11 +1,10 @@
 """States and arrays along the replica axis: slices of them, and slices put together again."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from backends import State
+from backends import Array, State
 from harness.core.model import Params
 
 
@@ -28,6 +27,6 @@ def state_slice(state: State, own: slice) -> State:
     return State(chosen(state.params), {s: chosen(v) for s, v in state.slots.items()}, state.step)
 
 
-def of(array: Any, own: slice) -> Any:
-    """Some replicas of `(R, …)`; an axis of length 1 is shared by all."""
-    return array if array is None or len(array) == 1 else array[own]
+def axis_slice(array: Array, replicas: slice) -> Array:
+    """Return some replicas of `(R, …)`; an axis of length 1 is shared by all."""
+    return array if len(array) == 1 else array[replicas]

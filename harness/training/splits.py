@@ -39,6 +39,11 @@ class Split:
     y: Array
     mask: Array | None = None
 
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name; without a mask there is none of that name."""
+        arrays = {"x": self.x, "y": self.y}
+        return arrays if self.mask is None else arrays | {"mask": self.mask}
+
     @property
     def counted(self) -> Array | None:
         """The mask of the targets: that of the steps where there is one at every step."""
@@ -97,7 +102,7 @@ class Splits:
         """SHA-256 over every split's inputs, targets and mask, cut to 32 characters."""
         state = hashlib.sha256()
         for name, part in self.parts.items():
-            for array in _present(part.x, part.y, part.mask):
+            for array in part.arrays().values():
                 state.update(f"{name}{array.shape}{array.dtype}".encode())
                 state.update(np.ascontiguousarray(array).tobytes())
         return state.hexdigest()[:32]
@@ -192,7 +197,8 @@ def _stack(drawn: list[Samples], rows: Array) -> Split:
     masks = [np.ones(s.x.shape[:2], bool) if s.mask is None else s.mask for s in drawn]
     masked = any(s.mask is not None for s in drawn)
     mask = np.stack([m[rows] for m in masks]) if masked else None
-    if all(np.array_equal(a, np.broadcast_to(a[:1], a.shape), True) for a in _present(x, y, mask)):
+    arrays = Split(x, y, mask).arrays().values()
+    if all(np.array_equal(a, np.broadcast_to(a[:1], a.shape), True) for a in arrays):
         return Split(x[:1], y[:1], None if mask is None else mask[:1])
     return Split(x, y, mask)
 

@@ -28,7 +28,12 @@ class Rule:
             given = {"momentum": 0.0, **given}
         arrays = {name: np.array([value]) for name, value in given.items() if name != "epsilon"}
         return TrainingSpec(
-            "mse", self.optimizer, arrays, self.nesterov, None, semantics, "float64", "cpu", 1
+            loss="mse",
+            optimizer=self.optimizer,
+            numbers=arrays,
+            nesterov=self.nesterov,
+            semantics=semantics,
+            precision="float64",
         )
 
 

@@ -50,8 +50,7 @@ def losses(config: Config) -> Array:
     """
     plan = prepare(config)
     metric = loss_name(config)
-    backend = load_backend(config.backend)
-    build = partial(backend, plan.model, plan.training, plan.splits.training_data())
+    build = partial(plan.build, load_backend(config.backend))
     with (
         tempfile.TemporaryDirectory() as folder,  # the trainer leaves a checkpoint
         contextlib.redirect_stderr(io.StringIO()),  # and shows its own progress

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backends import Execution
 from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
 from harness.parity.lockstep import check
@@ -30,8 +31,8 @@ CASES = [
 
 def on_gpu(problem: Problem, backend_name: str, kernel: str) -> Problem:
     """Skips where the installed framework has no CUDA in it."""
-    training = replace(problem.training, device="cuda", kernel=kernel)
-    problem = replace(problem, training=training)
+    execution = Execution(device="cuda", kernel=kernel)
+    problem = replace(problem, execution=execution)
     try:
         assert problem.build(backend_class(backend_name)).device == "cuda"
     except ConfigError as error:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends import Array, Backend
+from backends import Array, Backend, Execution
 from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
 from harness.parity.difference import compare
@@ -58,7 +58,7 @@ FLOAT32 = [
 
 
 def with_kernel(problem: Problem, kernel: str, updates: int = 0) -> Problem:
-    return replace(problem, training=replace(problem.training, kernel=kernel, updates=updates))
+    return replace(problem, execution=Execution(kernel=kernel, updates=updates))
 
 
 def name(case: Case) -> str:
@@ -168,8 +168,8 @@ def test_xla_is_taken_sooner_for_a_larger_batch() -> None:
     problem = with_kernel(Case("choice", time_steps=10, units=10).problem("float32", 10), "auto")
     kernels = []
     for batch in (8, 800):
-        training = replace(problem.training, updates=500, batch=batch)
-        kernels.append(replace(problem, training=training).build(backend_class("keras")).kernel)
+        execution = Execution(updates=500, batch=batch)
+        kernels.append(replace(problem, execution=execution).build(backend_class("keras")).kernel)
     assert kernels == ["layers", "xla"]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backends import Array, Data, State, TrainingSpec
+from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.config.compose import CONF, composing
 from harness.config.schema import Config, ModelConfig
@@ -127,16 +127,15 @@ def data(task: Task) -> dict[str, Any]:
     return {
         f"{split}.{name}": fingerprint(array)
         for split, part in make_splits(task, SEEDS, "float64").parts.items()
-        for name, array in vars(part).items()
-        if array is not None
+        for name, array in part.arrays().items()
     }
 
 
 class Watched(NumpyBackend):
     """Keeps what it was asked for and what it answered."""
 
-    def __init__(self, model: ModelSpec, training: TrainingSpec, data: Data, state: State) -> None:
-        super().__init__(model, training, data, state)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.batches: list[str] = []
         self.losses: list[list[float]] = []
 
@@ -162,7 +161,9 @@ def training(run: Config) -> dict[str, Any]:
     weights = {name: fingerprint(value) for name, value in plan.start.params.items()}
 
     def build(state: State) -> Watched:
-        return Watched(plan.model, plan.training, plan.splits.training_data(), state)
+        backend = plan.build(Watched, state)
+        assert isinstance(backend, Watched)
+        return backend
 
     with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder), None) as record:
         backend = train(build, plan.start, plan.splits, run, record, shows_progress=False).backend

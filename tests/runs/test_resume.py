@@ -37,7 +37,6 @@ from harness.tracking.mlflow_store import client
 from harness.training.checkpoints import load_checkpoint, save_checkpoint
 from harness.training.load_backend import load_backend
 from harness.training.plan import Plan, prepare
-from harness.training.schedule import Schedule
 from tests.support import program
 from tests.support.backend_classes import BACKENDS
 from tests.support.configs import composed
@@ -132,11 +131,8 @@ def test_the_curve_is_that_of_the_uninterrupted_run(
 
 def steps(plan: Plan, epoch: int) -> np.ndarray:
     """The loss of every step of one epoch `(S, R)`, from the plan's start."""
-    config, samples = plan.config, plan.splits.train.x.shape[1]
-    backend = load_backend(config.backend)(
-        plan.model, plan.training, plan.splits.training_data(), plan.start
-    )
-    calls = Schedule(config, samples).epoch(epoch)
+    backend = plan.build(load_backend(plan.config.backend))
+    calls = plan.schedule.epoch(epoch)
     return np.concatenate([np.array(backend.train_epoch(*call)) for call in calls])
 
 

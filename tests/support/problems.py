@@ -110,15 +110,13 @@ class Case:
         if self.optimizer == "sgd":
             numbers["momentum"] = self.momentum
         return TrainingSpec(
-            self.loss,
-            self.optimizer,
-            {name: np.array([value]) for name, value in numbers.items()},
-            self.nesterov,
-            self.clip,
-            self.stated(),
-            precision,
-            device="cpu",
-            threads=1,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            numbers={name: np.array([value]) for name, value in numbers.items()},
+            nesterov=self.nesterov,
+            clip=self.clip,
+            semantics=self.stated(),
+            precision=precision,
         )
 
     def _batches(self, steps: int, samples: int, size: int) -> list[Array]:

@@ -185,9 +185,9 @@ class FrozenPredictions(NumpyBackend):
 class ForgetfulConstructor(NumpyBackend):
     """The optimiser's memory is not taken over from the state."""
 
-    def __init__(self, model: Any, training: Any, data: Any, state: State) -> None:
+    def __init__(self, model: Any, training: Any, data: Any, state: State, *rest: Any) -> None:
         slots = {s: {n: 0 * v for n, v in kept.items()} for s, kept in state.slots.items()}
-        super().__init__(model, training, data, replace(state, slots=slots))
+        super().__init__(model, training, data, replace(state, slots=slots), *rest)
 
 
 class UncountedUpdates(NumpyBackend):

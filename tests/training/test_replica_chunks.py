@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from backends import Array, Backend, Data
+from backends import Array, Backend, Execution
 from backends.numpy_backend import NumpyBackend
 from harness.parity.problem import Problem
 from harness.training import replica_chunks
@@ -33,8 +33,9 @@ def several(case: Case) -> Problem:
     share = np.linspace(0.9, 1, case.replicas)
     numbers = {name: share * value for name, value in problem.training.numbers.items()}
     batch = problem.batches[0].shape[-1]
-    training = replace(problem.training, numbers=numbers, batch=batch, threads=2)
-    return replace(problem, training=training)
+    training = replace(problem.training, numbers=numbers)
+    execution = Execution(batch=batch, threads=2)
+    return replace(problem, training=training, execution=execution)
 
 
 def in_pieces(problem: Problem, backend: type[Backend]) -> Any:
@@ -80,7 +81,7 @@ def test_a_replica_in_the_wrong_place_shows() -> None:
 
 def test_shared_data_is_shared_by_all_parts() -> None:
     problem = several(CASES[1])
-    shared = Data(*(array[:1] for array in vars(problem.data).values()))
+    shared = problem.data.map(lambda array: array[:1])
     problem = replace(problem, data=shared)
     whole = problem.build(NumpyBackend)
     compare(trained(problem, in_pieces(problem, NumpyBackend)), trained(problem, whole))
@@ -88,7 +89,7 @@ def test_shared_data_is_shared_by_all_parts() -> None:
 
 def test_threads_are_shared_out() -> None:
     split = in_pieces(several(CASES[0]), NumpyBackend)
-    assert [part.training.at_once for part in split.parts] == [2] * len(split.parts)
+    assert [part.execution.backends for part in split.parts] == [2] * len(split.parts)
 
 
 def test_every_call_sets_its_threads() -> None:

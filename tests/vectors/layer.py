@@ -46,4 +46,11 @@ def spec(optimizer: str, nesterov: bool = False, **numbers: Any) -> TrainingSpec
     """Training in float64 with PyTorch's rules; `numbers` are the optimiser's own."""
     arrays = {n: np.array([v]) for n, v in {"weight_decay": 0.0, **numbers}.items()}
     rules = preset("torch")
-    return TrainingSpec("mse", optimizer, arrays, nesterov, None, rules, "float64", "cpu", 1)
+    return TrainingSpec(
+        loss="mse",
+        optimizer=optimizer,
+        numbers=arrays,
+        nesterov=nesterov,
+        semantics=rules,
+        precision="float64",
+    )
