@@ -1,9 +1,9 @@
 """The network as pure functions of one replica's weights; `vmap` adds the replica axis.
 
-A cell is `advance(inputs, state, U, dot) -> state`: one time step from the state, a tuple with h
-`(B, H)` first, and from inputs `(B, GH)` that no step has to wait for: the projected ones and, in a
-GRU, the recurrent side's bias. `lax.scan` runs it over time and JAX differentiates that, so
-backpropagation through time is nowhere written down.
+A cell is `advance(inputs, state, U, dot, activation) -> state`: one time step from the state, a
+tuple with h `(B, H)` first, and from inputs `(B, GH)` that no step has to wait for: the projected
+ones and, in a GRU, the recurrent side's bias. `lax.scan` runs it over time and JAX differentiates
+that, so backpropagation through time is nowhere written down.
 
 Gates as in `harness/core/model.py`; W input kernel, U recurrent kernel; T time steps, B samples, F
 inputs, H units, G gates.
@@ -24,7 +24,7 @@ Weights = dict[str, Array]  # canonical names, without the replica axis
 State = tuple[Array, ...]
 Inputs = tuple[Array, ...]
 Dot = Callable[[Array, Array], Array]
-Advance = Callable[[Inputs, State, Array, Dot], State]
+Advance = Callable[[Inputs, State, Array, Dot, str], State]
 OverTime = Callable[[Inputs, Array | None, Array], Array]
 
 # semantics.tf32 -> precision of the recurrent layers' products and of the head's. Neither acts on
@@ -63,7 +63,7 @@ def recurrent_layer(
     model: ModelSpec, own: Weights, x: Array, real: Array | None, dot: Dot, unrolled: bool
 ) -> Array:
     """`x` `(T, B, F)` and `real` `(T, B, 1)` -> h `(T, B, H)`; padding keeps the state before."""
-    advance = CELLS[model.activation if model.cell == "rnn" else f"{model.cell} {model.reset}"]
+    advance = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
     input_side, recurrent_side = biases(model, own)
     a = dot(x, own["kernel"]) + input_side  # (T, B, GH)
     inputs = (a,) if model.cell != "gru" else (a, jnp.broadcast_to(recurrent_side, a.shape))
@@ -71,7 +71,7 @@ def recurrent_layer(
     def over_time(inputs: Inputs, real: Array | None, U: Array) -> Array:
         zeros = jnp.zeros((x.shape[1], model.units), x.dtype)
         start = (zeros, zeros) if model.cell == "lstm" else (zeros,)
-        step = partial(time_step, advance, U, dot)
+        step = partial(time_step, advance, U, dot, model.activation)
         return lax.scan(step, start, (inputs, real), unroll=unrolled)[1]
 
     # In `gru_before` more than h is multiplied with U.
@@ -80,11 +80,16 @@ def recurrent_layer(
 
 
 def time_step(
-    advance: Advance, U: Array, dot: Dot, state: State, now: tuple[Inputs, Array | None]
+    advance: Advance,
+    U: Array,
+    dot: Dot,
+    activation: str,
+    state: State,
+    now: tuple[Inputs, Array | None],
 ) -> tuple[State, Array]:
     """The state after one step, twice over: h is also the step's output."""
     inputs, real = now
-    after = advance(inputs, state, U, dot)
+    after = advance(inputs, state, U, dot, activation)
     if real is not None:
         kept = zip(after, state, strict=True)
         after = tuple(jnp.where(real, new, old) for new, old in kept)
@@ -127,16 +132,14 @@ def biases(model: ModelSpec, own: Weights) -> tuple[Array, Array]:
     return first + second, second
 
 
-def simple(φ: Callable[[Array], Array]) -> Advance:
-    """h_t = φ(a_t + h_{t−1} U) (Elman 1990)."""
-
-    def advance(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
-        return (φ(inputs[0] + dot(state[0], U)),)
-
-    return advance
+def rnn(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
+    """h_t = φ(a_t + h_{t−1} U) (Elman 1990); relu's slope at 0 is 0, where jnp.maximum(a, 0) would
+    have 1/2."""
+    a = inputs[0] + dot(state[0], U)
+    return (jnp.tanh(a) if activation == "tanh" else jax.nn.relu(a),)
 
 
-def lstm(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
+def lstm(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
     """c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t), gates from a_t + h_{t−1} U in the order
     i, f, g, o (Hochreiter & Schmidhuber 1997; Gers 2000)."""
     (a,), (h, c) = inputs, state
@@ -145,7 +148,7 @@ def lstm(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
-def gru_after(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
+def gru_after(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
     """h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ, gates z, r, h. With q = h_{t−1} U + b, as in cuDNN:
     z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h)."""
     (a, b), (h,) = inputs, state
@@ -154,7 +157,7 @@ def gru_after(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
     return (z * h + (1 - z) * jnp.tanh(a_h + r * q_h),)
 
 
-def gru_before(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
+def gru_before(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
     """As `gru_after`, but ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h) (Cho et al. 2014)."""
     (a, b), (h,) = inputs, state
     units = h.shape[-1]
@@ -165,12 +168,4 @@ def gru_before(inputs: Inputs, state: State, U: Array, dot: Dot) -> State:
     return (z * h + (1 - z) * candidate,)
 
 
-# relu's slope at 0 is 0, where jnp.maximum(a, 0) would have 1/2.
-CELLS: dict[str, Advance] = {
-    "tanh": simple(jnp.tanh),
-    "relu": simple(jax.nn.relu),
-    "lstm after": lstm,
-    "lstm before": lstm,
-    "gru after": gru_after,
-    "gru before": gru_before,
-}
+CELLS = {"rnn": rnn, "lstm": lstm, "gru after": gru_after, "gru before": gru_before}

@@ -1,15 +1,14 @@
 """The optimisers' update rules as pure functions of one replica's arrays.
 
-Each rule is `rule(θ, g, slots, t, lr, n, rules) -> θ, slots`: parameter, gradient, this parameter's
-memory by slot name, number of the update (1 for the first), learning rate, and the optimiser's own
-numbers as float64 scalars. optax can state neither a learning rate inside the velocity nor float64
-norms and powers of β in a float32 run: hence own rules.
+Each rule is `rule(θ, g, slots, n, s) -> θ, slots`: parameter, gradient, this parameter's memory by
+slot name, the numbers, and the semantics. `n` holds the learning rate `lr` in the training
+precision, the number of the update `t`, 1 for the first, and the optimiser's own numbers as float64
+scalars (`backends/numbers.py`). optax can state neither a learning rate inside the velocity nor
+float64 norms and powers of β in a float32 run: hence own rules.
 
-A choice is part of the compiled program: a field of `Rules`, or a key that is there or not (the
-slot `velocity`, the numbers `clip` and `weight_decay`). A number is an argument of the program.
+A choice is part of the compiled program: the semantics, or a key that is there or not (the slot
+`velocity`, the numbers `nesterov`, `clip` and `weight_decay`). A number is an argument of it.
 """
-
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -19,39 +18,31 @@ from harness.core.semantics import Semantics
 Array = jax.Array
 Arrays = dict[str, Array]  # by the parameters' names
 Slots = dict[str, Arrays]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a program is compiled for: the hashable part of a `TrainingSpec`, and the kernel."""
-
-    loss: str
-    optimizer: str
-    nesterov: bool
-    semantics: Semantics
-    unrolled: bool
+Updated = tuple[Array, Arrays]
 
 
 def update(
-    params: Arrays, gradients: Arrays, slots: Slots, t: Array, lr: Array, n: Arrays, rules: Rules
+    optimizer: str, params: Arrays, gradients: Arrays, slots: Slots, n: Arrays, s: Semantics
 ) -> tuple[Arrays, Slots]:
     """Clip, decay, step: the order that all backends follow."""
-    if "clip" in n:
-        gradients = clip(gradients, n["clip"], rules.semantics)
+    gradients = clip(gradients, n, s)
     new_params: Arrays = {}
     new_slots: Slots = {slot: {} for slot in slots}
     for name, θ in params.items():
-        θ, g = decay(θ, gradients[name], lr, n, rules.semantics)
+        θ, g = decay(θ, gradients[name], n, s)
         own = {slot: values[name] for slot, values in slots.items()}
-        new_params[name], own = RULES[rules.optimizer](θ, g, own, t, lr, n, rules)
+        new_params[name], own = UPDATE[optimizer](θ, g, own, n, s)
         for slot, value in own.items():
             new_slots[slot][name] = value
     return new_params, new_slots
 
 
-def clip(gradients: Arrays, limit: Array, s: Semantics) -> Arrays:
+def clip(gradients: Arrays, n: Arrays, s: Semantics) -> Arrays:
     """g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all parameters or over each (Pascanu et
     al. 2013, Algorithm 1), or each entry within ±limit."""
+    if "clip" not in n:
+        return gradients
+    limit = n["clip"]
     if s.clip_scope == "value":
         bound = {name: limit.astype(g.dtype) for name, g in gradients.items()}
         return {name: jnp.clip(g, -bound[name], bound[name]) for name, g in gradients.items()}
@@ -67,32 +58,32 @@ def clip(gradients: Arrays, limit: Array, s: Semantics) -> Arrays:
     return clipped
 
 
-def decay(θ: Array, g: Array, lr: Array, n: Arrays, s: Semantics) -> tuple[Array, Array]:
+def decay(θ: Array, g: Array, n: Arrays, s: Semantics) -> tuple[Array, Array]:
     """λ·θ into the gradient (coupled), or lr·λ·θ off the parameter (decoupled; Loshchilov & Hutter
     2019); θ·(1 − lr·λ) would round that factor."""
     if "weight_decay" not in n:
         return θ, g
     λ = n["weight_decay"].astype(θ.dtype)
-    return (θ, g + λ * θ) if s.weight_decay == "coupled" else (θ - lr * λ * θ, g)
+    return (θ, g + λ * θ) if s.weight_decay == "coupled" else (θ - n["lr"] * λ * θ, g)
 
 
-def sgd(θ: Array, g: Array, slots: Arrays, t: Array, lr: Array, n: Arrays, rules: Rules):
+def sgd(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated:
     """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
     the place of g and θ moves by v itself."""
     if "velocity" not in slots:
-        return θ - lr * g, slots
-    μ, inside = n["momentum"].astype(g.dtype), rules.semantics.momentum_lr == "inside"
+        return θ - n["lr"] * g, slots
+    μ, lr, inside = n["momentum"].astype(g.dtype), n["lr"], s.momentum_lr == "inside"
     push = lr * g if inside else g
     v = μ * slots["velocity"] + push
-    move = push + μ * v if rules.nesterov else v
+    move = push + μ * v if "nesterov" in n else v
     return θ - (move if inside else lr * move), {"velocity": v}
 
 
-def adam(θ: Array, g: Array, slots: Arrays, t: Array, lr: Array, n: Arrays, rules: Rules):
+def adam(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated:
     """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
     Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
     """
-    s, dtype = rules.semantics, g.dtype
+    dtype, lr, t = g.dtype, n["lr"], n["t"]
     m, v = slots["m"], slots["v"]
     m = m + (1 - n["beta1"]).astype(dtype) * (g - m)
     v = v + (1 - n["beta2"]).astype(dtype) * (g * g - v)
@@ -109,13 +100,13 @@ def adam(θ: Array, g: Array, slots: Arrays, t: Array, lr: Array, n: Arrays, rul
     return θ - rate * m / (root + s.adam_eps), {"m": m, "v": v}
 
 
-def rmsprop(θ: Array, g: Array, slots: Arrays, t: Array, lr: Array, n: Arrays, rules: Rules):
+def rmsprop(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated:
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
-    s, v = rules.semantics, slots["v"]
+    v = slots["v"]
     v = v + (1 - n["rho"]).astype(g.dtype) * (g * g - v)
     inside = s.rmsprop_eps_place == "inside"
     root = jnp.sqrt(v + s.rmsprop_eps) if inside else jnp.sqrt(v) + s.rmsprop_eps
-    return θ - lr * g / root, {"v": v}
+    return θ - n["lr"] * g / root, {"v": v}
 
 
-RULES = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
+UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}

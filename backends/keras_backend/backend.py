@@ -15,6 +15,7 @@ import numpy as np
 
 from backends import CPU, Data, Execution, State, TrainingSpec
 from backends.flat import flatten, unflatten
+from backends.numbers import numbers_of
 from backends.samples import samples_of
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, ModelSpec, Params
@@ -112,17 +113,10 @@ class KerasBackend:
         return State(self._params(self.weights), slots, self.step)
 
     def _numbers(self) -> dict[str, Any]:
-        """The optimiser's numbers `(R, 1)` in float64, and what else of it is wanted."""
-        training = self.training
-        found = dict(training.numbers)
-        if not found["weight_decay"].any():
-            del found["weight_decay"]
-        if training.nesterov:
-            found["nesterov"] = np.ones(1)
-        if training.clip is not None:
-            found["clip"] = np.array([training.clip])
-        wide = {n: np.broadcast_to(v, self.replicas)[:, None] for n, v in found.items()}
-        return {n: tf.constant(v, tf.float64) for n, v in wide.items()}
+        """Return the optimiser's numbers, `(R, 1)` in float64."""
+        own = numbers_of(self.training).items()
+        wide = {name: np.broadcast_to(v, self.replicas)[:, None] for name, v in own}
+        return {name: tf.constant(value, tf.float64) for name, value in wide.items()}
 
     def _constant(self, array: Array) -> Any:
         return tf.constant(array, self.training.precision)

@@ -4,10 +4,10 @@ Not `keras.optimizers`: they keep the learning rate in float32, where float64 cu
 digits, and most rules of `harness/core/semantics.py` are not among their options. Under the preset
 `keras` they do the same as these, which tests hold against each other.
 
-Each rule is `rule(θ, g, slots, t, n, s) -> θ, slots`: weights, gradients, the optimiser's memory by
-slot name, the number of the update (1 for the first), the optimiser's numbers `(R, 1)` each in
-float64, `lr` among them, and the semantics. A rule that is not wanted has no key in `n`
-(`weight_decay`, `clip`, `nesterov`), so that numbers are arguments of a compiled program.
+Each rule is `rule(θ, g, slots, n, s) -> θ, slots`: weights, gradients, the optimiser's memory by
+slot name, the numbers, and the semantics. `n` holds the learning rate `lr` `(R, 1)`, the number of
+the update `t`, 1 for the first, and the optimiser's own numbers `(R, 1)`, in float64
+(`backends/numbers.py`).
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from harness.core.semantics import Semantics
 Tensors = dict[str, Any]
 
 
-def sgd(θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics) -> tuple[Any, Tensors]:
+def sgd(θ: Any, g: Any, slots: Tensors, n: Tensors, s: Semantics) -> tuple[Any, Tensors]:
     """v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov. With momentum_lr `inside`, lr·g
     enters v and θ moves without lr."""
     lr = tf.cast(n["lr"], g.dtype)
@@ -32,15 +32,15 @@ def sgd(θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics) -> tu
     return θ - (move if inside else lr * move), {"velocity": v}
 
 
-def adam(θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics) -> tuple[Any, Tensors]:
+def adam(θ: Any, g: Any, slots: Tensors, n: Tensors, s: Semantics) -> tuple[Any, Tensors]:
     """θ ← θ − lr/(1−β₁ᵗ)·m / (√v/√(1−β₂ᵗ) + ε): Kingma & Ba 2015, Algorithm 1. Uncorrected, ε is
     added to √v itself: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε), as in the remark below it."""
     new_m, new_v = (tf.cast(1 - n[name], g.dtype) for name in ("beta1", "beta2"))
     m = slots["m"] + (g - slots["m"]) * new_m
     v = slots["v"] + (tf.square(g) - slots["v"]) * new_v
     wide = tf.float64 if s.beta_powers == "float64" else g.dtype
-    β1, β2, lr = (tf.cast(n[name], wide) for name in ("beta1", "beta2", "lr"))
-    rate, root = lr / (1 - β1 ** tf.cast(t, wide)), tf.sqrt(1 - β2 ** tf.cast(t, wide))
+    β1, β2, lr, t = (tf.cast(n[name], wide) for name in ("beta1", "beta2", "lr", "t"))
+    rate, root = lr / (1 - β1**t), tf.sqrt(1 - β2**t)
     if s.adam_eps_place == "corrected":
         below = tf.sqrt(v) / tf.cast(root, g.dtype) + s.adam_eps
     else:
@@ -48,9 +48,7 @@ def adam(θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics) -> t
     return θ - tf.cast(rate, g.dtype) * m / below, {"m": m, "v": v}
 
 
-def rmsprop(
-    θ: Any, g: Any, slots: Tensors, t: Any, n: Tensors, s: Semantics
-) -> tuple[Any, Tensors]:
+def rmsprop(θ: Any, g: Any, slots: Tensors, n: Tensors, s: Semantics) -> tuple[Any, Tensors]:
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
     ε, lr, new_v = s.rmsprop_eps, tf.cast(n["lr"], g.dtype), tf.cast(1 - n["rho"], g.dtype)
     v = slots["v"] + (tf.square(g) - slots["v"]) * new_v

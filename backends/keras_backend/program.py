@@ -86,7 +86,7 @@ def train_program(rules: Rules) -> Any:
     outputs = network_of(rules)
 
     @tf.autograph.experimental.do_not_convert
-    def update(flat: Any, slots: Tensors, t: Any, data: Tensors, rows: Any, n: Tensors) -> tuple:
+    def update(flat: Any, slots: Tensors, data: Tensors, rows: Any, n: Tensors) -> tuple:
         batch = {name: tf.gather(part, rows) for name, part in data.items()}
         mask = batch.get("mask")
         with tf.GradientTape() as tape:
@@ -97,7 +97,7 @@ def train_program(rules: Rules) -> Any:
         # Replicas share no weight, so the gradient of the sum is each one's own gradient.
         g = clip(tape.gradient(losses, flat), sizes(rules.model), n, rules.semantics)
         flat, g = decay(flat, g, n, rules.semantics)
-        flat, slots = UPDATE[rules.optimizer](flat, g, slots, t, n, rules.semantics)
+        flat, slots = UPDATE[rules.optimizer](flat, g, slots, n, rules.semantics)
         return flat, slots, losses
 
     def epoch(flat: Any, slots: Tensors, t: Any, data: Tensors, n: Tensors, rows: Any, lr: Any):
@@ -106,9 +106,10 @@ def train_program(rules: Rules) -> Any:
         steps = tf.shape(rows)[0]
         losses = tf.TensorArray(rules.precision, size=steps, element_shape=(flat.shape[0],))
         for s in tf.range(steps):
-            own = n | {"lr": lr[s][:, None]}
-            flat, slots, found = update(flat, slots, t + 1, data, rows[s], own)
-            losses, t = losses.write(s, found), t + 1
+            t += 1
+            numbers = n | {"lr": lr[s][:, None], "t": t}
+            flat, slots, before = update(flat, slots, data, rows[s], numbers)
+            losses = losses.write(s, before)
         return flat, slots, losses.stack()
 
     return tf.function(epoch, jit_compile=rules.kernel == "xla")

@@ -13,26 +13,14 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from backends import CPU, Data, Execution, State, TrainingSpec
-from backends.flat import flatten, unflatten
-from backends.numpy_backend.cells import lstm_backward, lstm_forward, rnn_backward, rnn_forward
-from backends.numpy_backend.gru import (
-    gru_backward,
-    gru_before_backward,
-    gru_before_forward,
-    gru_forward,
-)
-from backends.numpy_backend.losses import loss_and_gradient
+from backends.flat import flatten, sizes, unflatten
+from backends.numbers import numbers_of
+from backends.numpy_backend.cells import CELLS
+from backends.numpy_backend.losses import mean_loss
 from backends.numpy_backend.optimizers import UPDATE, clip, decay
 from harness.core.model import ModelSpec
 
 Array = np.ndarray
-
-CELLS = {
-    "rnn": (rnn_forward, rnn_backward),
-    "lstm": (lstm_forward, lstm_backward),
-    "gru after": (gru_forward, gru_backward),
-    "gru before": (gru_before_forward, gru_before_backward),
-}
 
 BLAS = ThreadpoolController().select(user_api="blas")
 
@@ -65,8 +53,9 @@ class NumpyBackend:
         self.gradient = np.empty_like(self.flat)
         self.gradients = unflatten(self.gradient, model)
         self.step = state.step
-        numbers = training.numbers | {"nesterov": np.array([float(training.nesterov)])}
+        numbers = numbers_of(training)
         self.numbers = {name: value[:, None] for name, value in numbers.items()}  # (R or 1, 1)
+        self.sizes = sizes(model)
 
     @QUIETLY
     def train_epoch(self, batches: Array, lr: Array) -> Array:
@@ -80,7 +69,7 @@ class NumpyBackend:
             if self.model.every_step:
                 y = y.swapaxes(1, 2)  # (R, T, B, O), as the outputs are
                 counted = over_time(mask)
-            losses[s], d_outputs = loss_and_gradient(
+            losses[s], d_outputs = mean_loss(
                 self.training.loss, self.training.semantics.bce, outputs, y, counted
             )
             self._backward(d_outputs, caches)
@@ -180,14 +169,12 @@ class NumpyBackend:
 
     def _update(self, lr: Array) -> None:
         """Clip, decay, step: the order that all backends follow. `lr` `(R, 1)`."""
-        s, n, θ, g = self.training.semantics, self.numbers, self.flat, self.gradient
-        if self.training.clip is not None:
-            clip(g, self.gradients, self.training.clip, s)
         self.step += 1
-        rate = lr.astype(θ.dtype)
-        if n["weight_decay"].any():
-            decay(θ, g, rate, n["weight_decay"].astype(θ.dtype), s)
-        UPDATE[self.training.optimizer](θ, g, self.slots, self.step, rate, n, s)
+        s, θ, g = self.training.semantics, self.flat, self.gradient
+        n = self.numbers | {"lr": lr.astype(θ.dtype), "t": np.array(self.step)}
+        clip(g, self.sizes, n, s)
+        decay(θ, g, n, s)
+        UPDATE[self.training.optimizer](θ, g, self.slots, n, s)
 
 
 def over_time(mask: Array | None) -> Array | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_backend.cells import (
+from backends.numpy_backend.recurrence import (
     Array,
     Mask,
     Weights,
@@ -25,7 +25,7 @@ from backends.numpy_backend.cells import (
 # ------------------- reset after: as in cuDNN, h_{t−1} U is computed whole before r is known
 
 
-def gru_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
+def gru_after_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
     """With p = x_t W + b₀ and q = h_{t−1} U + b₁, each split as z, r, h:
     z = σ(p_z + q_z); r = σ(p_r + q_r); ĥ = tanh(p_h + r ⊙ q_h); h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ."""
     assert activation == "tanh"
@@ -52,7 +52,7 @@ def gru_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tupl
     return h, (x_1, U, mask, gates, q_h, h)
 
 
-def gru_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
+def gru_after_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     """The state's error splits: z carries part of it back directly, the gates take the rest.
 
     The factors of the gates' errors are computed for all time steps at once:
@@ -101,7 +101,7 @@ def state_factors(h: Array, z: Array, candidate: Array) -> Array:
 def gru_before_forward(
     x: Array, weights: Weights, mask: Mask, activation: str
 ) -> tuple[Array, Any]:
-    """As `gru_forward`, but ĥ = tanh(p_h + (r ⊙ h_{t−1}) U_h + b₁_h): two products per step."""
+    """As reset after, but ĥ = tanh(p_h + (r ⊙ h_{t−1}) U_h + b₁_h): two products per step."""
     assert activation == "tanh"
     W, U, b = weights
     gates, x_1 = project(x, W, b.sum(axis=1))  # (R, T, B, 3H); both rows of b act in the same place

@@ -20,7 +20,7 @@ CLIPPED = 1e-7
 CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a float32
 
 
-def loss_and_gradient(
+def mean_loss(
     loss: str, form: str, outputs: Array, y: Array, mask: Array | None
 ) -> tuple[Array, Array]:
     """Each replica's mean loss `(R,)`, and its gradient in the shape of `outputs`.

@@ -1,9 +1,9 @@
 """The optimisers' update rules, in place, on all weights of all replicas at once: `(R, P)` arrays.
 
-Each is `update(θ, g, slots, t, lr, n, s)`: weights, gradients, the optimiser's memory by slot name,
-the number of the update (1 for the first), learning rate `(R, 1)` in the training precision, the
-optimiser's own numbers `(R, 1)` in float64, and the semantics, which choose between the forms that
-frameworks have. `rmsprop_rho` has become the number `rho` by then.
+Each is `update(θ, g, slots, n, s)`: weights, gradients, the optimiser's memory by slot name, the
+numbers, and the semantics, which choose between the forms that frameworks have. `n` holds the
+learning rate `lr` `(R, 1)` in the training precision, the number of the update `t`, 1 for the
+first, and the optimiser's own numbers `(R or 1, 1)` in float64 (`backends/numbers.py`).
 """
 
 import numpy as np
@@ -21,27 +21,27 @@ def towards(mean: Array, new: Array, share: Array) -> None:
     mean += change
 
 
-def sgd(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
+def sgd(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
     """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
-    the place of g and θ moves by v itself. `n` holds μ as momentum, and nesterov as 0 or 1."""
+    the place of g and θ moves by v itself."""
     if "velocity" not in slots:
-        θ -= lr * g
+        θ -= n["lr"] * g
         return
-    v, μ = slots["velocity"], n["momentum"].astype(g.dtype)
+    v, μ, lr = slots["velocity"], n["momentum"].astype(g.dtype), n["lr"]
     inside = s.momentum_lr == "inside"
     push = lr * g if inside else g
     v *= μ
     v += push
-    move = push + μ * v if n["nesterov"].any() else v
+    move = push + μ * v if "nesterov" in n else v
     θ -= move if inside else lr * move
 
 
-def adam(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
+def adam(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
     """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
     Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
     """
     m, v = slots["m"], slots["v"]
-    β1, β2 = n["beta1"], n["beta2"]
+    β1, β2, lr, t = n["beta1"], n["beta2"], n["lr"], n["t"]
     towards(m, g, 1 - β1)
     towards(v, g * g, 1 - β2)
     powers = np.float64 if s.beta_powers == "float64" else g.dtype.type
@@ -58,36 +58,42 @@ def adam(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Se
     θ -= below
 
 
-def rmsprop(θ: Array, g: Array, slots: Params, t: int, lr: Array, n: Params, s: Semantics) -> None:
+def rmsprop(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
     v, ε = slots["v"], g.dtype.type(s.rmsprop_eps)
     towards(v, g * g, 1 - n["rho"])
-    θ -= lr * g / (np.sqrt(v + ε) if s.rmsprop_eps_place == "inside" else np.sqrt(v) + ε)
+    θ -= n["lr"] * g / (np.sqrt(v + ε) if s.rmsprop_eps_place == "inside" else np.sqrt(v) + ε)
 
 
 UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 
-def decay(θ: Array, g: Array, lr: Array, rate: Array, s: Semantics) -> None:
-    """λ·θ into the gradient (coupled), or lr·λ·θ off the parameter (decoupled; Loshchilov & Hutter
-    2019). `rate` is λ."""
-    if s.weight_decay == "coupled":
-        g += rate * θ
-    else:
-        θ -= lr * rate * θ
-
-
-def clip(g: Array, by_name: Params, limit: float, s: Semantics) -> None:
-    """Keep each replica's gradient small: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all
-    of it or over each weight's part `by_name` (Pascanu et al. 2013, Algorithm 1), or each entry
-    within ±limit."""
-    if s.clip_scope == "value":
-        np.clip(g, -limit, limit, out=g)
+def decay(θ: Array, g: Array, n: Params, s: Semantics) -> None:
+    """Add λ·θ to the gradient (coupled), or take lr·λ·θ off the weights (decoupled; Loshchilov &
+    Hutter 2019)."""
+    if "weight_decay" not in n:
         return
-    for part in [g] if s.clip_scope == "global" else by_name.values():
+    λ = n["weight_decay"].astype(θ.dtype)
+    if s.weight_decay == "coupled":
+        g += λ * θ
+    else:
+        θ -= n["lr"] * λ * θ
+
+
+def clip(g: Array, sizes: list[int], n: Params, s: Semantics) -> None:
+    """Keep each replica's gradient small: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all
+    of it or over each weight's part, of `sizes` (Pascanu et al. 2013, Algorithm 1), or each entry
+    within ±limit."""
+    if "clip" not in n:
+        return
+    limit = n["clip"]
+    if s.clip_scope == "value":
+        bound = limit.astype(g.dtype)
+        np.clip(g, -bound, bound, out=g)
+        return
+    for part in [g] if s.clip_scope == "global" else np.split(g, np.cumsum(sizes)[:-1], axis=1):
         # In float64: squares overflow float32 just where clipping is needed.
-        squares = np.square(part, dtype=np.float64).reshape(len(part), -1).sum(axis=1)
-        norm = np.sqrt(squares) + s.clip_eps  # (R,)
+        squares = np.square(part, dtype=np.float64).sum(axis=1, keepdims=True)
+        norm = np.sqrt(squares) + s.clip_eps  # (R, 1)
         # A norm that is not finite is not below the limit: the gradient does not become finite.
-        factor = np.where(norm <= limit, 1.0, limit / norm)
-        part *= factor.astype(g.dtype).reshape(-1, *[1] * (part.ndim - 1))
+        part *= np.where(norm <= limit, 1.0, limit / norm).astype(g.dtype)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from backends import TrainingSpec
+from backends.numbers import numbers_of
 from harness.core.semantics import Semantics
 
 Array = np.ndarray
@@ -22,21 +23,11 @@ Tensors = dict[str, Tensor]
 
 
 def numbers(training: TrainingSpec) -> dict[str, Array]:
-    """The optimiser's own numbers as the rules take them, `(R,)` or `(1,)` each, in float64."""
-    given = training.numbers
-    found: dict[str, Array] = {}
-    if training.optimizer == "adam":
-        found = {"new_m": 1 - given["beta1"], "new_v": 1 - given["beta2"]}
-    if training.optimizer == "rmsprop":
-        found["new_v"] = 1 - given["rho"]
-    if training.optimizer == "sgd":
-        found["momentum"] = given["momentum"]
-        found |= {"nesterov": np.ones(1)} if training.nesterov else {}
-    if given["weight_decay"].any():
-        found["weight_decay"] = given["weight_decay"]
-    if training.clip is not None:
-        found["clip"] = np.array([training.clip])
-    return found
+    """Return the optimiser's own numbers as the rules take them, `(R,)` or `(1,)` each, in float64:
+    of β and ρ the share of what is new."""
+    given = numbers_of(training)
+    shares = {"beta1": "new_m", "beta2": "new_v", "rho": "new_v"}
+    return {shares.get(n, n): 1 - value if n in shares else value for n, value in given.items()}
 
 
 def rates(training: TrainingSpec, lr: Array, done: int) -> dict[str, Array]:

@@ -5,7 +5,10 @@ is all of training, so that constructing from it is resuming, in this backend or
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from harness.core.tolerances import LIMITS
 from harness.parity.problem import Problem
 from harness.training.gradient import gradients
 from tests.support.agreement import check_forward, check_losses, check_names
-from tests.support.backend_classes import backend_class
+from tests.support.backend_classes import BACKENDS, backend_class
 from tests.support.problems import Case
 from tests.support.program import PATIENCE
 
@@ -54,6 +57,50 @@ def test_renamed_parameter_is_another_signature() -> None:
         def predict(self, inputs: Array) -> Array: ...
 
     assert signature(Renamed, "predict") != signature(Backend, "predict")
+
+
+# ----------------------------------------------------------- the same names inside every backend
+
+
+def part(name: str, module: str) -> Any:
+    return import_module(f"backends.{name}_backend.{module}")
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_update_rules_have_the_references_names_and_parameters(name: str) -> None:
+    own, reference = (part(each, "optimizers") for each in (name, "numpy"))
+    assert list(own.UPDATE) == list(reference.UPDATE)
+    for optimizer, rule in reference.UPDATE.items():
+        assert own.UPDATE[optimizer].__name__ == rule.__name__
+        assert parameters(own.UPDATE[optimizer]) == parameters(rule)
+    assert parameters(own.decay) == parameters(reference.decay)
+    # JAX has a replica's gradients by name, so that no sizes are needed.
+    sized = ["gradients", "n", "s"] if name == "jax" else parameters(reference.clip)
+    assert parameters(own.clip) == sized
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_losses_have_the_references_names_and_parameters(name: str) -> None:
+    own, reference = (part(each, "losses") for each in (name, "numpy"))
+    assert parameters(own.mean_loss) == parameters(reference.mean_loss)
+    assert list(own.TERMS) == list(reference.TERMS)
+    for form, terms in reference.TERMS.items():
+        assert own.TERMS[form].__name__ == terms.__name__
+        assert parameters(own.TERMS[form]) == parameters(terms)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_cells_have_the_references_names(name: str) -> None:
+    own, reference = (part(each, "cells").CELLS for each in (name, "numpy"))
+    assert list(own) == list(reference) == ["rnn", "lstm", "gru after", "gru before"]
+    for cell, (forward, backward) in reference.items():
+        names = [f"{cell.replace(' ', '_')}_{way}" for way in ("forward", "backward")]
+        assert [forward.__name__, backward.__name__] == names
+        assert name == "numpy" or own[cell].__name__ == cell.replace(" ", "_")
 
 
 def test_word_that_is_no_loss_is_taken_for_neither(backend: type[Backend]) -> None:

@@ -224,9 +224,9 @@ def programs(backend_name: str) -> int:
 
         return len(programs)
     if backend_name == "jax":
-        from backends.jax_backend import backend
+        from backends.jax_backend import program
 
-        return getattr(backend.train, "_cache_size")()  # noqa: B009 - not in its type
+        return getattr(program.train, "_cache_size")()  # noqa: B009 - not in its type
     from backends.keras_backend import program
 
     return program.compiled

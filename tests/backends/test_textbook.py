@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backends.numpy_backend import textbook
-from backends.numpy_backend.backend import CELLS
+from backends.numpy_backend.cells import CELLS
 
 T, B, F, H = 6, 4, 3, 5
 GATES = {"rnn tanh": 1, "rnn relu": 1, "lstm": 4, "gru after": 3, "gru before": 3}

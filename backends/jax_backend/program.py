@@ -1,0 +1,104 @@
+"""An epoch of updates of all replicas as one compiled program: nothing returns to Python.
+
+Functions of one replica, `vmap` over replicas, `lax.scan` over the steps of an epoch. Weights,
+data, learning rates and the optimiser's numbers are arguments of the program: a later job of the
+same shapes and rules compiles nothing.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+from jax import lax
+
+from backends.jax_backend.cells import network
+from backends.jax_backend.losses import mean_loss
+from backends.jax_backend.optimizers import Arrays, Slots, update
+from harness.core.model import ModelSpec
+from harness.core.semantics import Semantics
+from harness.system.compiled_programs import freed_by
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a program is compiled for: all that is no number."""
+
+    loss: str
+    optimizer: str
+    semantics: Semantics
+    unrolled: bool
+
+
+@freed_by
+def free_programs() -> None:
+    """Free what JAX has compiled."""
+    jax.clear_caches()
+
+
+# XLA's newer emitters of loops for the CPU compile some programs wrongly: with jaxlib 0.10.2 and
+# AVX-512, an LSTM of 5 units, batch 4 and 2 replicas gets gradients that are off by 8 %
+# (`tests/backends/test_jax_compiler.py`). Without them, or without `jit`, they are right. 0.11.2
+# has no such option any more, refuses it, and gets that LSTM right on a CPU on which 0.10.2 fails.
+COMPILER = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11) else {}
+
+
+@partial(
+    jax.jit,
+    static_argnames=("model", "rules"),
+    donate_argnames=("params", "slots"),
+    compiler_options=COMPILER,
+)
+def train(
+    params: Arrays,
+    slots: Slots,
+    step: jax.Array,
+    data: tuple[jax.Array, jax.Array, jax.Array | None],
+    numbers: Arrays,
+    batches: jax.Array,
+    lr: jax.Array,
+    *,
+    model: ModelSpec,
+    rules: Rules,
+) -> tuple[tuple[Arrays, Slots], jax.Array]:
+    """All updates of an epoch: `batches` `(S, R, B)`, `lr` `(S, R)` -> state, losses `(S, R)`."""
+
+    def loss(params, x, y, mask):
+        tf32, unrolled = rules.semantics.tf32, rules.unrolled
+        found = network(model, params, x, mask, tf32=tf32, unrolled=unrolled)
+        counted = mask if model.every_step else None
+        return mean_loss(rules.loss, rules.semantics.bce, found, y, counted)
+
+    def one_epoch(params, slots, data, numbers, batches, lr):
+        def one_step(carry, inputs):
+            (params, slots, t), (rows, rate) = carry, inputs
+            batch = (None if part is None else part[rows] for part in data)
+            value, gradients = jax.value_and_grad(loss)(params, *batch)
+            n = numbers | {"lr": rate, "t": t + 1}
+            state = update(rules.optimizer, params, gradients, slots, n, rules.semantics)
+            return (*state, t + 1), value
+
+        carry, losses = lax.scan(one_step, (params, slots, step), (batches, lr))
+        return carry[:2], losses
+
+    own, axes = unshared(data)
+    over_replicas = jax.vmap(one_epoch, in_axes=(0, 0, axes, 0, 1, 1), out_axes=(0, 1))
+    return over_replicas(params, slots, own, numbers, batches, lr)
+
+
+@partial(jax.jit, static_argnames=("model", "tf32"), compiler_options=COMPILER)
+def outputs(
+    params: Arrays, x: jax.Array, mask: jax.Array | None, *, model: ModelSpec, tf32: str
+) -> jax.Array:
+    """`x` `(R, N, T, F)` -> `(R, N, O)` or `(R, N, T, O)`."""
+    own, axes = unshared((x, mask))
+    return jax.vmap(partial(network, model, tf32=tf32), in_axes=(0, *axes))(params, *own)
+
+
+def unshared(parts: tuple[jax.Array | None, ...]) -> tuple[tuple, tuple]:
+    """Arrays and their axes for `vmap`: what has one row only is shared and loses the axis."""
+    axes = tuple(None if part is None or len(part) == 1 else 0 for part in parts)
+    own = (
+        part[0] if part is not None and axis is None else part
+        for part, axis in zip(parts, axes, strict=True)
+    )
+    return tuple(own), axes

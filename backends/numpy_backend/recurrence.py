@@ -1,0 +1,65 @@
+"""What the cells share: projections of all time steps at once, the logistic function, padding.
+
+Symbols, shapes and masks are those of `cells.py`.
+"""
+
+import numpy as np
+
+Array = np.ndarray
+Weights = tuple[Array, Array, Array]  # W (R, F, GH), U (R, H, GH), b (R, GH); GRU: b (R, 2, 3H)
+Mask = Array | None
+
+
+def sigmoid(a: Array, out: Array) -> None:
+    """σ(a) = 1 / (1 + e⁻ᵃ), written as (1 + tanh(a/2)) / 2, which cannot overflow."""
+    np.multiply(a, 0.5, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5
+
+
+def keep_state(h: Array, t: int, mask: Mask) -> None:
+    """Put the state before t in the place of h_t, in `h` `(R, T, B, H)`, where t is padding."""
+    if mask is not None:
+        h[:, t] *= mask[:, t]
+        if t:
+            h[:, t] += (1 - mask[:, t]) * h[:, t - 1]
+
+
+def pass_padding(carried: Array, error: Array, t: int, mask: Mask) -> Array:
+    """Where t is padding, the error of the state after it is that of the state before it, too."""
+    if mask is not None:
+        carried += (1 - mask[:, t]) * error
+    return carried
+
+
+def project(x: Array, W: Array, b: Array) -> tuple[Array, Array]:
+    """x_t W + b for all steps at once: `(R, T, B, F)` -> `(R, T, B, GH)`; and what backward needs.
+
+    As one product [x 1] [W; b]: NumPy multiplies matrices of inner size 1, such as those of one
+    feature, ten times slower than of size 2.
+    """
+    R, T, B, F = x.shape
+    x_1 = np.empty((R, T * B, F + 1), x.dtype)
+    x_1[..., :F], x_1[..., F] = x.reshape(R, T * B, F), 1
+    a = x_1 @ np.concatenate([W, b[:, None]], axis=1)  # (R, T·B, GH)
+    return a.reshape(len(a), T, B, -1), x_1
+
+
+def project_backward(x_1: Array, da: Array) -> tuple[Array, Array]:
+    """Of `project`: ∂L/∂W and ∂L/∂b, summed over steps and samples."""
+    R, T, B, _ = da.shape
+    d_both = x_1.swapaxes(1, 2) @ da.reshape(R, T * B, -1)  # (R, F + 1, GH)
+    return d_both[:, :-1], d_both[:, -1]
+
+
+def recurrent_backward(h: Array, da: Array) -> Array:
+    """∂L/∂U = Σ_t h_{t−1}ᵀ da_t, where h_0 = 0 adds nothing: `(R, H, GH)`."""
+    R, T, B, H = h.shape
+    before = h[:, :-1].reshape(R, (T - 1) * B, H)
+    return before.swapaxes(1, 2) @ da[:, 1:].reshape(R, (T - 1) * B, da.shape[-1])
+
+
+def transposed(U: Array) -> Array:
+    """Uᵀ as rows in memory: worth a copy, since each time step multiplies with it."""
+    return np.ascontiguousarray(U.swapaxes(1, 2))
