@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from harness.core.file_names import PREDICTIONS
 from harness.reporting import plots
 from harness.reporting.html_style import STYLE
 from harness.tracking.mlflow_reader import TrackedRun
@@ -40,7 +41,7 @@ def write_report(
     if all_rows:
         joined = pd.concat(all_rows, ignore_index=True)
         joined.insert(0, "task", joined.pop("task"))
-        joined.to_csv(folder / "predictions.csv", index=False)
+        joined.to_csv(folder / PREDICTIONS, index=False)
     curves = {t: {name: run.curves for name, run in runs.items()} for t, runs in groups.items()}
     trained = {title: by for title, by in curves.items() if any(len(c) for c in by.values())}
     plots.draw_overlaid(folder / "curves.png", trained)

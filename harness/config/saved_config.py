@@ -13,11 +13,12 @@ from harness.config.moved_classes import present_name
 from harness.config.overrides import readable
 from harness.config.schema import NODES
 from harness.core.errors import ConfigError, first_line
+from harness.core.file_names import CONFIG
 
 
 def load_config(folder: Path) -> DictConfig:
     """`config.yaml` of a run's directory; raises `ConfigError` where it is damaged."""
-    path = folder / "config.yaml"
+    path = folder / CONFIG
     with reading(path):
         loaded: Any = OmegaConf.load(path)
         for group in (*NODES, "task", "optimizer"):

@@ -8,14 +8,12 @@ NumPy reference gives; only then is it put in its place.
 import argparse
 import importlib
 import importlib.util
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -23,14 +21,16 @@ from safetensors.numpy import load_file
 from harness.config.damaged_files import reading
 from harness.console import streams
 from harness.console.arguments import Parser
+from harness.core import file_names
 from harness.core.errors import ConfigError, check_choice, first_line
-from harness.core.model import ModelSpec
 from harness.core.tolerances import LIMITS
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_none
 from harness.export.network import Array, Network, in_float32
 from harness.runs.find import find_run
 from harness.runs.folders import free
+from harness.runs.network_file import NetworkFile
+from harness.runs.network_file import read_network as read_network_file
 from harness.system import signals
 from harness.system.own_files import make_folder, take_back
 from harness.tracking.journal import last
@@ -43,16 +43,21 @@ FORMATS: dict[str, dict[str, str]] = {
     "jax": {"jax": "jax"},
     "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime"},
 }
-NEEDED = ("config.yaml", "network.json", "weights")  # of a run whose directory is gone
+NEEDED = (
+    file_names.CONFIG,
+    file_names.NETWORK,
+    file_names.WEIGHTS,
+)  # of a run whose directory is gone
 
 
 def read_network(directory: Path, replica: int) -> Network:
     """One replica of a run, or `ConfigError` for a run that has none to give."""
-    weights = directory / "weights/final.safetensors"
+    weights, facts = directory / file_names.FINAL_WEIGHTS, directory / file_names.NETWORK
     if not weights.exists():
-        raise ConfigError(f"{directory}: has no weights/final.safetensors: {why_none(directory)}.")
-    if not (directory / "network.json").exists():
-        raise ConfigError(f"{directory}: has no network.json; train it again to export it.")
+        name = file_names.FINAL_WEIGHTS
+        raise ConfigError(f"{directory}: has no {name}: {why_none(directory)}.")
+    if not facts.exists():
+        raise ConfigError(f"{directory}: has no {facts.name}; train it again to export it.")
     with reading(weights):
         params = load_file(weights)
         replicas = len(params["rnn.0.kernel"])
@@ -62,18 +67,18 @@ def read_network(directory: Path, replica: int) -> Network:
     start = last(directory, "start") or {}
     origin = f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}."
     one = {name: value[replica] for name, value in params.items()}
-    with reading(directory / "network.json"):
-        return _network(json.loads((directory / "network.json").read_bytes()), one, replica, origin)
+    with reading(facts):
+        return _network(read_network_file(facts), one, replica, origin)
 
 
-def _network(facts: Any, weights: dict[str, Array], replica: int, origin: str) -> Network:
-    """From what `network.json` holds."""
-    scale = {n: np.array(v)[replica % len(v)] for n, v in facts["scale"].items()}
+def _network(facts: NetworkFile, weights: dict[str, Array], replica: int, origin: str) -> Network:
+    """Join what the run's files say of one replica."""
+    scale = {n: np.array(v)[replica % len(v)] for n, v in facts.scale.items()}
     return Network(
-        ModelSpec(**facts["model"]),
-        facts["loss"],
-        facts["precision"],
-        facts["padded"],
+        facts.model,
+        facts.loss,
+        facts.precision,
+        facts.padded,
         weights,
         scale["x_mean"],
         scale["x_std"],

@@ -85,8 +85,9 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
                 record.file(name)
     show(parity, names, len(problem.batches), screen)
     say(f"\n  certificate  {shell_word(str(folder / 'certificate.md'))}", screen)
-    if tracking is not None and tracking.address:
-        say_next(fuzz_command(names, options.config_dir), tracking.address, screen)
+    address = {} if tracking is None else tracking.wait_for_address()
+    if address:
+        say_next(fuzz_command(names, options.config_dir), address, screen)
     return 0 if parity.agrees else 1
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.core.file_names import LOSS_PLOT, PREDICTIONS_PLOT
 from harness.reporting import plots
 from harness.system.worker_processes import cores, processes
 from harness.tasks import Bound
@@ -32,10 +33,10 @@ def draw(
             for name, values in curves.items():
                 values += [event["values"][name]] if name in event["values"] else []
     curves = {name: values for name, values in curves.items() if values}
-    paths = ["plots/predictions.png"]
+    paths = [PREDICTIONS_PLOT]
     plots.draw_predictions(directory / paths[0], predictions, loss, title)
     if curves:
-        paths.append("plots/loss.png")
+        paths.append(LOSS_PLOT)
         plots.draw_loss(directory / paths[1], curves, bound, title)
     return paths
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ConfigError, first_line, nearest
+from harness.core.file_names import CONFIG, JOURNAL
 from harness.runs.run_folders import folder_named, places
 from harness.system.own_files import make_folder, note_tree
 from harness.tracking.mlflow_store import client, tracking_uri
@@ -27,7 +28,7 @@ def find_run(
         raise ConfigError(f"{key or 'RUN'}: a run's directory, id or name must be given.")
     folder = Path(word) if Path(word).is_dir() else folder_named(key, word, results)
     if folder is not None:
-        if not (folder / "config.yaml").is_file():
+        if not (folder / CONFIG).is_file():
             where = "this directory" if folder == Path(word) else str(folder)
             raise ConfigError(f"{key}{word}: {where} holds no run: no config.yaml.")
         return folder.resolve()
@@ -42,7 +43,7 @@ def find_run(
     try:
         run = _tracked(key, word, client(uri), places(results, uri))
         own = run.tags.get("run_directory")  # without it, Path() would be the current directory
-        if own and (Path(own) / "config.yaml").is_file():
+        if own and (Path(own) / CONFIG).is_file():
             return Path(own)
         return _fetch(key, run, paths, fetched)
     except Exception as error:
@@ -70,7 +71,7 @@ def _tracked(key: str, word: str, mlflow: Any, searched: str) -> "TrackedRun":
 def _fetch(key: str, run: "TrackedRun", paths: tuple[str, ...], folder: Path) -> Path:
     """Those files of a run out of MLflow, and its journal if it is there."""
     there = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
-    for path in (*paths, "journal.jsonl"):
+    for path in (*paths, JOURNAL):
         if path in there:
             make_folder(folder)
             run.mlflow.download_artifacts(run.run_id, path, str(folder))

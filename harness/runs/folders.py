@@ -12,17 +12,28 @@ from pathlib import Path
 
 from harness.config.overrides import key_of
 from harness.core.errors import ConfigError
+from harness.core.file_names import (
+    CHECKPOINTS,
+    CONFIG,
+    JOURNAL,
+    NETWORK,
+    PARAMETERS,
+    PARENT_LOCK,
+    PLOTS,
+    PREDICTIONS,
+    TRACEBACK,
+    WEIGHTS,
+)
 from harness.system.own_files import make_folder, note_files, note_folder, take_back
-from harness.tracking.journal import NAME as JOURNAL
 
 FETCHED = "resumed_from"  # what came from MLflow of a resumed run whose own directory is gone
 # Everything at the top of a run's folder: the harness's own, and what Hydra puts there before.
 JOB_NAMES = (
-    *("checkpoints", "config.yaml", JOURNAL, "network.json", "parameters.csv", "plots"),
-    *("predictions.csv", FETCHED, "traceback.txt", "weights"),
+    *(CHECKPOINTS, CONFIG, JOURNAL, NETWORK, PARAMETERS, PLOTS),
+    *(PREDICTIONS, FETCHED, TRACEBACK, WEIGHTS),
 )
 RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
-SWEEP_NAMES = (JOURNAL, "multirun.yaml", "parent.lock")  # and of a sweep's, besides its jobs
+SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK)  # and of a sweep's, besides its jobs
 HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 
 _claims: list[Path] = []  # of runs
@@ -52,7 +63,7 @@ def claim_job(folder: Path, key: str) -> None:
 def claim_sweep(folder: Path, key: str) -> None:
     """Take `folder` for one sweep; as `claim_run`."""
     _claim(folder, key, SWEEP_NAMES)
-    note_files(folder / "multirun.yaml", folder / "parent.lock")
+    note_files(folder / "multirun.yaml", folder / PARENT_LOCK)
 
 
 def check_unbegun(folder: Path) -> None:

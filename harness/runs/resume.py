@@ -22,13 +22,14 @@ from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
+from harness.core.file_names import CHECKPOINTS, CONFIG
 from harness.core.model import Params
 from harness.runs.find import find_run
 from harness.runs.folders import FETCHED
 from harness.runs.resume_rules import refuse_changes, say_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
-from harness.training.checkpoints import FOLDER, Checkpoint, State, load_checkpoint
+from harness.training.checkpoints import Checkpoint, State, load_checkpoint
 from harness.training.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     """
     word = str(composed.resume)
     where = (Path(composed.results), composed.tracking.uri)
-    folder = find_run("resume=", word, *where, ("config.yaml", FOLDER), directory / FETCHED)
+    folder = find_run("resume=", word, *where, (CONFIG, CHECKPOINTS), directory / FETCHED)
     old = load_config(folder)
     new = with_overrides(old, overrides, f"resume={word}", composed)
     new.resume, new.results = str(folder), composed.results
@@ -157,7 +158,7 @@ def _finished(folder: Path) -> bool:
 
 def kept(directory: Path) -> list[str]:
     """The names of a run's checkpoints, first to last; a file of another name is none."""
-    names = [path.stem for path in directory.glob(f"{FOLDER}/*.safetensors")]
+    names = [path.stem for path in directory.glob(f"{CHECKPOINTS}/*.safetensors")]
     found = [name for name in names if re.fullmatch(r"epoch-[0-9]+", name)]
     return sorted(found, key=lambda name: int(name.removeprefix("epoch-")))
 
@@ -187,11 +188,11 @@ def _why_none(folder: Path) -> str:
             f"{every} had kept nothing; start it again with trainer.checkpoint_every=10 or so"
         )
     how = f"it ended as {end['status']}" if end else "it was killed, or still trains,"
-    return f"{how} after {done} epochs, and its {FOLDER} are gone; train it again"
+    return f"{how} after {done} epochs, and its {CHECKPOINTS} are gone; train it again"
 
 
 def _read(folder: Path, name: str) -> Checkpoint:
-    path = folder / FOLDER / f"{name}.safetensors"
+    path = folder / CHECKPOINTS / f"{name}.safetensors"
     others = [f"checkpoint={other}" for other in kept(folder) if other != name]
     with reading(path, f"choose {others[-1]}" if others else "train the run again"):
         return load_checkpoint(path)

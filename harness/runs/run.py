@@ -1,9 +1,8 @@
 """One run, from a checked configuration to a closed record with all its files."""
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +12,12 @@ import numpy as np
 from backends import BackendFactory, State
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, save_config
+from harness.core import file_names
 from harness.core.model import Params, count
 from harness.reporting import plots
 from harness.runs import figures, resume
 from harness.runs.folders import check_unbegun
+from harness.runs.network_file import network_of, write_network
 from harness.runs.run_files import parameter_table, prediction_table
 from harness.system.compile_cache import use_compile_cache
 from harness.tracking import provenance
@@ -60,11 +61,10 @@ class Result:
     timings: dict[str, float] = field(default_factory=dict)
     tracking: Tracking | None = None
 
-    @property
-    def address(self) -> dict[str, str]:
-        """Of the run in MLflow, as soon as all of it has arrived there; empty if it is not there.
-        Raises `ConfigError` if MLflow refuses the run."""
-        return {} if self.tracking is None else self.tracking.address
+    def wait_for_address(self) -> dict[str, str]:
+        """Wait until all of the run has arrived in MLflow, or cannot any more; return its place
+        there, or nothing. Raises `ConfigError` if MLflow refuses the run."""
+        return {} if self.tracking is None else self.tracking.wait_for_address()
 
     @property
     def loss(self) -> float:
@@ -157,29 +157,14 @@ def _begin(
     record.write(
         "scalars", values={"params/total": count(plan.model), "params/trainable": count(plan.model)}
     )
-    save_config(record.directory / "config.yaml", config)
-    (record.directory / "network.json").write_text(_network(plan), encoding="utf-8")
-    save_params(record.directory / "weights/initial.safetensors", plan.start.params)
-    for path in ("config.yaml", "network.json", "weights/initial.safetensors"):
+    save_config(record.directory / file_names.CONFIG, config)
+    write_network(record.directory / file_names.NETWORK, network_of(plan))
+    save_params(record.directory / file_names.INITIAL_WEIGHTS, plan.start.params)
+    for path in (file_names.CONFIG, file_names.NETWORK, file_names.INITIAL_WEIGHTS):
         record.file(path)
     for event in origin.curve() if origin is not None else ():
         record.write("metrics", step=event["step"], values=event["values"])
     record.flush()
-
-
-def _network(plan: Plan) -> str:
-    """What the weights need beside them to give predictions, and what only the data decided."""
-    scale = plan.splits.scale
-    scales = {"x_mean": scale.x_mean[:, 0, 0], "x_std": scale.x_std[:, 0, 0]}  # (R, F)
-    scales |= {"y_mean": scale.y_mean, "y_std": scale.y_std}  # (R,)
-    facts = {
-        "model": asdict(plan.model),
-        "loss": plan.training.loss,
-        "precision": plan.training.precision,
-        "padded": plan.splits.train.mask is not None,
-        "scale": {name: values.tolist() for name, values in scales.items()},
-    }
-    return json.dumps(facts, indent=2)
 
 
 def _about(config: Config) -> str:
@@ -209,22 +194,22 @@ def _finish(
     record.metrics(0, {n: v for n, v in values.items() if n.startswith("test/")})
     if outcome.best_epoch is not None:  # then the last epoch's values are not the final ones
         record.write("scalars", values={f"final/{n}": v.tolist() for n, v in values.items()})
-    save_params(directory / "weights/final.safetensors", backend.state().params)
-    parameter_table(plan.model).to_csv(directory / "parameters.csv", index=False)
+    save_params(directory / file_names.FINAL_WEIGHTS, backend.state().params)
+    parameter_table(plan.model).to_csv(directory / file_names.PARAMETERS, index=False)
     predictions = prediction_table(plan.model, backend, splits, plan.training.loss)
-    predictions.to_csv(directory / "predictions.csv", index=False)
-    files = ["weights/final.safetensors", "parameters.csv", "predictions.csv"]
+    predictions.to_csv(directory / file_names.PREDICTIONS, index=False)
+    files = [file_names.FINAL_WEIGHTS, file_names.PARAMETERS, file_names.PREDICTIONS]
     gradient: Params = {}
     if plan.config.trainer.save_gradient and splits.train.has_targets:
         gradient = _gradient(plan, load, first)
-        save_params(directory / "weights/gradient.safetensors", gradient)
-        files.append("weights/gradient.safetensors")
+        save_params(directory / file_names.GRADIENT, gradient)
+        files.append(file_names.GRADIENT)
     config = plan.config
     title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
     pictured = draw(directory, title, config.task.loss, config.task.best_loss(), predictions)
     for path in [*files, *pictured]:
         record.file(path)
-    record.write("table", path="predictions.csv")
+    record.write("table", path=file_names.PREDICTIONS)
     check_measured(values, config, splits)
     return Result(plan, outcome, directory, values, predictions, gradient)
 

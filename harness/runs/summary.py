@@ -55,12 +55,13 @@ def _show_places(result: Result, console: Console) -> None:
         more = [f"trainer.epochs={2 * outcome.epochs}"]
         more += ["trainer.patience=null"] if outcome.stopped_early else []
         say(f"  go on    {command(result.directory, config.results, more)}", console)
-    if result.address:
-        uri, experiment = result.address["uri"], config.experiment_name
-        say(f"  MLflow   run {result.address['run_id']} in {uri}{source_of(uri)}", console)
+    address = result.wait_for_address()
+    if address:
+        uri, experiment = address["uri"], config.experiment_name
+        say(f"  MLflow   run {address['run_id']} in {uri}{source_of(uri)}", console)
         if config.tracking.experiment is None and experiment == experiment_in_environment():
             say(f"           experiment {experiment} (from {EXPERIMENT})", console)
-        say_next(compare_command(config.results, uri, experiment), result.address, console)
+        say_next(compare_command(config.results, uri, experiment), address, console)
 
 
 def headline(result: Result) -> str:

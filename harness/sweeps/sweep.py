@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
+from harness.core.file_names import PARENT_LOCK
 from harness.runs.folders import claim_sweep, folder_key
 from harness.sweeps.swept_values import parse_sweep
 from harness.tracking import provenance
@@ -98,7 +99,7 @@ def parent(sweep: Sweep, config: Config) -> Path | None:
     if config.tracking.name != "mlflow":
         return None
     directory = Path(sweep.directory)
-    with FileLock(directory / "parent.lock"):
+    with FileLock(directory / PARENT_LOCK):
         if last(directory, "start") is None:
             _begin(sweep, config, directory)
     return directory

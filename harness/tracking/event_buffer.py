@@ -41,9 +41,8 @@ class EventBuffer:
         self._flushed = time.monotonic()
         self._pause, self._not_before = PAUSE, 0.0
 
-    @property
-    def address(self) -> dict[str, str]:
-        """Where the run is in MLflow; empty if it is not there (yet)."""
+    def wait_for_address(self) -> dict[str, str]:
+        """Return where the run is in MLflow, or nothing if it is not there."""
         return self.view.address
 
     def add(self, event: Event) -> None:

@@ -1,7 +1,8 @@
 """The journal: what happened in a run, one JSON object per line, written before anything else is.
 
 Each line has `kind` and `time` (milliseconds since 1970); the other fields depend on the kind and
-are listed in `harness/tracking/run_log.py`, which writes them. Lines are only ever appended and
+are listed in `harness/tracking/run_log.py`, which writes them. The first ones of a journal have its
+`format`, too. Lines are only ever appended and
 each is handed to the operating system at once, so a killed process loses at most the line it was
 writing.
 """
@@ -13,8 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-NAME = "journal.jsonl"
+from harness.core.errors import ConfigError
+from harness.core.file_names import JOURNAL
+
 Event = dict[str, Any]
+FORMAT = 1  # counted up when a field changes its meaning
+BEGINNINGS = ("start", "sweep")  # kinds of events that begin a journal, and state its format
 APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
@@ -25,7 +30,7 @@ class Journal:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._closed = directory, False
-        path = directory / NAME
+        path = directory / JOURNAL
         if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
             _append(directory, "\n")  # cut short by a kill: what comes now has a line of its own
 
@@ -41,7 +46,7 @@ class Journal:
         """Force everything to the disk; nothing can be written afterwards."""
         if not self._closed:
             self._closed = True
-            with open(self._directory / NAME, "ab") as file:
+            with open(self._directory / JOURNAL, "ab") as file:
                 os.fsync(file.fileno())
 
 
@@ -53,7 +58,7 @@ def append(directory: Path, kind: str, **fields: Any) -> None:
 def _append(directory: Path, text: str) -> None:
     """Hand it to the operating system, in one piece where it takes it so."""
     left = text.encode("utf-8", "backslashreplace")
-    file = os.open(f"{directory}/{NAME}", APPENDING, 0o666)  # a quarter of what `open` takes
+    file = os.open(f"{directory}/{JOURNAL}", APPENDING, 0o666)  # a quarter of what `open` takes
     try:
         while left:
             left = left[os.write(file, left) :]
@@ -62,7 +67,8 @@ def _append(directory: Path, text: str) -> None:
 
 
 def _event(kind: str, fields: dict[str, Any]) -> Event:
-    return {"kind": kind, "time": time.time_ns() // 1_000_000, **fields}
+    stated = {"format": FORMAT} if kind in BEGINNINGS else {}
+    return {"kind": kind, "time": time.time_ns() // 1_000_000, **stated, **fields}
 
 
 def _line(event: Event) -> str:
@@ -70,15 +76,21 @@ def _line(event: Event) -> str:
 
 
 def read(directory: Path) -> Iterator[Event]:
-    """The events of a directory's journal, oldest first; a line cut short by a kill is left out."""
-    path = directory / NAME
+    """Yield the events of a directory's journal, oldest first; a line cut short by a kill is left
+    out. Raises `ConfigError` for a journal of another format; one that states none is of the first.
+    """
+    path = directory / JOURNAL
     if not path.exists():
         return
     for line in path.read_bytes().split(b"\n"):
         try:
-            yield json.loads(line)
+            event = json.loads(line)
         except (json.JSONDecodeError, UnicodeDecodeError):
             continue
+        if event.get("format", FORMAT) != FORMAT:
+            stated = f"format={event['format']}: this version reads format {FORMAT}"
+            raise ConfigError(f"{path}: {stated}; use a newer version of the harness.")
+        yield event
 
 
 def last(directory: Path, kind: str) -> Event | None:

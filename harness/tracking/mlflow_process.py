@@ -96,9 +96,8 @@ class RemoteEvents:
             for name, value in destination.items()
         }
 
-    @property
-    def address(self) -> dict[str, str]:
-        """As soon as all of the run has arrived, or cannot any more."""
+    def wait_for_address(self) -> dict[str, str]:
+        """Wait until all of the run has arrived, or cannot any more; see `Tracking`."""
         self.arrived.wait()
         self._check()
         return self._address

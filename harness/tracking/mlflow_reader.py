@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.config.tracking_store import EXPERIMENT, experiment_in_environment
 from harness.core.errors import ConfigError, nearest
+from harness.core.file_names import PREDICTIONS
 
 CURVES = ("train/loss", "val/loss")
 PARENT = "mlflow.parentRunId"
@@ -44,9 +45,9 @@ class TrackedRun:
 
     def predictions(self, folder: Path) -> pd.DataFrame | None:
         """The run's `predictions.csv`, fetched into `folder`; None if it has none."""
-        if "predictions.csv" not in {a.path for a in self.mlflow.list_artifacts(self.run_id)}:
+        if PREDICTIONS not in {a.path for a in self.mlflow.list_artifacts(self.run_id)}:
             return None
-        path = self.mlflow.download_artifacts(self.run_id, "predictions.csv", str(folder))
+        path = self.mlflow.download_artifacts(self.run_id, PREDICTIONS, str(folder))
         return pd.read_csv(path)
 
 

@@ -68,7 +68,7 @@ def _do(feeds: dict[str, EventBuffer], run: str, speaker: Speaker, do: str, **wh
 
 def _close(feed: EventBuffer, run: str, speaker: Speaker) -> None:
     feed.close()
-    speaker.say(run=run, address=feed.address)
+    speaker.say(run=run, address=feed.wait_for_address())
 
 
 def main() -> None:

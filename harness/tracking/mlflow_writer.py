@@ -8,12 +8,14 @@ import csv
 import itertools
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
+from harness.core.file_names import LOSS_PLOT, PARENT_LOCK
 from harness.core.intervals import over_replicas
 from harness.system.signals import deferred
 from harness.tracking import mlflow_store
@@ -25,7 +27,6 @@ BATCHED = (*NUMBERS, "tags")  # kinds of events that go into one batch
 METRICS_PER_BATCH = 1000  # MLflow's limit
 PLACE = ("split", "replica", "sample", "time_step")  # of a prediction, as its CSV has it
 TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
-LOSS_PICTURE = "plots/loss.png"
 
 
 class MlflowWriter:
@@ -36,6 +37,13 @@ class MlflowWriter:
         self.address: dict[str, str] = {}
         self._note = ""
         self._client: Any = None
+        self._shown: dict[str, Callable[..., None]] = {
+            "start": self._start,
+            "dataset": self._dataset,
+            "file": self._file,
+            "table": self._table,
+            "end": self._end,
+        }
 
     def send(self, events: list[Event]) -> None:
         """See `harness.tracking.event_buffer.View`. Sending an event twice does no harm."""
@@ -46,7 +54,7 @@ class MlflowWriter:
             if together:
                 self._batch(together)
             else:
-                getattr(self, f"_{events[0]['kind']}")(**events[0])
+                self._shown[events[0]["kind"]](**events[0])
             del events[: len(together) or 1]
 
     @property
@@ -70,7 +78,7 @@ class MlflowWriter:
 
     def _parent(self, directory: Path) -> str:
         """The id of the run whose journal is in `directory`; whoever needs it first creates it."""
-        with FileLock(directory / "parent.lock"):
+        with FileLock(directory / PARENT_LOCK):
             found = last(directory, "mlflow")
             if found is None:
                 view = MlflowWriter(self.uri, self.results, directory)
@@ -143,8 +151,8 @@ class MlflowWriter:
 
     def _end(self, *, time: int, status: str, error: str | None = None, **_: Any) -> None:
         note = self._note if error is None else f"**{status}**: {error}\n\n{self._note}"
-        if (self.directory / LOSS_PICTURE).exists():
-            note += f"\n\n![loss](get-artifact?path={LOSS_PICTURE}&run_uuid={self._run})"
+        if (self.directory / LOSS_PLOT).exists():
+            note += f"\n\n![loss](get-artifact?path={LOSS_PLOT}&run_uuid={self._run})"
         if note != self._note:
             self._client.set_tag(self._run, NOTE, note[:8000])
         self._client.set_terminated(self._run, status, end_time=time)

@@ -29,6 +29,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from harness.core.errors import ConfigError
+from harness.core.file_names import JOURNAL, TRACEBACK
 from harness.system import signals
 from harness.tracking.journal import Event, Journal
 
@@ -39,9 +40,9 @@ class Tracking(Protocol):
     Raises `ConfigError` for what the user can put right.
     """
 
-    @property
-    def address(self) -> dict[str, str]:
-        """`run_id`, `experiment_id` and `uri` of the run in MLflow; empty if it is not there."""
+    def wait_for_address(self) -> dict[str, str]:
+        """Wait until the run's place is known, or cannot be any more; return its `run_id`,
+        `experiment_id` and `uri` in MLflow, or nothing."""
         ...
 
     def add(self, event: Event) -> None: ...
@@ -81,8 +82,8 @@ class RunLog:
             try:
                 if self.status == "FAILED" and error is not None:
                     text = "".join(traceback.format_exception(error))
-                    (self.directory / "traceback.txt").write_text(text, encoding="utf-8")
-                    self.file("traceback.txt")
+                    (self.directory / TRACEBACK).write_text(text, encoding="utf-8")
+                    self.file(TRACEBACK)
             finally:
                 self.end(self.status, message)
 
@@ -107,7 +108,7 @@ class RunLog:
             return
         self._ended = True
         with suppress(ConfigError):  # it is too late to stop for what MLflow says
-            self.file("journal.jsonl")
+            self.file(JOURNAL)
         with suppress(ConfigError):
             self.write("end", status=status, error=error)
         try:

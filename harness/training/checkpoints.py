@@ -17,12 +17,12 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from backends import State, TrainingSpec
+from harness.core.file_names import CHECKPOINTS
 from harness.core.model import Params
 from harness.system import signals
 from harness.training.recorder import Recorder
 
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
-FOLDER = "checkpoints"  # in a run's directory
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Checkpoints:
             self._record.file(self._written)
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        path = f"{FOLDER}/epoch-{checkpoint.epoch:05d}.safetensors"
+        path = f"{CHECKPOINTS}/epoch-{checkpoint.epoch:05d}.safetensors"
         if path != self._written:
             save_checkpoint(self._record.directory / path, checkpoint)
         self._written = path

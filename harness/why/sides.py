@@ -16,6 +16,7 @@ from harness.config.parsing import from_hydra
 from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
+from harness.core.file_names import CONFIG
 from harness.runs.find import find_run
 from harness.why.players import value, word
 
@@ -118,7 +119,7 @@ def _replicas(a: Config, b: Config, words: list[str]) -> int:
 def _recorded(name: str, side: str, words: list[str], results: Path, uri: str | None) -> Config:
     """A recorded run's configuration; a side's `words` change single values."""
     with tempfile.TemporaryDirectory() as fetched:
-        folder = find_run("", name, results, uri, ("config.yaml",), Path(fetched))
+        folder = find_run("", name, results, uri, (CONFIG,), Path(fetched))
         loaded = load_config(folder)
     with as_typed(side, words):
         return from_hydra(with_overrides(loaded, of_side(side, words), name))

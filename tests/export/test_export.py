@@ -323,7 +323,7 @@ def test_numpy_needs_no_framework(runs: dict[str, Result], tmp_path: Path) -> No
 def test_a_run_is_found_by_its_name_and_id(tmp_path: Path, capsys: Any) -> None:
     result = trained(with_database(tmp_path), "tracking=mlflow")
     place = ["--to", "numpy", "--results", str(tmp_path / "results")]
-    for word in ("a name", result.address["run_id"], str(result.directory)):
+    for word in ("a name", result.wait_for_address()["run_id"], str(result.directory)):
         shutil.rmtree(result.directory / "export", ignore_errors=True)
         assert export.main([word, *place]) == 0
         assert (result.directory / "export/numpy/model.npz").exists()

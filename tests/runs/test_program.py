@@ -24,11 +24,12 @@ import pytest
 from omegaconf import OmegaConf
 from safetensors.numpy import load_file
 
+from harness.core.file_names import JOURNAL
 from harness.runs import run as run_module
 from harness.runs.launched_jobs import note_job
 from harness.runs.run import Identity, Result
 from harness.sweeps.report import jobs
-from harness.tracking.journal import NAME, last
+from harness.tracking.journal import last
 from tests.support import ROOT, program
 from tests.support.configs import config
 from tests.support.program import Done, uses_mlflow
@@ -316,7 +317,7 @@ def test_a_failed_run_keeps_what_it_had_until_then(diverged: tuple[Path, Done]) 
     assert len(journalled) > 1
     whole = len(journalled) - 1  # epochs, the last of which can be gone on with
     assert files(directory) == {
-        *("config.yaml", NAME, "network.json", "traceback.txt", "weights/initial.safetensors"),
+        *("config.yaml", JOURNAL, "network.json", "traceback.txt", "weights/initial.safetensors"),
         f"checkpoints/epoch-{whole:05d}.safetensors",
     }
     [run] = program.tracked(folder)
@@ -326,7 +327,7 @@ def test_a_failed_run_keeps_what_it_had_until_then(diverged: tuple[Path, Done]) 
     assert logged[-1][0] == len(journalled)
     assert not math.isfinite(logged[-1][1])
     assert run.data.metrics["params/total"] == 1121
-    assert {"traceback.txt", NAME} <= program.artifacts(folder, run.info.run_id)
+    assert {"traceback.txt", JOURNAL} <= program.artifacts(folder, run.info.run_id)
     assert "Diverged" in (directory / "traceback.txt").read_text()
 
 
@@ -437,7 +438,7 @@ def test_a_sweep_with_failing_jobs_has_failed(failing: tuple[Path, Done]) -> Non
 def test_a_failed_job_keeps_what_it_had_until_then(failing: tuple[Path, Done]) -> None:
     folder, _ = failing
     child = program.tracked(folder)[2]
-    assert {"traceback.txt", NAME} <= program.artifacts(folder, child.info.run_id)
+    assert {"traceback.txt", JOURNAL} <= program.artifacts(folder, child.info.run_id)
     assert child.data.metrics["params/total"] == 1121
     [(step, value)] = program.history(folder, child.info.run_id, "train/loss")
     assert step == 1
@@ -505,7 +506,7 @@ def test_what_was_measured_until_then_is_in_mlflow(stopped: Stopped, name: str) 
     assert len(logged) >= 2
     # The signal may have come after a line was written and before it was queued.
     assert logged in (expected, expected[:-1])
-    assert NAME in program.artifacts(folder, run.info.run_id)
+    assert JOURNAL in program.artifacts(folder, run.info.run_id)
 
 
 def test_a_sweep_that_is_stopped_runs_no_further_job(stopped: Stopped) -> None:

@@ -25,6 +25,7 @@ from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError
+from harness.core.file_names import JOURNAL
 from harness.core.tolerances import LIMITS
 from harness.runs import run as run_module
 from harness.runs import summary
@@ -32,7 +33,7 @@ from harness.runs.find import find_run
 from harness.runs.launched_jobs import note_job
 from harness.runs.resume import command, configuration, resumed
 from harness.runs.run import Identity, Result
-from harness.tracking.journal import NAME, Journal, read
+from harness.tracking.journal import Journal, read
 from harness.tracking.mlflow_store import client
 from harness.training.checkpoints import load_checkpoint, save_checkpoint
 from harness.training.load_backend import load_backend
@@ -82,7 +83,9 @@ def run(directory: Path, *overrides: str) -> Result:
     """What `python -m harness OVERRIDES` does, with its files in `directory`."""
     config = settings(directory, *overrides)
     result = run_module.run(config, Identity(directory.name, directory, list(overrides)))
-    assert bool(result.address) == (config.tracking.name == "mlflow"), "all of it has arrived"
+    assert bool(result.wait_for_address()) == (config.tracking.name == "mlflow"), (
+        "all of it has arrived"
+    )
     return result
 
 
@@ -472,7 +475,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         overrides = (*SMALL, "tracking=mlflow", f"results={folder}/results", f"optimizer.lr={lr}")
         config = from_hydra(composed(*overrides))
         directory = folder / f"results/runs/{lr}"
-        assert run_module.run(config, Identity("six·e=6", directory, list(overrides))).address
+        assert run_module.run(
+            config, Identity("six·e=6", directory, list(overrides))
+        ).wait_for_address()
     return folder
 
 
@@ -630,7 +635,7 @@ def cut(whole: Path, to: Path, status: str | None) -> Path:
     copy = shutil.copytree(whole, to)
     kept = [event for event in read(whole) if event["kind"] not in ("scalars", "table", "end")]
     kept = [event for event in kept if event.get("path", "checkpoints").startswith("checkpoints")]
-    (copy / NAME).unlink()
+    (copy / JOURNAL).unlink()
     journal = Journal(copy)
     for event in kept:
         journal.write(**event)
@@ -699,7 +704,7 @@ def test_how_to_go_on_after_early_stopping_is_no_command_that_is_refused(
 
 def test_a_pass_without_training_that_was_stopped_is_started_again(tmp_path: Path) -> None:
     run(tmp_path / "whole", *SMALL, "trainer.epochs=0")
-    (tmp_path / "whole" / NAME).write_text("")
+    (tmp_path / "whole" / JOURNAL).write_text("")
     with pytest.raises(ConfigError, match="before its first epoch was done; start it again"):
         plan(tmp_path, f"resume={tmp_path / 'whole'}")
 

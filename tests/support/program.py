@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from harness.tracking.journal import NAME, Event, read
+from harness.core.file_names import JOURNAL
+from harness.tracking.journal import Event, read
 from harness.tracking.mlflow_store import client
 from tests.support import ROOT
 
@@ -88,7 +89,7 @@ def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> 
 def directories(folder: Path) -> list[Path]:
     """The directories of all runs and jobs, in the order in which they were made."""
     results = folder / "results"
-    found = [*results.glob(f"runs/*/{NAME}"), *results.glob(f"multirun/*/*/{NAME}")]
+    found = [*results.glob(f"runs/*/{JOURNAL}"), *results.glob(f"multirun/*/*/{JOURNAL}")]
     return sorted(path.parent for path in found)
 
 

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from harness.core.errors import ConfigError, Diverged
+from harness.core.file_names import JOURNAL
 from harness.system.signals import SIGNALS, Killed
 from harness.tracking import event_buffer as feed_module
 from harness.tracking.event_buffer import EventBuffer
-from harness.tracking.journal import NAME, Event, Journal, last, read
+from harness.tracking.journal import Event, Journal, last, read
 from harness.tracking.run_log import RunLog
 from tests.support import ROOT
 
@@ -70,7 +71,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def test_every_line_is_one_whole_json_object(journal: Journal, tmp_path: Path) -> None:
     journal.write("start", name="sum·numpy", note="two\nlines", params={"a": None, "b": [1.5]})
     journal.write("metrics", step=1, values={"train/loss": [0.25, 1e-300]})
-    text = (tmp_path / "run" / NAME).read_text(encoding="utf-8")
+    text = (tmp_path / "run" / JOURNAL).read_text(encoding="utf-8")
     assert text.endswith("\n")
     lines = [json.loads(line) for line in text.splitlines()]
     assert kinds(lines) == ["start", "metrics"]
@@ -118,15 +119,15 @@ def test_a_last_line_cut_short_anywhere_costs_that_line_only(tmp_path: Path) -> 
     writer.write("metrics", step=1)
     writer.write("tags", values={"names": "sum·torch"})
     writer.close()
-    whole = (tmp_path / NAME).read_bytes()
+    whole = (tmp_path / JOURNAL).read_bytes()
     begin = whole.index(b'{"kind": "tags"')
     for length in range(begin, len(whole) - 2):
-        (tmp_path / NAME).write_bytes(whole[:length])
+        (tmp_path / JOURNAL).write_bytes(whole[:length])
         assert kinds(list(read(tmp_path))) == ["start", "metrics"], f"cut after {length} bytes"
 
 
 def test_what_is_written_after_a_line_cut_short_is_not_lost(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text('{"kind": "start", "time": 1}\n{"kind": "metr')
+    (tmp_path / JOURNAL).write_text('{"kind": "start", "time": 1}\n{"kind": "metr')
     again = Journal(tmp_path)
     again.write("tags", values={})
     again.write("end", status="KILLED")
@@ -304,7 +305,7 @@ def test_a_run_that_raises_is_failed_and_keeps_its_traceback(
     assert "raise error" in text
     assert str(error) in text
     files = [e["path"] for e in read(tmp_path) if e["kind"] == "file"]
-    assert files == ["traceback.txt", NAME]
+    assert files == ["traceback.txt", JOURNAL]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), *map(Killed, SIGNALS)], ids=repr)

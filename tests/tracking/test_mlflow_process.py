@@ -38,7 +38,7 @@ def sent(folder: Path, name: str = "run", config: TrackingConfig = MLFLOW) -> Ru
 
 def address(record: RunLog) -> dict[str, str]:
     assert record.tracking is not None
-    return record.tracking.address
+    return record.tracking.wait_for_address()
 
 
 def test_all_arrives_as_without_it(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""The names of the files in a run's directory, each of which stands here alone."""
+
+CONFIG = "config.yaml"
+JOURNAL = "journal.jsonl"
+NETWORK = "network.json"
+PARAMETERS = "parameters.csv"
+PREDICTIONS = "predictions.csv"
+TRACEBACK = "traceback.txt"
+CHECKPOINTS = "checkpoints"  # a folder
+WEIGHTS = "weights"  # a folder
+INITIAL_WEIGHTS = f"{WEIGHTS}/initial.safetensors"
+FINAL_WEIGHTS = f"{WEIGHTS}/final.safetensors"
+GRADIENT = f"{WEIGHTS}/gradient.safetensors"
+PLOTS = "plots"  # a folder
+LOSS_PLOT = f"{PLOTS}/loss.png"
+PREDICTIONS_PLOT = f"{PLOTS}/predictions.png"
+
+PARENT_LOCK = "parent.lock"  # in a sweep's directory
