@@ -67,7 +67,7 @@ def shapes(model: ModelSpec) -> dict[str, Shape]:
     return result
 
 
-def count(model: ModelSpec) -> int:
+def count_params(model: ModelSpec) -> int:
     """Return the number of trained parameters of one replica.
 
     A SimpleRNN layer of 32 units with one feature and one output has 1,121.
@@ -79,8 +79,8 @@ def count(model: ModelSpec) -> int:
     return sum(sizes.values()) + max(model.layers - 2, 0) * second_layer
 
 
-def formulas(model: ModelSpec) -> dict[str, str]:
-    """Return each parameter's count as a formula, such as `"features × 4·units"`."""
+def param_formulas(model: ModelSpec) -> dict[str, str]:
+    """Return a formula for the size of each parameter, such as `"features × 4·units"`."""
     gates = GATES[model.cell]
     gate_units = "units" if gates == 1 else f"{gates}·units"
     sizes = {"kernel": f"units × {gate_units}", "recurrent_kernel": f"units × {gate_units}"}

@@ -13,7 +13,7 @@ import numpy as np
 from backends import Backend, State
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, save_config
-from harness.core.model import Params, count
+from harness.core.model import Params, count_params
 from harness.core.random_streams import batch_order
 from harness.reporting import plots
 from harness.runs import figures, resume
@@ -158,7 +158,11 @@ def _begin(
         "dataset", name=config.task.name, digest=splits.digest(), source=source, shapes=shapes
     )
     record.write(
-        "scalars", values={"params/total": count(plan.model), "params/trainable": count(plan.model)}
+        "scalars",
+        values={
+            "params/total": count_params(plan.model),
+            "params/trainable": count_params(plan.model),
+        },
     )
     save_config(record.directory / "config.yaml", config)
     (record.directory / "network.json").write_text(_network(plan), encoding="utf-8")

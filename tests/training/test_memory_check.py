@@ -10,7 +10,7 @@ import pytest
 
 from harness.config.compose import compose
 from harness.core.errors import ConfigError
-from harness.core.model import ModelSpec, count, shapes
+from harness.core.model import ModelSpec, count_params, shapes
 from harness.system.physical_memory import limits, physical_memory
 from harness.training.memory_check import check_memory, required_memory
 
@@ -86,8 +86,8 @@ def test_parameters_are_counted_without_listing_them(cell: str, layers: int) -> 
     sizes = [
         rows * int(columns[0]) if columns else rows for rows, *columns in shapes(model).values()
     ]
-    assert count(model) == sum(sizes)
-    assert count(replace(model, layers=HUGE)) > HUGE
+    assert count_params(model) == sum(sizes)
+    assert count_params(replace(model, layers=HUGE)) > HUGE
 
 
 def test_a_container_has_less_memory_than_its_machine(tmp_path: Path) -> None:
