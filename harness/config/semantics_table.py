@@ -52,7 +52,7 @@ def table() -> str:
     for name, declared in RULES.items():
         values = [getattr(each, name) for each in presets]
         shown = [_value(v) if v == values[0] else f"*{_value(v)}*" for v in values]
-        accepted = ", ".join(declared["accepted"]) or declared["within"].words()
+        accepted = ", ".join(declared["accepted"]) or declared["within"].describe()
         cells = [f"`{name}`", declared["meaning"], *shown, accepted, declared["source"]]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join([INTRODUCTION, *rows, CLOSING])

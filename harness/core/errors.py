@@ -49,7 +49,7 @@ class Range:
         finite = isinstance(value, int) or math.isfinite(value)
         return finite and self.low <= value <= self.high
 
-    def words(self, kind: str = "a finite number") -> str:
+    def describe(self, kind: str = "a finite number") -> str:
         """Return the range as text to follow "must be", such as `from 0 to 1`."""
         low, high = map(_digits, (self.low, self.high))
         if self.high < math.inf:
@@ -70,7 +70,7 @@ def check_within(key: str, value: float | None, valid: Range) -> None:
     if value is None or value in valid:
         return
     kind = "a whole number" if isinstance(value, int) else "a finite number"
-    raise ConfigError(f"{key}={_digits(value)}: must be {valid.words(kind)}.")
+    raise ConfigError(f"{key}={_digits(value)}: must be {valid.describe(kind)}.")
 
 
 def _digits(value: float) -> str:
