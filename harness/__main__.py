@@ -57,7 +57,7 @@ def job(composed: DictConfig) -> float:
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
         if swept is not None:
             jobs.note_failure(swept, settings.job.num, directory, overrides, error)
-            signals.check()
+            signals.raise_if_stopped()
         else:
             failures.append(error)
         return float("nan")
@@ -112,7 +112,7 @@ def main() -> int:
     if module is None:
         return train()
     del sys.argv[1]
-    return signals.ending(importlib.import_module(module).main)
+    return signals.run_command(importlib.import_module(module).main)
 
 
 def train() -> int:
@@ -132,7 +132,7 @@ def train() -> int:
     except Refused as refusal:
         code = _report(refusal.error)
     except (signals.Killed, Exception) as error:
-        stop = signals.asked()
+        stop = signals.requested_stop()
         if stop is not None:
             signals.say_stopped(f"{stop}{_where(error)}")
             code = stop.code
