@@ -8,7 +8,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from harness.config.tracking_store import absolute
-from harness.console.arguments import VALUED
+from harness.console.arguments import OPTIONS_WITH_VALUE
 from harness.console.command_line import PLAIN, quoted
 
 # Keys whose value may be any text, and those of them that name a folder.
@@ -56,7 +56,7 @@ def readable(words: list[str]) -> list[str]:
     """The words with quotes where Hydra's grammar needs some and only one thing can be meant."""
     before = ["", *words]
     return [
-        word if word.startswith("-") or last in VALUED else _readable(word)
+        word if word.startswith("-") or last in OPTIONS_WITH_VALUE else _readable(word)
         for last, word in zip(before, words, strict=False)
     ]
 

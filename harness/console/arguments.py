@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 
 # Hydra's options that take the next word as their value.
-VALUED = (
+OPTIONS_WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
     *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
 )
@@ -40,7 +40,7 @@ def options_first(words: list[str]) -> list[str]:
             overrides.append(word)
             continue
         options.append(word)
-        if word in VALUED:
+        if word in OPTIONS_WITH_VALUE:
             options += [value for value in [next(remaining, None)] if value is not None]
     return [*options, *overrides]
 
