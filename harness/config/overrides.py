@@ -25,7 +25,7 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0].strip()
 
 
-def typed(words: list[str]) -> list[str]:
+def with_force_add(words: list[str]) -> list[str]:
     """Return the words with `++` before keys that the default options may not have.
 
     Before Hydra composes a resumed run or a job of a sweep, it composes the default options, in
@@ -44,7 +44,7 @@ def typed(words: list[str]) -> list[str]:
     return [re.sub(rf"^(?=({groups})\.[\w.]+=)", "++", word) for word in words]
 
 
-def as_typed(overrides: list[str]) -> list[str]:
+def without_force_add(overrides: list[str]) -> list[str]:
     """Return the overrides without the `++` of `with_force_add`."""
     return [word.removeprefix("++") for word in overrides]
 

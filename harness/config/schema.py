@@ -96,7 +96,7 @@ class TrainerConfig:
     patience: int | None  # early stopping: epochs without a better val/loss; null: off
     min_delta: float  # by how much val/loss must fall to count as better
     checkpoint_every: int  # epochs; 0: only the last epoch's
-    save_gradient: bool  # keep the first batch's gradient at the initial weights
+    save_gradient: bool  # save the first batch's gradient at the initial weights
 
     def __post_init__(self) -> None:
         check_range("trainer.epochs", self.epochs, 0)
@@ -187,7 +187,7 @@ class RunConfig:
     device: str
     threads: int  # of the framework's one thread pool
     results: str  # folder, relative to the current directory
-    resume: str | None  # a run to go on with: its directory, MLflow run id or name
+    resume: str | None  # the run to resume: its directory, MLflow run id or name
     checkpoint: str | None  # which of its checkpoints, such as epoch-00010; null: the last
 
     def __post_init__(self) -> None:

@@ -35,7 +35,8 @@ def from_environment(name: str) -> str | None:
 def unused_variables(experiment: str | None) -> list[str]:
     """Return a sentence for each of MLflow's variables that is set and not used here.
 
-    MLFLOW_EXPERIMENT_ID is left out if an `experiment` was named, which also overrules it in MLflow.
+    MLFLOW_EXPERIMENT_ID is left out if an `experiment` was named, which overrules it in MLflow,
+    too.
     """
     names = [name for name in UNUSED if from_environment(name)]
     return [
@@ -85,7 +86,7 @@ def absolute(uri: str) -> str:
     return f"{SQLITE}{Path(path).expanduser().absolute()}"
 
 
-def settle() -> None:
+def make_uri_absolute() -> None:
     """Make the path in MLFLOW_TRACKING_URI absolute, for jobs that run in other directories.
 
     To be called as the program starts, in the directory in which the command was typed.
