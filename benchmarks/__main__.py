@@ -106,4 +106,4 @@ def _number(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(signals.ending(main))
+    sys.exit(signals.run_command(main))

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.config import tracking_store
 from harness.config.compose import CONF
-from harness.config.overrides import as_typed, typed
+from harness.config.overrides import with_force_add, without_force_add
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.console import streams
@@ -51,13 +51,13 @@ def job(composed: DictConfig) -> float:
             jobs.begin(swept, settings.job.num, directory)
         _keep_places(composed, Path(settings.runtime.cwd))
         if OmegaConf.select(composed, "resume") is not None:
-            overrides = as_typed(overrides)
+            overrides = without_force_add(overrides)
             composed = resume.configuration(composed, overrides, directory)
         return _run(from_hydra(composed), directory, overrides, swept)
     except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
         if swept is not None:
             jobs.note_failure(swept, settings.job.num, directory, overrides, error)
-            signals.check()
+            signals.raise_if_stopped()
         else:
             failures.append(error)
         return float("nan")
@@ -112,7 +112,7 @@ def main() -> int:
     if module is None:
         return train()
     del sys.argv[1]
-    return signals.ending(importlib.import_module(module).main)
+    return signals.run_command(importlib.import_module(module).main)
 
 
 def train() -> int:
@@ -120,8 +120,8 @@ def train() -> int:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
-    tracking_store.settle()
-    sys.argv[1:] = typed(options_first(sys.argv[1:]))
+    tracking_store.make_uri_absolute()
+    sys.argv[1:] = with_force_add(options_first(sys.argv[1:]))
     signals.install()
     code = 0
     try:
@@ -132,7 +132,7 @@ def train() -> int:
     except Refused as refusal:
         code = _report(refusal.error)
     except (signals.Killed, Exception) as error:
-        stop = signals.asked()
+        stop = signals.requested_stop()
         if stop is not None:
             signals.say_stopped(f"{stop}{_where(error)}")
             code = stop.code

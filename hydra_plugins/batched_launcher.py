@@ -1,7 +1,7 @@
-"""`hydra/launcher=batched`: jobs of a sweep that can share a program are trained together.
+"""`hydra/launcher=batched`: train jobs of a sweep together that can share a program.
 
-Hydra finds launchers in this folder only; what this one does is in `harness/sweeps/jobs.py`. Jobs
-that can share with no other run as Hydra's basic launcher runs them.
+Hydra finds launchers in this folder only; `harness/sweeps/jobs.py` does the work. Jobs that can
+share with no other are run as by Hydra's basic launcher.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,12 @@ from harness.system.compiled_programs import free_if_many
 
 
 class BatchedLauncher(BasicLauncher):
-    """See the module; the constructor and `setup` are the basic launcher's."""
+    """A launcher that trains jobs together; constructor and `setup` are the basic launcher's."""
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        """Run the jobs, and return their results in the order of `job_overrides`."""
         setup_globals()
         assert self.config is not None
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -35,7 +36,7 @@ class BatchedLauncher(BasicLauncher):
         swept = sweep.current()
         assert swept is not None
         check_folders(jobs, swept)
-        # A job that is to run in its own folder cannot share a process with others at the time.
+        # A job whose current directory is its own folder cannot be trained together with others.
         alone = bool(self.config.hydra.job.chdir)
         returns: dict[int, JobReturn] = {}
         for group in [[i] for i in range(len(jobs))] if alone else groups(jobs):
@@ -53,7 +54,7 @@ class BatchedLauncher(BasicLauncher):
 
     def _alone(self, config: DictConfig) -> JobReturn:
         assert self.hydra_context is not None and self.task_function is not None
-        found = run_job(
+        result = run_job(
             hydra_context=self.hydra_context,
             task_function=self.task_function,
             config=config,
@@ -62,7 +63,7 @@ class BatchedLauncher(BasicLauncher):
         )
         assert self.config is not None
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return found
+        return result
 
 
 def _numbered(config: DictConfig, number: int) -> DictConfig:
@@ -73,7 +74,7 @@ def _numbered(config: DictConfig, number: int) -> DictConfig:
 
 
 def _job(config: DictConfig) -> Job:
-    """What the harness needs to know of a job."""
+    """Return a job as `harness/sweeps/jobs.py` describes it."""
     sweep = config.hydra.sweep
     overrides = [str(word) for word in config.hydra.overrides.task]
     directory = Path(sweep.dir) / sweep.subdir
@@ -81,6 +82,6 @@ def _job(config: DictConfig) -> Job:
 
 
 def _returned(config: DictConfig, loss: float) -> JobReturn:
-    found = JobReturn(overrides=list(config.hydra.overrides.task), cfg=config)
-    found.return_value, found.status = loss, JobStatus.COMPLETED
-    return found
+    result = JobReturn(overrides=list(config.hydra.overrides.task), cfg=config)
+    result.return_value, result.status = loss, JobStatus.COMPLETED
+    return result

@@ -1,6 +1,6 @@
-"""A callback that takes the folder of a run or of a sweep before Hydra writes anything into it.
+"""A callback that claims the folder of a run or of a sweep before Hydra writes into it.
 
-Hydra makes folders and writes over what is there.
+Hydra itself would overwrite what is there.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,19 @@ from harness.sweeps import sweep
 
 
 class ClaimFolders(Callback):
-    """See the module; `conf/config.yaml` names this class."""
+    """The callback, which `conf/config.yaml` names.
+
+    A folder that cannot be claimed is a `ConfigError`, raised through Hydra as `Refused`.
+    """
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Claim the folder of a run."""
         with _through_hydra():
             typed = [str(word) for word in config.hydra.overrides.hydra]
             claim_run(Path(str(config.hydra.run.dir)), folder_key(typed, "hydra.run.dir"))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Claim the folder of a sweep."""
         with _through_hydra():
             sweep.begin(config)
 

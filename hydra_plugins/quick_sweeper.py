@@ -1,4 +1,4 @@
-"""`hydra/sweeper=quick`: Hydra's basic sweeper, quicker to see that all jobs can be composed."""
+"""`hydra/sweeper=quick`: Hydra's basic sweeper with a faster check that all jobs compose."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,12 @@ from hydra_plugins.batched_launcher import BatchedLauncher
 
 
 class QuickSweeper(BasicSweeper):
-    """See the module; the constructor and all else are the basic sweeper's."""
+    """A basic sweeper that validates jobs by the cached composer."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Compose every job; raise Hydra's exception for one that cannot be composed."""
         if isinstance(self.launcher, BatchedLauncher):
-            return  # which composes all of them before the first one runs
+            return  # it composes all jobs before the first one runs
         assert self.hydra_context is not None and self.config is not None
         composer = sweep_composer(self.hydra_context.config_loader, self.config)
         for overrides in batch:

@@ -1,1 +1,1 @@
-"""`python -m harness.compare`: the same training in several backends, side by side."""
+"""The command `compare`: the same training in several backends, side by side."""

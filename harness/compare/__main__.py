@@ -35,15 +35,18 @@ from harness.tracking.mlflow_store import client, tracking_uri
 INDEX = ["split", "replica", "sample", "time_step", "output"]
 
 
-def gap(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    """The largest relative difference between two runs' curves; NaN if neither has any, infinite
-    where only one of them has an epoch or a finite value."""
-    if one.empty and other.empty:
+def gap(first: pd.DataFrame, second: pd.DataFrame) -> float:
+    """Return the largest relative difference between the curves of two runs.
+
+    It is NaN if neither has any, and infinite where only one of them has an epoch or a finite
+    value.
+    """
+    if first.empty and second.empty:
         return float("nan")
-    if not one.index.equals(other.index):
+    if not first.index.equals(second.index):
         return float("inf")
-    names = [n for n in one.columns if n in other.columns]
-    a, b = one[names].to_numpy(float), other[names].to_numpy(float)
+    names = [n for n in first.columns if n in second.columns]
+    a, b = first[names].to_numpy(float), second[names].to_numpy(float)
     if (np.isfinite(a) != np.isfinite(b)).any():
         return float("inf")
     largest = np.maximum(np.abs(a), np.abs(b))
@@ -52,12 +55,14 @@ def gap(one: pd.DataFrame, other: pd.DataFrame) -> float:
 
 
 def summary_table(groups: list[Group]) -> pd.DataFrame:
-    """One row per group and backend; `gap` is to the group's first backend, `largest gap` is the
-    largest between any two of the group."""
+    """Return a table with one row per group and backend.
+
+    `gap` is to the group's first backend, `largest gap` is between any two of the group.
+    """
     rows = []
     for group in groups:
         pairs = itertools.combinations(group.runs.values(), 2)
-        widest = max((gap(a.curves, b.curves) for a, b in pairs), default=float("nan"))
+        largest = max((gap(a.curves, b.curves) for a, b in pairs), default=float("nan"))
         for name, run in group.runs.items():
             metric = run.final
             rows.append(
@@ -72,15 +77,17 @@ def summary_table(groups: list[Group]) -> pd.DataFrame:
                     "seconds": metric("time/train_s"),
                     "µs per step": metric("time/per_step_us"),
                     "gap": gap(group.runs[group.reference].curves, run.curves),
-                    "largest gap": widest,
+                    "largest gap": largest,
                 }
             )
     return pd.DataFrame(rows)
 
 
 def settings_table(groups: list[Group]) -> pd.DataFrame:
-    """What tells numbered groups apart, after what is usual among them; no row where titles say
-    it."""
+    """Return the settings of numbered groups: first the usual ones, then each group's own.
+
+    Groups whose title names their settings have no row.
+    """
     rows: dict[str, str] = {}
     for group in groups:
         if group.usual:
@@ -90,7 +97,10 @@ def settings_table(groups: list[Group]) -> pd.DataFrame:
 
 
 def side_by_side(group: Group, folder: Path) -> pd.DataFrame | None:
-    """Predictions of all backends of a group: `split … output, true` and a column for each."""
+    """Return the predictions of a group, or None if it has none.
+
+    Columns are `split`, `replica`, `sample`, `time_step`, `output`, `true`, and one per backend.
+    """
     columns: dict[str, Any] = {}
     for name, run in group.runs.items():
         table = run.predictions(Path(tempfile.mkdtemp(dir=folder)))
@@ -102,14 +112,15 @@ def side_by_side(group: Group, folder: Path) -> pd.DataFrame | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line and return its exit code."""
     streams.prepare()
     try:
         return _compare(_parse(arguments))
     except ConfigError as error:
         print(error, file=sys.stderr)
     except Exception as error:
-        if type(error).__name__ not in ("MlflowException", "RestException"):  # late import
+        # By name: MLflow is imported late, and in harness.tracking alone.
+        if type(error).__name__ not in ("MlflowException", "RestException"):
             raise
         print(f"MLflow does not answer this: {first_line(error)[:300]}", file=sys.stderr)
     return 2
@@ -171,7 +182,7 @@ def _count(number: int, name: str) -> str:
 
 
 def _show(table: pd.DataFrame, console: Console) -> None:
-    """The columns that fit a terminal; the report has all."""
+    """Print the columns that fit a terminal; the report has all."""
     columns = ["task", "backend", "train loss", "val loss", "test loss", "parameters", "seconds"]
     rows: Any = formatted(table.loc[:, [*columns, "gap"]], digits=4)
     shown = Table(*columns, f"gap to {table['backend'].iloc[0]}")
@@ -179,7 +190,7 @@ def _show(table: pd.DataFrame, console: Console) -> None:
     for group in names:
         for row in rows[rows["task"] == group].itertuples(index=False):
             shown.add_row(*map(escape, row))
-        if len(rows) > len(names):  # some have several
+        if len(rows) > len(names):  # some groups have several rows
             shown.add_section()
     for task, backend, status in table[["task", "backend", "status"]].itertuples(index=False):
         if status != "FINISHED":
@@ -198,4 +209,4 @@ def _show_settings(listed: pd.DataFrame, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(signals.ending(main))
+    sys.exit(signals.run_command(main))

@@ -1,7 +1,7 @@
-"""Runs sorted into groups that differ in nothing but the backend, and what each group is called.
+"""Sort runs into groups that differ in nothing but the backend, and give each group a title.
 
 A title is the task's name (or its preset's) and the settings in which groups of that name differ.
-Where that would be too long to read, groups are numbered and their settings are listed apart.
+If that is too long to read, groups are numbered and their settings are listed separately.
 """
 
 from collections import Counter
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from harness.tracking.mlflow_reader import TrackedRun
 
 BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
-KINDS = ("semantics.name", "optimizer.name", "model.cell")  # much follows from these
+KINDS = ("semantics.name", "optimizer.name", "model.cell")  # each decides many other settings
 ORDER = ("numpy", "torch", "keras", "jax")
-LONGEST = 60  # of a title
+LONGEST = 60  # characters of a title
 
 Settings = dict[str, str]
 
@@ -24,31 +24,33 @@ class Group:
 
     title: str
     runs: dict[str, TrackedRun]  # backend -> its latest run
-    settings: str = ""  # those of a numbered group that are not the usual ones of its name
-    usual: str = ""  # and these
+    settings: str = ""  # of a numbered group: those that differ from the usual ones
+    usual: str = ""  # of a numbered group: the most frequent settings of groups with its name
 
     @property
     def reference(self) -> str:
-        """The backend that the others are measured against: the first, NumPy if it is there."""
+        """The backend with which the others are compared: the first, NumPy if it is there."""
         return next(iter(self.runs))
 
 
 def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
-    """Sort runs into groups; of repeated runs the latest that finished counts."""
-    found: dict[tuple, dict[str, TrackedRun]] = {}
+    """Sort runs into groups; of repeated runs the latest finished one is taken."""
+    runs_by_settings: dict[tuple, dict[str, TrackedRun]] = {}
     for run in sorted(runs, key=lambda r: (r.status == "FINISHED", r.start_time)):
         key = tuple(sorted((k, v) for k, v in run.params.items() if k not in BACKEND_KEYS))
-        found.setdefault(key, {})[run.params.get("backend.name", "?")] = run
-    names = {key: _name(next(iter(by_backend.values()))) for key, by_backend in found.items()}
+        runs_by_settings.setdefault(key, {})[run.params.get("backend.name", "?")] = run
+    names = {
+        key: _name(next(iter(by_backend.values()))) for key, by_backend in runs_by_settings.items()
+    }
     titles: dict[tuple, tuple[str, str, str]] = {}
     for name in dict.fromkeys(names.values()):
-        keys = [key for key in found if names[key] == name]
+        keys = [key for key in runs_by_settings if names[key] == name]
         titles |= dict(zip(keys, _titles(name, [dict(key) for key in keys]), strict=True))
     groups = []
-    for key, by_backend in found.items():
+    for key, by_backend in runs_by_settings.items():
         ranked = sorted(by_backend, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
-        title, *apart = titles[key]
-        groups.append(Group(title, {name: by_backend[name] for name in ranked}, *apart))
+        title, *listed = titles[key]
+        groups.append(Group(title, {name: by_backend[name] for name in ranked}, *listed))
     return groups
 
 
@@ -57,24 +59,29 @@ def _name(run: TrackedRun) -> str:
 
 
 def _titles(name: str, settings: list[Settings]) -> list[tuple[str, str, str]]:
-    """Of each group of one name its title, and what is listed apart: its own settings and the
-    usual ones."""
-    keys = _telling(settings)
+    """Return the title of each group of one name, its own settings and the usual ones.
+
+    The settings are empty where the title names them.
+    """
+    keys = _distinguishing(settings)
     titles = [" ".join([name, *(f"{k}={s[k]}" for k in keys if k in s)]) for s in settings]
     if max(map(len, titles)) <= LONGEST:
         return [(title, "", "") for title in titles]
     usual = {k: Counter(s.get(k) for s in settings).most_common(1)[0][0] for k in keys}
     common = " ".join(f"{k}={v or 'none'}" for k, v in usual.items())
-    apart = []
-    for own in settings:
-        unusual = [k for k in keys if own.get(k) != usual[k]]
-        apart.append(" ".join(f"{k}={own.get(k, 'none')}" for k in unusual) or "the usual ones")
-    return [(f"{name} #{n}", said, common) for n, said in enumerate(apart, start=1)]
+    unusual = []
+    for group in settings:
+        differing = [k for k in keys if group.get(k) != usual[k]]
+        words = " ".join(f"{k}={group.get(k, 'none')}" for k in differing)
+        unusual.append(words or "the usual ones")
+    return [(f"{name} #{n}", words, common) for n, words in enumerate(unusual, start=1)]
 
 
-def _telling(settings: list[Settings]) -> list[str]:
-    """The settings in which groups of one name differ, without those that follow from a preset or
-    a kind that is among them."""
+def _distinguishing(settings: list[Settings]) -> list[str]:
+    """Return the settings in which groups of one name differ.
+
+    Settings that follow from a preset, an optimiser or a cell that differs are left out.
+    """
     keys = sorted(set().union(*settings)) if settings else []
     varying = [k for k in keys if len({s.get(k) for s in settings}) > 1]
     kinds = [k for k in KINDS if k in varying]
@@ -86,7 +93,7 @@ def _telling(settings: list[Settings]) -> list[str]:
 
 
 def _follows(key: str, kind: str, settings: list[Settings]) -> bool:
-    """Whether `key` is of the same part of the configuration and the same wherever `kind` is."""
+    """Return whether `kind` is in the same group of settings as `key` and determines its value."""
     if key.partition(".")[0] != kind.partition(".")[0]:
         return False
     pairs = {(s.get(kind), s.get(key)) for s in settings}

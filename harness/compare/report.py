@@ -1,4 +1,4 @@
-"""A comparison on paper: Markdown, CSV and one HTML file that needs nothing else."""
+"""The report of a comparison: Markdown, CSV, and one HTML file that needs no other file."""
 
 import base64
 import html
@@ -13,7 +13,7 @@ from harness.reporting import plots
 from harness.reporting.html_style import STYLE
 from harness.tracking.mlflow_reader import TrackedRun
 
-SHOWN = 6  # predictions per task in the report; the CSV has all
+SHOWN = 6  # rows of predictions per task in the report; the CSV has all
 
 LISTED = "The usual settings, and what each group has otherwise"
 EXPLAINED = (
@@ -31,9 +31,11 @@ def write_report(
     predictions: dict[str, pd.DataFrame],
     listed: pd.DataFrame,
 ) -> None:
-    """Write `report.md`, `report.html`, `table.csv`, `predictions.csv` and `curves.png`; `source`
-    says in words which runs these are. `listed` has the settings of groups whose title is a number;
-    they are in `groups.csv`, too."""
+    """Write `report.md`, `report.html`, `table.csv`, `predictions.csv` and `curves.png`.
+
+    `source` says in words which runs these are. `listed` has the settings of numbered groups, which
+    `groups.csv` has, too.
+    """
     table.to_csv(folder / "table.csv", index=False)
     if len(listed):
         listed.to_csv(folder / "groups.csv", index=False)
@@ -53,7 +55,7 @@ def write_report(
 
 
 def examples(predictions: pd.DataFrame) -> pd.DataFrame:
-    """A few rows: probes where there are any, or else the test split's."""
+    """Return `SHOWN` rows: of the probes if there are any, or else of the test split."""
     for name in ("probe", "test", "val", "train"):
         rows = predictions.loc[predictions["split"] == name].head(SHOWN)
         if len(rows):
@@ -62,7 +64,7 @@ def examples(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def formatted(table: pd.DataFrame, digits: int = 6) -> pd.DataFrame:
-    """Every cell as text: `digits` significant ones, gaps with two, missing values empty."""
+    """Return every cell as text: `digits` significant digits, gaps two, missing values empty."""
     text = {
         name: [_cell(value, 2 if "gap" in str(name) else digits) for value in table[name]]
         for name in table.columns
@@ -118,7 +120,7 @@ def _html(
 
 
 def _listed(listed: pd.DataFrame) -> list[str]:
-    """The groups' settings, in lines that break: there may be many."""
+    """Return the groups' settings as HTML whose lines may break, since there may be many."""
     if listed.empty:
         return []
     return [f"<h2>{LISTED}</h2>", listed.to_html(index=False, border=0, classes="long")]

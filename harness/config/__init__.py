@@ -1,1 +1,1 @@
-"""What a user can set: its schema, its composition by Hydra, and what is said of mistakes in it."""
+"""The configuration: its schema, its composition by Hydra, and the messages for mistakes in it."""

@@ -1,4 +1,4 @@
-"""A checked configuration from overrides, for the commands that are not a single run."""
+"""Compose a checked configuration from overrides, for the commands that are not a single run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,27 +19,29 @@ from harness.config.schema import Config
 from harness.core.errors import ConfigError
 
 HERE = Path(__file__).resolve().parent.parent
-CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"  # in a wheel, in a clone
+# The first in an installed wheel, the second in a clone.
+CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"
 
 Compose = Callable[[list[str]], Config]
-Composed = DictConfig  # what Hydra has composed, or a run has saved
+Composed = DictConfig  # as Hydra has composed it, or as a run has saved it
 
 
 def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
-    """What `python -m harness OVERRIDES` would run; `config_dir` holds the user's own options.
+    """Return the configuration that `python -m harness OVERRIDES` would run.
 
-    Raises `ConfigError`, also for what Hydra would not compose.
+    `config_dir` is a folder with the user's own options. Raises `ConfigError`, also where Hydra
+    cannot compose the overrides.
     """
-    with composing(config_dir) as one:
-        return one(overrides)
+    with composing(config_dir) as compose_one:
+        return compose_one(overrides)
 
 
 @contextmanager
 def composing(config_dir: Path | None = None) -> Iterator[Compose]:
-    """`compose` for many: what is composed within this context shares what it can."""
+    """Give a function like `compose` for many configurations, which share compositions."""
     composer = _shipped() if config_dir is None else _with_own(config_dir)
 
-    def one(overrides: list[str]) -> Config:
+    def compose_one(overrides: list[str]) -> Config:
         try:
             return from_hydra(without_hydra(composer(readable(overrides))))
         except (HydraException, OmegaConfBaseException) as error:
@@ -50,26 +52,26 @@ def composing(config_dir: Path | None = None) -> Iterator[Compose]:
             raise ConfigError(explain(error, CONF, overrides)) from error
 
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        yield one
+        yield compose_one
 
 
 def own_folders() -> list[str]:
-    """The user's own folders of options, as `--config-dir` named them to the running command."""
+    """Return the user's folders of options that the running command was given by `--config-dir`."""
     sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
     return [source.path for source in sources if source.provider == "command-line"]
 
 
 @cache
 def _shipped() -> Composer:
-    """One for the whole process: the files that come with the program do not change."""
+    """Return the process's composer of the shipped files, which do not change while it runs."""
     return Composer(_load)
 
 
 def _with_own(config_dir: Path) -> Composer:
-    if not config_dir.is_dir():  # Hydra would look on without it
+    if not config_dir.is_dir():  # Hydra would ignore it
         raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
-    own = f"hydra.searchpath=[file://{config_dir.resolve()}]"
-    return Composer(lambda words: _load([*words, own]))
+    search_path = f"hydra.searchpath=[file://{config_dir.resolve()}]"
+    return Composer(lambda words: _load([*words, search_path]))
 
 
 def _load(words: list[str]) -> DictConfig:

@@ -1,8 +1,8 @@
-"""Many compositions at the price of few: the jobs of a sweep differ mostly in values.
+"""Compose many configurations quickly: the jobs of a sweep differ mostly in values.
 
 Hydra takes some 50 ms for a composition, nearly all of it to find and merge the chosen options.
-What chooses the same options is composed once; its plain values (`KEY=VALUE`) are then set in a
-copy, by Hydra's own function and at the point where Hydra sets them, too: after all merging.
+Overrides that choose the same options are composed once. Their plain values (`KEY=VALUE`) are then
+set in a copy, by Hydra's own function and at the point where Hydra sets them: after all merging.
 """
 
 import pickle
@@ -17,7 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class Composer:
-    """Composes overrides, with `load`'s result for those that choose options."""
+    """A function from overrides to a composition, with a cache by the options that they choose.
+
+    `load` composes overrides by Hydra.
+    """
 
     def __init__(self, load: Callable[[list[str]], DictConfig]) -> None:
         self.load = load
@@ -25,7 +28,7 @@ class Composer:
         self._groups: set[str] | None = None  # the config groups
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """As `load(overrides)`; raises what it raises."""
+        """Return what `load(overrides)` returns; raise what it raises."""
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         if any(_is_special(override) for override in parsed):
             return self.load(list(overrides))
@@ -35,28 +38,35 @@ class Composer:
         chosen = (line for o in parsed if o not in values and (line := o.input_line) is not None)
         composed = self._base(tuple(chosen))
         ConfigLoaderImpl._apply_overrides_to_config(values, composed)
-        _note(composed, parsed)
+        _record_overrides(composed, parsed)
         return composed
 
     def _base(self, chosen: tuple[str, ...]) -> DictConfig:
-        """A copy; of a pickled composition one takes a fifth of the time that `deepcopy` does."""
+        """Return a copy of the composition of the chosen options.
+
+        Unpickling takes a fifth of the time that `deepcopy` does.
+        """
         if chosen not in self._composed:
             self._composed[chosen] = pickle.dumps(self.load(list(chosen)))
         return pickle.loads(self._composed[chosen])
 
 
 def sweep_composer(loader: ConfigLoader, sweep: DictConfig) -> Composer:
-    """For the jobs of `sweep`, as its configuration is before it is split into jobs."""
+    """Return a composer for the jobs of `sweep`, the configuration before its split into jobs."""
     return Composer(partial(loader.load_sweep_config, sweep))
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:
-    """A copy of the part that is the harness's own."""
+    """Return a copy without Hydra's own settings."""
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 def _is_special(override: Override) -> bool:
-    """Does it add, delete or repackage, or is it meant for Hydra itself? The order may matter."""
+    """Return whether Hydra has to compose an override itself.
+
+    It has to where the override adds, deletes or repackages, or sets one of Hydra's own keys: then
+    the order of the overrides may matter.
+    """
     key = override.key_or_group
     plain = override.type == OverrideType.CHANGE and "/" not in key
     plain |= override.type == OverrideType.FORCE_ADD and "." in key and "/" not in key  # a value
@@ -64,8 +74,8 @@ def _is_special(override: Override) -> bool:
     return not plain or repackaged or override.is_sweep_override() or override.is_hydra_override()
 
 
-def _note(composed: DictConfig, parsed: list[Override]) -> None:
-    """What Hydra notes of a job's overrides for its folder and its record."""
+def _record_overrides(composed: DictConfig, parsed: list[Override]) -> None:
+    """Set what Hydra records of a job's overrides, for its folder and its log."""
     job = composed.hydra.job
     composed.hydra.overrides.task = [override.input_line for override in parsed]
     rules = job.config.override_dirname

@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's complaints about a command line, as one line that helps."""
+"""Reword the errors of Hydra and OmegaConf about a command line as one line."""
 
 import re
 from pathlib import Path
@@ -12,40 +12,45 @@ from harness.config.overrides import TEXTS, key_of
 from harness.console.command_line import override, shell_word
 from harness.core.errors import first_line, nearest
 
-# Hydra answers `trainer=null`, or `=3`, with a bare ValueError that begins so and names no key.
+# Hydra answers `trainer=null`, or `=3`, with a ValueError that begins so and names no key.
 NO_OPTION = "Config group override must be a string"
 
 
 def explain(error: BaseException, conf: Path, typed: list[str], sweeps: bool = False) -> str:
-    """The key, what was received, what would be valid: for any exception of theirs. `typed` is
-    the command line, `conf` the folder of the configuration files; `sweeps` says whether -m is an
-    option of the command."""
+    """Return one line for any of their exceptions: the key, the received value, what is valid.
+
+    `typed` is the command line, `conf` the folder of the configuration files. `sweeps` says whether
+    the command has the option -m.
+    """
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_such_option(str(error.missing_cfg_file), list(error.options or []))
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override, text.splitlines())
-    if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text):
-        return _several_values(found[1], sweeps)
+    if match := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", text):
+        return _several_values(match[1], sweeps)
     if text.startswith("Could not override ''"):
         return _no_key(next((word for word in typed if word.startswith("=")), "="))
     if text.startswith(NO_OPTION):
         return _no_option_name(typed, conf)
-    if found := re.match(r"Sweeping over Hydra's configuration is not supported : '(.*)'", text):
-        return f"{found[1]}: Hydra's own keys have one value in a sweep; start a sweep for each."
-    if found := re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text):
-        return _no_such_key(found[1].lstrip("+~"), text, conf, typed)
-    if found := re.match(r"Error merging override (.*)", text, re.S):
-        return f"{found[1]}: cannot be used ({first_line(error.__cause__ or error)})."
-    if found := re.match(r"Additional config directory '(.*)' not found", text):
-        return f"--config-dir {found[1]}: there is no such folder."
-    if found := re.match(r"Primary config \w+ '(.*)' not found", text):
-        return f"--config-path {found[1]}: there is no such folder; give its absolute path."
+    if match := re.match(r"Sweeping over Hydra's configuration is not supported : '(.*)'", text):
+        return f"{match[1]}: Hydra's own keys have one value in a sweep; start a sweep for each."
+    if match := re.search(r"Could not (?:override|append|delete)[^']*'([^']+)'", text):
+        return _no_such_key(match[1].lstrip("+~"), text, conf, typed)
+    if match := re.match(r"Error merging override (.*)", text, re.S):
+        return f"{match[1]}: cannot be used ({first_line(error.__cause__ or error)})."
+    if match := re.match(r"Additional config directory '(.*)' not found", text):
+        return f"--config-dir {match[1]}: there is no such folder."
+    if match := re.match(r"Primary config \w+ '(.*)' not found", text):
+        return f"--config-path {match[1]}: there is no such folder; give its absolute path."
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _no_such_option(path: str, options: list[str]) -> str:
-    """`task/notebook/summ` was asked for as `task=notebook/summ`."""
+    """Return the message for an option that is not there.
+
+    Hydra names it by its path `task/notebook/summ`; the user typed `task=notebook/summ`.
+    """
     folder, _, _ = path.rpartition("/")
     if not folder:
         return f"--config-name {path}: there is no such file; without this option it is config."
@@ -53,25 +58,28 @@ def _no_such_option(path: str, options: list[str]) -> str:
     if group == "hydra" or not below:
         group, below = folder, ""
     names = [f"{below}/{option}" if below else option for option in options]
-    asked = path.removeprefix(f"{group}/")
+    option = path.removeprefix(f"{group}/")
     valid = f"must be one of {', '.join(names)}." if names else "is not there."
-    return f"{group}={asked}: {valid}{nearest(asked, names)}"
+    return f"{group}={option}: {valid}{nearest(option, names)}"
 
 
 def _no_key(word: str) -> str:
-    """The empty word would not be seen without quotes."""
+    # Without quotes an empty word would not be visible.
     return f"{word or repr(word)}: must have the form KEY=VALUE."
 
 
-# What the parser says where it says nothing that helps.
-INTERNALS = (
+# Lines of the parser that speak of its grammar and do not help a user.
+GRAMMAR_LINES = (
     r"mismatched|Lexer|no viable|token recog|extraneous|missing |Error parsing|See http|\s*\^?$"
 )
 
 
-def _unreadable(word: str, said: list[str]) -> str:
-    """A word that Hydra's grammar does not know, with the quotes with which it would."""
-    reason = next((f" ({line})" for line in said if not re.match(INTERNALS, line)), "")
+def _unreadable(word: str, lines: list[str]) -> str:
+    """Return the message for a word that Hydra cannot parse, with the quotes that it needs.
+
+    `lines` are those of Hydra's own message.
+    """
+    reason = next((f" ({line})" for line in lines if not re.match(GRAMMAR_LINES, line)), "")
     key, equals, value = word.partition("=")
     if not key_of(word):
         return _no_key(word)
@@ -85,17 +93,17 @@ def _pasted(key: str, value: str) -> str:
 
 
 def _several_values(word: str, sweeps: bool) -> str:
-    """`task=sum,binary` is a sweep, or one value with a comma in it."""
+    """Return the message for `task=sum,binary`: a sweep, or one value with a comma in it."""
     key, _, value = word.partition("=")
     if key in TEXTS and not value.startswith("["):
         many = "add -m for a sweep" if sweeps else "only python -m harness -m takes several"
         text = value.replace("\\,", ",")
         return f"{word}: several values; {many}, or as one text, type {_pasted(key, text)}."
     first = re.match(r"[\w./-]+(?=,)", value)
-    one = f" such as {key}={first[0]}" if first else ""
+    example = f" such as {key}={first[0]}" if first else ""
     if sweeps:
-        return f"{word}: several values are a sweep; add -m, or give one value{one}."
-    return f"{word}: must be one value{one}; only python -m harness -m takes several."
+        return f"{word}: several values are a sweep; add -m, or give one value{example}."
+    return f"{word}: must be one value{example}; only python -m harness -m takes several."
 
 
 def _no_option_name(typed: list[str], conf: Path) -> str:
@@ -116,12 +124,12 @@ def _no_option_name(typed: list[str], conf: Path) -> str:
 
 
 def _value(word: str) -> object:
-    """What Hydra reads: a name is a string, `3` and `null` are not."""
+    """Return the value that Hydra reads: a name is a string, `3` and `null` are not."""
     return OverridesParser.create().parse_override(word).value()
 
 
 def _no_such_key(key: str, text: str, conf: Path, typed: list[str]) -> str:
-    """A key that is nowhere, or that belongs to another option of its group."""
+    """Return the message for a key that does not exist, or only in other options of its group."""
     known = known_keys(conf)
     if key.startswith("hydra."):
         return f"{key}: Hydra has no such key; python -m harness --cfg hydra prints those it has."
@@ -132,18 +140,18 @@ def _no_such_key(key: str, text: str, conf: Path, typed: list[str]) -> str:
             return f"{key}: has no entry '{inner[1]}'; add one with +{key}.{inner[1]}=…"
         options = ", ".join(f"{group}={option}" for option in sorted(known[key]))
         chosen = [word for word in typed if word.startswith(f"{group}=")]
-        here = f"{chosen[-1]} has no such key" if chosen else "there is no such key here"
-        return f"{key}: {here}; it belongs to {options}."
-    meant = nearest(key, known)
-    if not meant:
+        problem = f"{chosen[-1]} has no such key" if chosen else "there is no such key here"
+        return f"{key}: {problem}; it belongs to {options}."
+    suggestion = nearest(key, known)
+    if not suggestion:
         group = key.partition(".")[0]
         inside = [k for k in known if k.startswith(f"{group}.")]
-        meant = f" Known: {', '.join(inside or [k for k in known if '.' not in k])}."
-    return f"{key}: there is no such key.{meant}"
+        suggestion = f" Known: {', '.join(inside or [k for k in known if '.' not in k])}."
+    return f"{key}: there is no such key.{suggestion}"
 
 
 def known_keys(conf: Path) -> dict[str, set[str]]:
-    """Every group and dotted key, with the options of its group in which it stands."""
+    """Return every group and dotted key, with the options of the group that have the key."""
     keys: dict[str, set[str]] = {"experiment": set()}
     for path in sorted(conf.rglob("*.yaml")):
         parts = path.relative_to(conf).with_suffix("").parts
@@ -161,13 +169,13 @@ def known_keys(conf: Path) -> dict[str, set[str]]:
 
 
 def _names(path: Path, conf: Path) -> set[str]:
-    """The keys in a file, and in those that it begins with: `next_value`, `/task/sum@_here_`."""
+    """Return the keys in a file and in its defaults, such as `next_value`, `/task/sum@_here_`."""
     loaded: Any = OmegaConf.load(path)
     if not OmegaConf.is_dict(loaded):
         return set()
     names = {name for name in loaded if isinstance(name, str) and not name.startswith("_")}
-    options = [str(each).removesuffix("@_here_") for each in loaded.get("defaults", [])]
-    others = [
+    options = [str(option).removesuffix("@_here_") for option in loaded.get("defaults", [])]
+    files = [
         (conf if o.startswith("/") else path.parent) / f"{o.lstrip('/')}.yaml" for o in options
     ]
-    return names.union(*(_names(other, conf) for other in others if other.is_file()))
+    return names.union(*(_names(file, conf) for file in files if file.is_file()))

@@ -1,4 +1,4 @@
-"""Where classes are now that configurations of earlier versions name by another module."""
+"""The present modules of classes that configurations of earlier versions name elsewhere."""
 
 MOVED = {
     "harness.optimizers": "harness.core.optimizers",  # up to 0.4
@@ -8,6 +8,9 @@ MOVED = {
 
 
 def present_name(target: str) -> str:
-    """`harness.core.optimizers.Adam` for the `harness.optimizers.Adam` of an earlier version."""
+    """Return the present name of a class that an earlier version may have named.
+
+    `harness.optimizers.Adam` becomes `harness.core.optimizers.Adam`.
+    """
     module, dot, name = target.rpartition(".")
     return f"{MOVED.get(module, module)}{dot}{name}"

@@ -1,4 +1,4 @@
-"""The words of a command line: which key one sets, and what Hydra needs to read them as meant."""
+"""Prepare the overrides of a command line so that Hydra reads them as the user means them."""
 
 import os.path
 import re
@@ -8,26 +8,31 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from harness.config.tracking_store import absolute
-from harness.console.arguments import VALUED
+from harness.console.arguments import OPTIONS_WITH_VALUE
 from harness.console.command_line import PLAIN, quoted
 
-# Keys whose value may be any text, and those of them that name a folder.
+# Keys whose value may be any text, and keys that name a folder.
 TEXTS = ("results", "resume", "checkpoint", "task.name", "tracking.uri", "tracking.experiment")
 TEXTS += ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name")
 FOLDERS = ("results", "resume", "hydra.run.dir", "hydra.sweep.dir")
 
 
 def key_of(override: str) -> str:
-    """`precision` of `++precision=float32`: Hydra's +, ++ and ~ are no part of the key. Empty
-    where there is none."""
+    """Return the key of an override without Hydra's +, ++ or ~, or an empty string.
+
+    The key of `++precision=float32` is `precision`.
+    """
     return override.lstrip("+~").partition("=")[0].strip()
 
 
-def typed(words: list[str]) -> list[str]:
-    """A command line as Hydra can compose it. Before it composes a run it composes the default
-    options, in which a key of another task or optimiser is missing; so keys are added (`++`) to
-    groups that a resumed run or a sweep decides on, and whoever has that run or that job says
-    whether the key is there."""
+def with_force_add(words: list[str]) -> list[str]:
+    """Return the words with `++` before keys that the default options may not have.
+
+    Before Hydra composes a resumed run or a job of a sweep, it composes the default options, in
+    which a key of another task or optimiser is missing. So keys are added by force (`++`) in the
+    groups that the run or the sweep chooses. Whether such a key exists is checked once the run or
+    the job is known.
+    """
     words = readable(words)
     if any(word.startswith("resume=") and word != "resume=null" for word in words):
         groups = r"(?!hydra\.)\w+"
@@ -39,13 +44,13 @@ def typed(words: list[str]) -> list[str]:
     return [re.sub(rf"^(?=({groups})\.[\w.]+=)", "++", word) for word in words]
 
 
-def as_typed(overrides: list[str]) -> list[str]:
-    """The same words without what `typed` has put in front of them."""
+def without_force_add(overrides: list[str]) -> list[str]:
+    """Return the overrides without the `++` of `with_force_add`."""
     return [word.removeprefix("++") for word in overrides]
 
 
 def _swept_groups(words: list[str]) -> list[str]:
-    """The groups of which a sweep takes several options."""
+    """Return the groups of which a sweep takes several options."""
     if not {"-m", "--multirun"} & set(words):
         return []
     groups = [word for word in words if re.match(r"\w+=", word)]
@@ -53,10 +58,10 @@ def _swept_groups(words: list[str]) -> list[str]:
 
 
 def readable(words: list[str]) -> list[str]:
-    """The words with quotes where Hydra's grammar needs some and only one thing can be meant."""
+    """Add the quotes that Hydra's grammar needs to words that can have one meaning only."""
     before = ["", *words]
     return [
-        word if word.startswith("-") or last in VALUED else _readable(word)
+        word if word.startswith("-") or last in OPTIONS_WITH_VALUE else _readable(word)
         for last, word in zip(before, words, strict=False)
     ]
 
@@ -67,7 +72,7 @@ def _readable(word: str) -> str:
     if not equals or head.startswith("~") or not re.fullmatch(r"[\w./@:-]+", key, re.ASCII):
         return word
     if key in FOLDERS:
-        value = os.path.expanduser(value)  # a shell does so only at the beginning of a word
+        value = os.path.expanduser(value)  # a shell expands ~ only at the beginning of a word
     if key == "tracking.uri":
         value = absolute(value)
     if key not in TEXTS and _parsed(word) is not None:
@@ -76,8 +81,11 @@ def _readable(word: str) -> str:
 
 
 def _text(value: str) -> str:
-    """A value that is any text: several between commas, with -m. Left as it is where it may be
-    written in Hydra's own grammar, and where it cannot be known how far a text goes."""
+    """Return a text value in quotes, or several texts between commas, which are a sweep.
+
+    A value that may be in Hydra's grammar already stays as it is, and so does one of which it
+    cannot be known where a text ends.
+    """
     if value[:1] in ("", "'", '"') or value == "null":
         return value
     if set(value) & set("[]{}()'\"\\"):
@@ -87,7 +95,7 @@ def _text(value: str) -> str:
 
 
 def _parsed(word: str) -> Override | None:
-    """Hydra's own reading of a word; None if it cannot read it."""
+    """Return Hydra's parse of a word, or None if it cannot parse it."""
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException:

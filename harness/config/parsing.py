@@ -1,4 +1,4 @@
-"""From what Hydra composed to a checked `Config`, once, at the entry."""
+"""Turn Hydra's composition into a checked `Config`, once, before anything else uses it."""
 
 import importlib
 import json
@@ -20,7 +20,7 @@ from harness.core.errors import ConfigError, first_line, nearest
 
 
 def from_hydra(composed: DictConfig) -> Config:
-    """Turn Hydra's composition into a checked `Config`; raises `ConfigError` naming the key."""
+    """Return a checked `Config`; raise `ConfigError`, which names the key, for a mistake."""
     try:
         plain: Any = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
@@ -28,17 +28,17 @@ def from_hydra(composed: DictConfig) -> Config:
     for name in (*NODES, "task", "optimizer"):
         if not isinstance(plain.get(name), dict):
             raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
-    parts = {name: _typed(name, cls, plain.pop(name)) for name, cls in NODES.items()}
+    groups = {name: _to_dataclass(name, cls, plain.pop(name)) for name, cls in NODES.items()}
     for name in ("task", "optimizer"):
         node = plain.pop(name)
-        parts[name] = _typed(name, _class(name, node.pop("_target_", None)), node)
+        groups[name] = _to_dataclass(name, _class(name, node.pop("_target_", None)), node)
     plain.pop("experiment", None)
-    run = _typed("", RunConfig, plain)
-    return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **parts)
+    run = _to_dataclass("", RunConfig, plain)
+    return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **groups)
 
 
 def _class(group: str, target: str | None) -> type:
-    """The dataclass that a group's `_target_` names."""
+    """Return the dataclass that a group's `_target_` names."""
     try:
         module, _, name = present_name(str(target or "")).rpartition(".")
         return getattr(importlib.import_module(module), name)
@@ -47,21 +47,24 @@ def _class(group: str, target: str | None) -> type:
         raise ConfigError(f"{group}._target_={target}: must name a class ({reason}).") from error
 
 
-def _typed(group: str, cls: type, node: dict[str, Any]) -> Any:
-    return _typed_text(group, cls, json.dumps(node))
+def _to_dataclass(group: str, cls: type, node: dict[str, Any]) -> Any:
+    return _parsed(group, cls, json.dumps(node))
 
 
 @lru_cache(maxsize=256)
-def _typed_text(group: str, cls: type, text: str) -> Any:
-    """A node, as JSON, as an object of the frozen dataclass `cls`, its types and keys checked by
-    OmegaConf. That takes milliseconds, and in a sweep most nodes are the same in every job."""
+def _parsed(group: str, cls: type, text: str) -> Any:
+    """Return a node, given as JSON, as an object of the frozen dataclass `cls`.
+
+    OmegaConf checks types and keys. That takes milliseconds, and in a sweep most nodes are the same
+    in every job, so results are cached.
+    """
     node = json.loads(text)
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), node))
     except OmegaConfBaseException as error:
         name = re.split(r"[.\[]", error.full_key or "")[0]
         key = f"{group}.{name}" if group else name
-        if "type annotation" in str(error):  # of the class, not of a value
+        if "type annotation" in str(error):  # the class is at fault, not the value
             raise ConfigError(f"{key}: {cls.__name__}.{name} {FIELDS}.") from error
         raise ConfigError(_explain(key, name, cls, node)) from error
     except OverflowError as error:
@@ -78,24 +81,24 @@ FIELDS = "must be declared as int, float, bool, str, Path, an Enum, or a list or
 
 
 def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
-    """One line for a value that did not fit its field."""
+    """Return the message for a value that does not fit its field."""
     hints = {f.name: get_type_hints(cls)[f.name] for f in fields(cls)}
     if name not in hints:
-        known = nearest(name, hints) or f" Known: {', '.join(hints)}."
-        return f"{key}: there is no such key.{known}"
+        suggestion = nearest(name, hints) or f" Known: {', '.join(hints)}."
+        return f"{key}: there is no such key.{suggestion}"
     if name not in node:
         return f"{key}: is missing; give it a value."
-    received = node[name]
-    typed = json.dumps(received) if received is None or isinstance(received, bool) else received
+    value = node[name]
+    received = json.dumps(value) if value is None or isinstance(value, bool) else value
     several = get_origin(hints[name]) in (UnionType, Union)
     accepted = get_args(hints[name]) if several else (hints[name],)
-    return f"{key}={typed}: must be {' or '.join(map(_kind, accepted))}."
+    return f"{key}={received}: must be {' or '.join(map(_kind, accepted))}."
 
 
 def _kind(hint: Any) -> str:
-    """What a type accepts, in words."""
+    """Return the values that a type accepts, in words: `a whole number`."""
     if isinstance(hint, type) and issubclass(hint, Enum):
         return f"one of {', '.join(hint.__members__)}"
     kind = get_origin(hint) or hint
-    each = WORDS.get(get_args(hint)[-1], "") if get_args(hint) else ""
-    return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") + (each and f", each {each}")
+    item = WORDS.get(get_args(hint)[-1], "") if get_args(hint) else ""
+    return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") + (item and f", each {item}")

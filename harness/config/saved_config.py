@@ -1,4 +1,4 @@
-"""A recorded run's configuration, with what is typed now on top of it."""
+"""The configuration of a recorded run, and overrides on top of it."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from harness.core.file_names import CONFIG
 
 
 def load_config(folder: Path) -> DictConfig:
-    """`config.yaml` of a run's directory; raises `ConfigError` where it is damaged."""
+    """Load `config.yaml` from a run's directory; raise `ConfigError` if it is damaged."""
     path = folder / CONFIG
     with reading(path):
         loaded: Any = OmegaConf.load(path)
@@ -32,10 +32,10 @@ def load_config(folder: Path) -> DictConfig:
 def with_overrides(
     recorded: DictConfig, overrides: list[str], run: str, composed: DictConfig | None = None
 ) -> DictConfig:
-    """The configuration of `run`, as the user calls it, with single values changed; whole groups
-    too where there is a configuration `composed` of the overrides to take them from.
+    """Return the recorded configuration with the values that the overrides change.
 
-    Raises `ConfigError`.
+    `run` is the run as the user named it, for messages. Overrides may choose whole groups only if
+    there is `composed`, the composition of the overrides, to take them from. Raises `ConfigError`.
     """
     try:
         parsed = OverridesParser.create().parse_overrides(readable(overrides))
@@ -45,8 +45,8 @@ def with_overrides(
     for override in parsed:
         key = override.key_or_group
         whole = OmegaConf.is_dict(OmegaConf.select(recorded, key))
-        beyond = key == "experiment" or override.is_delete() or override.is_sweep_override()
-        if beyond or (whole and composed is None):
+        refused = key == "experiment" or override.is_delete() or override.is_sweep_override()
+        if refused or (whole and composed is None):
             raise ConfigError(
                 f"{override.input_line}: {run} already has every value; change single ones with "
                 "KEY=VALUE."

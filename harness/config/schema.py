@@ -1,4 +1,4 @@
-"""What a user can set: dataclasses that own types, meanings and checks. The YAML files own values.
+"""The settings as dataclasses, which own types, meanings and checks. The YAML files own values.
 
 The groups whose fields depend on a choice (task, optimizer) name their dataclass by `_target_`; the
 backend's `_target_` is the backend class itself.
@@ -28,7 +28,7 @@ from harness.tasks import Task
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network, up to what the data decides (features and outputs)."""
+    """The network, except for its numbers of features and outputs, which the data decide."""
 
     cell: str  # rnn, lstm or gru
     units: int
@@ -51,7 +51,10 @@ class ModelConfig:
             )
 
     def spec(self, task: Task, semantics: Semantics, features: int, outputs: int) -> ModelSpec:
-        """The network for data of `features` inputs and `outputs` targets per sample or step."""
+        """Return the network for data with `features` inputs and `outputs` targets.
+
+        Raises `ConfigError` if the network does not fit the task's targets.
+        """
         returns = self.returns or ("every_step" if task.every_step else "last")
         if returns == "every_step" and not task.every_step:
             raise ConfigError(
@@ -65,7 +68,7 @@ class ModelConfig:
         return self.sized(semantics, features, outputs, returns)
 
     def sized(self, semantics: Semantics, features: int, outputs: int, returns: str) -> ModelSpec:
-        """The network with the sizes that the data decide."""
+        """Return the network with the sizes that the data decide, without checks."""
         return ModelSpec(
             self.cell,
             features,
@@ -93,7 +96,7 @@ class TrainerConfig:
     patience: int | None  # early stopping: epochs without a better val/loss; null: off
     min_delta: float  # by how much val/loss must fall to count as better
     checkpoint_every: int  # epochs; 0: only the last epoch's
-    save_gradient: bool  # keep the first batch's gradient at the initial weights
+    save_gradient: bool  # save the first batch's gradient at the initial weights
 
     def __post_init__(self) -> None:
         check_range("trainer.epochs", self.epochs, 0)
@@ -124,7 +127,7 @@ class TrackingConfig:
         check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
 
     def experiment_or(self, usual: str) -> str:
-        """The name of the experiment: ours, the environment's, or else the `usual` one."""
+        """Return the experiment's name: from the settings, the environment, or else `usual`."""
         return self.experiment or tracking_store.experiment_in_environment() or usual
 
 
@@ -132,8 +135,8 @@ class TrackingConfig:
 class BackendConfig:
     """A backend: the packages and devices it can use, and Hydra's recipe for constructing it.
 
-    Kernels are formulations of the same computation; `auto` lets the backend choose by a rule that
-    its file states.
+    Kernels are implementations of the same computation; with `auto` the backend chooses one by a
+    rule that its file states.
     """
 
     name: str
@@ -142,12 +145,14 @@ class BackendConfig:
     factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
     kernel: str = "auto"
     kernels: list[str] = field(default_factory=list)
-    epoch_is_a_call: bool = (
-        False  # one that runs outside Python: see harness/training/replica_chunks.py
-    )
+    # An epoch is one call that runs outside Python: see harness/training/replica_chunks.py.
+    epoch_is_a_call: bool = False
 
     def check(self, device: str) -> None:
-        """Refuse what cannot run here, without importing a framework."""
+        """Raise `ConfigError` for a backend or device that cannot run here.
+
+        No framework is imported for it.
+        """
         check_choice("backend.kernel", self.kernel, ("auto", *self.kernels))
         for module, package in self.packages.items():
             if importlib.util.find_spec(module) is None:
@@ -165,7 +170,7 @@ class BackendConfig:
     def imported(self) -> BackendFactory:
         """Import the framework and return the backend's class, with Hydra's recipe applied."""
         try:
-            with signals.deferred():  # a stop in the middle of it can crash a framework's own code
+            with signals.deferred():  # a stop during an import can crash a framework's own code
                 return instantiate(self.factory)
         except InstantiationException as error:
             reason = first_line(error.__cause__ or error)
@@ -182,7 +187,7 @@ class RunConfig:
     device: str
     threads: int  # of the framework's one thread pool
     results: str  # folder, relative to the current directory
-    resume: str | None  # a run to go on with: its directory, MLflow run id or name
+    resume: str | None  # the run to resume: its directory, MLflow run id or name
     checkpoint: str | None  # which of its checkpoints, such as epoch-00010; null: the last
 
     def __post_init__(self) -> None:
@@ -197,12 +202,13 @@ class RunConfig:
 
     @property
     def seeds(self) -> list[int]:
+        """The seed of each replica."""
         return list(range(self.seed, self.seed + self.replicas))
 
 
 @dataclass(frozen=True)
 class Config(RunConfig):
-    """One run, complete and checked."""
+    """The configuration of one run, complete and checked."""
 
     task: Task
     model: ModelConfig

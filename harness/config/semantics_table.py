@@ -1,6 +1,6 @@
-"""The rules of semantics as a table, with their values in each preset and where these were read.
+"""Print the rules of semantics as a table: their values in each preset, and the sources of these.
 
-python -m harness.config.semantics_table > docs/semantics.md
+`python -m harness.config.semantics_table > docs/semantics.md`
 """
 
 from typing import Any
@@ -39,20 +39,20 @@ What is no field, and why:
 
 
 def preset(name: str) -> Semantics:
-    """The semantics of a file in `conf/semantics/`."""
+    """Load the semantics of a file in `conf/semantics/`."""
     values: Any = OmegaConf.load(CONF / "semantics" / f"{name}.yaml")
     return Semantics(**values)
 
 
 def table() -> str:
-    """The whole document, in Markdown."""
+    """Return the whole document, in Markdown."""
     presets = [preset(name) for name in PRESETS]
     rows = [f"| rule | meaning | {' | '.join(PRESETS)} | accepted | source |"]
     rows.append("|---" * (len(PRESETS) + 4) + "|")
     for name, declared in RULES.items():
-        values = [getattr(each, name) for each in presets]
+        values = [getattr(semantics, name) for semantics in presets]
         shown = [_value(v) if v == values[0] else f"*{_value(v)}*" for v in values]
-        accepted = ", ".join(declared["accepted"]) or declared["within"].words()
+        accepted = ", ".join(declared["accepted"]) or declared["within"].describe()
         cells = [f"`{name}`", declared["meaning"], *shown, accepted, declared["source"]]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join([INTRODUCTION, *rows, CLOSING])

@@ -1,4 +1,4 @@
-"""A configuration as plain values: for `config.yaml`, MLflow's parameters, and to compare two."""
+"""A configuration as plain values: for `config.yaml`, for MLflow's parameters, for comparisons."""
 
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -8,26 +8,26 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.config.schema import Config
 
-# Of a backend; its name says them all.
-RECIPES = ("packages", "devices", "factory", "kernels", "epoch_is_a_call")
+# Settings of a backend that follow from its name.
+FIXED_BY_BACKEND = ("packages", "devices", "factory", "kernels", "epoch_is_a_call")
 
 
 def flat_params(config: Config) -> dict[str, Any]:
-    """Every setting as `group.key: value`, for the record."""
+    """Return every setting that a user chooses as `group.key: value`."""
     groups = nested_params(config)
     for name in ("task", "optimizer"):
         del groups[name]["_target_"]
-    for recipe in RECIPES:
-        del groups["backend"][recipe]
+    for key in FIXED_BY_BACKEND:
+        del groups["backend"][key]
     return flatten(groups)
 
 
 def nested_params(config: Config) -> dict[str, Any]:
-    """Every setting by its group; `from_hydra` makes the same configuration of it."""
+    """Return every setting by its group; `from_hydra` turns it into the same configuration."""
     groups: dict[str, Any] = {}
-    for each in fields(config):
-        value = getattr(config, each.name)
-        groups[each.name] = value if isinstance(value, int | str | None) else asdict(value)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        groups[field.name] = value if isinstance(value, int | str | None) else asdict(value)
     for name in ("task", "optimizer"):
         kind = type(getattr(config, name))
         groups[name] = {"_target_": f"{kind.__module__}.{kind.__name__}"} | groups[name]
@@ -35,18 +35,18 @@ def nested_params(config: Config) -> dict[str, Any]:
 
 
 def save_config(path: Path, config: Config) -> None:
-    """Write every setting as YAML, as `config.yaml` of a run."""
+    """Write every setting as YAML, the `config.yaml` of a run."""
     OmegaConf.save(OmegaConf.create(nested_params(config)), path)
 
 
 def flat_composed(composed: DictConfig) -> dict[str, Any]:
-    """What Hydra composed, or a run saved, as `group.key: value`, with interpolations resolved."""
+    """Return a composed or saved configuration as `group.key: value`, interpolations resolved."""
     plain: Any = OmegaConf.to_container(composed, resolve=True)
     return flatten(plain)
 
 
 def flatten(groups: dict[str, Any]) -> dict[str, Any]:
-    """`{group: {key: value}}` as `{group.key: value}`; a key of no group stays as it is."""
+    """Turn `{group: {key: value}}` into `{group.key: value}`; keys without a group stay."""
     flat = {}
     for group, value in groups.items():
         rows = value.items() if isinstance(value, dict) else [(None, value)]

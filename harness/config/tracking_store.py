@@ -1,7 +1,8 @@
-"""MLflow's store: whose word it is that names it, and whether such a store can work at all.
+"""MLflow's store and experiment: who names them, and whether such a store can work at all.
 
-What can never work is refused before training, and without MLflow, whose import takes seconds. A
-server that is down is another thing: it may be there again tomorrow, and the journal waits for it.
+A store that can never work is refused before training, and without MLflow, whose import takes
+seconds. A server that is down is not refused: it may be up later, and the journal keeps the run
+until then.
 """
 
 import importlib.metadata
@@ -14,7 +15,7 @@ from urllib.parse import urlparse
 from harness.core.errors import ConfigError, first_line
 
 URI, EXPERIMENT = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
-UNUSED = {  # variables that MLflow itself obeys: what they would name, and what names it here
+UNUSED = {  # variables that MLflow obeys but the harness does not, and what to use instead
     "MLFLOW_RUN_ID": "every run here is a run of its own",
     "MLFLOW_EXPERIMENT_ID": f"name the experiment with {EXPERIMENT} or tracking.experiment=NAME",
 }
@@ -27,13 +28,16 @@ LONGEST = 500  # characters of an experiment's name, in MLflow 3.17
 
 
 def from_environment(name: str) -> str | None:
-    """The value of a variable; an empty one counts as unset."""
+    """Return the value of a variable, or None if it is unset or empty."""
     return os.environ.get(name, "").strip() or None
 
 
 def unused_variables(experiment: str | None) -> list[str]:
-    """A sentence for each variable of MLflow's that is set and has no say here; that of an
-    experiment is overruled, as in MLflow, where an `experiment` was named."""
+    """Return a sentence for each of MLflow's variables that is set and not used here.
+
+    MLFLOW_EXPERIMENT_ID is left out if an `experiment` was named, which overrules it in MLflow,
+    too.
+    """
     names = [name for name in UNUSED if from_environment(name)]
     return [
         f"{name}={from_environment(name)}: is not used; {UNUSED[name]}"
@@ -43,22 +47,26 @@ def unused_variables(experiment: str | None) -> list[str]:
 
 
 def experiment_in_environment() -> str | None:
+    """Return the experiment that the environment names, or None."""
     return from_environment(EXPERIMENT)
 
 
 def check(uri: str | None, experiment: str | None) -> None:
-    """Refuse a store or an experiment that cannot work: the named ones, or the environment's."""
-    for key, named, variable, refuse in (
+    """Raise `ConfigError` for a store or an experiment that cannot work.
+
+    None stands for the one that the environment names.
+    """
+    for key, named, variable, check_value in (
         ("tracking.uri", uri, URI, check_uri),
         ("tracking.experiment", experiment, EXPERIMENT, check_experiment),
     ):
         chosen = from_environment(variable) if named is None else named
         if chosen is not None:
-            refuse(variable if named is None else key, chosen)
+            check_value(variable if named is None else key, chosen)
 
 
 def check_experiment(key: str, name: str) -> None:
-    """Refuse a name that MLflow refuses; `key` is what it was given by."""
+    """Raise `ConfigError` for a name that MLflow refuses; `key` is the setting that gave it."""
     if not name.strip():
         raise ConfigError(f"{key}=: must be a name, or null for one experiment per task.")
     shown = name if len(name) <= 40 else f"{name[:40]}…"
@@ -71,57 +79,59 @@ def check_experiment(key: str, name: str) -> None:
 
 
 def absolute(uri: str) -> str:
-    """The same store, named so that another current directory does not change it."""
+    """Return the store's URI with an absolute path, so that any current directory may be used."""
     path = uri.removeprefix(SQLITE)
     if not uri.startswith(SQLITE) or path in ("", ":memory:"):
         return uri
     return f"{SQLITE}{Path(path).expanduser().absolute()}"
 
 
-def settle() -> None:
-    """A relative path in the environment is one from where the command was typed, also for jobs
-    that run elsewhere. To be called as the program starts."""
+def make_uri_absolute() -> None:
+    """Make the path in MLFLOW_TRACKING_URI absolute, for jobs that run in other directories.
+
+    To be called as the program starts, in the directory in which the command was typed.
+    """
     uri = from_environment(URI)
     if uri is not None:
         os.environ[URI] = absolute(uri)
 
 
 def source_of(uri: str) -> str:
-    """A remark on where the name of a store comes from, if it is the environment."""
+    """Return a remark that the environment names the store, or an empty string."""
     named = from_environment(URI)
     return f" (from {URI})" if named is not None and absolute(named) == uri else ""
 
 
 def without_password(uri: str) -> str:
-    """To be shown: what came from the environment may be a secret."""
+    """Return the URI with its password hidden, to be shown."""
     return re.sub(r"(://[^:/@]*):[^/@]*@", r"\1:***@", uri)
 
 
 @cache
 def check_uri(key: str, uri: str) -> None:
-    """Refuse a store that can never work; `key` is what it was given by."""
-    wrong = _wrong(uri)
-    if wrong is not None:
-        raise ConfigError(f"{key}={without_password(uri)}: {wrong}.")
+    """Raise `ConfigError` for a store that can never work; `key` is the setting that gave it."""
+    problem = _problem(uri)
+    if problem is not None:
+        raise ConfigError(f"{key}={without_password(uri)}: {problem}.")
 
 
-def _wrong(uri: str) -> str | None:
-    """What is wrong with a store, and what would be valid; None if it may work."""
+def _problem(uri: str) -> str | None:
+    """Return the problem with a store and what would be valid, or None if it may work."""
     before, colon, _ = uri.partition(":")
-    scheme = before.lower() if colon or uri == "databricks" else ""  # databricks alone is one
+    scheme = before.lower() if colon or uri == "databricks" else ""  # databricks needs no colon
     if not uri.strip():
         return f"must be {VALID}; without this, it is the database in the results"
     if re.fullmatch(r"[\w.-]{2,}:\d+(/.*)?", uri, re.ASCII):
         return f"a server's address begins with http:// or https://, as in http://{uri}"
     if scheme == "sqlite":
-        return _wrong_file(uri)
+        return _problem_of_file(uri)
     if scheme in ("http", "https"):
-        return _wrong_server(uri)
+        return _problem_of_server(uri)
     if scheme == "databricks":
-        return _without_databricks()
+        return _problem_of_databricks()
     if scheme.partition("+")[0] in DATABASES:
-        return _wrong_database(uri)
-    if scheme in ("", "file") or len(scheme) == 1:  # of Windows, a drive
+        return _problem_of_database(uri)
+    if scheme in ("", "file") or len(scheme) == 1:  # one letter is a drive of Windows
         if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
             return None
         return f"MLflow keeps no runs in folders any more; must be {VALID}"
@@ -131,7 +141,7 @@ def _wrong(uri: str) -> str | None:
     return f"MLflow has no such store; must be {VALID}"
 
 
-def _wrong_file(uri: str) -> str | None:
+def _problem_of_file(uri: str) -> str | None:
     path = uri.removeprefix(SQLITE)
     if not uri.startswith(SQLITE) or path in ("", ":memory:"):
         return f"must be {SQLITE}PATH, such as {SQLITE}mlflow.db or {SQLITE}/FOLDER/mlflow.db"
@@ -140,16 +150,16 @@ def _wrong_file(uri: str) -> str | None:
     return None
 
 
-def _wrong_server(uri: str) -> str | None:
+def _problem_of_server(uri: str) -> str | None:
     try:
         address = urlparse(uri)
-        known = bool(address.hostname) and address.port != 0  # raises where it is no number
+        valid = bool(address.hostname) and address.port != 0  # `port` raises if it is no number
     except ValueError:
-        known = False
-    return None if known and not re.search(r"\s", uri) else "must be such as http://127.0.0.1:5000"
+        valid = False
+    return None if valid and not re.search(r"\s", uri) else "must be such as http://127.0.0.1:5000"
 
 
-def _without_databricks() -> str | None:
+def _problem_of_databricks() -> str | None:
     file = Path(os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg").expanduser()
     if file.exists() or any(name.startswith("DATABRICKS_") for name in os.environ):
         return None
@@ -159,8 +169,8 @@ def _without_databricks() -> str | None:
     )
 
 
-def _wrong_database(uri: str) -> str | None:
-    """Asks SQLAlchemy, which MLflow uses, and which connects only later."""
+def _problem_of_database(uri: str) -> str | None:
+    # MLflow uses SQLAlchemy, which connects only later.
     from sqlalchemy import create_engine
     from sqlalchemy.exc import ArgumentError
 

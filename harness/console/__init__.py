@@ -1,1 +1,1 @@
-"""What is typed and printed: words of a command line, tables, progress."""
+"""The terminal: arguments of a command line, printed commands, tables and progress."""

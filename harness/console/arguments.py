@@ -1,7 +1,7 @@
-"""A command line whose mistakes are one line, as everywhere here.
+"""An argument parser whose error messages are one line.
 
-`argparse` would print its usage, three to eight lines of it, and end the process. A mistake is a
-`ConfigError` instead: the command prints it and ends with exit code 2.
+`argparse` would print three to eight lines of usage and end the process. This parser raises
+`ConfigError` instead, which the command prints, and then ends with exit code 2.
 """
 
 import argparse
@@ -14,22 +14,25 @@ KINDS = {"int": "a whole number", "float": "a number"}
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises `ConfigError` where `ArgumentParser` would exit; `--help` is as it was."""
+    """An `ArgumentParser` that raises `ConfigError` where the original exits on a mistake."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{_said(message)}; see {self.prog} --help.")
+        """Raise `ConfigError` with argparse's `message`, reworded."""
+        raise ConfigError(f"{_reworded(message)}; see {self.prog} --help.")
 
 
-# Hydra's options with a value of their own.
-VALUED = (
+# Hydra's options that take the next word as their value.
+OPTIONS_WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
     *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
 )
 
 
 def options_first(words: list[str]) -> list[str]:
-    """The command line with its options in front of its overrides, where argparse needs them:
-    `task=sum -m seed=0,1` as `-m task=sum seed=0,1`."""
+    """Put the options of a command line in front of its overrides, where argparse needs them.
+
+    `task=sum -m seed=0,1` becomes `-m task=sum seed=0,1`.
+    """
     options, overrides = [], []
     remaining = iter(words)
     for word in remaining:
@@ -37,21 +40,21 @@ def options_first(words: list[str]) -> list[str]:
             overrides.append(word)
             continue
         options.append(word)
-        if word in VALUED:
+        if word in OPTIONS_WITH_VALUE:
             options += [value for value in [next(remaining, None)] if value is not None]
     return [*options, *overrides]
 
 
-def _said(message: str) -> str:
-    """argparse's words with the option and what it received in front."""
-    if found := re.fullmatch(r"argument (.+): invalid (int|float) value: '(.*)'", message, re.S):
-        return f"{found[1]} {found[3]}: must be {KINDS[found[2]]}"
-    if found := re.fullmatch(r"argument (.+): expected one argument", message):
-        return f"{found[1]}: needs a value"
-    if found := re.fullmatch(r"unrecognized arguments: (.+)", message, re.S):
-        words = found[1].split()
-        unknown = [word for word in words if word.startswith("-")]  # the first is what went wrong
-        return f"{(unknown or words)[0]}: no such option or argument"
-    if found := re.fullmatch(r"the following arguments are required: (.+)", message):
-        return f"{found[1]}: must be given"
+def _reworded(message: str) -> str:
+    """Return a message of argparse with the option and the received value in front."""
+    if match := re.fullmatch(r"argument (.+): invalid (int|float) value: '(.*)'", message, re.S):
+        return f"{match[1]} {match[3]}: must be {KINDS[match[2]]}"
+    if match := re.fullmatch(r"argument (.+): expected one argument", message):
+        return f"{match[1]}: needs a value"
+    if match := re.fullmatch(r"unrecognized arguments: (.+)", message, re.S):
+        words = match[1].split()
+        options = [word for word in words if word.startswith("-")]  # the others may be its values
+        return f"{(options or words)[0]}: no such option or argument"
+    if match := re.fullmatch(r"the following arguments are required: (.+)", message):
+        return f"{match[1]}: must be given"
     return message.removeprefix("argument ")

@@ -1,54 +1,57 @@
-"""Commands that are printed can be pasted: into a shell, and for Hydra behind it.
+"""Quote printed commands so that they can be pasted into a shell and are read by Hydra as meant.
 
-Every command that is shown or recorded is made by `shell_line`, and every value in it that may be
-any text (a path, a name) by `override` or `option`.
+`shell_line` makes every command that is shown or recorded. `override` and `option` make every value
+in it that may be any text (a path, a name).
 """
 
 import re
 import shlex
 from collections.abc import Iterable
 
-# What Hydra reads as the text that it is, without quotes; a number or a word such as true is none.
+# Text that Hydra reads as text without quotes. Numbers and words such as true are not.
 PLAIN = re.compile(r"(?!(?:true|false|null|nan|inf)\Z)(?:[a-z_/]|\.(?!\d))[\w./-]*", re.I | re.A)
 
 
 def python(module: str, words: Iterable[str]) -> str:
-    """The command that runs a module with these arguments."""
+    """Return the command that runs `module` with the arguments `words`."""
     return shell_line(["python", "-m", module, *words])
 
 
 def shell_line(words: Iterable[str]) -> str:
-    """The words as a line to paste into a shell."""
+    """Return the words as a line to paste into a shell."""
     return " ".join(map(shell_word, words))
 
 
 def shell_word(word: str) -> str:
-    """A word in the quotes that it needs: double ones where it holds single ones, as Hydra's own
-    are, and nothing that a shell would read inside double ones."""
+    """Return a word in the quotes that a shell needs.
+
+    They are double quotes if the word has single ones, as Hydra's grammar does, and no character
+    that a shell would expand inside double quotes.
+    """
     if "'" in word and not set(word) & set('"$`\\!'):
         return f'"{word}"'
     return shlex.quote(word)
 
 
 def override(key: str, value: str) -> str:
-    """`KEY=VALUE` for Hydra, which reads back exactly the text `value`."""
+    """Return `KEY=VALUE` such that Hydra reads exactly the text `value`."""
     return f"{key}={literal(value)}"
 
 
 def option(name: str, value: str) -> list[str]:
-    """An option and its value, which may begin as an option does."""
+    """Return an option and its value as words; a value that begins with - is joined by =."""
     return [f"{name}={value}"] if value.startswith("-") else [name, value]
 
 
 def literal(text: str) -> str:
-    """A text as Hydra's grammar writes it, in quotes if need be."""
+    """Return a text in Hydra's grammar, in quotes if it needs them."""
     if PLAIN.fullmatch(text):
         return text
-    # OmegaConf reads ${…} in any text, and backslashes in front of it.
+    # OmegaConf interpolates ${…} in any text unless a backslash escapes it.
     return quoted(re.sub(r"(\\*)\$\{", r"\1\1\\${", text))
 
 
 def quoted(text: str) -> str:
-    """A text in single quotes, in which ${…} keeps its meaning."""
+    """Return a text in single quotes; a ${…} in it is still interpolated."""
     inside = re.sub(r"(\\*)'", r"\1\1\\'", text)
     return "'" + re.sub(r"(\\+)\Z", r"\1\1", inside) + "'"

@@ -1,6 +1,6 @@
-"""The commands besides a run and a sweep, by the word that begins them: `harness compare …`.
+"""The commands besides a run and a sweep, by their first word: `harness compare …`.
 
-Each is a package with a `__main__`, so that `python -m harness.compare …` is the same.
+Each command is a package with a `__main__`, so `python -m harness.compare …` does the same.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,13 @@ COMMANDS = {
 
 
 def command_module(words: Sequence[str]) -> str | None:
-    """The module of the command that `words` begin with; None for a run or a sweep.
+    """Return the module of the command that `words` begin with, or None for a run or a sweep.
 
-    Raises `ConfigError` for a word that is nearly a command's name."""
+    Raises `ConfigError` for a first word that is nearly a command's name.
+    """
     first = words[0] if words else ""
     if first in COMMANDS:
         return f"harness.{first}.__main__"
-    if first.isalpha() and (meant := nearest(first, COMMANDS)):
-        raise ConfigError(f"{first}: there is no such command.{meant}")
+    if first.isalpha() and (suggestion := nearest(first, COMMANDS)):
+        raise ConfigError(f"{first}: there is no such command.{suggestion}")
     return None

@@ -1,4 +1,4 @@
-"""How far training is: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, and elsewhere a plain line every ten seconds."""
 
 import logging
 import sys
@@ -14,11 +14,11 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Shows epoch, loss, epochs per second and time left while its `with` block runs."""
+    """A context manager that shows epoch, loss, epochs per second and time left."""
 
     def __init__(self, epochs: int, done: int = 0, shown: bool = True) -> None:
-        self.epochs, self.done = epochs, done  # those of a resumed run's past are done
-        self.hidden = not shown  # one of many runs at once
+        self.epochs, self.done = epochs, done  # a resumed run begins with epochs that are done
+        self.hidden = not shown
         self.began = self.shown = time.monotonic()
         self._bar = None
 
@@ -55,23 +55,23 @@ class Progress:
             self._bar.stop()
 
     def update(self, epoch: int, values: dict[str, np.ndarray]) -> None:
-        """Epoch `epoch` is done; `values` are its metrics, per replica."""
+        """Show that epoch `epoch` is done; `values` are its metrics by name, `(R,)` each."""
         now = time.monotonic()
         if self._bar is None and now - self.shown <= SECONDS_BETWEEN_LINES:
             return
         losses = "  ".join(f"{n} {v.mean():.4g}" for n, v in values.items() if n.endswith("/loss"))
-        pace = (epoch - self.done) / max(now - self.began, 1e-9)
-        speed = f"{pace:.1f} epochs/s"
+        rate = (epoch - self.done) / max(now - self.began, 1e-9)
+        speed = f"{rate:.1f} epochs/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=epoch, loss=losses, speed=speed)
             return
         self.shown = now
-        left = (self.epochs - epoch) / pace
+        left = (self.epochs - epoch) / rate
         log.info("epoch %d/%d  %s  %s  %.0f s left", epoch, self.epochs, losses, speed, left)
 
 
 class Count:
-    """How many of `total` things are done while its `with` block runs; `what` is being done."""
+    """A context manager that shows how many of `total` items are done; `what` names the work."""
 
     def __init__(self, total: int, what: str) -> None:
         self.total, self.what, self.done = total, what, 0
@@ -102,7 +102,7 @@ class Count:
             self._bar.stop()
 
     def update(self) -> None:
-        """One more is done."""
+        """Show that one more item is done."""
         self.done += 1
         now = time.monotonic()
         if self._bar is not None:

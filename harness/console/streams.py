@@ -1,11 +1,12 @@
-"""Standard output and error that never make a run fail, whatever stands at their other end.
+"""Make standard output and error safe to write to, so that printing never makes a run fail.
 
-`prepare` is the first thing that every command does. Afterwards
+Every command calls `prepare` first. Afterwards
 
-- a character that the encoding lacks is written by a look-alike, or escaped, and a file's name as
-  the bytes that it has on the disk;
-- a stream that was closed from the start leads nowhere, and so no file takes its number;
-- what nobody reads any more (`| head -1`) or no disk takes is dropped: a run has its files.
+- a character that the encoding lacks is replaced by a similar one, or escaped, and a file's name is
+  written as the bytes that it has on the disk;
+- a stream that was closed from the start is redirected to the null device, so that no file takes
+  its number;
+- output is dropped once its reader has gone (`| head -1`) or the disk is full: a run has its files.
 """
 
 import codecs
@@ -16,22 +17,22 @@ import os
 import sys
 from typing import Any
 
-LEGIBLE = "harness.legible"  # what is done about a character that an encoding lacks
+LEGIBLE = "harness.legible"  # name of the error handler for characters that an encoding lacks
 LOOK_ALIKES = {"·": "-", "−": "-", "–": "-", "→": "->", "↔": "<->", "…": "...", "×": "x", "±": "+-"}
 LOOK_ALIKES |= {"µ": "u", "π": "pi", "σ": "sigma", "Σ": "sum", "²": "^2", "≤": "<=", "≥": ">="}
 
 
 def prepare() -> None:
-    """Make the process's three streams safe; may be called again."""
+    """Make the process's three standard streams safe; it may be called again."""
     for number in range(3):
         _open_if_closed(number)
     if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - stays open
     sys.stdout, sys.stderr = _safe(sys.stdout, 1), _safe(sys.stderr, 2)
 
 
 def _open_if_closed(number: int) -> None:
-    """Or else the next file that is opened would be standard output."""
+    """Redirect a closed descriptor: the next file that is opened would get its number."""
     try:
         os.fstat(number)
     except OSError:
@@ -48,13 +49,14 @@ def _lead_nowhere(number: int) -> None:
 
 
 def _safe(stream: Any, number: int) -> Any:
-    """The stream that takes the place of `stream`, which is None where it was closed."""
+    """Return a safe stream in place of `stream`, which is None where it was closed."""
     if stream is None:
         return _text(io.BufferedWriter(Outlet(number, "w", closefd=False)), "utf-8", number == 2)
-    if not isinstance(stream, io.TextIOWrapper):  # a notebook's
+    if not isinstance(stream, io.TextIOWrapper):  # in a notebook
         return stream
     raw = getattr(stream.buffer, "raw", stream.buffer)
-    if type(raw) is not io.FileIO or raw.fileno() != number:  # safe already, a test's, a console's
+    # An `Outlet` from an earlier call, a test's stream, or a Windows console.
+    if type(raw) is not io.FileIO or raw.fileno() != number:
         stream.reconfigure(errors=LEGIBLE)
         return stream
     outlet = Outlet(number, "w", closefd=False)
@@ -67,9 +69,10 @@ def _text(buffer: Any, encoding: str, lines: bool, through: bool = False) -> io.
 
 
 class Outlet(io.FileIO):
-    """A file descriptor that leads nowhere from the first write on that fails."""
+    """A file descriptor that is redirected to the null device when a write fails."""
 
     def write(self, data: Any) -> int | None:
+        """Write `data`; if that fails, drop it and all that follows."""
         try:
             return super().write(data)
         except OSError as error:
@@ -81,7 +84,10 @@ class Outlet(io.FileIO):
 
 
 def _legible(error: UnicodeError) -> tuple[str | bytes, int]:
-    """See `codecs.register_error`: what stands for the first character that cannot be encoded."""
+    """Return the replacement of the first character that an encoding lacks, and where to go on.
+
+    This is an error handler for `codecs.register_error`.
+    """
     assert isinstance(error, UnicodeEncodeError)
     character = error.object[error.start]
     if "\udc80" <= character <= "\udcff":  # a byte of a file's name, see PEP 383

@@ -1,21 +1,24 @@
-"""Where summaries are printed."""
+"""The console on which summaries are printed, and its width."""
 
 import sys
 
 from rich.console import Console
 
-WIDTH = 110  # of tables that go to a file or a pipe, where there is no terminal to ask
-NARROWEST = 80  # that any table is made for
+WIDTH = 110  # columns of a file or a pipe, which has no width of its own
+NARROWEST = 80  # columns for which every table is designed
 
 
 def console() -> Console:
-    """Standard output; colours and the terminal's own width only on a terminal. A narrow one breaks
-    the lines of a table, where fewer columns would cut its numbers short."""
+    """Return a console on standard output, with colours only on a terminal.
+
+    Its width is the terminal's, at least `NARROWEST`: a narrower terminal breaks a table's lines,
+    where a narrower table would cut its numbers short.
+    """
     if not sys.stdout.isatty():
         return Console(width=WIDTH)
     return Console(width=max(Console().width, NARROWEST))
 
 
 def say(line: str, console: Console) -> None:
-    """Print a line as it is. Rich would take [b] and :b: in a path for its own, and widen tabs."""
+    """Print a line unchanged: Rich would interpret [b] and :b: in a path, and expand tabs."""
     print(line, file=console.file)

@@ -1,6 +1,6 @@
-"""The error that a user caused, as opposed to one that we caused.
+"""Exceptions for users' mistakes, and the checks that raise them.
 
-Only `ConfigError` is printed as one line without a traceback; any other exception is a defect or a
+Only `ConfigError` is printed as one line without a traceback. Any other exception is a defect or a
 failed run and keeps its traceback.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 
 class ConfigError(ValueError):
-    """A value that the user chose cannot be used. The message is one complete line."""
+    """A setting, file or option that cannot be used. The message is one complete line."""
 
 
 class Refused(BaseException):
-    """Carries `error` through Hydra, which turns an `Exception` of a callback into a warning."""
+    """A carrier of `error` through Hydra, which turns a callback's `Exception` into a warning."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -23,33 +23,34 @@ class Refused(BaseException):
 
 
 class Diverged(RuntimeError):
-    """A loss stopped being finite. The message names the epoch and the likely cause."""
+    """A loss that is no longer finite. The message names the epoch and the likely cause."""
 
 
 def first_line(error: BaseException) -> str:
-    """An exception's message cut to one line, or its type where it has none."""
+    """Return the first line of an exception's message, or its type where it has no message."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`" Did you mean 'sum'?"`, or an empty string when nothing known is close to `word`."""
+    """Return `" Did you mean 'sum'?"`, or an empty string if no known word is close to `word`."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers from `low` to `high`, both included."""
+    """The finite numbers from `low` to `high`, both included."""
 
     low: float = -math.inf
     high: float = math.inf
 
     def __contains__(self, value: float) -> bool:
-        finite = isinstance(value, int) or math.isfinite(value)  # a long int is beyond any float
+        # `math.isfinite` raises OverflowError for an int that is too large for a float.
+        finite = isinstance(value, int) or math.isfinite(value)
         return finite and self.low <= value <= self.high
 
-    def words(self, kind: str = "a finite number") -> str:
-        """What is valid, as it follows "must be"."""
+    def describe(self, kind: str = "a finite number") -> str:
+        """Return the range as text to follow "must be", such as `from 0 to 1`."""
         low, high = map(_digits, (self.low, self.high))
         if self.high < math.inf:
             return low if self.low == self.high else f"from {low} to {high}"
@@ -57,26 +58,28 @@ class Range:
 
 
 def check_range(key: str, value: float | None, low: float, high: float = math.inf) -> None:
-    """Refuse a number outside `[low, high]`, or one that is not finite; `None` means that the
-    option is off and passes."""
+    """Raise `ConfigError` for a number outside `[low, high]`, or for one that is not finite.
+
+    None means that the option is off, and passes.
+    """
     check_within(key, value, Range(low, high))
 
 
 def check_within(key: str, value: float | None, valid: Range) -> None:
-    """The same for a range that has a name."""
+    """Raise `ConfigError` for a number outside `valid`; None passes, as in `check_range`."""
     if value is None or value in valid:
         return
     kind = "a whole number" if isinstance(value, int) else "a finite number"
-    raise ConfigError(f"{key}={_digits(value)}: must be {valid.words(kind)}.")
+    raise ConfigError(f"{key}={_digits(value)}: must be {valid.describe(kind)}.")
 
 
 def _digits(value: float) -> str:
-    """All digits of a number: with fewer, one just outside a range could look like one inside."""
+    """Return all digits: with fewer, a number just outside a range could look like one inside."""
     return str(value).removesuffix(".0")
 
 
 def check_choice(key: str, value: str, valid: Iterable[str]) -> None:
-    """Refuse a word that is not one of `valid`."""
+    """Raise `ConfigError` for a word that is not one of `valid`."""
     valid = list(valid)
     if value not in valid:
         raise ConfigError(

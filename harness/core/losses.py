@@ -1,5 +1,7 @@
-"""The words for a loss. Each place that treats the two losses differently asks here, so that a word
-which means neither is refused and never taken for the other.
+"""The names of the losses, and the tests of a name.
+
+Code that treats the two losses differently asks here, so that an unknown name is refused and never
+taken for one of them.
 
     mse  mean squared error
     bce  binary cross-entropy of labels between 0 and 1; the network's outputs are logits
@@ -11,7 +13,7 @@ LOSSES = ("mse", "bce")
 
 
 def check_loss(loss: object, owner: str = "") -> None:
-    """Refuse, with a `ConfigError`, a word that is no loss; `owner` begins the message."""
+    """Raise `ConfigError` if `loss` is not the name of a loss; `owner` begins the message."""
     if loss not in LOSSES:
         raise ConfigError(
             f"{owner}loss={loss}: must be mse (mean squared error) or bce (binary cross-entropy of "
@@ -20,9 +22,9 @@ def check_loss(loss: object, owner: str = "") -> None:
 
 
 def gives_logits(loss: str) -> bool:
-    """Whether a network with this loss gives logits of labels, and not values.
+    """Return whether a network with this loss outputs logits of labels rather than values.
 
-    Raises `ConfigError` for a word that is no loss.
+    Raises `ConfigError` if `loss` is not the name of a loss.
     """
     check_loss(loss)
     return loss == "bce"

@@ -1,8 +1,8 @@
-"""Recurrent layers as nodes of an ONNX graph, with the standard's own RNN, LSTM and GRU.
+"""Recurrent layers as nodes of an ONNX graph, with the standard's RNN, LSTM and GRU operators.
 
-Operators keep kernels as (1, GU, F), both biases in one row, and time before the batch; the LSTM's
-gates are in the order i, o, f, c, the GRU's in ours. ONNX Runtime has these operators in float32
-only, so that is what the weights must be.
+The operators take kernels `(1, GU, F)`, both biases in one row, and time before the batch. The
+LSTM's gates are in the order i, o, f, c, the GRU's in the canonical order. ONNX Runtime has these
+operators in float32 only, so the weights must be float32.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from harness.core.layer_weights import Weights, per_gate
 from harness.core.model import ModelSpec
 
 GATE_ORDER = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [0, 1, 2]}
-OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes read it
+OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes read the models
 
 
 class Graph:
-    """Nodes that follow each other, and the constants that they use."""
+    """A chain of nodes, each applied to the result of the one before, and their constants."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -25,26 +25,27 @@ class Graph:
         self.last = "x"
 
     def constant(self, name: str, value: Any) -> str:
+        """Add the array `value` as a constant and return its name."""
         from onnx import numpy_helper
 
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
     def add(self, operator: str, result: str, *inputs: str, outputs: Any = None, **kw: Any) -> None:
-        """Apply an operator to the last result (and `inputs`); its result is the last from now."""
+        """Apply an operator to the last result and `inputs`; `result` becomes the last result."""
         from onnx import helper
 
-        made = helper.make_node(operator, [self.last, *inputs], outputs or [result], **kw)
-        self.nodes.append(made)
+        node = helper.make_node(operator, [self.last, *inputs], outputs or [result], **kw)
+        self.nodes.append(node)
         self.last = result
 
     def model(self, name: str, inputs: list[Any], outputs: list[Any], text: str) -> Any:
-        """The whole as a model, with `text` for its reader."""
+        """Return the nodes as an ONNX model, with `text` as its documentation."""
         from onnx import helper
 
-        made = helper.make_graph(self.nodes, name, inputs, outputs, self.constants)
+        graph = helper.make_graph(self.nodes, name, inputs, outputs, self.constants)
         return helper.make_model(
-            made,
+            graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="rnn-harness",
@@ -60,9 +61,11 @@ def add_layer(
     lengths: str = "",
     only_last: bool = False,
 ) -> None:
-    """One layer: (T, N, F) -> (T, N, U), or (N, U) where only the last state is needed. `lengths`
-    names an input (N,) of int32, how many steps of each sequence are real."""
-    W, U, b = (per_gate(part, GATE_ORDER[model.cell]) for part in weights)
+    """Add one layer: `(T, N, F)` to `(T, N, U)`, or to `(N, U)` with `only_last`.
+
+    `lengths` is the name of an input `(N,)` of int32: how many steps of each sequence are real.
+    """
+    W, U, b = (per_gate(array, GATE_ORDER[model.cell]) for array in weights)
     constants = [
         graph.constant(f"rnn.{layer}.W", W.T[None]),  # (1, GU, F)
         graph.constant(f"rnn.{layer}.R", U.T[None]),  # (1, GU, U)

@@ -1,4 +1,4 @@
-"""The optimisers' settings. Each dataclass states its rule; the backends carry it out.
+"""The optimisers' settings. Each dataclass states its update rule; the backends implement it.
 
 Where frameworks disagree on a rule's details, the rule is a field of `harness/core/semantics.py`.
 """
@@ -13,7 +13,7 @@ from harness.core.semantics import SHARE, Semantics
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimisers have in common."""
+    """Settings that every optimiser has."""
 
     name: str
     lr: float
@@ -24,9 +24,12 @@ class Optimizer:
         check_range("optimizer.weight_decay", self.weight_decay, 0.0)
 
     def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
-        """The optimiser's own numbers by name, `(1,)` each; the learning rate goes its own way."""
-        others = {f.name for f in fields(self)} - {"name", "lr", "nesterov"}
-        return {name: np.array([float(getattr(self, name))]) for name in sorted(others)}
+        """Return the numbers of the update rule by name, `(1,)` each.
+
+        The learning rate is not among them: a schedule gives it step by step.
+        """
+        names = {f.name for f in fields(self)} - {"name", "lr", "nesterov"}
+        return {name: np.array([float(getattr(self, name))]) for name in sorted(names)}
 
 
 @dataclass(frozen=True)
@@ -70,5 +73,6 @@ class RmsProp(Optimizer):
         check_within("optimizer.rho", self.rho, SHARE)
 
     def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
+        """Return the numbers of the update rule; a `rho` of None is `semantics.rmsprop_rho`."""
         rho = semantics.rmsprop_rho if self.rho is None else self.rho
         return super(RmsProp, replace(self, rho=rho)).numbers(semantics)

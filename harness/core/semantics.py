@@ -19,14 +19,14 @@ KERNELS = (
     "standard_normal",
 )
 BIASES = ("zeros", "uniform_units", "standard_normal")
-# Keeps a step from 0/0 where a gradient is 0. float32's smallest normal number is 1.2e-38: of less
-# it keeps fewer digits, and compiled code may take it for 0.
+# ε keeps an update from being 0/0 where a gradient is 0. float32's smallest normal number is
+# 1.2e-38; smaller ones have fewer digits, and compiled code may take them for 0.
 EPSILON = Range(1e-37)
-SHARE = Range(0.0, 0.9999999)  # kept at each step; nearer to 1, float32 has 1 and the rest is lost
+SHARE = Range(0.0, 0.9999999)  # of a decay rate; nearer to 1, float32 rounds it to 1
 
 
 def rule(meaning: str, source: str, *accepted: str, within: Range | None = None) -> Any:
-    """A field's declaration: a word out of `accepted`, or a number `within` a range."""
+    """Declare a field of `Semantics`: a word out of `accepted`, or a number `within` a range."""
     return field(
         metadata={"meaning": meaning, "source": source, "accepted": accepted, "within": within}
     )
@@ -185,5 +185,5 @@ class Semantics:
                 check_within(key, value, declared["within"])
 
 
-# Each rule's declaration by its field's name.
+# The declaration of each rule, by the name of its field.
 RULES = {each.name: each.metadata for each in fields(Semantics) if each.metadata}

@@ -1,16 +1,16 @@
-"""How far two correct backends may be apart: the one table of tolerances, by precision."""
+"""The tolerances within which two correct backends agree, by precision. No other file has any."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Relative errors; `harness/parity/difference.py` says relative to what."""
+    """Largest relative errors; `harness/parity/difference.py` says relative to which size."""
 
     forward: float  # hidden states, outputs, and the loss of one step
     gradient: float  # gradients; optimiser memory and weights after one step
-    losses: float  # the loss of every step; weights after the last have the wider of the two
-    steps: int  # how many optimiser steps `losses` holds for
+    losses: float  # the loss of every step; for weights after the last, max(gradient, losses)
+    steps: int  # the number of optimiser steps for which `losses` holds
 
 
 # Beside each limit: the worst error measured on an x86 CPU with AVX-512, in the tests' cases, and

@@ -180,4 +180,4 @@ def _export(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(signals.ending(main))
+    sys.exit(signals.run_command(main))

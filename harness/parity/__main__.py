@@ -125,4 +125,4 @@ def _errors(parity: Parity) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(signals.ending(main))
+    sys.exit(signals.run_command(main))

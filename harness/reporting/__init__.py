@@ -1,1 +1,1 @@
-"""What is drawn and written for people to read."""
+"""Figures, and the style that HTML reports share."""

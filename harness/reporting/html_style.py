@@ -1,4 +1,4 @@
-"""How every report in HTML looks."""
+"""The style sheet of every HTML report."""
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; color: #222 }

@@ -1,8 +1,8 @@
-"""Matplotlib with its own settings, whatever the surroundings say.
+"""Matplotlib with its default settings, so that figures look the same everywhere.
 
-Jupyter and Colab hand their back end on to programs in `MPLBACKEND`, and Matplotlib cannot be
-imported where that is not installed. A `matplotlibrc`, in the current directory or the user's own,
-may ask for a window, for LaTeX or for other sizes; pictures are to look the same everywhere.
+Jupyter and Colab pass their Matplotlib backend on to programs in `MPLBACKEND`, and Matplotlib
+cannot be imported where that is not installed. A `matplotlibrc`, in the current directory or the
+user's home, may ask for a window, for LaTeX or for other sizes.
 """
 
 import os
@@ -15,25 +15,25 @@ from typing import Any
 
 @contextmanager
 def default_settings() -> Iterator[None]:
-    """Draw and save within this block, or in a function that it decorates."""
-    own = _defaults()
+    """Set Matplotlib's defaults while the block, or a decorated function, draws and saves."""
+    defaults = _defaults()
     import matplotlib
 
-    now = matplotlib.rcParams
-    with matplotlib.rc_context({n: value for n, value in own.items() if now[n] != value}):
+    current = matplotlib.rcParams
+    with matplotlib.rc_context({n: value for n, value in defaults.items() if current[n] != value}):
         yield
 
 
 @cache
 def _defaults() -> Any:
-    """What Matplotlib comes with, but for a back end: no picture here is drawn by `pyplot`."""
+    """Return Matplotlib's default settings except for the backend, which only `pyplot` uses."""
     if "matplotlib" not in sys.modules:
-        asked = os.environ.pop("MPLBACKEND", None)
+        backend = os.environ.pop("MPLBACKEND", None)
         try:
             import matplotlib
         finally:
-            if asked is not None:
-                os.environ["MPLBACKEND"] = asked
+            if backend is not None:
+                os.environ["MPLBACKEND"] = backend
     import matplotlib
 
     return {n: value for n, value in matplotlib.rcParamsDefault.items() if n != "backend"}

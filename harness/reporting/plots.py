@@ -1,4 +1,4 @@
-"""The pictures: how losses fell, one run or several backends, and predictions against truth."""
+"""Figures: loss curves of one run or of several backends, and predictions against the truth."""
 
 from functools import cache
 from pathlib import Path
@@ -21,39 +21,47 @@ SPLIT_COLOURS = {"train": "#8c8c8c", "val": "#4c72b0", "test": "#dd8452", "probe
 
 
 def figure(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 4.0) -> Any:
-    """An empty figure and its axes `(rows, columns)`, drawn without a display; the caller draws and
-    saves with `default_settings`."""
+    """Return an empty figure, which needs no display, and its axes `(rows, columns)`.
+
+    `width` and `height` are those of one panel, in inches. The caller draws and saves within
+    `default_settings`.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    FigureCanvasAgg(made)
-    return made, made.subplots(rows, columns, squeeze=False)
+    drawing = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    FigureCanvasAgg(drawing)
+    return drawing, drawing.subplots(rows, columns, squeeze=False)
 
 
 @cache
 def _panel(width: float, height: float) -> Any:
-    """A figure with one panel and its axis. Margins and places of the labels are fixed: to fit them
-    to the numbers takes longer than all the rest."""
+    """Return a figure with one panel and its axis.
+
+    Margins and positions of the labels are fixed: fitting them to the numbers takes longer than all
+    the rest.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height), dpi=DPI)
-    FigureCanvasAgg(made)
+    drawing = Figure(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(drawing)
     left, bottom, right, top = (1.0, 0.55, 0.15, 0.35)  # inches; ticks such as 0.00025 take 0.7
-    made.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
-    axis = made.subplots()
+    drawing.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+    axis = drawing.subplots()
     axis.xaxis.set_label_coords(0.5, -0.085)
     axis.yaxis.set_label_coords(-0.82 / (width - left - right), 0.5)
-    return made, axis
+    return drawing, axis
 
 
 def _empty_panel(width: float, height: float) -> Any:
-    """The panel of that size without what was drawn in it before: to make axes and their ticks
-    anew takes half of a picture's time, and a sweep draws hundreds."""
+    """Return the panel of that size, cleared of earlier drawings.
+
+    New axes and ticks take half of the time of a figure, and a sweep draws hundreds.
+    """
     from matplotlib.transforms import Bbox
 
-    made, axis = _panel(width, height)
+    drawing, axis = _panel(width, height)
     for artist in [*axis.lines, *axis.patches, *axis.collections, axis.get_legend()]:
         if artist is not None:
             artist.remove()
@@ -63,26 +71,32 @@ def _empty_panel(width: float, height: float) -> Any:
     axis.dataLim, axis.ignore_existing_data_limits = Bbox.null(), True
     axis.autoscale(True)
     axis.set_prop_cycle(None)
-    return made, axis
+    return drawing, axis
 
 
-def _save(made: Any, path: Path) -> None:
-    """Write it in 256 colours: the eye sees no difference, the file is a third as large and is
-    written in half the time."""
+def _save(drawing: Any, path: Path) -> None:
+    """Write a figure in 256 colours.
+
+    The eye sees no difference; the file is a third as large and is written in half the time.
+    """
     from PIL import Image
 
-    made.canvas.draw()
-    drawn = np.array(made.canvas.buffer_rgba())[..., :3]
-    octree = Image.Quantize.FASTOCTREE
-    Image.fromarray(drawn).quantize(256, method=octree).save(path, dpi=(DPI, DPI), compress_level=1)
+    drawing.canvas.draw()
+    pixels = np.array(drawing.canvas.buffer_rgba())[..., :3]
+    image = Image.fromarray(pixels).quantize(256, method=Image.Quantize.FASTOCTREE)
+    image.save(path, dpi=(DPI, DPI), compress_level=1)
 
 
 @default_settings()
 def draw_loss(
     path: Path, curves: dict[str, list[list[float]]], bound: Bound | None, title: str
 ) -> None:
-    """`curves` maps `train/loss` and `val/loss` to their values, epochs by replicas."""
-    made, axis = _empty_panel(6.4, 4.0)
+    """Draw the loss curves of one run, with the 95 % interval of the mean over replicas.
+
+    `curves` maps `train/loss` and `val/loss` to their values: a list per epoch, with one value per
+    replica.
+    """
+    drawing, axis = _empty_panel(6.4, 4.0)
     for name, values in curves.items():
         colour = SPLIT_COLOURS[name.split("/")[0]]
         rows = [over_replicas("loss", row) for row in values]
@@ -90,7 +104,7 @@ def draw_loss(
         mark = "o" if len(rows) == 1 else None
         axis.plot(epochs, [r["loss"] for r in rows], color=colour, label=name, marker=mark)
         if "loss_lo" in rows[0]:
-            # The interval may reach below any loss that was seen, even below 0.
+            # The interval may reach below the smallest loss of the replicas, even below 0.
             low = [max(r["loss_lo"], min(row)) for r, row in zip(rows, values, strict=True)]
             high = [r["loss_hi"] for r in rows]
             axis.fill_between(
@@ -104,17 +118,19 @@ def draw_loss(
     axis.set(xlabel="epoch", ylabel="loss (original units)")
     axis.set_title(title, y=1.0)
     axis.legend(loc="upper right")
-    _save(made, path)
+    _save(drawing, path)
 
 
 @default_settings()
 def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> None:
-    """One panel per group, one colour per backend; `train/loss` dashed, `val/loss` solid.
+    """Draw the loss curves of several backends, in one panel per group.
 
-    Curves that agree lie on top of each other, so each later backend is drawn thinner.
+    Each backend has a colour; `train/loss` is dashed, `val/loss` solid. Curves that agree lie on
+    top of each other, so each later backend is drawn thinner. `groups` maps title to backend to a
+    table with a column per curve and a row per epoch.
     """
     columns = max(1, min(len(groups), 3 if len(groups) > 4 else 2))
-    made, axes = figure(columns, max(1, -(-len(groups) // columns)), width=5.2, height=3.6)
+    drawing, axes = figure(columns, max(1, -(-len(groups) // columns)), width=5.2, height=3.6)
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
     for axis, (title, runs) in zip(axes.flat, groups.items(), strict=False):
@@ -135,7 +151,7 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
         _whole_numbers(axis)
         axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
         axis.legend(fontsize=7, loc="upper right")
-    made.savefig(path, dpi=DPI)
+    drawing.savefig(path, dpi=DPI)
 
 
 def _whole_numbers(axis: Any) -> None:
@@ -143,20 +159,23 @@ def _whole_numbers(axis: Any) -> None:
 
 
 def _log_if_wide(axis: Any, values: list[float]) -> None:
-    """A logarithmic axis where the positive losses span more than a factor of 10."""
+    """Make the axis logarithmic if all losses are positive and span more than a factor of 10."""
     finite = [v for v in values if np.isfinite(v)]
     if not finite or min(finite) <= 0 or max(finite) <= 10 * min(finite):
         return
     axis.set_yscale("log", subs=(2, 5))
-    axis.yaxis.set_major_formatter("{x:g}")  # 0.01: powers as in 10⁻² take long to draw
+    axis.yaxis.set_major_formatter("{x:g}")  # 0.01, since powers such as 10⁻² take long to draw
     axis.yaxis.set_minor_formatter("{x:g}" if max(finite) < 100 * min(finite) else "")
 
 
 @default_settings()
 def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -> None:
-    """Predicted against true; probabilities by label of 0 or 1; or, without targets, outputs by
-    step."""
-    made, axis = _empty_panel(5.0, 4.4)
+    """Draw predictions against targets.
+
+    Labels of 0 and 1 get histograms of the predicted probabilities. Without targets, outputs are
+    drawn over time steps.
+    """
+    drawing, axis = _empty_panel(5.0, 4.4)
     if bool(table["true"].isna().all()):
         _by_step(axis, table)
     elif gives_logits(loss) and bool(table["true"].dropna().isin((0, 1)).all()):
@@ -164,7 +183,7 @@ def draw_predictions(path: Path, table: "pd.DataFrame", loss: str, title: str) -
     else:
         _against_truth(axis, table)
     axis.set_title(title, y=1.0)
-    _save(made, path)
+    _save(drawing, path)
 
 
 def _against_truth(axis: Any, table: Any) -> None:
@@ -190,7 +209,7 @@ def _by_label(axis: Any, table: "pd.DataFrame") -> None:
         axis.hist(rows, bins=np.linspace(0, 1, 31), alpha=0.6, color=colour, label=f"label {label}")
     axis.axvline(0.5, color="black", linewidth=0.8)
     axis.set(xlabel="predicted probability of label 1", ylabel="samples (all splits)")
-    axis.legend(loc="upper center")  # to look for the best place may take a second
+    axis.legend(loc="upper center")  # the default, the best place, may take a second to find
 
 
 def _by_step(axis: Any, table: "pd.DataFrame") -> None:

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from harness.config.schema import Config
-from harness.config.serialise import RECIPES, flat_composed, flatten, nested_params
+from harness.config.serialise import FIXED_BY_BACKEND, flat_composed, flatten, nested_params
 from harness.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -46,4 +46,4 @@ def say_changes(old: Any, new: Config, checkpoint: str) -> None:
 
 
 def _shown(key: str) -> bool:
-    return key not in OWN and key.removeprefix("backend.") not in RECIPES
+    return key not in OWN and key.removeprefix("backend.") not in FIXED_BY_BACKEND

@@ -13,7 +13,7 @@ from backends import BackendFactory, State
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, save_config
 from harness.core import file_names
-from harness.core.model import Params, count
+from harness.core.model import Params, count_params
 from harness.reporting import plots
 from harness.runs import figures, resume
 from harness.runs.folders import check_unbegun
@@ -155,7 +155,11 @@ def _begin(
         "dataset", name=config.task.name, digest=splits.digest(), source=source, shapes=shapes
     )
     record.write(
-        "scalars", values={"params/total": count(plan.model), "params/trainable": count(plan.model)}
+        "scalars",
+        values={
+            "params/total": count_params(plan.model),
+            "params/trainable": count_params(plan.model),
+        },
     )
     save_config(record.directory / file_names.CONFIG, config)
     write_network(record.directory / file_names.NETWORK, network_of(plan))

@@ -6,7 +6,7 @@ import numpy as np
 
 from backends import Backend
 from harness.core.losses import gives_logits
-from harness.core.model import ModelSpec, count, formulas, shapes
+from harness.core.model import ModelSpec, count_params, param_formulas, shapes
 from harness.tasks.lengths import last_step
 from harness.training.metrics import predict
 from harness.training.splits import Splits
@@ -21,12 +21,12 @@ def parameter_table(model: ModelSpec) -> "pd.DataFrame":
     """`name, shape, count, formula` of every parameter, with a last row for the sum."""
     import pandas as pd
 
-    formula = formulas(model)
+    formula = param_formulas(model)
     rows = [
         (name, "×".join(map(str, shape)), int(np.prod(shape)), formula[name])
         for name, shape in shapes(model).items()
     ]
-    rows.append(("total", "", count(model), ""))
+    rows.append(("total", "", count_params(model), ""))
     return pd.DataFrame(rows, columns=["name", "shape", "count", "formula"])
 
 

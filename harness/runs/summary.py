@@ -11,7 +11,7 @@ from harness.config.tracking_store import EXPERIMENT, experiment_in_environment,
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.core.intervals import over_replicas
-from harness.core.model import count
+from harness.core.model import count_params
 from harness.runs.resume import command
 from harness.runs.run import Result
 from harness.runs.verdict import verdict
@@ -73,7 +73,7 @@ def headline(result: Result) -> str:
         seeds = f"seeds {config.seed}…{config.seeds[-1]}"
     return (
         f"{config.task.name} · {config.backend.name} · {config.model.cell} "
-        f"{layers}{config.model.units} ({count(result.plan.model):,} parameters) · "
+        f"{layers}{config.model.units} ({count_params(result.plan.model):,} parameters) · "
         f"{config.optimizer.name} {config.optimizer.lr:g} · {config.precision} · {seeds}"
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 
 from harness.config.compose import Compose, composing
-from harness.config.overrides import as_typed, key_of
+from harness.config.overrides import key_of, without_force_add
 from harness.core.errors import ConfigError
 from harness.sweeps.swept_values import parse_sweep
 
@@ -27,7 +27,7 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
     Nothing is said where a job is more than its overrides: one of another sweeper or launcher,
     which may run on another machine, of a resumed run, or with an interpolation.
     """
-    overrides = as_typed(overrides)  # each job has the options that it chooses
+    overrides = without_force_add(overrides)  # each job has the options that it chooses
     if any(key_of(word).startswith(("resume", "hydra/")) or "${" in word for word in overrides):
         return
     with composing(config_dir) as compose:

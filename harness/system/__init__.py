@@ -1,1 +1,1 @@
-"""What the operating system and its environment decide: signals, processes, variables."""
+"""The operating system: signals, worker processes, files, memory, devices and their variables."""

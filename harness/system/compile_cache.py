@@ -1,7 +1,7 @@
-"""Where compiled programs are kept between processes: `results/cache`.
+"""The folder in which compiled programs are kept between processes: `results/cache`.
 
-PyTorch's Inductor and JAX have a cache on disk each. They read where from the environment, as they
-are imported, so it has to be said before a backend is loaded; what the user has set stays.
+PyTorch's Inductor and JAX each have a cache on disk. They read its folder from the environment when
+they are imported, so it is set before a backend is loaded. A value that the user has set stays.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def use_compile_cache(results: Path) -> None:
-    """Let frameworks that are loaded from now on keep what they compile below `results`."""
+    """Make frameworks that are imported from now on keep compiled programs below `results`."""
     cache = results.resolve() / "cache"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torch"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "jax"))

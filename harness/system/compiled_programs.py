@@ -1,8 +1,8 @@
-"""Compiled programs that nobody will call again.
+"""Free compiled programs before a process runs out of memory maps.
 
-XLA keeps a program for as long as JAX knows it, in some 100 memory maps of its own, and Linux
-grants a process 65,530; beyond that, compiling ends the process. What is compiled for Keras by XLA
-(140 maps a program) and for PyTorch (80) cannot be freed, and stays.
+XLA keeps a program for as long as JAX refers to it, in some 100 memory maps of its own. Linux
+grants a process 65,530 maps; beyond that, compiling ends the process. Programs that XLA compiles
+for Keras (140 maps each) and those of PyTorch (80) cannot be freed.
 """
 
 import gc
@@ -10,26 +10,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 MAPS = Path("/proc/self/maps")
-MANY = 20_000  # maps, after which programs are freed
+MANY = 20_000  # memory maps of the process above which programs are freed
 
-_frees: list[Callable[[], None]] = []  # of the frameworks that are loaded
+_free_functions: list[Callable[[], None]] = []  # one for each framework that is loaded
 
 
 def freed_by(function: Callable[[], None]) -> Callable[[], None]:
-    """Have a framework's compiled programs freed by `function`, which its backend decorates."""
-    _frees.append(function)
+    """Register `function` as the one that frees a framework's programs; a decorator."""
+    _free_functions.append(function)
     return function
 
 
 def free_if_many() -> None:
-    """Free programs at a point where what was compiled so far may not be needed again."""
+    """Free all compiled programs if the process has more than `MANY` memory maps.
+
+    To be called where the programs compiled so far may not be needed again.
+    """
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY:
         free()
 
 
 def free() -> None:
-    """Free all compiled programs; what is needed again is compiled again."""
-    for function in _frees:
+    """Free all compiled programs; those that are needed again are compiled again."""
+    for function in _free_functions:
         function()
-    if _frees:
+    if _free_functions:
         gc.collect()

@@ -1,7 +1,7 @@
-"""`JAX_PLATFORMS`, which says what JAX may run on, without JAX.
+"""Check `JAX_PLATFORMS`, the devices that JAX may use, without importing JAX.
 
-JAX ends with an exception that says nothing where it lists what is not there. The CPU has to be in
-it: JAX keeps its number of threads, and the data until a GPU gets them.
+Where it lists a device that is not there, JAX raises an exception that does not say so. The CPU has
+to be listed: data are kept there until a GPU gets them, and the number of threads is set for it.
 """
 
 import os
@@ -14,10 +14,10 @@ GPUS = {"cuda", "gpu"}
 
 
 def check_jax_platforms() -> None:
-    """Raise `ConfigError` for a list that no backend here could use."""
-    asked = os.environ.get(VARIABLE, "")
-    names = [name.strip() for name in asked.split(",") if name.strip()]
+    """Raise `ConfigError` if the JAX backend cannot run on the platforms that are listed."""
+    listed = os.environ.get(VARIABLE, "")
+    names = [name.strip() for name in listed.split(",") if name.strip()]
     if names and "cpu" not in names:
-        raise ConfigError(f"{VARIABLE}={asked}: must have cpu in it, as in cuda,cpu; or unset it.")
+        raise ConfigError(f"{VARIABLE}={listed}: must have cpu in it, as in cuda,cpu; or unset it.")
     if GPUS & set(names) and not gpu_present():
-        raise ConfigError(f"{VARIABLE}={asked}: no NVIDIA GPU found here; use cpu, or unset it.")
+        raise ConfigError(f"{VARIABLE}={listed}: no NVIDIA GPU found here; use cpu, or unset it.")

@@ -1,7 +1,7 @@
-"""Files and folders that this process has made, and may therefore remove.
+"""A record of the files and folders that this process has made, and may therefore remove.
 
 A path that a user names may hold anything. So nothing is removed as a tree: a file is deleted only
-if it was noted here, and a folder only if it was made here and is empty by then.
+if it was noted here, and a folder only if it was noted here and is empty by then.
 """
 
 import errno
@@ -14,21 +14,23 @@ _folders: set[Path] = set()
 
 
 def make_folder(folder: Path) -> bool:
-    """Make `folder` and those above it that are missing, and note them. True where this call has
-    made `folder`, False where it was there. Raises `OSError`."""
+    """Make `folder` and its missing parents, and note them.
+
+    Returns True if this call made `folder`, False if it was there. Raises `OSError`.
+    """
     folder = folder.absolute()
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    new = False
+    made_here = False
     for path in reversed(missing):
         try:
             path.mkdir()
-        except FileExistsError:  # another process was quicker: then it is not ours
+        except FileExistsError:  # another process was quicker, so this one may not remove it
             continue
         _folders.add(path)
-        new = path == folder
+        made_here = path == folder
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-    return new
+    return made_here
 
 
 def note_files(*paths: Path) -> None:
@@ -43,13 +45,15 @@ def note_folder(folder: Path) -> None:
 
 def note_tree(path: Path) -> None:
     """Note a file, or a folder with all that is in it, that this process has just made."""
-    for each in (path, *path.rglob("*")):
-        note_folder(each) if each.is_dir() else note_files(each)
+    for entry in (path, *path.rglob("*")):
+        note_folder(entry) if entry.is_dir() else note_files(entry)
 
 
 def take_back(folder: Path) -> None:
-    """Remove what this process has made in `folder`, then `folder` and those above it, as far as it
-    made them and nothing else is in them."""
+    """Remove the noted files and folders in `folder`, then `folder` and its parents.
+
+    A folder is removed only if this process made it and nothing else is in it.
+    """
     folder = folder.absolute()
     for path in {path for path in _files if path.is_relative_to(folder)}:
         with suppress(OSError):

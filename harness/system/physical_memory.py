@@ -1,7 +1,7 @@
-"""How much memory a process here can have: the machine's, or what its container is given of it.
+"""The memory that a process can have: the machine's, or its container's share of it.
 
-`os.sysconf`, which would do without a library, knows nothing of it on Windows, and of containers
-nowhere.
+`os.sysconf`, which needs no library, does not know the memory on Windows, nor a container's limit
+on any system.
 """
 
 from pathlib import Path
@@ -9,19 +9,23 @@ from pathlib import Path
 import psutil
 
 CGROUPS = Path("/sys/fs/cgroup")
-OWN = Path("/proc/self/cgroup")  # lines such as `0::/user.slice/run` or `4:memory:/docker/1f`
+# Lines such as `0::/user.slice/run` (version 2) or `4:memory:/docker/1f` (version 1).
+MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def physical_memory() -> int:
-    """Bytes."""
-    return min([psutil.virtual_memory().total, *limits(CGROUPS, OWN)])
+    """Return the memory that this process can have, in bytes."""
+    return min([psutil.virtual_memory().total, *cgroup_limits(CGROUPS, MEMBERSHIP)])
 
 
-def limits(cgroups: Path, own: Path) -> list[int]:
-    """What each control group around this process grants it, in bytes; of either version. A group
-    without a limit says `max`, or a number beyond any memory."""
-    found: list[int] = []
-    for line in own.read_text("utf-8").splitlines() if own.exists() else ():
+def cgroup_limits(cgroups: Path, membership: Path) -> list[int]:
+    """Return the limits of the control groups around this process, of version 1 or 2, in bytes.
+
+    `membership` is the file that names the groups. A group without a limit has `max`, which is left
+    out, or a number beyond any memory.
+    """
+    bytes_allowed: list[int] = []
+    for line in membership.read_text("utf-8").splitlines() if membership.exists() else ():
         _, controllers, name = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
@@ -31,14 +35,14 @@ def limits(cgroups: Path, own: Path) -> list[int]:
             else (cgroups, "memory.max")
         )
         folder = root / name.lstrip("/")
-        for place in (folder, *folder.parents):
-            if place.is_relative_to(root):
-                found += _limit(place / file)
-    return found
+        for group in (folder, *folder.parents):
+            if group.is_relative_to(root):
+                bytes_allowed += _limit(group / file)
+    return bytes_allowed
 
 
 def _limit(path: Path) -> list[int]:
     try:
         return [int(path.read_text("ascii"))]
-    except (OSError, ValueError):  # the root has none; `max`
+    except (OSError, ValueError):  # the root group has no such file; `max` is no number
         return []

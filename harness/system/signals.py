@@ -1,8 +1,11 @@
-"""A signal that asks a process to stop ends its run as KILLED, once, and never between a remote act
-and its record: Ctrl-C, SIGTERM, Ctrl-\\ (SIGQUIT), and SIGHUP, when the terminal is closed.
+r"""Turn the signals that ask a process to stop into one `Killed`, which ends a run as KILLED.
+
+The signals are Ctrl-C, SIGTERM, Ctrl-\ (SIGQUIT), and SIGHUP, which a closed terminal sends. None
+of them interrupts the moment between a remote act and its record (`deferred`).
 
 Python may lose an exception that a signal raises while a destructor runs. So a stop is also
-remembered, the trainer asks for it after each epoch (`check`), and the signal can be sent again.
+remembered, the trainer asks for it after each epoch (`raise_if_stopped`), and the signal can be
+sent again.
 """
 
 import signal
@@ -12,20 +15,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-# Those of this system: Windows has no SIGHUP and no SIGQUIT, but Ctrl-Break.
+# Windows has no SIGHUP and no SIGQUIT, but SIGBREAK (Ctrl-Break).
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
-TERMINALS = tuple(number for number in SIGNALS if number != signal.SIGTERM)  # to a whole group
-REPEATED = 1.0  # seconds within which a second signal is the first one's echo: launchers often
-# send it twice, to the process and to its group
+# A terminal sends these to a whole process group.
+TERMINALS = tuple(number for number in SIGNALS if number != signal.SIGTERM)
+# Seconds within which a second signal counts as a repetition of the first: launchers often send it
+# twice, to the process and to its group.
+REPEATED = 1.0
 
-_asked: list[tuple[int, float]] = []  # the stops so far, without echoes: signal and time
+_requested: list[tuple[int, float]] = []  # the stops so far, without repetitions: signal and time
 _closing: list[bool] = []  # not empty while a record is being closed
-_held: list[bool] = []  # not empty while a stop has to wait a moment
+_held: list[bool] = []  # not empty while a stop is held back
 
 
 class Killed(KeyboardInterrupt):
-    """The process was asked to stop. `code` is the exit code that shells expect for the signal."""
+    """A request to stop the process. `code` is the exit code that shells expect for the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -33,9 +38,12 @@ class Killed(KeyboardInterrupt):
 
 
 def install() -> None:
-    """Turn the signals into `Killed`, but for a SIGHUP that is ignored already: `nohup` does so for
-    a run that shall outlive its terminal."""
-    _asked.clear()
+    """Raise `Killed` when one of the signals arrives.
+
+    A SIGHUP that is ignored already stays so: `nohup` ignores it for a run that is to outlive its
+    terminal.
+    """
+    _requested.clear()
     for number in SIGNALS:
         hangup = number == getattr(signal, "SIGHUP", None)
         if not (hangup and signal.getsignal(number) == signal.SIG_IGN):
@@ -43,19 +51,21 @@ def install() -> None:
 
 
 def ignore(numbers: Iterable[signal.Signals] = SIGNALS) -> None:
-    """Leave the stopping of this process to the one that it works for."""
+    """Ignore these signals, in a process that is ended by the one that it works for."""
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
 
 
-def ending(command: Callable[[], int]) -> int:
-    """Run the main function of a command that keeps no checkpoint; its exit code, or that of the
-    signal that stopped it, after one line."""
+def run_command(main: Callable[[], int]) -> int:
+    """Run the main function of a command that keeps no checkpoint, and return its exit code.
+
+    If a signal stops the command, one line says so, and the exit code is that of the signal.
+    """
     install()
     try:
-        return command()
+        return main()
     except BaseException as error:
-        stop = asked() or (error if isinstance(error, KeyboardInterrupt) else None)
+        stop = requested_stop() or (error if isinstance(error, KeyboardInterrupt) else None)
         if stop is None:
             raise
         say_stopped(str(stop))
@@ -63,36 +73,38 @@ def ending(command: Callable[[], int]) -> int:
 
 
 def say_stopped(how: str) -> None:
-    """Say so on standard error, which a closed terminal does not take."""
-    with suppress(OSError):
+    """Print on standard error that the process was stopped by `how`."""
+    with suppress(OSError):  # of a closed terminal
         print(f"\nStopped by {how}", file=sys.stderr, flush=True)
 
 
-def asked() -> Killed | None:
-    """The stop that was asked for, if one was. What it interrupts may raise something else in the
-    stop's stead."""
-    return Killed(_asked[0][0]) if _asked else None
+def requested_stop() -> Killed | None:
+    """Return the first stop that was requested, or None.
+
+    Interrupted code may raise another exception in place of `Killed`, so this is asked as well.
+    """
+    return Killed(_requested[0][0]) if _requested else None
 
 
-def check() -> None:
-    """Raise `Killed` if a stop was asked for and its exception got lost."""
-    stop = asked()
+def raise_if_stopped() -> None:
+    """Raise `Killed` if a stop was requested and its exception got lost."""
+    stop = requested_stop()
     if stop is not None:
         raise stop
 
 
 def _stop(number: int, frame: Any) -> None:
     now = time.monotonic()
-    if _closing or (_asked and now - _asked[-1][1] < REPEATED):
+    if _closing or (_requested and now - _requested[-1][1] < REPEATED):
         return
-    _asked.append((number, now))
+    _requested.append((number, now))
     if not _held:
         raise Killed(number)
 
 
 @contextmanager
 def closing() -> Iterator[None]:
-    """Whoever closes a run is left alone to finish."""
+    """Ignore stops while the block closes a run."""
     _closing.append(True)
     try:
         yield
@@ -102,13 +114,16 @@ def closing() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold a stop back for the moment in which it would leave a run unowned. Blocking the signals
-    would not do: any thread of a numeric library may receive them in the main thread's stead."""
-    before = len(_asked)
+    """Hold a stop back until the block ends, as between a remote act and its record.
+
+    Blocking the signals would not do: a thread of a numeric library may receive them in place of
+    the main thread.
+    """
+    before = len(_requested)
     _held.append(True)
     try:
         yield
     finally:
         _held.pop()
-    if len(_asked) > before and not (_held or _closing):
-        raise Killed(_asked[-1][0])
+    if len(_requested) > before and not (_held or _closing):
+        raise Killed(_requested[-1][0])

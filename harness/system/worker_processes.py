@@ -1,7 +1,7 @@
-"""Other processes that work for this one.
+"""Worker processes, which leave signals to their parent and end with it.
 
-Ctrl-C reaches every process of a terminal's group, and is for the first one to handle; if that one
-is killed, no worker outlives it.
+Ctrl-C reaches every process of a terminal's group, and only the parent handles it. If the parent is
+killed, no worker outlives it.
 """
 
 import multiprocessing
@@ -13,12 +13,15 @@ from harness.system import signals
 
 
 def cores(most: int) -> int:
-    """How many workers there are to be: one for each core, and no more than `most`."""
+    """Return the number of workers to start: one for each core, and at most `most`."""
     return min(os.cpu_count() or 1, most)
 
 
 def processes(count: int) -> ProcessPoolExecutor:
-    """Started afresh: a copy of this process would have the locks of its threads."""
+    """Return a pool of `count` new processes.
+
+    They are spawned, not forked: a fork would inherit the locks of this process's threads.
+    """
     return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
 
 

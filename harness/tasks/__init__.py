@@ -1,4 +1,4 @@
-"""The tasks, and what a task of your own is made of."""
+"""The learning tasks, and the classes from which a user's own task is made."""
 
 from harness.tasks.base import Array, Bound, Samples, Task
 

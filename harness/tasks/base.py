@@ -1,7 +1,7 @@
-"""What is learnt: each task draws its samples from its own settings and one NumPy generator.
+"""The base class of a task, which draws samples from its settings and one NumPy generator.
 
 A task is a dataclass (its settings) with a method `draw` (its samples). The modules beside this
-file hold one task each; a YAML file in `conf/task/` names the class and the values. Splitting,
+file define the tasks; a YAML file in `conf/task/` names the class and the values. Splitting,
 scaling and stacking replicas happen once for all tasks, in `harness/training/splits.py`.
 """
 
@@ -19,11 +19,12 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Samples:
-    """`x` `(N, T, F)` and `y` `(N, O)` or, at every step, `(N, T, O)`; NaN where unknown.
+    """Inputs and targets: `x` `(N, T, F)`, `y` `(N, O)` or, with one per step, `(N, T, O)`.
 
-    `span` `(N, 2)` says which stretch of a longer series each sample was cut from (first and last
-    position, inclusive), so that no two splits share a value. None: samples are independent.
-    `mask` `(N, T)`, bool, is False at time steps that are only padding. None: every step is real.
+    A target that is not known is NaN. `span` `(N, 2)` is the stretch of a longer series from which
+    each sample was cut (first and last position, inclusive), so that no two splits share a value;
+    None means that samples are independent. `mask` `(N, T)`, bool, is False at padding; None means
+    that every step is real.
     """
 
     x: Array
@@ -34,7 +35,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Bound:
-    """The lowest loss that any model can expect, and why."""
+    """The lowest expected loss that any model can reach, and the reason."""
 
     loss: float
     reason: str
@@ -42,14 +43,18 @@ class Bound:
 
 @dataclass(frozen=True)
 class Task:
-    """Settings that every task has."""
+    """The base class of all tasks, with the settings that every task has.
+
+    `loss` is the loss to train with, and `every_step` says whether there is a target at every time
+    step; a subclass overrides them.
+    """
 
     name: str
     samples: int
     val_fraction: float
     test_fraction: float
     scale: str  # none, or standard: zero mean and unit variance, fitted on the training split
-    seed: int | None  # of the data; null: each replica's own seed
+    seed: int | None  # of the data; null: the seed of each replica
     legacy_seed: int | None  # draw with numpy.random.RandomState(legacy_seed), as notebooks do
     # min:max, between which each sequence's length is drawn; null: all have the task's length
     lengths: str | None = field(default=None, kw_only=True)
@@ -74,28 +79,35 @@ class Task:
             )
         if self.lengths is not None:
             low, high = bounds(self.lengths, getattr(self, "length", None))
-            object.__setattr__(self, "lengths", f"{low}:{high}")  # one spelling in the record
+            # All spellings of a range, such as 3:10 and 03:10, are recorded as one.
+            object.__setattr__(self, "lengths", f"{low}:{high}")
 
     def generate(self, run_seed: int) -> Samples:
-        """The samples of one replica."""
+        """Draw the samples of the replica whose seed is `run_seed`."""
         if self.legacy_seed is not None:
             return self.draw(np.random.RandomState(self.legacy_seed))
         return self.draw(stream(run_seed if self.seed is None else self.seed, "data"))
 
     def real_steps(self, rng: Rng, steps: int) -> Array | None:
-        """A mask `(N, steps)` of lengths drawn from `rng`, last of all; None without `lengths`."""
+        """Draw a mask `(N, steps)` of sequence lengths, or return None without `lengths`.
+
+        `draw` calls this last, so that `lengths` changes no other number.
+        """
         if self.lengths is None:
             return None
         return draw_mask(rng, *bounds(self.lengths, steps), self.samples, steps)
 
     def draw(self, rng: Rng) -> Samples:
-        """All samples, training first; only methods that both kinds of generator have are used."""
+        """Draw all samples, those for training first.
+
+        Only methods that `np.random.Generator` and `np.random.RandomState` share may be called.
+        """
         raise NotImplementedError
 
     def probes(self) -> Samples | None:
-        """Inputs outside the training range whose predictions are kept, or None."""
+        """Return inputs outside the training range whose predictions are recorded, or None."""
         return None
 
     def best_loss(self) -> Bound | None:
-        """The lowest expected loss in original units, or None where it is not known."""
+        """Return the lowest expected loss in original units, or None if it is not known."""
         return None

@@ -1,4 +1,4 @@
-"""Say yes or no to a sequence: many to one, with a logit as output."""
+"""Classify a sequence as 0 or 1: many to one, with a logit as output."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from harness.tasks.lengths import Rng, pad
 
 @dataclass(frozen=True)
 class Binary(Task):
-    """x_t ~ U(0, 1); y = 1 if their mean exceeds 1/2 (`threshold`), or a coin flip (`random`)."""
+    """x_t ~ U(0, 1); y = 1 if their mean exceeds 1/2 (`threshold`), or a coin flip (`random`).
+
+    The mean is over the real time steps.
+    """
 
     length: int
     rule: str
@@ -23,13 +26,15 @@ class Binary(Task):
         check_choice("task.rule", self.rule, ("threshold", "random"))
 
     def draw(self, rng: Rng) -> Samples:
+        """Draw `x` `(N, T, 1)` and the labels `(N, 1)`."""
         x = rng.uniform(size=(self.samples, self.length))
         coins = None if self.rule == "threshold" else rng.uniform(size=self.samples)
         mask = self.real_steps(rng, self.length)
-        source = x.mean(axis=1, where=True if mask is None else mask) if coins is None else coins
-        return Samples(pad(x, mask)[:, :, None], (source > 0.5).astype(float)[:, None], mask=mask)
+        score = x.mean(axis=1, where=True if mask is None else mask) if coins is None else coins
+        return Samples(pad(x, mask)[:, :, None], (score > 0.5).astype(float)[:, None], mask=mask)
 
     def best_loss(self) -> Bound:
+        """Return 0 for `threshold`; for `random` ln 2, the entropy of a coin flip."""
         if self.rule == "threshold":
             return Bound(0.0, "the label is a function of the inputs")
         return Bound(math.log(2), "ln 2: the labels are coin flips")

@@ -1,9 +1,8 @@
-"""Is what a task gives what the rest of the program takes for granted? A user's own task may answer
-with anything: an error says what was wrong, where it can be put right.
+"""Check the types and shapes of the samples that a task returns.
 
-Decided here are types and shapes, before anything is computed from them; the values themselves are
-checked split by split in `harness/training/data_checks.py`. Numbers of any real type become
-float64 in one memory layout, so that equal values give equal runs to the last bit.
+A user's own task may return anything. An error says what was wrong and what the task must return.
+The values are checked split by split in `harness/training/data_checks.py`. Numbers of any real type
+become float64 in one memory layout, so that equal values give equal runs to the last bit.
 """
 
 from collections.abc import Sequence
@@ -20,8 +19,11 @@ REAL = "biuf"  # NumPy's kinds of dtype: boolean, integer, unsigned, floating
 
 
 def checked(task: Task, method: str, given: Any) -> Samples:
-    """What draw(), or probes(), gave, in float64 and with zeros at padding. `method` is its name;
-    probes() may give any number of samples, and without lengths. Raises `ConfigError`."""
+    """Return the samples that `method` gave, in float64 and with zeros at padding.
+
+    `method` is `"draw()"` or `"probes()"`; the latter may give any number of samples, also without
+    a mask. Raises `ConfigError`.
+    """
     who = f"task={task.name}: {method} gave"
     if not isinstance(given, Samples):
         raise ConfigError(f"{who} {_kind(given)}; it must give harness.tasks.Samples(x, y).")
@@ -44,15 +46,17 @@ def checked(task: Task, method: str, given: Any) -> Samples:
 
 
 def check_alike(task: Task, seeds: Sequence[int], drawn: Sequence[Samples]) -> None:
-    """Refuse samples whose shapes, or whose places in a series, depend on the seed: all replicas
-    have one network, and one border between their splits."""
+    """Raise `ConfigError` if shapes or spans of the samples depend on the seed.
+
+    All replicas have one network, and their splits have the same borders.
+    """
     for seed, samples in zip(seeds[1:], drawn[1:], strict=True):
         for name in ("x", "y", "span"):
-            one, other = (getattr(s, name) for s in (drawn[0], samples))
-            if np.shape(one) != np.shape(other):
+            expected, shape = (np.shape(getattr(s, name)) for s in (drawn[0], samples))
+            if shape != expected:
                 raise ConfigError(
-                    f"task={task.name}: draw() gave {name} {np.shape(one)} with seed {seeds[0]} "
-                    f"and {np.shape(other)} with seed {seed}; it must not depend on the seed."
+                    f"task={task.name}: draw() gave {name} {expected} with seed {seeds[0]} and "
+                    f"{shape} with seed {seed}; it must not depend on the seed."
                 )
         if not np.array_equal(np.array(drawn[0].span), np.array(samples.span)):
             raise ConfigError(
@@ -62,7 +66,7 @@ def check_alike(task: Task, seeds: Sequence[int], drawn: Sequence[Samples]) -> N
 
 
 def check_probes(task: Task, drawn: Samples, probes: Samples) -> None:
-    """Refuse probes that do not fit the network: NumPy would repeat a single feature."""
+    """Raise `ConfigError` if probes do not fit the network: NumPy would repeat a single feature."""
     for name, axis, what in (("x", 2, "features"), ("y", -1, "outputs")):
         wanted, given = (getattr(s, name).shape[axis] for s in (drawn, probes))
         if given != wanted:
@@ -72,21 +76,21 @@ def check_probes(task: Task, drawn: Samples, probes: Samples) -> None:
 
 
 def without_targets(samples: Samples) -> bool:
-    """Whether every target at a real step is NaN: there are none."""
+    """Return whether the samples have no target: every one at a real step is NaN."""
     every_step = samples.mask is not None and samples.y.ndim == 3
     return bool(np.isnan(samples.y[samples.mask] if every_step else samples.y).all())
 
 
 def _kind(given: object) -> str:
-    """`an array of complex128`, or `a list`."""
+    """Return the type of `given` in words: `an array of complex128`, or `a list`."""
     if type(given) is np.ndarray:
         return f"an array of {given.dtype}"
     return "None" if given is None else f"a {type(given).__name__}"
 
 
 def _as_float64(what: str, given: Any) -> Array:
-    """A C-ordered copy: a sum's last bit depends on the order in memory."""
-    masked = isinstance(given, np.ma.MaskedArray)  # what it hides would come to light
+    """Return a C-ordered copy: a sum's last bit depends on the order in memory."""
+    masked = isinstance(given, np.ma.MaskedArray)  # the values under its mask would be used
     if not isinstance(given, np.ndarray) or masked or given.dtype.kind not in REAL:
         raise ConfigError(f"{what} as {_kind(given)}; it must be a NumPy array of real numbers.")
     return np.array(given, np.float64, order="C")

@@ -1,4 +1,4 @@
-"""The two shapes without a sequence on one side: one to one, and one to many."""
+"""The tasks one to one and one to many, which have no sequence of inputs."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,16 +17,18 @@ class Curve(Task):
     length: ClassVar[int] = 1
 
     def draw(self, rng: Rng) -> Samples:
+        """Draw `x` `(N, 1, 1)` and `y` `(N, 1)`."""
         x = rng.uniform(size=(self.samples, 1))
         return Samples(x[:, :, None], np.sin(2 * np.pi * x), mask=self.real_steps(rng, 1))
 
     def best_loss(self) -> Bound:
+        """Return 0."""
         return Bound(0.0, "the target is a function of the input")
 
 
 @dataclass(frozen=True)
 class Unfold(Task):
-    """x_1 = a ~ U(0, 1) and then nothing but zeros; y_t = a · ratio^(t−1): one to many."""
+    """x_1 = a ~ U(0, 1), followed by zeros; y_t = a · ratio^(t−1): one to many."""
 
     length: int
     ratio: float
@@ -39,6 +41,7 @@ class Unfold(Task):
         check_range("task.ratio", self.ratio, -1.0, 1.0)
 
     def draw(self, rng: Rng) -> Samples:
+        """Draw `x` and `y` `(N, T, 1)`."""
         a = rng.uniform(size=(self.samples, 1))
         x = a * (np.arange(self.length) == 0)
         mask = self.real_steps(rng, self.length)
@@ -46,4 +49,5 @@ class Unfold(Task):
         return Samples(x[:, :, None], y[:, :, None], mask=mask)
 
     def best_loss(self) -> Bound:
+        """Return 0."""
         return Bound(0.0, "every target is a function of the first input")

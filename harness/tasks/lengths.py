@@ -1,7 +1,7 @@
-"""Sequences of unequal length: which time steps of a sample are real, the rest being padding.
+"""Sequences of unequal length, and the mask of their real time steps.
 
-`task.lengths=min:max` draws each sample's length; padding stands behind it, and a mask `(N, T)`,
-bool, is True at real steps. Lengths are drawn after all else, so they change no other number.
+`task.lengths=min:max` draws the length of each sample. Padding follows the real steps, and a mask
+`(N, T)`, bool, is True at these. Lengths are drawn after all else, so they change no other number.
 """
 
 import logging
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def bounds(lengths: str, longest: int | None) -> tuple[int, int]:
-    """`"3:10"` as `(3, 10)`; `longest` is the task's number of time steps, where it is known.
+    """Return the bounds in `lengths`: `"3:10"` as `(3, 10)`.
 
-    YAML 1.1 reads an unquoted 3:10 as 3·60 + 10, so a number alone is taken apart again. Raises
-    `ConfigError`.
+    `longest` is the task's number of time steps, or None if it is not known. YAML 1.1 reads an
+    unquoted 3:10 as 3·60 + 10, so a single number is split again. Raises `ConfigError`.
     """
-    found = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", lengths)
-    if found:
-        low, high = int(found[1]), int(found[2])
+    match = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", lengths)
+    if match:
+        low, high = int(match[1]), int(match[2])
     else:
         low, high = divmod(int(lengths), 60) if re.fullmatch("[0-9]{1,9}", lengths) else (0, 0)
     if not 1 <= low <= high or high > (high if longest is None else longest):
@@ -35,7 +35,7 @@ def bounds(lengths: str, longest: int | None) -> tuple[int, int]:
             f"task.lengths={lengths}: must be min:max, such as {example}, in whole numbers with "
             f"1 <= min <= max{limit}; or null."
         )
-    if not found:
+    if not match:
         log.warning(
             f"task.lengths={lengths}: taken as '{low}:{high}', which YAML reads as that number "
             "where it has no quotes."
@@ -44,20 +44,20 @@ def bounds(lengths: str, longest: int | None) -> tuple[int, int]:
 
 
 def draw_mask(rng: Rng, low: int, high: int, samples: int, steps: int) -> Array:
-    """`(samples, steps)`, with lengths that are uniform on low…high, both inclusive."""
+    """Draw a mask `(samples, steps)` with lengths uniform on low…high, both inclusive."""
     length = low + np.floor(rng.uniform(size=samples) * (high - low + 1))
     return np.arange(steps) < length[:, None]
 
 
 def pad(values: Array, mask: Array | None) -> Array:
-    """`(…, T)` or `(…, T, F)` with zeros at padding."""
+    """Return `values` `(…, T)` or `(…, T, F)` with zeros at padding."""
     if mask is None:
         return values
     return np.where(mask if values.ndim == mask.ndim else mask[..., None], values, 0.0)
 
 
 def last_values(values: Array, mask: Array | None) -> Array:
-    """The last L values of each row `(N, T)`, L its number of real steps, with zeros behind."""
+    """Return the last L values of each row `(N, T)`, L its number of real steps, then zeros."""
     if mask is None:
         return values
     steps = mask.shape[1]
@@ -66,5 +66,5 @@ def last_values(values: Array, mask: Array | None) -> Array:
 
 
 def last_step(mask: Array) -> Array:
-    """The index of the last real step: `(…, T)` -> `(…)`."""
+    """Return the index of the last real step: `(…, T)` -> `(…)`."""
     return mask.shape[-1] - 1 - mask[..., ::-1].argmax(axis=-1)

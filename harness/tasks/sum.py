@@ -18,12 +18,14 @@ class Sum(Task):
         check_range("task.length", self.length, 1)
 
     def draw(self, rng: Rng) -> Samples:
+        """Draw `x` `(N, T, 1)` and `y` `(N, 1)`."""
         x = rng.uniform(size=(self.samples, self.length))
         mask = self.real_steps(rng, self.length)
         x = pad(x, mask)
         return Samples(x[:, :, None], x.sum(axis=1)[:, None], mask=mask)
 
     def best_loss(self) -> Bound:
+        """Return 0."""
         return Bound(0.0, "the sum is a function of the inputs")
 
 
@@ -34,6 +36,7 @@ class RunningSum(Sum):
     every_step = True
 
     def draw(self, rng: Rng) -> Samples:
+        """Draw `x` and `y` `(N, T, 1)`."""
         x = rng.uniform(size=(self.samples, self.length))
         mask = self.real_steps(rng, self.length)
         x = pad(x, mask)

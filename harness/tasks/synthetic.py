@@ -1,7 +1,6 @@
-"""Data sets of a given form, whatever they mean: numbers that count up, and random problems.
+"""Data of any shape: numbers that count up, and random regression or classification problems.
 
-`Counting` is for looking at a single forward pass, `Gaussian` for any shape of regression or
-classification.
+`Counting` is for looking at a single forward pass. `Gaussian` has targets unrelated to its inputs.
 """
 
 import math
@@ -16,7 +15,7 @@ from harness.tasks.lengths import Rng, pad
 
 @dataclass(frozen=True)
 class Arrays(Task):
-    """Sequences of `length` steps, `features` inputs and `outputs` targets."""
+    """The base class of tasks with `length` steps, `features` inputs and `outputs` targets."""
 
     length: int
     features: int
@@ -36,6 +35,7 @@ class Counting(Arrays):
     every_step = True
 
     def draw(self, rng: Rng) -> Samples:
+        """Return `x` `(N, T, F)` and `y` `(N, T, O)`, all of it NaN; only lengths are drawn."""
         shape = (self.samples, self.length, self.features)
         x = np.arange(1.0, np.prod(shape) + 1).reshape(shape)
         y = np.full((self.samples, self.length, self.outputs), np.nan)
@@ -56,13 +56,16 @@ class Gaussian(Arrays):
 
     @property
     def loss(self) -> str:
+        """The loss to train with: `bce` for labels, else `mse`."""
         return "bce" if self.labels else "mse"
 
     @property
     def every_step(self) -> bool:
+        """Whether there is a target at every time step."""
         return self.targets == "every_step"
 
     def draw(self, rng: Rng) -> Samples:
+        """Draw `x` `(N, T, F)` and `y` `(N, O)` or `(N, T, O)`."""
         x = rng.standard_normal((self.samples, self.length, self.features))
         steps = (self.length,) if self.every_step else ()
         y = self._targets(rng, (self.samples, *steps, self.outputs))
@@ -70,6 +73,7 @@ class Gaussian(Arrays):
         return Samples(pad(x, mask), pad(y, mask) if self.every_step else y, mask=mask)
 
     def best_loss(self) -> Bound:
+        """Return the loss of predicting the mean target: ln 2 of labels, else 1."""
         if self.labels:
             return Bound(math.log(2), "ln 2: the labels are coin flips")
         return Bound(1.0, "the variance of the targets, which are unrelated to the inputs")

@@ -1,7 +1,7 @@
 """Forecast a series from a window of its past: `next_value` (horizon 1) and `multi_step`.
 
-Sample i is the window that starts at position i of one series; neighbouring windows share values,
-which is why each carries its span and the splits drop those that straddle a border.
+Sample i is the window that starts at position i of one series. Neighbouring windows share values,
+so each sample carries its span, and the splits drop those that straddle a border.
 """
 
 import math
@@ -13,15 +13,15 @@ from harness.core.errors import ConfigError, check_choice, check_range
 from harness.tasks.base import Array, Bound, Samples, Task
 from harness.tasks.lengths import Rng, bounds, last_values
 
-# Settings beyond all measure give a series that is not finite, which is refused with its place.
+# Huge settings give a series that is not finite, which `data_checks` refuses with its place.
 QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 @dataclass(frozen=True)
 class Windows(Task):
-    """`window` past values in, the next `horizon` values out.
+    """Windows of `window` past values as inputs, the next `horizon` values as targets.
 
-    With `lengths`, only the last L values of a window are seen; its targets stay as they are.
+    With `lengths`, only the last L values of a window are inputs; its targets stay as they are.
     """
 
     series: str  # ramp, sine, ar, or noise: targets that have nothing to do with the inputs
@@ -53,10 +53,12 @@ class Windows(Task):
 
     @property
     def length(self) -> int:
+        """The number of time steps: `window`."""
         return self.window
 
     @QUIETLY
     def draw(self, rng: Rng) -> Samples:
+        """Draw `x` `(N, window, 1)` and `y` `(N, horizon)`."""
         if self.series == "noise":
             x = rng.uniform(size=(self.samples, self.window))
             drawn = Samples(x[:, :, None], rng.uniform(size=(self.samples, self.horizon)))
@@ -68,13 +70,20 @@ class Windows(Task):
 
     @QUIETLY
     def probes(self) -> Samples | None:
-        """The windows whose targets all lie beyond the series' end; the first ends with it."""
+        """Return the windows whose targets all lie beyond the end of the series, or None.
+
+        The first of these windows ends where the series ends.
+        """
         if not self.probe:
             return None
         first = self.samples + self.horizon - 1
         return self._cut(self._ramp(first + self.probe + self.window + self.horizon - 1), first)
 
     def best_loss(self) -> Bound | None:
+        """Return 0 for a deterministic series, else the variance that no model can explain.
+
+        None for a sine of which only one value may be known.
+        """
         shortest = bounds(self.lengths, self.window)[0] if self.lengths else self.window
         if self.series == "sine" and shortest < 2:
             return None  # one value of a sine does not say whether it rises or falls
@@ -98,7 +107,7 @@ class Windows(Task):
         return self.start + self.step * np.arange(length, dtype=float)
 
     def _autoregression(self, noise: Array) -> Array:
-        """The first value comes from the stationary distribution, so there is no run-in."""
+        """Return the series driven by `noise`, which starts in its stationary distribution."""
         values = self.ar_noise * noise
         values[0] /= np.sqrt(1 - self.ar_coefficient**2)
         for t in range(1, len(values)):
@@ -106,7 +115,7 @@ class Windows(Task):
         return values
 
     def _cut(self, values: Array, first: int) -> Samples:
-        """Every window that starts at `first` or later, as `(N, window, 1)` and `(N, horizon)`."""
+        """Return all windows from position `first` on: `(N, window, 1)` and `(N, horizon)`."""
         width = self.window + self.horizon
         rows = np.lib.stride_tricks.sliding_window_view(values, width)[first:]
         begin = np.arange(first, first + len(rows))

@@ -74,7 +74,7 @@ class RunLog:
     ) -> None:
         if error is not None:
             error.add_note(f"recorded in {self.directory}")
-            stop = error if isinstance(error, KeyboardInterrupt) else signals.asked()
+            stop = error if isinstance(error, KeyboardInterrupt) else signals.requested_stop()
             self.status = "FAILED" if stop is None else "KILLED"
             error = stop or error
         message = None if error is None else f"{type(error).__name__}: {error}"

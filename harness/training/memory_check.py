@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.core.model import GATES, count
+from harness.core.model import GATES, count_params
 from harness.system.physical_memory import physical_memory
 from harness.training.replica_chunks import count_of
 
@@ -114,7 +114,7 @@ def _weights(config: Config, sizes: Sizes) -> int:
     outputs = sizes.units if config.model.head == "none" else sizes.outputs
     model = replace(config.model, units=sizes.units, layers=sizes.layers)
     spec = model.sized(config.semantics, sizes.features, outputs, returns="last")
-    return COPIES * (2 + SLOTS[config.optimizer.name]) * _width(config) * count(spec)
+    return COPIES * (2 + SLOTS[config.optimizer.name]) * _width(config) * count_params(spec)
 
 
 def _states(config: Config, sizes: Sizes) -> int:

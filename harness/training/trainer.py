@@ -104,7 +104,7 @@ def train(
                     checkpoint.best = stopping.best_state
                     checkpoint.stopping = stopping.memory()
                 checkpoints.keep(checkpoint)
-            signals.check()
+            signals.raise_if_stopped()
             if outcome.stopped_early:
                 break
             if stopping is not None and stopping.moves(active, checkpoint.state):

@@ -227,4 +227,4 @@ def _say_next(
 
 
 if __name__ == "__main__":
-    sys.exit(signals.ending(main))
+    sys.exit(signals.run_command(main))

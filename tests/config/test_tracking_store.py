@@ -13,7 +13,7 @@ from harness.config.tracking_store import (
     LONGEST,
     URI,
     check_uri,
-    settle,
+    make_uri_absolute,
     source_of,
     unused_variables,
 )
@@ -155,7 +155,7 @@ def test_a_relative_database_is_one_from_where_the_command_was_typed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(URI, "sqlite:///here.db")
-    settle()
+    make_uri_absolute()
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/here.db"

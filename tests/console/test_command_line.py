@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from harness.config.compose import compose
-from harness.config.overrides import as_typed, readable, typed
+from harness.config.overrides import readable, with_force_add, without_force_add
 from harness.console.command_line import option, override, shell_line
 from harness.core.errors import ConfigError
 
@@ -131,6 +131,6 @@ ADDED = {
 
 @pytest.mark.parametrize("words", ADDED, ids=" ".join)
 def test_a_key_is_added_where_a_group_is_not_yet_chosen(words: tuple[str, ...]) -> None:
-    found = typed(list(words))
+    found = with_force_add(list(words))
     assert [word for word in found if word.startswith("++")] == ADDED[words]
-    assert as_typed(found) == list(words)
+    assert without_force_add(found) == list(words)

@@ -8,7 +8,7 @@ import pytest
 
 from backends import Backend
 from harness.core.initializers import initial_params
-from harness.core.model import ModelSpec, Params, count, formulas, shapes
+from harness.core.model import ModelSpec, Params, count_params, param_formulas, shapes
 from harness.training.checkpoints import fresh_state
 from tests.support.problems import MATCHED, Case
 
@@ -38,8 +38,8 @@ COUNT_IDS = [f"{model.cell}-{model.layers}-layers-{expected}" for model, expecte
 
 @pytest.mark.parametrize(("model", "expected"), COUNTS, ids=COUNT_IDS)
 def test_parameter_count(model: ModelSpec, expected: int) -> None:
-    assert count(model) == expected
-    assert formulas(model).keys() >= shapes(model).keys()
+    assert count_params(model) == expected
+    assert param_formulas(model).keys() >= shapes(model).keys()
 
 
 @pytest.mark.parametrize(("model", "expected"), COUNTS, ids=COUNT_IDS)

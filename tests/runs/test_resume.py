@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from harness.config.overrides import as_typed, typed
+from harness.config.overrides import with_force_add, without_force_add
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.console.command_line import override
@@ -68,10 +68,10 @@ PAIRS = [*zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True), ("numpy", "numpy")]
 
 def settings(directory: Path, *overrides: str) -> Config:
     """As the program makes them of a command line."""
-    words = typed(list(overrides))
+    words = with_force_add(list(overrides))
     node = composed(*words)
     if node.resume is not None:
-        node = configuration(node, as_typed(words), directory)
+        node = configuration(node, without_force_add(words), directory)
     return from_hydra(node)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from harness.config.compose import compose
 from harness.core.errors import ConfigError
-from harness.core.model import ModelSpec, count, shapes
-from harness.system.physical_memory import limits, physical_memory
+from harness.core.model import ModelSpec, count_params, shapes
+from harness.system.physical_memory import cgroup_limits, physical_memory
 from harness.training.memory_check import check_memory, required_memory
 
 HUGE = 10**15
@@ -86,8 +86,8 @@ def test_parameters_are_counted_without_listing_them(cell: str, layers: int) -> 
     sizes = [
         rows * int(columns[0]) if columns else rows for rows, *columns in shapes(model).values()
     ]
-    assert count(model) == sum(sizes)
-    assert count(replace(model, layers=HUGE)) > HUGE
+    assert count_params(model) == sum(sizes)
+    assert count_params(replace(model, layers=HUGE)) > HUGE
 
 
 def test_a_container_has_less_memory_than_its_machine(tmp_path: Path) -> None:
@@ -100,11 +100,11 @@ def test_a_container_has_less_memory_than_its_machine(tmp_path: Path) -> None:
         ("memory/docker/memory.limit_in_bytes", "2000"),
     ):
         (groups / place).write_text(text)
-    assert limits(groups, own) == []
+    assert cgroup_limits(groups, own) == []
     own.write_text("0::/a/b\n")
-    assert limits(groups, own) == [3000]
+    assert cgroup_limits(groups, own) == [3000]
     own.write_text("3:cpu,memory:/docker\n1:cpu:/a\n")
-    assert limits(groups, own) == [2000]
+    assert cgroup_limits(groups, own) == [2000]
 
 
 def test_this_machine_has_memory() -> None:
