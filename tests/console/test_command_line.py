@@ -1,7 +1,8 @@
 """What is printed can be pasted, and what is typed is read as meant.
 
 Decides with any text, on the way that a pasted word goes: the shell's splitting, Hydra's grammar,
-OmegaConf. `tests/runs/test_resume.py` pastes a printed command into a folder with an awkward name.
+OmegaConf. `tests/runs/test_resume_completion.py` pastes a printed command into a folder with an
+awkward name.
 """
 
 import shlex

@@ -1,15 +1,12 @@
 """`python -m harness.export`: each format, loaded without this project, repeats `predictions.csv`.
 
-The runs are real and differ in all that an export must translate: cell, layers, biases, reset gate,
-activation, head, steps returned, loss, scaling, precision and replicas. What is loaded is used as
-its own header says, in a process from whose path this project was removed.
+The runs are real and differ in all that an export must translate. What is loaded is used as its own
+header says, in a process from whose path this project was removed.
 """
 
 import ast
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,10 +24,8 @@ from harness.core.tolerances import LIMITS
 from harness.export import __main__ as export
 from harness.export import check, to_numpy, to_onnx, to_torch
 from harness.export.network import Network
-from harness.runs.run import Identity, Result, run
-from tests.support import ROOT
-from tests.support.configs import config
-from tests.support.program import uses_mlflow, with_database
+from harness.runs.run import Result
+from tests.support.program import uses_mlflow
 
 pytestmark = [
     *uses_mlflow,
@@ -40,19 +35,6 @@ pytestmark = [
 
 Array = np.ndarray
 
-RUNS = {
-    "simple": "task=sum model=rnn_relu model.layers=2 model.units=5 replicas=2 task.scale=standard "
-    "semantics.biases=double semantics.bias_init=uniform_units",
-    "lstm": "task=binary model=lstm model.units=4 precision=float64 semantics=torch",
-    "gru": "task=running_sum model=gru model.layers=2 model.units=1 model.head=none "
-    "semantics.gru_biases=candidate semantics.bias_init=uniform_units",
-    "gru_before": "task=multi_step model=gru model.layers=2 model.units=6 task.scale=standard "
-    "semantics.gru_reset=before semantics.bias_init=uniform_units",
-    "masked": "task=sum task.lengths=2:5 task.length=5 task.scale=standard model=lstm "
-    "model.layers=2 model.units=4",
-    "probabilities": "task=gaussian task.targets=every_step task.labels=true task.outputs=2 "
-    "task.lengths=2:5 task.length=5 model=gru model.units=4",
-}
 FORMATS = ("numpy", "torch", "keras", "onnx", "jax")
 
 # Uses each model as its own header says, in a process that could not import this project.
@@ -78,18 +60,6 @@ for folder in sys.argv[1:]:
     np.savez("out.npz", **results)
 assert sys.modules["harness"] is sys.modules["backends"] is None
 """
-
-
-def trained(folder: Path, *overrides: str) -> Result:
-    settings = ["trainer.epochs=2", "task.samples=200", f"results={folder}/results", *overrides]
-    tracking = [] if any("tracking" in each for each in overrides) else ["tracking=journal"]
-    place = folder / "run"
-    return run(config(*settings, *tracking), Identity("a name", place, list(overrides)))
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    return {name: trained(tmp_path_factory.mktemp(name), *RUNS[name].split()) for name in RUNS}
 
 
 def usage(folder: Path) -> str:
@@ -296,143 +266,3 @@ def test_scalars_have_no_axis(runs: dict[str, Result], tmp_path: Path) -> None:
     to_torch.write(export.read_network(runs["simple"].directory, 0), tmp_path)
     state = load_file(tmp_path / "model.safetensors")
     assert state["y_mean"].shape == state["y_std"].shape == ()
-
-
-def test_no_replica_is_written_over_another(runs: dict[str, Result], tmp_path: Path) -> None:
-    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
-    for replica in ("0", "1"):
-        assert export.main([str(place), "--to", "numpy", "--replica", replica]) == 0
-    names = {path.name: path / "model.npz" for path in (place / "export").iterdir()}
-    assert names.keys() == {"numpy", "numpy-replica-1"}
-    for r, path in enumerate(names[name] for name in sorted(names)):
-        wanted = export.read_network(place, r).weights["rnn.0.kernel"]
-        assert np.array_equal(np.load(path)["rnn.0.W"], wanted)
-
-
-def test_numpy_needs_no_framework(runs: dict[str, Result], tmp_path: Path) -> None:
-    arguments = [str(runs["lstm"].directory), "--to", "numpy", "--out", str(tmp_path / "here")]
-    script = (
-        "import sys; from harness.export.__main__ import main; code = main(sys.argv[1:]);"
-        "sys.exit(code or sorted({'torch', 'tensorflow', 'keras', 'jax'} & set(sys.modules)) or 0)"
-    )
-    command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_a_run_is_found_by_its_name_and_id(tmp_path: Path, capsys: Any) -> None:
-    result = trained(with_database(tmp_path), "tracking=mlflow")
-    place = ["--to", "numpy", "--results", str(tmp_path / "results")]
-    for word in ("a name", result.wait_for_address()["run_id"], str(result.directory)):
-        shutil.rmtree(result.directory / "export", ignore_errors=True)
-        assert export.main([word, *place]) == 0
-        assert (result.directory / "export/numpy/model.npz").exists()
-    assert export.main(["a nme", *place]) == 2
-    assert "Did you mean 'a name'?" in capsys.readouterr().err
-    shutil.rmtree(result.directory)  # MLflow still has what is needed
-    assert export.main(["a name", *place]) == 0
-    assert (tmp_path / "results/export/a name/numpy/model.npz").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["{run}"], "--to: must be given"),
-        (["{run}", "x", "--to", "numpy"], "x: no such option or argument"),
-        (["{run}", "--to", "numpy", "--replica", "x"], "--replica x: must be a whole number"),
-        (["{run}", "--to", "toch"], "Did you mean 'torch'?"),
-        (["{run}", "--to", "numpy", "--replica", "2"], "must be from 0 to 1"),
-        (["{run}", "--to", "numpy", "--replica", "-1"], "must be from 0 to 1"),
-        (["{run}", "--to", "numpy", "--out", ""], "--out: must name a folder."),
-        (["", "--to", "numpy"], "RUN: a run's directory, id or name must be given."),
-        (["{run}", "--to", "numpy", "--out", "{run}"], "must be a new folder"),
-        (["{run}", "--to", "numpy", "--out", "{run}/config.yaml"], "must be a new folder"),
-        (["{run}", "--to", "numpy", "--out", "{run}/config.yaml/x"], "cannot be written"),
-        (["{run}", "--to", "jax"], "run: pip install no-such-package"),
-        (["{run}/weights", "--to", "numpy"], "this directory holds no run"),
-        (
-            ["nobody", "--to", "numpy", "--results", "{run}/none"],
-            "nobody: there is no such directory",
-        ),
-    ],
-)
-def test_what_cannot_be_exported_is_explained(
-    runs: dict[str, Result],
-    arguments: list[str],
-    said: str,
-    capsys: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(export.FORMATS, "jax", {"no_such_module": "no-such-package"})
-    directory = str(runs["simple"].directory)
-    assert export.main([each.replace("{run}", directory) for each in arguments]) == 2
-    shown = capsys.readouterr()
-    assert said in shown.err and shown.err.count("\n") == 1
-
-
-def test_a_run_in_float64_says_why_its_onnx_model_is_not(runs: dict[str, Result]) -> None:
-    network = export.read_network(runs["lstm"].directory, 0)
-    assert network.precision == "float64" and "Rounded" not in network.interface
-    lines = export.in_float32(network).interface.splitlines()
-    assert "Rounded from the run's float64: ONNX" in " ".join(lines)
-
-
-def test_a_failed_run_says_how_it_ended(tmp_path: Path, capsys: Any) -> None:
-    with pytest.raises(RuntimeError, match="not finite"):
-        trained(tmp_path, "model=rnn_relu", "optimizer=sgd", "optimizer.lr=1e30")
-    assert export.main([str(tmp_path / "run"), "--to", "numpy"]) == 2
-    said = capsys.readouterr().err
-    assert "final.safetensors: it ended as FAILED (" in said and "train it again.\n" in said
-
-
-@pytest.mark.parametrize(
-    ("status", "kept", "said"),
-    [
-        ("FINISHED", True, "the file is gone since; copy it from the run's artifacts in MLflow"),
-        ("KILLED", True, "it ended as KILLED; go on with: python -m harness resume="),
-        ("KILLED", False, "it ended as KILLED and kept no checkpoint; train it again."),
-        (None, True, "it was killed, or still trains; go on with: python -m harness resume="),
-    ],
-)
-def test_without_final_weights_it_says_what_to_do(
-    runs: dict[str, Result],
-    status: str | None,
-    kept: bool,
-    said: str,
-    tmp_path: Path,
-    capsys: Any,
-) -> None:
-    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
-    (place / "weights/final.safetensors").unlink()
-    if not kept:
-        shutil.rmtree(place / "checkpoints")
-    ends = "" if status is None else json.dumps({"kind": "end", "status": status, "error": None})
-    (place / "journal.jsonl").write_text(ends)
-    assert export.main([str(place), "--to", "numpy"]) == 2
-    shown = capsys.readouterr().err
-    assert said in shown and shown.count("\n") == 1
-
-
-@pytest.mark.parametrize("name", ["network.json", "weights/final.safetensors"])
-@pytest.mark.parametrize("kept", [0.0, 0.5], ids=["empty", "half"])
-def test_a_damaged_file_is_named(
-    runs: dict[str, Result], name: str, kept: float, tmp_path: Path, capsys: Any
-) -> None:
-    place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
-    whole = (place / name).read_bytes()
-    (place / name).write_bytes(whole[: int(kept * len(whole))])
-    assert export.main([str(place), "--to", "numpy"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"{place / name}: is damaged (") and said.count("\n") == 1
-    assert said.endswith("; copy it from the run's artifacts in MLflow, or train the run again.\n")
-
-
-@pytest.mark.parametrize("text", ["[]", "{}", '{"scale": [], "model": {}}', '{"scale": {"x": []}}'])
-def test_facts_that_are_none_are_damage(
-    runs: dict[str, Result], text: str, tmp_path: Path, capsys: Any
-) -> None:
-    place = shutil.copytree(runs["lstm"].directory, tmp_path / "run")
-    (place / "network.json").write_text(text)
-    assert export.main([str(place), "--to", "numpy"]) == 2
-    said = capsys.readouterr().err
-    assert f"{place / 'network.json'}: is damaged (" in said and said.count("\n") == 1
