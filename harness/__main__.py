@@ -78,26 +78,15 @@ def _keep_places(composed: DictConfig, original: Path) -> None:
 
 
 def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep | None) -> float:
+    from harness.runs.names import single_name
     from harness.runs.run import Identity, run
     from harness.runs.summary import show
 
     if swept is not None:
         return jobs.run_alone(config, directory, overrides, swept)
-    result = run(config, Identity(_single_name(config, overrides), directory, overrides))
+    result = run(config, Identity(single_name(config, overrides), directory, overrides))
     show(result, console())
     return result.loss
-
-
-def _single_name(config: Config, overrides: list[str]) -> str:
-    """`sum·torch·rnn·s0`, with the values that were set by their dotted keys, three at most."""
-    seeds = f"s{config.seed}" + (
-        f"-{config.seed + config.replicas - 1}" if config.replicas > 1 else ""
-    )
-    pairs = [override.partition("=")[::2] for override in overrides]
-    dotted = [f"{key.split('.')[-1]}={value}" for key, value in pairs if "." in key]
-    resumed = ["resumed"] if config.resume is not None else []
-    words = [config.task.name, config.backend.name, config.model.cell, seeds, *resumed]
-    return "·".join([*words, *dotted[:3]])
 
 
 def main() -> int:

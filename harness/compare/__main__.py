@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.compare.gap import gap
 from harness.compare.groups import Group, group_runs
 from harness.compare.report import LISTED, formatted, write_report
 from harness.config.tracking_store import experiment_in_environment, source_of
@@ -33,25 +33,6 @@ from harness.tracking.mlflow_reader import find_runs, latest_sweep
 from harness.tracking.mlflow_store import client, tracking_uri
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]
-
-
-def gap(first: pd.DataFrame, second: pd.DataFrame) -> float:
-    """Return the largest relative difference between the curves of two runs.
-
-    It is NaN if neither has any, and infinite where only one of them has an epoch or a finite
-    value.
-    """
-    if first.empty and second.empty:
-        return float("nan")
-    if not first.index.equals(second.index):
-        return float("inf")
-    names = [n for n in first.columns if n in second.columns]
-    a, b = first[names].to_numpy(float), second[names].to_numpy(float)
-    if (np.isfinite(a) != np.isfinite(b)).any():
-        return float("inf")
-    largest = np.maximum(np.abs(a), np.abs(b))
-    share = np.divide(np.abs(a - b), largest, out=np.zeros_like(a), where=largest > 0)
-    return float(np.nanmax(share))
 
 
 def summary_table(groups: list[Group]) -> pd.DataFrame:

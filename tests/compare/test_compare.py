@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from harness.compare import __main__ as compare
-from harness.compare.__main__ import gap, settings_table
+from harness.compare.__main__ import settings_table
+from harness.compare.gap import gap
 from harness.compare.groups import group_runs
 from harness.sweeps.report import Job, _description
 from harness.tracking.mlflow_reader import TrackedRun
