@@ -186,6 +186,14 @@ def test_an_entry_that_no_band_can_judge_hides_no_other() -> None:
     assert (found.beyond, found.place) == (True, (2, 0))
 
 
+def test_where_nothing_is_judged_the_stage_and_its_limit_are_said() -> None:
+    expected, actual = ({"": np.full((1, 2), value)} for value in (1.0, 2.0))
+    found = compare("weights", expected, actual, "float64", {"": np.array(np.inf)})
+    limit = LIMITS["float64"].gradient
+    assert found == Difference("weights", limit=limit, left_out=("",))
+    assert not found.judged and not found.beyond
+
+
 def test_a_resumed_run_has_the_limit_of_all_steps_before_it() -> None:
     expected = {"": np.ones((1, 2))}
     for precision, limits in LIMITS.items():
