@@ -24,7 +24,7 @@ from harness.console.terminal import console, say
 from harness.core.errors import ConfigError
 from harness.parity import certificate
 from harness.parity.arguments import STEPS, fuzz_command, parse
-from harness.parity.lockstep import Broke, Parity, check
+from harness.parity.lockstep import BackendFailed, Parity, check
 from harness.parity.problem import configs, load, problem_of, scattered
 from harness.parity.table import show
 from harness.runs.folders import made
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except Broke as error:
+    except BackendFailed as error:
         print("; ".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1
 
@@ -73,7 +73,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
         try:
             with screen.status("starting", spinner="line") as status:
                 parity = check(problem, classes, lambda text: status.update(f"parity: {text}"))
-        except Broke as error:
+        except BackendFailed as error:
             with open_record() as record:
                 _start(record, config, str(error), names, command)
                 raise

@@ -25,7 +25,7 @@ from harness.console.terminal import say
 from harness.core.errors import ConfigError
 from harness.parity.configurations import Drawn, configurations
 from harness.parity.difference import Difference
-from harness.parity.lockstep import Broke, Names, Parity, check
+from harness.parity.lockstep import BackendFailed, Names, Parity, check
 from harness.parity.problem import BackendClass, Problem, configs, load, problem_of, scattered
 from harness.parity.stages import STAGES
 from harness.system.compiled_programs import free
@@ -143,7 +143,7 @@ def _attempt(
     except ConfigError as error:  # its losses do not stay finite
         tally.diverged += not tally.failed
         tally.refuse(str(error))
-    except Broke as error:  # a finding too
+    except BackendFailed as error:  # a finding too
         other = next(name for name in chosen if name != error.backend)
         tally.judged += 1
         tally.fail(str(error), drawn, (other, error.backend), broke=True)

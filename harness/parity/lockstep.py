@@ -19,7 +19,7 @@ from harness.parity.stages import STAGES, Found, Trace, memory, trace
 Names = tuple[str, str]
 
 
-class Broke(RuntimeError):
+class BackendFailed(RuntimeError):
     """A backend raised an exception. The message is one line: which one, how and where."""
 
     def __init__(self, backend: str, error: Exception) -> None:
@@ -74,7 +74,7 @@ def check(
     """Train all backends from the same state and compare each pair; `say` hears what goes on.
 
     Raises `ConfigError` where no backend's losses stay finite: then there is nothing to compare;
-    and `Broke` where a backend raises an exception.
+    and `BackendFailed` where a backend raises an exception.
     """
     traces: dict[str, Trace] = {}
     for name, backend_class in classes.items():
@@ -105,7 +105,7 @@ def _traced(name: str, backend_class: BackendClass, problem: Problem) -> Trace:
     except ConfigError:  # it says itself what the user can change
         raise
     except Exception as error:
-        raise Broke(name, error) from error
+        raise BackendFailed(name, error) from error
 
 
 def _judged(

@@ -16,7 +16,7 @@ from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
 from harness.parity import certificate
 from harness.parity.difference import compare
-from harness.parity.lockstep import Broke, Parity, check
+from harness.parity.lockstep import BackendFailed, Parity, check
 from harness.parity.problem import configs, load
 from harness.parity.table import show
 from tests.support.problems import Case
@@ -126,7 +126,7 @@ class Breaks(NumpyBackend):
 
 def test_backend_that_breaks_is_named() -> None:
     expected = r"mine broke: ValueError: no such thing \(test_judged.py, line \d+\)"
-    with pytest.raises(Broke, match=expected):
+    with pytest.raises(BackendFailed, match=expected):
         check(RNN.problem("float64", 6), {"numpy": NumpyBackend, "mine": Breaks})
 
 
