@@ -107,7 +107,7 @@ def test_hidden_states_name_the_earliest_time_step() -> None:
     wrong[0, 2, 3, 1] += 1e-3
     found = compare("hidden states", {"": states}, {"": wrong}, "float64", {})
     assert found.beyond
-    assert found.place == (0, 2, 3, 1)
+    assert found.index == (0, 2, 3, 1)
 
 
 def test_losses_name_the_first_step() -> None:
@@ -115,7 +115,7 @@ def test_losses_name_the_first_step() -> None:
     wrong = losses.copy()
     wrong[4:, 1] += 1e-3
     wrong[7, 0] = 5.0
-    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).place == (4, 1)
+    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).index == (4, 1)
 
 
 def test_values_that_are_infinite_or_nan_in_both_agree() -> None:
@@ -168,7 +168,7 @@ def test_rounding_of_the_largest_tensor_is_within_the_limit(stage: str, precisio
         actual["cancels"][replica, 1] = 17 * unit * largest
         found = compare(stage, expected, actual, precision, {})
         assert found.beyond
-        assert (found.tensor, found.place) == ("cancels", (replica, 1))
+        assert (found.tensor, found.index) == ("cancels", (replica, 1))
 
 
 def test_rounding_of_one_slot_is_no_excuse_in_another() -> None:
