@@ -36,9 +36,9 @@ from harness.training.plan import prepare
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences
+from harness.why.sentences import caption, headline, interplay, levels, sentence
 from harness.why.shapley import PAIRS, USUAL, design
 from harness.why.sides import REPLICAS, as_typed, from_overrides, from_runs
-from harness.why.words import caption, headline, interplay, levels, sentence
 
 # Names and directories of runs may hold a = too, after a dot · or a slash.
 OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)

@@ -16,7 +16,7 @@ from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog
 from harness.why.answer import Answer, Outcome, Question
 from harness.why.plot import draw_waterfall
-from harness.why.words import (
+from harness.why.sentences import (
     caption,
     headline,
     interplay,

@@ -25,8 +25,7 @@ from harness.why.answer import Answer, Outcome, Question, explain, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
-from harness.why.shapley import PAIRS, Estimate, design, half_width
-from harness.why.words import (
+from harness.why.sentences import (
     apart,
     caption,
     headline,
@@ -36,6 +35,7 @@ from harness.why.words import (
     plus_minus,
     sentence,
 )
+from harness.why.shapley import PAIRS, Estimate, design, half_width
 from tests.support import ROOT
 from tests.support.program import PATIENCE, artifacts, tracked, uses_mlflow, with_database
 
