@@ -216,17 +216,17 @@ def test_seeds_are_several_unless_they_are_chosen() -> None:
 
 def test_what_does_not_train_is_no_difference() -> None:
     question = ask("a.trainer.checkpoint_every=1", "b.trainer.save_gradient=true")
-    assert question.settled and not question.idle
+    assert question.identical and not question.idle
 
 
 def test_device_and_threads_are_listed_and_another_device_settles_nothing() -> None:
     question = ask("a.threads=2")
-    assert question.settled and [i.player.name for i in question.idle] == ["threads"]
+    assert question.identical and [i.player.name for i in question.idle] == ["threads"]
     question = ask("a.device=cpu", "b.device=auto", "b.threads=3")
     rows = [(i.player.name, i.player.a, i.player.b) for i in question.idle]
     assert rows == [("device", "cpu", "auto"), ("threads", "1", "3")]
     assert "part of the frameworks" in question.idle[0].reason
-    assert not question.settled and question.same_framework  # NumPy has the CPU alone
+    assert not question.identical and question.same_framework  # NumPy has the CPU alone
     trains = compose(["backend=torch"]).backend
     on = replace(question, backend=trains, a=compose(["backend=torch", "device=cpu"]))
     assert not replace(on, b=compose(["backend=torch", "device=auto"])).same_framework
@@ -247,7 +247,7 @@ def test_one_difference_has_the_whole_gap() -> None:
     question = ask("b.optimizer.lr=0.0001", "a.semantics.forget_bias=0")
     answer = find_answer(question)
     for outcome in answer.outcomes:
-        assert outcome.real and outcome.gap > 0
+        assert outcome.significant and outcome.gap > 0
         assert outcome.share(outcome.parts.mean[0]) == pytest.approx(1.0, abs=1e-12)
         assert outcome.framework == (0.0, 0.0)
         said = sentence(question, outcome)
@@ -316,7 +316,7 @@ def test_without_another_setting_all_of_a_gap_is_the_frameworks() -> None:
     ends = np.zeros((2, 2, 3))
     own = np.stack([np.zeros((2, 3)), np.array([[1.0, 1.1, 0.9]] * 2)])
     outcome = explain(question.measures, own, ends)[0]
-    assert not question.settled and not question.players
+    assert not question.identical and not question.players
     assert sentence(question, outcome) == (
         "Of the gap of 1.00 ± 0.25 in final val/loss, the frameworks themselves account for "
         "100 ± 25 %."
