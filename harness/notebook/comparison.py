@@ -6,7 +6,7 @@ from harness.compare.gap import gap
 from harness.core.errors import ConfigError
 from harness.notebook.runs import Run
 from harness.parity.lockstep import Parity, check
-from harness.parity.problem import configs, load, problem_of
+from harness.parity.problem import configs, load_classes, problem_of
 
 
 def compare_runs(*runs: Run) -> pd.DataFrame:
@@ -38,4 +38,4 @@ def check_agreement(backends: list[str], *overrides: str, steps: int = 50) -> Pa
     None. Nothing is written. Raises `ConfigError` for what cannot be compared.
     """
     composed = configs(backends, list(overrides))
-    return check(problem_of(composed[0], steps), load(backends, composed))
+    return check(problem_of(composed[0], steps), load_classes(backends, composed))

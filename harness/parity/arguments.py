@@ -14,9 +14,9 @@ STEPS = 100
 
 
 def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
-    """The options, the backends' names, and the overrides that are left.
+    """Return the options, the backends' names, and the other overrides.
 
-    Raises `ConfigError` for what cannot be meant.
+    Raises `ConfigError` for values out of range and for options that exclude each other.
     """
     options = _parser().parse_intermixed_args(words)
     for name, value, least in (
@@ -35,12 +35,12 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
     return options, *_backends(options.overrides)
 
 
-def fuzz_command(names: list[str], own: Path | None) -> str:
-    """What to type to try random configurations of the same backends."""
+def fuzz_command(names: list[str], config_dir: Path | None) -> str:
+    """Return the command that tries random configurations of the same backends."""
     words = ["--fuzz", "50"]
     listed = f"[{','.join(names)}]"
     words += [] if listed == BACKENDS else [f"backends={listed}"]
-    words += [] if own is None else option("--config-dir", str(own))
+    words += [] if config_dir is None else option("--config-dir", str(config_dir))
     return python("harness.parity", words)
 
 
@@ -66,7 +66,7 @@ def _parser() -> Parser:
 
 
 def _backends(overrides: list[str]) -> tuple[list[str], list[str]]:
-    """Take `backends=[…]` out of the overrides; two at least, none twice."""
+    """Return the names in `backends=[…]`, at least two and none twice, and the other overrides."""
     chosen = [word for word in overrides if key_of(word) == "backends"]
     value = chosen[-1].partition("=")[2] if chosen else BACKENDS
     listed = re.fullmatch(r"\[([^\[\]]*)\]|([^\[\]]*)", value.strip())

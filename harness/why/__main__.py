@@ -36,9 +36,9 @@ from harness.training.plan import prepare
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences
+from harness.why.sentences import caption, headline, interplay, levels, sentence
 from harness.why.shapley import PAIRS, USUAL, design
 from harness.why.sides import REPLICAS, as_typed, from_overrides, from_runs
-from harness.why.words import caption, headline, interplay, levels, sentence
 
 # Names and directories of runs may hold a = too, after a dot · or a slash.
 OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
@@ -91,7 +91,7 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
     if any(is_run(word) for word in options.words):
         seeds = len(question.a.seeds)
         screen.print(f"Both runs are trained again, on the same {seeds} seeds.")
-    if question.settled:
+    if question.identical:
         screen.print("No setting that acts differs: both sides train alike.")
         screen.print("Give each its own with a.KEY=VALUE and b.KEY=VALUE, as in b.optimizer.lr=0.1")
         _show_idle(question, screen)
@@ -180,7 +180,7 @@ def _show(question: Question, answer: Answer, screen: Console) -> None:
     if not answer.divided:
         screen.print(_table(acting_table(question), "what differs"))
     else:
-        first, *others = [outcome for outcome in answer.outcomes if outcome.real]
+        first, *others = [outcome for outcome in answer.outcomes if outcome.significant]
         table = shown(question, first)
         for other in others:
             shares = shown(question, other, errors=False).set_index("setting")["share"]

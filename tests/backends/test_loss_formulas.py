@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backends import Array
-from backends.numpy_backend.losses import loss_and_gradient
+from backends.numpy_backend.losses import mean_loss
 
 FORMS = ("logits", "clipped", "log_clamped")
 LOSSES = [("mse", ""), *(("bce", form) for form in FORMS)]
@@ -18,7 +18,7 @@ def one(form: str, o: float, y: float, dtype: str = "float64") -> tuple[float, f
     """Binary cross-entropy of a single logit, and its slope."""
     outputs, targets = (np.array([[[value]]], dtype) for value in (o, y))
     with np.errstate(over="ignore", divide="ignore"):
-        loss, gradient = loss_and_gradient("bce", form, outputs, targets, None)
+        loss, gradient = mean_loss("bce", form, outputs, targets, None)
     return float(loss[0]), float(gradient[0, 0, 0])
 
 
@@ -40,7 +40,7 @@ def drawn() -> tuple[Array, Array, Array]:
 @pytest.mark.parametrize(("loss", "form"), LOSSES)
 def test_loss_is_the_mean_over_real_entries(loss: str, form: str, masked: bool) -> None:
     outputs, y, mask = drawn()
-    found, _ = loss_and_gradient(loss, form, outputs, y, mask if masked else None)
+    found, _ = mean_loss(loss, form, outputs, y, mask if masked else None)
     for r in range(2):
         terms = [
             by_hand(loss, float(outputs[r, t, b, o]), float(y[r, t, b, o]))
@@ -55,14 +55,14 @@ def test_loss_is_the_mean_over_real_entries(loss: str, form: str, masked: bool) 
 def test_gradient_is_the_slope_of_the_loss(loss: str, form: str, masked: bool) -> None:
     outputs, y, mask = drawn()
     given = mask if masked else None
-    _, gradient = loss_and_gradient(loss, form, outputs, y, given)
+    _, gradient = mean_loss(loss, form, outputs, y, given)
     assert gradient.shape == outputs.shape
     for place in np.ndindex(outputs.shape):
         ends = []
         for step in (1e-5, -1e-5):
             moved = outputs.copy()
             moved[place] += step
-            ends.append(loss_and_gradient(loss, form, moved, y, given)[0])
+            ends.append(mean_loss(loss, form, moved, y, given)[0])
         slope = (ends[0] - ends[1])[place[0]] / 2e-5
         assert gradient[place] == pytest.approx(slope, rel=1e-6, abs=1e-9), place
 

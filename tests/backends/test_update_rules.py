@@ -11,7 +11,6 @@ import pytest
 
 from backends import Array
 from backends.numpy_backend.optimizers import UPDATE, clip, decay
-from harness.core.model import Params
 from harness.core.semantics import Semantics
 from tests.support.problems import MATCHED
 
@@ -19,7 +18,7 @@ STEPS = 6
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
 # Each of two replicas has its own numbers.
 NUMBERS = {
-    "sgd": {"momentum": (0.875, 0.5), "nesterov": (0.0, 0.0)},
+    "sgd": {"momentum": (0.875, 0.5)},
     "adam": {"beta1": (0.875, 0.75), "beta2": (0.96875, 0.5)},
     "rmsprop": {"rho": (0.75, 0.9375)},
 }
@@ -35,7 +34,7 @@ def sgd_by_hand(θ: float, steps: Steps, n: dict[str, float], s: Semantics) -> l
     for g, lr in steps:
         push = lr * g if inside else g
         v = μ * v + push
-        step = push + μ * v if n["nesterov"] else v
+        step = push + μ * v if "nesterov" in n else v
         θ -= step if inside else lr * step
     return [θ, v]
 
@@ -87,7 +86,7 @@ def test_every_entry_moves_as_in_the_paper(
     rates = np.array([[0.5], [0.125]]) * 0.75 ** np.arange(STEPS)[:, None, None]  # (S, R, 1)
     before, slots = θ.copy(), {name: np.zeros_like(θ) for name in SLOTS[optimizer]}
     for t, (g, lr) in enumerate(zip(gradients, rates, strict=True), start=1):
-        UPDATE[optimizer](θ, g.copy(), slots, t, lr, n, semantics)
+        UPDATE[optimizer](θ, g.copy(), slots, n | {"lr": lr, "t": np.array(t)}, semantics)
     for r, k in np.ndindex(θ.shape):
         steps = list(zip(gradients[:, r, k].tolist(), rates[:, r, 0].tolist(), strict=True))
         number = {name: values[r] for name, values in numbers.items()}
@@ -100,11 +99,11 @@ def test_powers_of_beta_are_rounded_where_the_rule_says_so() -> None:
     """In float32, 0.999 is 0.99900001: after 20 steps 1 − β₂ᵗ is off by 6e-7 of itself or more."""
     corrections = {}
     for powers in ("float64", "training"):
-        θ, g, n = (np.zeros((1, 1), "float32"), np.ones((1, 1), "float32"), {})
-        n = {"beta1": np.array([[0.0]]), "beta2": np.array([[0.999]])}
+        θ, g, lr = (value * np.ones((1, 1), "float32") for value in (0, 1, 1))
+        n = {"beta1": np.array([[0.0]]), "beta2": np.array([[0.999]]), "lr": lr, "t": np.array(20)}
         slots = {"m": np.ones_like(g), "v": np.ones_like(g)}  # stay 1
         s = replace(MATCHED, beta_powers=powers, adam_eps=1e-30)
-        UPDATE["adam"](θ, g, slots, 20, np.ones((1, 1), "float32"), n, s)
+        UPDATE["adam"](θ, g, slots, n, s)
         corrections[powers] = float(θ[0, 0]) ** 2  # θ is −√(1 − β₂ᵗ)
     β = float(np.float32(0.999))
     assert corrections["float64"] == pytest.approx(1 - 0.999**20, rel=3e-7)
@@ -121,8 +120,8 @@ def test_decay_takes_its_share_of_the_weight_or_gives_it_to_the_gradient() -> No
         ("coupled", ([[2.0], [-4.0]], [[5.4], [3.0]])),
     ):
         θ, g = np.array([[2.0], [-4.0]]), np.full((2, 1), 5.0)
-        lr, λ = np.array([[0.25], [0.5]]), np.array([[0.2], [0.5]])
-        decay(θ, g, lr, λ, replace(MATCHED, weight_decay=way))
+        n = {"lr": np.array([[0.25], [0.5]]), "weight_decay": np.array([[0.2], [0.5]])}
+        decay(θ, g, n, replace(MATCHED, weight_decay=way))
         np.testing.assert_allclose((θ, g), expected, rtol=1e-15)
 
 
@@ -135,8 +134,7 @@ def clipped(limit: float, dtype: str = "float64", **rules: Any) -> tuple[Array, 
 
 def clip_all(before: Array, limit: float, **rules: Any) -> Array:
     after = before.copy()
-    parts: Params = {"a": after[:, :2], "b": after[:, 2:].reshape(2, 3, 1)}
-    clip(after, parts, limit, replace(MATCHED, **rules))
+    clip(after, [2, 3], {"clip": np.array([[limit]])}, replace(MATCHED, **rules))
     return after
 
 

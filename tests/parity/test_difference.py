@@ -121,7 +121,7 @@ def test_hidden_states_name_the_earliest_time_step() -> None:
     wrong[1, 2, 3, 1] += 1e-3
     found = compare("hidden states", {"": states}, {"": wrong}, "float64", {})
     assert found.beyond
-    assert found.place == (1, 2, 3, 1)
+    assert found.index == (1, 2, 3, 1)
 
 
 def test_losses_name_the_first_step() -> None:
@@ -129,11 +129,11 @@ def test_losses_name_the_first_step() -> None:
     wrong = losses.copy()
     wrong[4:, 1] += 1e-3
     wrong[7, 0] = 5.0
-    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).place == (4, 1)
+    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).index == (4, 1)
     wrong = losses.copy()
     wrong[3, 0] += 1.2 * LIMITS["float64"].losses
     wrong[6, 1] += 1.8 * LIMITS["float64"].losses
-    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).place == (3, 0)
+    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).index == (3, 0)
 
 
 @pytest.mark.parametrize("stage", ["hidden states", "losses", "outputs", "weights"])
@@ -144,7 +144,7 @@ def test_within_the_limit_the_worst_entry_is_named(stage: str) -> None:
     actual[1, 2, 3, 4] += 5e-13
     found = compare(stage, {"": expected}, {"": actual}, "float64", {"": np.array(1e-12)})
     assert not found.beyond
-    assert found.place == (1, 2, 3, 4)
+    assert found.index == (1, 2, 3, 4)
     assert found.error == pytest.approx(5e-13, rel=1e-2)
     assert found.ulps == pytest.approx(5e-13 / 2.0**-52, rel=1e-2)
 
@@ -153,7 +153,7 @@ def test_outputs_beyond_the_limit_name_the_worst_entry() -> None:
     expected = np.ones((2, 3))
     actual = expected.copy()
     actual[0, 1], actual[1, 2] = 1.1, 1.3
-    assert compare("outputs", {"": expected}, {"": actual}, "float64", {}).place == (1, 2)
+    assert compare("outputs", {"": expected}, {"": actual}, "float64", {}).index == (1, 2)
 
 
 def test_an_entry_that_is_lost_is_beyond() -> None:
@@ -161,7 +161,7 @@ def test_an_entry_that_is_lost_is_beyond() -> None:
     expected = np.ones((3, 2))
     actual = expected.copy()
     actual[1, 1] = 0.0
-    assert compare("losses", {"": expected}, {"": actual}, "float64", {}).place == (1, 1)
+    assert compare("losses", {"": expected}, {"": actual}, "float64", {}).index == (1, 1)
     assert compare("weights", {"": expected}, {"": actual}, "float64", {}).beyond
 
 
@@ -170,20 +170,20 @@ def test_an_error_of_exactly_the_limit_is_within_it_and_hides_no_later_one() -> 
     actual = expected.copy()
     actual[1] = 1.5
     found = compare("losses", {"": expected}, {"": actual}, "float64", band)
-    assert (found.beyond, found.place, found.error, found.limit) == (False, (1, 0), 0.5, 0.5)
+    assert (found.beyond, found.index, found.error, found.limit) == (False, (1, 0), 0.5, 0.5)
     actual[3] = 1.75
     found = compare("losses", {"": expected}, {"": actual}, "float64", band)
-    assert (found.beyond, found.place, found.error) == (True, (3, 0), 0.75)
+    assert (found.beyond, found.index, found.error) == (True, (3, 0), 0.75)
 
 
 def test_an_entry_that_no_band_can_judge_hides_no_other() -> None:
     expected, band = np.ones((4, 1)), {"": np.array([[np.inf], [0.5], [0.5], [0.5]])}
     actual = np.array([[9.0], [1.0], [1.25], [1.0]])
     found = compare("losses", {"": expected}, {"": actual}, "float64", band)
-    assert (found.place, found.error, found.left_out) == ((2, 0), 0.25, ())
+    assert (found.index, found.error, found.left_out) == ((2, 0), 0.25, ())
     actual[2] = 1.75
     found = compare("losses", {"": expected}, {"": actual}, "float64", band)
-    assert (found.beyond, found.place) == (True, (2, 0))
+    assert (found.beyond, found.index) == (True, (2, 0))
 
 
 def test_where_nothing_is_judged_the_stage_and_its_limit_are_said() -> None:
@@ -252,7 +252,7 @@ def test_rounding_of_the_largest_tensor_is_within_the_limit(stage: str, precisio
         actual["cancels"][replica, 1] = 17 * unit * largest
         found = compare(stage, expected, actual, precision, {})
         assert found.beyond
-        assert (found.tensor, found.place) == ("cancels", (replica, 1))
+        assert (found.tensor, found.index) == ("cancels", (replica, 1))
 
 
 def test_rounding_of_one_slot_is_no_excuse_in_another() -> None:

@@ -17,7 +17,7 @@ from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
 from harness.parity import fuzz as module
 from harness.parity.lockstep import check
-from harness.parity.problem import configs, problem_of, scattered
+from harness.parity.problem import configs, problem_of, with_scattered_padding
 from tests.support.wrong_backends import TransposedRecurrentKernel
 
 
@@ -32,7 +32,7 @@ def run(
 ) -> tuple[int, str]:
     """The exit code and what is printed of numpy against `mine`."""
     classes = {"numpy": NumpyBackend, "mine": mine}
-    monkeypatch.setattr(module, "load", lambda names, composed: classes)
+    monkeypatch.setattr(module, "load_classes", lambda names, composed: classes)
     compose = module.configs
     monkeypatch.setattr(module, "configs", lambda names, *rest: compose(["numpy"], *rest))
     printed = io.StringIO()
@@ -141,7 +141,7 @@ def test_padding_is_taken_to_be_anywhere(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_scattered_padding_is_everywhere_and_always_the_same() -> None:
     words = ["task=gaussian", "task.length=6", "task.lengths='1:6'"]
     problem = problem_of(configs(["numpy"], words)[0], 20)
-    mask, again = (scattered(problem).data.mask for _ in range(2))
+    mask, again = (with_scattered_padding(problem).data.mask for _ in range(2))
     before = problem.data.mask
     assert mask is not None and before is not None and again is not None
     assert np.array_equal(mask, again)
@@ -150,14 +150,14 @@ def test_scattered_padding_is_everywhere_and_always_the_same() -> None:
     assert np.array_equal(mask[:, 1:].sum(axis=2), before[:, 1:].sum(axis=2))
     both = {"numpy": NumpyBackend, "right": RightPaddingOnly}
     assert check(problem, both).agrees
-    assert not check(scattered(problem), both).agrees
+    assert not check(with_scattered_padding(problem), both).agrees
 
 
 def test_given_folder_is_in_the_command(tmp_path: Path) -> None:
     printed = io.StringIO()
     screen = Console(width=110, file=printed)
-    drawn = module.Drawn({"task": "gaussian"}, scatter=True)
+    drawn = module.RandomConfig({"task": "gaussian"}, scatter=True)
     tally = module.Tally(failure="somewhere", failed=[drawn], pair=("a", "b"))
-    module._tell_failure(tally, ["a", "b"], [], tmp_path, screen)
+    module._print_failure(tally, ["a", "b"], [], tmp_path, screen)
     text = " ".join(printed.getvalue().split())
     assert "backends=[a,b]' --steps 24 --scatter-padding --config-dir" in text

@@ -17,10 +17,10 @@ from harness.why import __main__ as why
 from harness.why.answer import Answer
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
-from harness.why.shapley import PAIRS
-from harness.why.words import (
+from harness.why.sentences import (
     caption,
 )
+from harness.why.shapley import PAIRS
 from tests.support.why_questions import SMALL, ask, outcome
 
 # Key: two values, overrides with which it plays no part, overrides with which it acts.
@@ -191,17 +191,17 @@ def test_seeds_are_several_unless_they_are_chosen() -> None:
 
 def test_what_does_not_train_is_no_difference() -> None:
     question = ask("a.trainer.checkpoint_every=1", "b.trainer.save_gradient=true")
-    assert question.settled and not question.idle
+    assert question.identical and not question.idle
 
 
 def test_device_and_threads_are_listed_and_another_device_settles_nothing() -> None:
     question = ask("a.threads=2")
-    assert question.settled and [i.player.name for i in question.idle] == ["threads"]
+    assert question.identical and [i.player.name for i in question.idle] == ["threads"]
     question = ask("a.device=cpu", "b.device=auto", "b.threads=3")
     rows = [(i.player.name, i.player.a, i.player.b) for i in question.idle]
     assert rows == [("device", "cpu", "auto"), ("threads", "1", "3")]
     assert "part of the frameworks" in question.idle[0].reason
-    assert not question.settled and question.same_framework  # NumPy has the CPU alone
+    assert not question.identical and question.same_framework  # NumPy has the CPU alone
     trains = compose(["backend=torch"]).backend
     on = replace(question, backend=trains, a=compose(["backend=torch", "device=cpu"]))
     assert not replace(on, b=compose(["backend=torch", "device=auto"])).same_framework
