@@ -14,7 +14,8 @@ class QuickSweeper(BasicSweeper):
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         if isinstance(self.launcher, BatchedLauncher):
             return  # which composes all of them before the first one runs
-        assert self.hydra_context is not None and self.config is not None
+        assert self.hydra_context is not None
+        assert self.config is not None
         composer = sweep_composer(self.hydra_context.config_loader, self.config)
         for overrides in batch:
             composer(overrides)

@@ -61,11 +61,11 @@ def configurations(draw: DrawFn) -> Drawn:
         found["task.lengths"] = f"{shortest}:{whole(int(shortest), int(found['task.length']))}"
     found |= {"task.samples": whole(1, 8), "trainer.batch_size": whole(1, 8)}
     found |= {"replicas": pick(1, 1, 1, 2), "seed": whole(0, 10**6)}
-    found |= _training(draw, pick)
+    found |= _training(pick)
     return Drawn(found | _semantics(draw), scatter)
 
 
-def _training(draw: DrawFn, pick: Any) -> Overrides:
+def _training(pick: Any) -> Overrides:
     found = {"optimizer": pick("sgd", "adam", "rmsprop"), "optimizer.lr": pick(0.01, 0.001, 0.1)}
     if found["optimizer"] == "sgd":
         found["optimizer.momentum"] = pick("0.0", "0.9")

@@ -69,7 +69,7 @@ class Parity:
 def check(
     problem: Problem,
     classes: Mapping[str, BackendClass],
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Parity:
     """Train all backends from the same state and compare each pair; `say` hears what goes on.
 

@@ -32,9 +32,11 @@ def figure(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 
 
 
 @cache
-def _panel(width: float, height: float) -> Any:
-    """A figure with one panel and its axis. Margins and places of the labels are fixed: to fit them
-    to the numbers takes longer than all the rest."""
+def panel(width: float, height: float) -> Any:
+    """Return the figure of one panel of that size in inches, and its axis; both are made once.
+
+    Margins and places of the labels are fixed: to fit them to the numbers takes longer than all the
+    rest."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,7 +55,7 @@ def _empty_panel(width: float, height: float) -> Any:
     anew takes half of a picture's time, and a sweep draws hundreds."""
     from matplotlib.transforms import Bbox
 
-    made, axis = _panel(width, height)
+    made, axis = panel(width, height)
     for artist in [*axis.lines, *axis.patches, *axis.collections, axis.get_legend()]:
         if artist is not None:
             artist.remove()

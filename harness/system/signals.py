@@ -81,7 +81,7 @@ def check() -> None:
         raise stop
 
 
-def _stop(number: int, frame: Any) -> None:
+def _stop(number: int, _frame: Any) -> None:
     now = time.monotonic()
     if _closing or (_asked and now - _asked[-1][1] < REPEATED):
         return

@@ -8,6 +8,7 @@ import csv
 import itertools
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ class MlflowWriter:
         self.address: dict[str, str] = {}
         self._note = ""
         self._client: Any = None
+        self.handlers: dict[str, Callable[..., None]] = {  # of the kinds that are not batched
+            "start": self._start,
+            "dataset": self._dataset,
+            "file": self._file,
+            "table": self._table,
+            "end": self._end,
+        }
 
     def send(self, events: list[Event]) -> None:
         """See `harness.tracking.event_buffer.View`. Sending an event twice does no harm."""
@@ -46,7 +54,7 @@ class MlflowWriter:
             if together:
                 self._batch(together)
             else:
-                getattr(self, f"_{events[0]['kind']}")(**events[0])
+                self.handlers[events[0]["kind"]](**events[0])
             del events[: len(together) or 1]
 
     @property
