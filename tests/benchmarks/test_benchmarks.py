@@ -221,7 +221,7 @@ def test_contestants_take_turns() -> None:
     interleave({name: contestant(name) for name in "abcd"}, 9, 0.0, lambda _: None)
     repeats = ["".join(turns[i : i + 4]) for i in range(0, len(turns), 4)]
     assert repeats[0] == "abcd"
-    assert len(repeats) == 10
+    assert len(repeats) == 10  # the first epochs, then the repeats
     assert all(sorted(repeat) == [*"abcd"] for repeat in repeats)
     assert len({repeat[0] for repeat in repeats}) > 1
 

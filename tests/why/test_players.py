@@ -207,7 +207,7 @@ def test_device_and_threads_are_listed_and_another_device_settles_nothing() -> N
     assert rows == [("device", "cpu", "auto"), ("threads", "1", "3")]
     assert "part of the frameworks" in question.idle[0].reason
     assert not question.settled
-    assert question.same_framework
+    assert question.same_framework  # NumPy has the CPU alone
     trains = compose(["backend=torch"]).backend
     on = replace(question, backend=trains, a=compose(["backend=torch", "device=cpu"]))
     assert not replace(on, b=compose(["backend=torch", "device=auto"])).same_framework
