@@ -63,11 +63,11 @@ def configurations(draw: DrawFn) -> RandomConfig:
         )
     overrides |= {"task.samples": whole(1, 8), "trainer.batch_size": whole(1, 8)}
     overrides |= {"replicas": pick(1, 1, 1, 2), "seed": whole(0, 10**6)}
-    overrides |= _training(draw, pick)
+    overrides |= _training(pick)
     return RandomConfig(overrides | _semantics(draw), scatter)
 
 
-def _training(draw: DrawFn, pick: Any) -> Overrides:
+def _training(pick: Any) -> Overrides:
     overrides = {
         "optimizer": pick("sgd", "adam", "rmsprop"),
         "optimizer.lr": pick(0.01, 0.001, 0.1),

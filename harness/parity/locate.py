@@ -117,7 +117,7 @@ def _forward(
         blocks = [
             block
             for block in _blocks(problem.model, layer)
-            if disagree(_with_block(problem.model, base, state.params, layer, block))
+            if disagree(_with_block(problem.model, base, state.params, block))
         ]
     note = "" if blocks else "no single block of weights shows it alone"
     tensor = ", ".join(dict.fromkeys(name for name, _ in blocks)) or f"layer {layer}'s states"
@@ -163,9 +163,7 @@ def _blocks(model: ModelSpec, layer: int) -> list[tuple[str, str]]:
     return blocks
 
 
-def _with_block(
-    model: ModelSpec, base: Params, params: Params, layer: int, block: tuple[str, str]
-) -> Params:
+def _with_block(model: ModelSpec, base: Params, params: Params, block: tuple[str, str]) -> Params:
     name, gate = block
     value = base[name].copy()
     whole = value.shape[-1] == model.units

@@ -76,7 +76,7 @@ class Parity:
 def check(
     problem: Problem,
     classes: Mapping[str, BackendFactory],
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Parity:
     """Train all backends from the same state and compare each pair.
 

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _why(_parse(words), words)
+        return _why(parse_arguments(words), words)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parse(words: list[str]) -> argparse.Namespace:
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    """Read the words of the command line. Raises `ConfigError`."""
     parser = Parser(
         prog="python -m harness.why",
         description="Answer why two ways of training the same network train differently.",
@@ -86,7 +87,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def _why(options: argparse.Namespace, words: list[str]) -> int:
-    question, screen = _question(options), console()
+    question, screen = read_question(options), console()
     screen.print(f"[bold]{escape(headline(question))}[/bold]", soft_wrap=True)
     if any(is_run(word) for word in options.words):
         seeds = len(question.a.seeds)
@@ -103,12 +104,12 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
-def _question(options: argparse.Namespace) -> Question:
-    """Both sides, checked, and what differs between them."""
+def read_question(options: argparse.Namespace) -> Question:
+    """Check both sides and find out what differs between them. Raises `ConfigError`."""
     check_range("--seed", options.seed, 0)
     if options.uri is not None:
         check_uri("--uri", options.uri)
-    a, b = _sides(options)
+    a, b = read_sides(options)
     if options.results is not None:
         a = replace(a, results=str(options.results))
     if options.uri is not None:
@@ -133,8 +134,11 @@ def _train_backend(options: argparse.Namespace) -> BackendConfig:
         raise ConfigError(option) from error
 
 
-def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
-    """A and B, from two runs and overrides or from overrides alone."""
+def read_sides(options: argparse.Namespace) -> tuple[Config, Config]:
+    """Compose A and B: from two runs and overrides, or from overrides alone.
+
+    Raises `ConfigError`.
+    """
     runs = [w for w in options.words if is_run(w)]
     overrides = [w for w in options.words if not is_run(w)]
     if len(runs) not in (0, 2):

@@ -152,7 +152,7 @@ def find_answer(question: Question) -> Answer:
         own = ends.copy()
         for i, side in enumerate((question.a, question.b)):
             if not question.alike(side):
-                own[i] = _own(side, "AB"[i])
+                own[i] = own_losses(side, "AB"[i])
             progress.update()
     found = explain(question.measures, own, ends)
     divided = bool(question.players) and any(outcome.significant for outcome in found)
@@ -210,7 +210,8 @@ def _train(question: Question, masks: Iterable[int], seconds: float, progress: C
     return values
 
 
-def _own(side: Config, name: str) -> Array:
+def own_losses(side: Config, name: str) -> Array:
+    """Train a side in its own backend; its losses `(K, R)`. Raises `Diverged`, naming the side."""
     try:
         return losses(side)
     except Diverged as error:

@@ -45,7 +45,8 @@ def test_its_metadata_admit_what_is_known_to_work(installed: Path) -> None:
     admitted = [minor for minor in range(8, 20) if f"3.{minor}.0" in pythons]
     assert admitted == [11, 12, 13], "TensorFlow 2.21 has no wheel for Python 3.14"
     needed = {each.name: each.specifier for each in map(Requirement, about.requires or [])}
-    assert "1.3.8" in needed["hydra-core"] and "1.4.0" not in needed["hydra-core"]
+    assert "1.3.8" in needed["hydra-core"]
+    assert "1.4.0" not in needed["hydra-core"]
 
 
 def test_every_requirement_is_pinned_once_on_every_python(installed: Path) -> None:
@@ -54,7 +55,8 @@ def test_every_requirement_is_pinned_once_on_every_python(installed: Path) -> No
     for python in ("3.11", "3.12", "3.13"):
         here = [pin for pin in pins if not pin.marker or pin.marker.evaluate(on(python))]
         versions = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in here}
-        assert len(versions) == len(here) and all(versions.values())
+        assert len(versions) == len(here)
+        assert all(versions.values())
         for needed in map(Requirement, PathDistribution(found).requires or []):
             name = canonicalize_name(needed.name)
             assert name in ("rnn-harness", *versions), f"{needed} has no pin"

@@ -191,7 +191,8 @@ def test_where_nothing_is_judged_the_stage_and_its_limit_are_said() -> None:
     found = compare("weights", expected, actual, "float64", {"": np.array(np.inf)})
     limit = LIMITS["float64"].gradient
     assert found == Difference("weights", limit=limit, left_out=("",))
-    assert not found.judged and not found.beyond
+    assert not found.judged
+    assert not found.beyond
 
 
 def test_a_resumed_run_has_the_limit_of_all_steps_before_it() -> None:
