@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.config import tracking_store
+from harness.config import completion, tracking_store
 from harness.config.compose import CONF
 from harness.config.overrides import as_typed, typed
 from harness.config.parsing import from_hydra
@@ -101,8 +101,11 @@ def _single_name(config: Config, overrides: list[str]) -> str:
 
 
 def main() -> int:
-    """Carry out what the command line asks for; without a word on it, show what can be asked."""
+    """Carry out what the command line asks for; without a word on it, show the help."""
     streams.prepare()
+    if completion.is_query(sys.argv[1:]):
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of exiting
+        return completion.complete(job)
     if not sys.argv[1:]:
         sys.argv.append("--help")
     try:
@@ -154,7 +157,7 @@ def train() -> int:
 def _check_command() -> None:
     """Refuse an option that Hydra does not know before Hydra does, at greater length; and what no
     job of a sweep can use before any of them runs."""
-    parser = Parser(prog="python -m harness", add_help=False, parents=[get_args_parser()])
+    parser = Parser(prog="harness", add_help=False, parents=[get_args_parser()])
     options = parser.parse_args()
     others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
     if options.multirun and not any(others):

@@ -1,1 +1,1 @@
-"""`python -m harness.compare`: the same training in several backends, side by side."""
+"""`harness compare`: the same training in several backends, side by side."""

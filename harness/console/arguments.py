@@ -6,15 +6,34 @@
 
 import argparse
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, check_choice
 
 KINDS = {"int": "a whole number", "float": "a number"}
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises `ConfigError` where `ArgumentParser` would exit; `--help` is as it was."""
+    """Raises `ConfigError` where `ArgumentParser` would exit.
+
+    Its help begins with `purpose`, a sentence, and ends with `examples`, a command on each line."""
+
+    def __init__(self, *, purpose: str = "", examples: str = "", **settings: Any) -> None:
+        if examples:
+            settings["formatter_class"] = argparse.RawDescriptionHelpFormatter
+            settings["epilog"] = "examples:\n" + examples.rstrip()
+        super().__init__(**settings)
+        self.purpose = purpose
+
+    def format_help(self) -> str:
+        return (
+            f"{self.purpose}\n\n{super().format_help()}" if self.purpose else super().format_help()
+        )
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a value that is not one of an option's choices, as everywhere here."""
+        if action.choices is not None:
+            check_choice("/".join(action.option_strings), value, action.choices)
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{_said(message)}; see {self.prog} --help.")
