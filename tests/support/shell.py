@@ -16,12 +16,11 @@ from tests.support.program import PATIENCE, Done
 # Command -> the words that make it cheap, by the key or option that they set; "" is a run.
 TINY = {
     "": {"trainer.epochs": "trainer.epochs=1", "task.samples": "task.samples=40"},
-    "parity": {"--steps": "--steps=2"},
+    "parity": {"--steps": "--steps=2", "backends": "backends=numpy,torch"},
     "why": {
         "trainer.epochs": "trainer.epochs=1",
         "task.samples": "task.samples=40",
         "replicas": "replicas=2",
-        "--evaluations": "--evaluations=4",
     },
     "vectors": {"--only": "--only=T1"},
 }
@@ -41,7 +40,7 @@ def tiny(words: list[str]) -> list[str]:
     if not words or any(w.startswith(("-h", "--help", "-sc", "--cfg", "resume=")) for w in words):
         return words
     if "--fuzz" in words:
-        return [*words, "--fuzz=2"]  # the last one counts
+        return [*words, "--fuzz=1", "backends=numpy,torch"]  # the last ones count
     added = TINY.get(words[0], {} if words[0] in ("compare", "export") else TINY[""])
     keys = {word.partition("=")[0].removeprefix("a.").removeprefix("b.") for word in words}
     return [*words, *(word for key, word in added.items() if key not in keys)]
