@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.config import tracking_store
+from harness.config import completion, tracking_store
 from harness.config.compose import CONF
 from harness.config.overrides import with_force_add, without_force_add
 from harness.config.parsing import from_hydra
@@ -90,8 +90,11 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
 
 
 def main() -> int:
-    """Carry out what the command line asks for; without a word on it, show what can be asked."""
+    """Carry out what the command line asks for; without a word on it, show the help."""
     streams.prepare()
+    if completion.is_query(sys.argv[1:]):
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of exiting
+        return completion.complete(job)
     if not sys.argv[1:]:
         sys.argv.append("--help")
     try:
@@ -143,7 +146,7 @@ def train() -> int:
 def _check_command() -> None:
     """Refuse an option that Hydra does not know before Hydra does, at greater length; and what no
     job of a sweep can use before any of them runs."""
-    parser = Parser(prog="python -m harness", add_help=False, parents=[get_args_parser()])
+    parser = Parser(prog="harness", add_help=False, parents=[get_args_parser()])
     options = parser.parse_args()
     others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
     if options.multirun and not any(others):

@@ -1,7 +1,7 @@
-"""`python -m harness.parity`: do the backends compute the same, and if not, where do they part?
+"""`harness parity`: do the backends compute the same, and if not, where do they part?
 
-    python -m harness.parity task=sum model=lstm backends=[numpy,torch,keras,jax]
-    python -m harness.parity --fuzz 100
+    harness parity task=sum model=lstm backends=[numpy,torch,keras,jax]
+    harness parity --fuzz 100
 
 Exit code 0: they agree; 1: they differ, or one broke; 2: the command cannot be run as it stands.
 """

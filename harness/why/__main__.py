@@ -1,4 +1,4 @@
-"""`python -m harness.why`: which settings make two trainings of the same network end differently.
+"""`harness why`: which settings make two trainings of the same network end differently.
 
 Every setting in which the sides differ is a player of a game whose value is the loss: A's
 configuration with some settings switched to B's is trained, over paired seeds, for all or many such
@@ -25,7 +25,6 @@ from harness.config.compose import compose
 from harness.config.schema import BackendConfig, Config
 from harness.config.tracking_store import check_uri, source_of
 from harness.console import streams
-from harness.console.arguments import Parser
 from harness.console.command_line import python, shell_word
 from harness.console.terminal import console, say
 from harness.core.errors import ConfigError, Diverged, check_range
@@ -34,11 +33,12 @@ from harness.system import signals
 from harness.system.gpu import gpu_present
 from harness.training.plan import prepare
 from harness.why.answer import Answer, Question, find_answer
+from harness.why.arguments import parser
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences
 from harness.why.sentences import caption, headline, interplay, levels, sentence
-from harness.why.shapley import PAIRS, USUAL, design
-from harness.why.sides import REPLICAS, as_typed, from_overrides, from_runs
+from harness.why.shapley import design
+from harness.why.sides import as_typed, from_overrides, from_runs
 
 # Names and directories of runs may hold a = too, after a dot · or a slash.
 OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
@@ -61,29 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:
     """Read the words of the command line. Raises `ConfigError`."""
-    parser = Parser(
-        prog="python -m harness.why",
-        description="Answer why two ways of training the same network train differently.",
-        epilog="Overrides with a. or b. in front are for one side: task=sum a.semantics=torch "
-        "b.semantics=keras b.optimizer.lr=0.01. A run is a directory, an MLflow id or a name. "
-        f"Each side has {REPLICAS} replicas, or as many as replicas=N or a run says.",
-    )
-    add = parser.add_argument
-    add("words", nargs="+", metavar="RUN | OVERRIDE", help="two runs, overrides, or both")
-    add(
-        "--evaluations",
-        type=int,
-        metavar="N",
-        help=f"at most N combinations of settings are trained (default: {USUAL}, or what {PAIRS} "
-        "pairs of orders need where many settings differ); the answer is exact if 2 to the power "
-        "of the number of settings is not above N",
-    )
-    add("--seed", type=int, default=0, help="of the orders that are sampled otherwise")
-    add("--train-backend", default="numpy", metavar="NAME", help="trains them (default: numpy)")
-    add("--config-dir", type=Path, help="folder with your own options")
-    add("--results", type=Path, help="folder of the results (default: results)")
-    add("--uri", help="MLflow's tracking URI, to find runs (default: mlflow.db in the results)")
-    return parser.parse_intermixed_args(words)
+    return parser().parse_intermixed_args(words)
 
 
 def _why(options: argparse.Namespace, words: list[str]) -> int:

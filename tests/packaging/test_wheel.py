@@ -1,6 +1,7 @@
 """The wheel is complete: it runs from any directory, with the `conf` that it carries."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -36,6 +37,21 @@ def test_the_wheel_holds_the_packages_and_the_configuration(installed: Path) -> 
     assert names == {"harness", "backends", "hydra_plugins"}
     for source in (ROOT / "conf").rglob("*.yaml"):
         assert (installed / "harness" / "conf" / source.relative_to(ROOT / "conf")).exists()
+
+
+def test_it_says_that_it_is_typed(installed: Path) -> None:
+    # hydra_plugins is a namespace that other distributions share, so no marker can speak for it.
+    assert {path.parent.name for path in installed.rglob("py.typed")} == {"harness", "backends"}
+    about = PathDistribution(next(installed.glob("*.dist-info"))).metadata
+    assert "Typing :: Typed" in about.get_all("Classifier", [])
+
+
+def test_its_classifiers_name_the_pythons_that_it_admits(installed: Path) -> None:
+    about = PathDistribution(next(installed.glob("*.dist-info"))).metadata
+    pythons = SpecifierSet(about["Requires-Python"])
+    admitted = {f"3.{minor}" for minor in range(8, 20) if f"3.{minor}.0" in pythons}
+    listed = re.findall(r":: Python :: (3\.\d+)$", "\n".join(about.get_all("Classifier", [])), re.M)
+    assert set(listed) == admitted
 
 
 def test_its_metadata_admit_what_is_known_to_work(installed: Path) -> None:

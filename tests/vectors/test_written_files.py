@@ -158,4 +158,4 @@ def test_help_and_refusals_import_no_framework(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "python -m harness.vectors vectors --only gru" in done.stdout
+    assert "harness vectors gru --only gru" in done.stdout
