@@ -5,7 +5,6 @@ in COMP_LINE. Hydra answers for the settings of a run; the names of commands, th
 settings that `parity` and `why` take are added here.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from io import StringIO
 
 from hydra._internal.utils import get_args_parser
 
-from harness.console.arguments import options_first
+from harness.console.arguments import Parser, options_first
 from harness.console.commands import COMMANDS
 
 QUERY = ("query=bash", "query=zsh", "query=fish")
@@ -46,7 +45,7 @@ def candidates(words: list[str], ask: Callable[[list[str], str | None], list[str
     *before, word = words or [""]
     command = before.pop(0) if before and before[0] in COMMANDS else None
     if command is None:
-        parser: argparse.ArgumentParser = get_args_parser()
+        parser = Parser(add_help=False, parents=[get_args_parser()])
     else:
         parser = import_module(f"harness.{command}.arguments").parser()
     options = parser.options()

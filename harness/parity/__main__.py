@@ -77,11 +77,11 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
             with open_record() as record:
                 _start(record, config, str(error), names, command)
                 raise
-        facts = certificate.facts(parity, config, len(problem.batches), command)
+        certified = certificate.certify(parity, config, len(problem.batches), command)
         with open_record() as record:
-            _start(record, config, facts["first"] or "agrees", names, command)
+            _start(record, config, certified.first or "agrees", names, command)
             record.write("scalars", values=_errors(parity))
-            for name in certificate.write(folder, facts):
+            for name in certificate.write(folder, certified):
                 record.file(name)
     show(parity, names, len(problem.batches), screen)
     say(f"\n  certificate  {shell_word(str(folder / 'certificate.md'))}", screen)

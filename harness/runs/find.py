@@ -10,6 +10,7 @@ from harness.core.errors import ConfigError, first_line, nearest
 from harness.core.file_names import CONFIG, JOURNAL
 from harness.runs.run_folders import folder_named, places
 from harness.system.own_files import make_folder, note_tree
+from harness.tracking.mlflow_errors import is_from_mlflow
 from harness.tracking.mlflow_store import client, tracking_uri
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def find_run(
             return Path(own)
         return _fetch(key, run, paths, fetched)
     except Exception as error:
-        if type(error).__name__ not in ("MlflowException", "RestException"):  # late import
+        if not is_from_mlflow(error):
             raise
         raise ConfigError(
             f"{key}{word}: MLflow does not answer this: {first_line(error)[:300]}"

@@ -6,6 +6,7 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from harness.config.compose import own_folders
 from harness.console.command_line import python
@@ -39,7 +40,7 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """Where numbers were computed: versions, host, processor, commit."""
     return {
         "versions": versions(),

@@ -28,6 +28,7 @@ from harness.why.sentences import (
     side,
 )
 
+FORMAT = 1  # of why.json; counted up when a field changes its meaning
 EXPERIMENT = "why"
 ABOUT = "Why two ways of training the same network train differently: every setting's part."
 
@@ -60,7 +61,8 @@ def finish(record: RunLog, question: Question, answer: Answer, command: str) -> 
     record.write("tags", values={NOTE: f"{said[0]}\n\nRepeat it with\n\n    {command}"})
     for prefix, outcome in zip(("why", "why/mean"), answer.outcomes, strict=True):
         record.write("scalars", values=_metrics(prefix, question, outcome))
-    facts = {"command": command, "seeds": question.a.seeds, "seconds": answer.seconds}
+    facts: dict[str, Any] = {"format": FORMAT}
+    facts |= {"command": command, "seeds": question.a.seeds, "seconds": answer.seconds}
     facts |= {"trained_by": question.backend.name, "method": question.design.method}
     facts |= {"idle": [{"setting": i.player.name, "reason": i.reason} for i in question.idle]}
     facts |= {"outcomes": [_facts(question, o) for o in answer.outcomes], "sentences": said}
