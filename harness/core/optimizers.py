@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, check_choice, check_range, check_within
 from harness.core.semantics import SHARE, Semantics
 
@@ -23,7 +24,7 @@ class Optimizer:
         check_range("optimizer.lr", self.lr, 0.0)
         check_range("optimizer.weight_decay", self.weight_decay, 0.0)
 
-    def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
+    def numbers(self, semantics: Semantics) -> dict[str, Array]:
         """Return the numbers of the update rule by name, `(1,)` each.
 
         The learning rate is not among them: a schedule gives it step by step.
@@ -72,7 +73,7 @@ class RmsProp(Optimizer):
         check_choice("optimizer.name", self.name, ("rmsprop",))
         check_within("optimizer.rho", self.rho, SHARE)
 
-    def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
+    def numbers(self, semantics: Semantics) -> dict[str, Array]:
         """Return the numbers of the update rule; a `rho` of None is `semantics.rmsprop_rho`."""
         rho = semantics.rmsprop_rho if self.rho is None else self.rho
         return super(RmsProp, replace(self, rho=rho)).numbers(semantics)

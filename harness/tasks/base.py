@@ -10,11 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, check_choice, check_range
 from harness.core.random_streams import stream
 from harness.tasks.lengths import Rng, bounds, draw_mask
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import check_choice, check_range
-from harness.tasks.base import Array, Bound, Samples, Task
+from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 
@@ -54,13 +55,14 @@ class Gaussian(Arrays):
         super().__post_init__()
         check_choice("task.targets", self.targets, ("last", "every_step"))
 
+    # Class variables in other tasks; here a setting decides.
     @property
-    def loss(self) -> str:
+    def loss(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The loss to train with: `bce` for labels, else `mse`."""
         return "bce" if self.labels else "mse"
 
     @property
-    def every_step(self) -> bool:
+    def every_step(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether there is a target at every time step."""
         return self.targets == "every_step"
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, check_choice, check_range
-from harness.tasks.base import Array, Bound, Samples, Task
+from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, bounds, last_values
 
 # Huge settings give a series that is not finite, which `data_checks` refuses with its place.
