@@ -144,7 +144,7 @@ class BackendConfig:
     devices: list[str]
     factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
     kernel: str = "auto"
-    kernels: list[str] = field(default_factory=list)
+    kernels: list[str] = field(default_factory=list[str])
     # An epoch is one call that runs outside Python: see harness/training/replica_chunks.py.
     epoch_is_a_call: bool = False
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from backends import Data
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.losses import gives_logits
-from harness.tasks import Array, Samples, Task
+from harness.tasks import Samples, Task
 from harness.tasks.checks import check_alike, check_probes, checked, without_targets
 from harness.tasks.lengths import last_step, pad
 from harness.training.data_checks import (
@@ -144,7 +145,7 @@ def _cut(
 ) -> dict[str, tuple[Origin, Split]]:
     """The splits that exist, by name, stacked but not scaled yet, with where each came from."""
     has_targets = not all(without_targets(samples) for samples in given)
-    parts = {}
+    parts: dict[str, tuple[Origin, Split]] = {}
     for name, index in rows.items():
         if not len(index):
             continue
@@ -173,7 +174,9 @@ def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
     n_val = round(task.samples * task.val_fraction)
     n_test = round(task.samples * task.test_fraction)
     borders = np.cumsum([0, task.samples - n_val - n_test, n_val, n_test])
-    rows = {n: np.arange(a, b) for n, a, b in zip(NAMES, borders, borders[1:], strict=False)}
+    rows: dict[str, Array] = {
+        n: np.arange(a, b) for n, a, b in zip(NAMES, borders, borders[1:], strict=False)
+    }
     if span is not None:
         for earlier, later in (("train", "val"), ("train", "test"), ("val", "test")):
             if len(rows[earlier]):
@@ -203,10 +206,6 @@ def _stack(drawn: list[Samples], rows: Array) -> Split:
     return Split(x, y, mask)
 
 
-def _present(*arrays: Array | None) -> list[Array]:
-    return [array for array in arrays if array is not None]
-
-
 def _fit(task: Task, train: Split) -> Scale:
     """The training split's moments; a constant feature keeps its scale of 1."""
     x, y = train.x, train.y
@@ -229,7 +228,8 @@ def _moments(
     over: Any = {"axis": axes, "keepdims": True, "where": True if mask is None else mask[..., None]}
     low, high = values.min(**over, initial=np.inf), values.max(**over, initial=-np.inf)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # refused below
-        mean, std = values.mean(**over), values.std(**over)
+        mean: Array = values.mean(**over)
+        std: Array = values.std(**over)
     mean, std = np.where(low == high, low, mean), np.where(low == high, 1.0, std)
     check_moments(task.name, name, values, mean, std)
     return mean, std

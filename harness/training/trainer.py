@@ -13,6 +13,7 @@ import numpy as np
 from backends import Backend, State
 from harness.config.schema import Config
 from harness.console.progress import Progress
+from harness.core.arrays import Array
 from harness.core.errors import Diverged
 from harness.core.losses import gives_logits
 from harness.system import signals
@@ -23,8 +24,6 @@ from harness.training.recorder import Recorder
 from harness.training.schedule import Schedule
 from harness.training.splits import Splits
 
-Array = np.ndarray
-
 
 @dataclass
 class Outcome:
@@ -33,8 +32,8 @@ class Outcome:
     backend: Backend
     construction_seconds: float = 0.0
     epochs: int = 0
-    values: dict[str, Array] = field(default_factory=dict)  # of the epoch that is kept
-    epoch_seconds: list[float] = field(default_factory=list)
+    values: dict[str, Array] = field(default_factory=dict[str, Array])  # of the epoch that is kept
+    epoch_seconds: list[float] = field(default_factory=list[float])
     steps_per_epoch: int = 0
     stopped_early: bool = False
     best_epoch: Array | None = None  # (R,)
