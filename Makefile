@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-quick bench ui lint clean
+.PHONY: demo test test-quick coverage bench ui lint clean
 
 demo: $(READY)
 	$(BIN)/python -m harness -m task=sum,next_value,multi_step,binary backend=numpy,torch,keras,jax
@@ -24,6 +24,14 @@ QUICK := arguments bad_input composer config contract control_band evaluate fuzz
 test-quick: $(READY)
 	$(TEST) $(QUICK:%=tests/test_%.py) tests/runs -k 'not torch and not keras and not jax'
 
+# Which lines no test reaches, child processes included. TESTS=tests/config measures a part.
+TESTS ?= tests
+coverage: $(READY)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n auto --dist worksteal $(TESTS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
@@ -34,6 +42,7 @@ ui: $(READY)
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
@@ -43,4 +52,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.config import tracking_store
+from harness.config import completion, tracking_store
 from harness.config.compose import CONF
 from harness.config.overrides import with_force_add, without_force_add
 from harness.config.parsing import from_hydra
@@ -78,31 +78,23 @@ def _keep_places(composed: DictConfig, original: Path) -> None:
 
 
 def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep | None) -> float:
+    from harness.runs.names import single_name
     from harness.runs.run import Identity, run
     from harness.runs.summary import show
 
     if swept is not None:
         return jobs.run_alone(config, directory, overrides, swept)
-    result = run(config, Identity(_single_name(config, overrides), directory, overrides))
+    result = run(config, Identity(single_name(config, overrides), directory, overrides))
     show(result, console())
     return result.loss
 
 
-def _single_name(config: Config, overrides: list[str]) -> str:
-    """`sum·torch·rnn·s0`, with the values that were set by their dotted keys, three at most."""
-    seeds = f"s{config.seed}" + (
-        f"-{config.seed + config.replicas - 1}" if config.replicas > 1 else ""
-    )
-    pairs = [override.partition("=")[::2] for override in overrides]
-    dotted = [f"{key.split('.')[-1]}={value}" for key, value in pairs if "." in key]
-    resumed = ["resumed"] if config.resume is not None else []
-    words = [config.task.name, config.backend.name, config.model.cell, seeds, *resumed]
-    return "·".join([*words, *dotted[:3]])
-
-
 def main() -> int:
-    """Carry out what the command line asks for; without a word on it, show what can be asked."""
+    """Carry out what the command line asks for; without a word on it, show the help."""
     streams.prepare()
+    if completion.is_query(sys.argv[1:]):
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of exiting
+        return completion.complete(job)
     if not sys.argv[1:]:
         sys.argv.append("--help")
     try:
@@ -154,7 +146,7 @@ def train() -> int:
 def _check_command() -> None:
     """Refuse an option that Hydra does not know before Hydra does, at greater length; and what no
     job of a sweep can use before any of them runs."""
-    parser = Parser(prog="python -m harness", add_help=False, parents=[get_args_parser()])
+    parser = Parser(prog="harness", add_help=False, parents=[get_args_parser()])
     options = parser.parse_args()
     others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
     if options.multirun and not any(others):

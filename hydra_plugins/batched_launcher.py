@@ -53,7 +53,8 @@ class BatchedLauncher(BasicLauncher):
         return [returns[i] for i in range(len(jobs))]
 
     def _alone(self, config: DictConfig) -> JobReturn:
-        assert self.hydra_context is not None and self.task_function is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
         result = run_job(
             hydra_context=self.hydra_context,
             task_function=self.task_function,

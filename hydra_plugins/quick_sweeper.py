@@ -15,7 +15,8 @@ class QuickSweeper(BasicSweeper):
         """Compose every job; raise Hydra's exception for one that cannot be composed."""
         if isinstance(self.launcher, BatchedLauncher):
             return  # it composes all jobs before the first one runs
-        assert self.hydra_context is not None and self.config is not None
+        assert self.hydra_context is not None
+        assert self.config is not None
         composer = sweep_composer(self.hydra_context.config_loader, self.config)
         for overrides in batch:
             composer(overrides)

@@ -103,7 +103,9 @@ class NumpyBackend:
         """W, U and the bias that acts: `(R, GH)`, or the GRU's two rows `(R, 2, 3H)`."""
         names = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
         W, U, b, second = (self.params.get(f"rnn.{layer}.{name}") for name in names)
-        assert W is not None and U is not None and b is not None
+        assert W is not None
+        assert U is not None
+        assert b is not None
         if self.model.cell != "gru":
             return W, U, b if second is None else b + second
         if self.model.biases != "double":

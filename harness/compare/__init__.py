@@ -1,1 +1,1 @@
-"""The command `compare`: the same training in several backends, side by side."""
+"""`harness compare`: the same training in several backends, side by side."""

@@ -1,4 +1,4 @@
-"""`python -m harness.compare`: the same training in several backends, side by side.
+"""`harness compare`: the same training in several backends, side by side.
 
 Runs that differ in nothing but the backend form a group. Within it the curves are compared: the
 gap between two is the largest |a − b| / max(|a|, |b|) over all epochs of `train/loss` and
@@ -13,17 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.compare.arguments import parser
+from harness.compare.gap import gap
 from harness.compare.groups import Group, group_runs
 from harness.compare.report import LISTED, formatted, write_report
 from harness.config.tracking_store import experiment_in_environment, source_of
 from harness.console import streams
-from harness.console.arguments import Parser
 from harness.console.command_line import shell_word
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
@@ -33,25 +33,6 @@ from harness.tracking.mlflow_reader import find_runs, latest_sweep
 from harness.tracking.mlflow_store import client, tracking_uri
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]
-
-
-def gap(first: pd.DataFrame, second: pd.DataFrame) -> float:
-    """Return the largest relative difference between the curves of two runs.
-
-    It is NaN if neither has any, and infinite where only one of them has an epoch or a finite
-    value.
-    """
-    if first.empty and second.empty:
-        return float("nan")
-    if not first.index.equals(second.index):
-        return float("inf")
-    names = [n for n in first.columns if n in second.columns]
-    a, b = first[names].to_numpy(float), second[names].to_numpy(float)
-    if (np.isfinite(a) != np.isfinite(b)).any():
-        return float("inf")
-    largest = np.maximum(np.abs(a), np.abs(b))
-    share = np.divide(np.abs(a - b), largest, out=np.zeros_like(a), where=largest > 0)
-    return float(np.nanmax(share))
 
 
 def summary_table(groups: list[Group]) -> pd.DataFrame:
@@ -127,17 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m harness.compare",
-        description="Compare runs of different backends; by default those of the latest sweep.",
-    )
-    add = parser.add_argument
-    add("--results", default="results", type=Path, help="folder of the runs (default: results)")
-    add("--uri", help="MLflow's tracking URI (default: mlflow.db in the results folder)")
-    add("--parent", metavar="RUN_ID", help="the sweep whose jobs are compared")
-    add("--experiment", metavar="NAME", help="all runs of one MLflow experiment")
-    add("--filter", metavar="CONDITION", help="e.g. \"params.model.cell = 'lstm'\"")
-    return parser.parse_args(arguments)
+    return parser().parse_args(arguments)
 
 
 def _compare(options: argparse.Namespace) -> int:

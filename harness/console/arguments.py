@@ -6,15 +6,39 @@
 
 import argparse
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, check_choice
 
 KINDS = {"int": "a whole number", "float": "a number"}
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that raises `ConfigError` where the original exits on a mistake."""
+    """An `ArgumentParser` that raises `ConfigError` where the original exits on a mistake.
+
+    Its help begins with `purpose`, a sentence, and ends with `examples`, a command on each line.
+    """
+
+    def __init__(self, *, purpose: str = "", examples: str = "", **settings: Any) -> None:
+        if examples:
+            settings["formatter_class"] = argparse.RawDescriptionHelpFormatter
+            settings["epilog"] = "examples:\n" + examples.rstrip()
+        super().__init__(**settings)
+        self.purpose = purpose
+
+    def options(self) -> dict[str, argparse.Action]:
+        """Return the options by their names, such as `--out`."""
+        return {name: action for action in self._actions for name in action.option_strings}
+
+    def format_help(self) -> str:
+        return (
+            f"{self.purpose}\n\n{super().format_help()}" if self.purpose else super().format_help()
+        )
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Raise `ConfigError` for a value that is not one of the option's choices."""
+        if action.choices is not None:
+            check_choice("/".join(action.option_strings), value, action.choices)
 
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` with argparse's `message`, reworded."""

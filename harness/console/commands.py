@@ -1,6 +1,7 @@
 """The commands besides a run and a sweep, by their first word: `harness compare …`.
 
-Each command is a package with a `__main__`, so `python -m harness.compare …` does the same.
+Each command is a package with a `__main__`, so `python -m harness.compare …` does the same. Its
+command line is in `arguments`, which imports little: the shell asks it for completions.
 """
 
 from collections.abc import Sequence
@@ -8,11 +9,11 @@ from collections.abc import Sequence
 from harness.core.errors import ConfigError, nearest
 
 COMMANDS = {
-    "compare": "the last sweep's backends side by side",
-    "parity": "do the backends compute the same, and where not",
-    "why": "why two ways of training differ",
-    "export": "a model that needs no harness",
-    "vectors": "numbers that any recurrent layer must repeat",
+    "compare": "show the last sweep's backends side by side",
+    "parity": "check that backends compute the same, or find where they part",
+    "why": "explain why two ways of training differ",
+    "export": "write a trained network that a framework loads without this project",
+    "vectors": "write numbers that any recurrent layer must repeat",
 }
 
 

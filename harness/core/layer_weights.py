@@ -20,7 +20,9 @@ def acting_weights(model: ModelSpec, params: Params) -> list[Weights]:
 def _layer(params: Params, layer: int) -> Weights:
     names = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
     W, U, b, recurrent_b = (params.get(f"rnn.{layer}.{name}") for name in names)
-    assert W is not None and U is not None and b is not None
+    assert W is not None
+    assert U is not None
+    assert b is not None
     if b.ndim == 1:
         b = np.stack([b, np.zeros_like(b)])
         if recurrent_b is not None:  # of all gates, or of the GRU's candidate, which is the last

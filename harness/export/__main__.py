@@ -1,4 +1,4 @@
-"""`python -m harness.export`: a trained network for a framework to load without this project.
+"""`harness export`: a trained network for a framework to load without this project.
 
 A run's `network.json` says what its weights are, and how inputs and outputs were scaled. What is
 written is loaded in a process of its own, which cannot import this project, and must give what the
@@ -20,10 +20,10 @@ from safetensors.numpy import load_file
 
 from harness.config.damaged_files import reading
 from harness.console import streams
-from harness.console.arguments import Parser
 from harness.core import file_names
-from harness.core.errors import ConfigError, check_choice, first_line
+from harness.core.errors import ConfigError, first_line
 from harness.core.tolerances import LIMITS
+from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_none
 from harness.export.network import Array, Network, in_float32
@@ -35,19 +35,8 @@ from harness.system import signals
 from harness.system.own_files import make_folder, take_back
 from harness.tracking.journal import last
 
-# Format -> the modules that writing, loading and checking it need, and what to pip install.
-FORMATS: dict[str, dict[str, str]] = {
-    "torch": {"torch": "torch", "safetensors": "safetensors"},
-    "keras": {"keras": "keras", "tensorflow": "tensorflow"},
-    "numpy": {},
-    "jax": {"jax": "jax"},
-    "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime"},
-}
-NEEDED = (
-    file_names.CONFIG,
-    file_names.NETWORK,
-    file_names.WEIGHTS,
-)  # of a run whose directory is gone
+# What is fetched of a run whose directory is gone.
+NEEDED = (file_names.CONFIG, file_names.NETWORK, file_names.WEIGHTS)
 
 
 def read_network(directory: Path, replica: int) -> Network:
@@ -134,23 +123,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m harness.export",
-        description="Write a trained network so that a framework loads it without this project.",
-    )
-    add = parser.add_argument
-    add("run", metavar="RUN", help="a run's directory, or its id or name in MLflow")
-    add("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
-    add("--out", metavar="FOLDER", help="where to (default: RUN/export/FORMAT)")
-    which = "which one, from 0 (default: 0); the others' default FOLDER ends in -replica-N"
-    add("--replica", type=int, default=0, metavar="N", help=which)
-    add("--results", default="results", type=Path, help="folder of the runs (default: results)")
-    add("--uri", help="MLflow's tracking URI (default: mlflow.db in the results folder)")
-    return parser.parse_args(arguments)
+    return parser().parse_args(arguments)
 
 
 def _export(options: argparse.Namespace) -> int:
-    check_choice("--to", options.to, FORMATS)
     with tempfile.TemporaryDirectory() as fetched:
         run, place = options.run, Path(fetched)
         directory = find_run("", run, options.results, options.uri, NEEDED, place)

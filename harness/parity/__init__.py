@@ -1,1 +1,1 @@
-"""Do the backends compute the same, and if not, where do they part? See `__main__.py`."""
+"""The command `parity`: whether backends compute the same, and if not, where they first differ."""

@@ -1,7 +1,7 @@
-"""`python -m harness.parity`: do the backends compute the same, and if not, where do they part?
+"""`harness parity`: do the backends compute the same, and if not, where do they part?
 
-    python -m harness.parity task=sum model=lstm backends=[numpy,torch,keras,jax]
-    python -m harness.parity --fuzz 100
+    harness parity task=sum model=lstm backends=[numpy,torch,keras,jax]
+    harness parity --fuzz 100
 
 Exit code 0: they agree; 1: they differ, or one broke; 2: the command cannot be run as it stands.
 """
@@ -24,8 +24,8 @@ from harness.console.terminal import console, say
 from harness.core.errors import ConfigError
 from harness.parity import certificate
 from harness.parity.arguments import STEPS, fuzz_command, parse
-from harness.parity.lockstep import Broke, Parity, check
-from harness.parity.problem import configs, load, problem_of, scattered
+from harness.parity.lockstep import BackendFailed, Parity, check
+from harness.parity.problem import configs, load_classes, problem_of, with_scattered_padding
 from harness.parity.table import show
 from harness.runs.folders import made
 from harness.system import signals
@@ -37,7 +37,7 @@ from harness.tracking.run_log import RunLog
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line and return its exit code."""
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except Broke as error:
+    except BackendFailed as error:
         print("; ".join([str(error), *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1
 
@@ -61,27 +61,27 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
     config = composed[0]
     problem = problem_of(config, options.steps or STEPS)
     if options.scatter_padding:
-        problem = scattered(problem)
+        problem = with_scattered_padding(problem)
     screen, results = console(), Path(config.results)
     folder = results / "parity" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     experiment = config.tracking.experiment_or("parity")
     with made(folder):
         tracking = track(config.tracking, experiment, results, folder)
-        classes = load(names, composed)
+        classes = load_classes(names, composed)
         _say_fewer(options.steps, len(problem.batches), config, screen)
         open_record = partial(RunLog, folder, tracking)
         try:
             with screen.status("starting", spinner="line") as status:
                 parity = check(problem, classes, lambda text: status.update(f"parity: {text}"))
-        except Broke as error:
+        except BackendFailed as error:
             with open_record() as record:
                 _start(record, config, str(error), names, command)
                 raise
-        found = certificate.facts(parity, config, len(problem.batches), command)
+        facts = certificate.facts(parity, config, len(problem.batches), command)
         with open_record() as record:
-            _start(record, config, found["first"] or "agrees", names, command)
+            _start(record, config, facts["first"] or "agrees", names, command)
             record.write("scalars", values=_errors(parity))
-            for name in certificate.write(folder, found):
+            for name in certificate.write(folder, facts):
                 record.file(name)
     show(parity, names, len(problem.batches), screen)
     say(f"\n  certificate  {shell_word(str(folder / 'certificate.md'))}", screen)
@@ -91,18 +91,18 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
     return 0 if parity.agrees else 1
 
 
-def _say_fewer(asked: int | None, steps: int, config: Config, screen: Console) -> None:
-    """Say so where the run has fewer steps than were asked for."""
-    if asked is None or asked <= steps:
+def _say_fewer(requested: int | None, steps: int, config: Config, screen: Console) -> None:
+    """Print a line if the run has fewer steps than were requested."""
+    if requested is None or requested <= steps:
         return
-    epochs = math.ceil(asked * config.trainer.epochs / steps)
-    found = f"the run has {steps} step{'s' * (steps > 1)} and no more"
-    line = f"--steps {asked}: {found}; with trainer.epochs={epochs} it has as many"
+    epochs = math.ceil(requested * config.trainer.epochs / steps)
+    available = f"the run has {steps} step{'s' * (steps > 1)} and no more"
+    line = f"--steps {requested}: {available}; with trainer.epochs={epochs} it has as many"
     screen.print(line, soft_wrap=True, highlight=False)
 
 
 def _start(record: RunLog, config: Config, verdict: str, names: list[str], command: str) -> None:
-    """The comparison as a run of the experiment `parity`."""
+    """Record the start of the comparison, as a run of the experiment `parity`."""
     tags = {"kind": "parity", "verdict": verdict, "backends": ", ".join(names)}
     tags[NOTE] = f"{verdict}\n\n    {command}"
     record.write(
@@ -116,7 +116,7 @@ def _start(record: RunLog, config: Config, verdict: str, names: list[str], comma
 
 
 def _errors(parity: Parity) -> dict[str, float]:
-    """The largest error of each stage and pair, by the name it has in MLflow."""
+    """Return the largest error of each stage and pair, by its name in MLflow."""
     return {
         f"error/{stage.replace(' ', '_')}/{'-'.join(pair)}": difference.error
         for (stage, pair), difference in parity.differences.items()

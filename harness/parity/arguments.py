@@ -1,4 +1,4 @@
-"""The command line of `python -m harness.parity`: options, backends, and a run's settings."""
+"""The command line of `harness parity`: options, backends, and a run's settings."""
 
 import argparse
 import re
@@ -12,13 +12,19 @@ from harness.core.errors import ConfigError
 BACKENDS = "[numpy,torch,keras,jax]"
 STEPS = 100
 
+EXAMPLES = """\
+  harness parity task=sum model=lstm
+  harness parity task=binary semantics=keras backends=numpy,torch --steps 20
+  harness parity --fuzz 10 --fuzz-seed 1
+"""
+
 
 def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
-    """The options, the backends' names, and the overrides that are left.
+    """Return the options, the backends' names, and the other overrides.
 
-    Raises `ConfigError` for what cannot be meant.
+    Raises `ConfigError` for values out of range and for options that exclude each other.
     """
-    options = _parser().parse_intermixed_args(words)
+    options = parser().parse_intermixed_args(words)
     for name, value, least in (
         ("--steps", options.steps, 1),
         ("--fuzz", options.fuzz, 1),
@@ -35,38 +41,37 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
     return options, *_backends(options.overrides)
 
 
-def fuzz_command(names: list[str], own: Path | None) -> str:
-    """What to type to try random configurations of the same backends."""
+def fuzz_command(names: list[str], config_dir: Path | None) -> str:
+    """Return the command that tries random configurations of the same backends."""
     words = ["--fuzz", "50"]
     listed = f"[{','.join(names)}]"
     words += [] if listed == BACKENDS else [f"backends={listed}"]
-    words += [] if own is None else option("--config-dir", str(own))
+    words += [] if config_dir is None else option("--config-dir", str(config_dir))
     return python("harness.parity", words)
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m harness.parity",
-        description="Train backends in lock-step and name the first place where two part.",
-        epilog="Settings are written as for a run: task=sum model=lstm; backends=[numpy,jax] "
-        "chooses the backends. float64 unless precision=float32 is given.",
+def parser() -> Parser:
+    """Its options and its help."""
+    made = Parser(
+        prog="harness parity",
+        purpose="Train backends in lock-step and name the first step, tensor, gate and time step\n"
+        "in which two of them differ by more than rounding explains.",
+        examples=EXAMPLES,
     )
-    add = parser.add_argument
-    add("overrides", nargs="*", metavar="KEY=VALUE", help="settings of the run, and backends=[…]")
-    add("--steps", type=int, help=f"optimiser steps (default: {STEPS}, or as many as there are)")
+    add = made.add_argument
+    kinds = "settings as for a run (but float64 is the default), and backends=[…]"
+    add("overrides", nargs="*", metavar="KEY=VALUE", help=kinds)
+    add("--steps", type=int, metavar="N", help=f"at most N optimiser steps (default: {STEPS})")
     add("--fuzz", type=int, metavar="N", help="N random configurations instead of one")
     add("--fuzz-seed", type=int, metavar="S", help="which N (default: 0)")
-    add(
-        "--scatter-padding",
-        action="store_true",
-        help="with task.lengths: padding anywhere in a sequence, not behind it alone",
-    )
-    add("--config-dir", type=Path, help="folder with your own tasks or backends")
-    return parser
+    padding = "with task.lengths: padding anywhere in a sequence"
+    add("--scatter-padding", action="store_true", help=padding)
+    add("--config-dir", metavar="DIR", type=Path, help="your own tasks or backends")
+    return made
 
 
 def _backends(overrides: list[str]) -> tuple[list[str], list[str]]:
-    """Take `backends=[…]` out of the overrides; two at least, none twice."""
+    """Return the names in `backends=[…]`, at least two and none twice, and the other overrides."""
     chosen = [word for word in overrides if key_of(word) == "backends"]
     value = chosen[-1].partition("=")[2] if chosen else BACKENDS
     listed = re.fullmatch(r"\[([^\[\]]*)\]|([^\[\]]*)", value.strip())

@@ -1,4 +1,4 @@
-"""The certificate of agreement: what was compared, on what, with which result."""
+"""The certificate of agreement: what was compared, on which machine, and the result."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from harness.tracking import provenance
 
 
 def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str, Any]:
-    """Everything that the certificate says, ready for JSON."""
+    """Return all contents of the certificate, ready for JSON."""
     first = parity.first
     return {
         "agrees": parity.agrees,
@@ -37,63 +37,63 @@ def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str,
             {
                 "stage": stage,
                 "pair": list(pair),
-                "tensor": found.tensor,
-                "index": list(found.place),
-                "relative_error": _finite(found.error) if found.judged else None,
-                "ulps": _finite(found.ulps) if found.judged else None,
-                "limit": _finite(found.limit),
-                "judged": found.judged,
-                "agrees": not found.beyond if found.judged else None,
-                "note": found.note,
+                "tensor": difference.tensor,
+                "index": list(difference.index),
+                "relative_error": _finite(difference.error) if difference.judged else None,
+                "ulps": _finite(difference.ulps) if difference.judged else None,
+                "limit": _finite(difference.limit),
+                "judged": difference.judged,
+                "agrees": not difference.beyond if difference.judged else None,
+                "note": difference.note,
             }
-            for (stage, pair), found in parity.differences.items()
+            for (stage, pair), difference in parity.differences.items()
         ],
     }
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """The configuration that all backends share, by dotted key."""
+    """Return the configuration that all backends share, by dotted key."""
     return {k: v for k, v in flat_params(config).items() if not k.startswith("backend.")}
 
 
 def _finite(number: float) -> float | None:
-    """JSON has no infinity: None for what has no size."""
+    """Return None for a number that is not finite, which JSON lacks."""
     return number if math.isfinite(number) else None
 
 
-def write(folder: Path, found: dict[str, Any]) -> list[str]:
-    """Write `certificate.json` and `certificate.md`; their names."""
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+def write(folder: Path, contents: dict[str, Any]) -> list[str]:
+    """Write `certificate.json` and `certificate.md`, and return their names."""
+    text = json.dumps(contents, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "certificate.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "certificate.md").write_text(_markdown(found), encoding="utf-8")
+    (folder / "certificate.md").write_text(_markdown(contents), encoding="utf-8")
     return ["certificate.json", "certificate.md"]
 
 
-def _markdown(found: dict[str, Any]) -> str:
-    agree = f"The backends agree at {found['extent']}: {found['steps_compared']}."
-    verdict = agree if found["agrees"] else "**The backends differ.**"
-    if found["first"]:
-        verdict += f" First: {' and '.join(found['first_pair'])}, {found['first']}."
-    lines = ["# Certificate of agreement", "", verdict, "", f"    {found['command']}", ""]
+def _markdown(contents: dict[str, Any]) -> str:
+    agree = f"The backends agree at {contents['extent']}: {contents['steps_compared']}."
+    verdict = agree if contents["agrees"] else "**The backends differ.**"
+    if contents["first"]:
+        verdict += f" First: {' and '.join(contents['first_pair'])}, {contents['first']}."
+    lines = ["# Certificate of agreement", "", verdict, "", f"    {contents['command']}", ""]
     lines += ["| | |", "|---|---|"]
-    lines += [f"| {key} | {found[key]} |" for key in ("time", "host", "commit", "precision")]
-    lines += [f"| steps | {found['steps']}: {found['steps_compared']} |"]
-    lines += [f"| seeds | {found['seeds']} |"]
-    lines += [f"| {name} | on {device} |" for name, device in found["backends"].items()]
+    lines += [f"| {key} | {contents[key]} |" for key in ("time", "host", "commit", "precision")]
+    lines += [f"| steps | {contents['steps']}: {contents['steps_compared']} |"]
+    lines += [f"| seeds | {contents['seeds']} |"]
+    lines += [f"| {name} | on {device} |" for name, device in contents["backends"].items()]
     lines += [
-        f"| not judged | {part}: the control band is too wide |" for part in found["not_judged"]
+        f"| not judged | {part}: the control band is too wide |" for part in contents["not_judged"]
     ]
-    lines += [f"| {name} | {number} |" for name, number in found["versions"].items()]
+    lines += [f"| {name} | {number} |" for name, number in contents["versions"].items()]
     lines += ["", "| stage | pair | worst at | relative error | ulp | limit | |"]
     lines += ["|---|---|---|--:|--:|--:|---|"]
-    lines += map(_row, found["stages"])
+    lines += map(_row, contents["stages"])
     lines += ["", "| setting | value |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in found["settings"].items()]
+    lines += [f"| {key} | {value} |" for key, value in contents["settings"].items()]
     return "\n".join(lines) + "\n"
 
 
 def _row(row: dict[str, Any]) -> str:
-    """One stage of one pair, as a line of the Markdown table."""
+    """Return one stage of one pair as a line of the Markdown table."""
     place = f"{row['tensor']} {tuple(row['index']) or ''}"
     values = (row["relative_error"], row["ulps"], row["limit"])
     numbers = " | ".join("–" if value is None else f"{value:.1e}" for value in values)

@@ -1,4 +1,4 @@
-"""How two answers at a stage compare: what an error is relative to, and what its limit is.
+"""Compare the tensors of two backends at a stage: what an error is relative to, and its limit.
 
     names                      exactly
     hidden states, outputs     relative to the largest entry
@@ -7,9 +7,9 @@
     resumed
 
 The limit is that of `harness/core/tolerances.py`, or the control band where that is wider. A tensor
-whose terms cancel holds rounding noise alone, and nothing can be said relative to noise: so what
-rounding may leave of the largest entry of all tensors of the stage (and slot), `ROUNDING` units in
-its last place, is always within the limit.
+whose terms cancel holds rounding errors alone, and an error relative to these means nothing. So
+`ROUNDING` units in the last place of the largest entry of all tensors of the stage (and slot) are
+always within the limit.
 """
 
 from dataclasses import dataclass, replace
@@ -30,44 +30,52 @@ class Difference:
 
     stage: str
     tensor: str = ""  # empty where nothing was judged
-    place: tuple[int, ...] = ()  # index of the entry
+    index: tuple[int, ...] = ()  # of the entry in the tensor
     error: float = 0.0  # relative
-    ulps: float = 0.0  # the same in units in the last place of what it is relative to
+    ulps: float = 0.0  # the error in units in the last place of the size it is relative to
     limit: float = 0.0
     note: str = ""
-    left_out: tuple[str, ...] = ()  # tensors that are not judged, their band being too wide
+    left_out: tuple[str, ...] = ()  # tensors that are not judged: their band is too wide
 
     @property
     def judged(self) -> bool:
+        """Whether at least one tensor could be judged."""
         return bool(self.tensor)
 
     @property
     def beyond(self) -> bool:
-        return not (self.error == 0 or self.error <= self.limit)  # so that NaN is beyond
+        """Whether the error is beyond its limit; NaN is."""
+        return not (self.error == 0 or self.error <= self.limit)
 
 
 def compare(
     stage: str, expected: Params, actual: Params, precision: str, band: Params
 ) -> Difference:
-    """The first tensor beyond its limit, or else the one with the largest error."""
+    """Return the first tensor beyond its limit, or else the one with the largest error.
+
+    `band` has the control band of some tensors, by name.
+    """
     worst, left_out = Difference(stage, limit=limit_of(stage, precision)), []
-    for found in by_tensor(stage, expected, actual, precision, band):
-        if found.beyond:
-            return found
-        if not np.isfinite(found.limit):
-            left_out.append(found.tensor)
-        elif found.error >= worst.error:
-            worst = found
+    for difference in by_tensor(stage, expected, actual, precision, band):
+        if difference.beyond:
+            return difference
+        if not np.isfinite(difference.limit):
+            left_out.append(difference.tensor)
+        elif difference.error >= worst.error:
+            worst = difference
     return replace(worst, left_out=tuple(left_out))
 
 
 def by_tensor(
     stage: str, expected: Params, actual: Params, precision: str, band: Params
 ) -> list[Difference]:
-    """The worst entry of each tensor; a single difference where the two have not the same ones."""
+    """Return the worst entry of each tensor.
+
+    If the two do not have the same tensors, the result is a single difference that names the rest.
+    """
     if expected.keys() != actual.keys():
-        odd = ", ".join(sorted(expected.keys() ^ actual.keys()))
-        return [Difference(stage, odd, error=np.inf, note="only one of the two has it")]
+        unmatched = ", ".join(sorted(expected.keys() ^ actual.keys()))
+        return [Difference(stage, unmatched, error=np.inf, note="only one of the two has it")]
     sizes = scales(stage, expected, precision)
     return [
         _tensor(stage, name, (value, actual[name]), sizes[name], precision, band.get(name))
@@ -96,15 +104,15 @@ def _tensor(
     limit = np.broadcast_to(limit, error.shape)
     share = np.where(error == 0, 0.0, error / limit)
     share = np.where(np.isfinite(limit), share, -1.0)  # not judged
-    place = tuple(int(i) for i in np.unravel_index(np.argmax(share), error.shape))
-    if not share[place] <= 1 and stage in ("hidden states", "losses"):
-        place = _first(~(share <= 1), time_axis=2 if stage == "hidden states" else 0)
-    unit, worst = np.finfo(precision).eps, float(error[place])
-    return Difference(stage, name, place, worst, float(worst / unit), float(limit[place]))
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(share), error.shape))
+    if not share[index] <= 1 and stage in ("hidden states", "losses"):
+        index = _first(~(share <= 1), time_axis=2 if stage == "hidden states" else 0)
+    unit, worst = np.finfo(precision).eps, float(error[index])
+    return Difference(stage, name, index, worst, float(worst / unit), float(limit[index]))
 
 
 def _first(beyond: Array, time_axis: int) -> tuple[int, ...]:
-    """The index of an entry beyond its limit at the earliest time."""
+    """Return the index of the earliest entry beyond its limit."""
     order = np.moveaxis(beyond, time_axis, 0)
     index = [int(i) for i in np.unravel_index(np.argmax(order), order.shape)]
     index.insert(time_axis, index.pop(0))
@@ -112,8 +120,9 @@ def _first(beyond: Array, time_axis: int) -> tuple[int, ...]:
 
 
 def limit_of(stage: str, precision: str) -> float:
+    """Return the relative limit of a stage from the table of tolerances."""
     limits = LIMITS[precision]
-    if stage == "resumed":  # weights, which have all errors of the steps before behind them
+    if stage == "resumed":  # weights, in which the errors of all earlier steps add up
         return max(limits.gradient, limits.losses)
     if stage in BY_TENSOR:
         return limits.gradient
@@ -121,47 +130,53 @@ def limit_of(stage: str, precision: str) -> float:
 
 
 def scales(stage: str, expected: Params, precision: str) -> Params:
-    """What the errors of each tensor are relative to, in shapes that broadcast to the tensor's."""
-    own = {name: _own_scale(stage, value) for name, value in expected.items()}
+    """Return the sizes that errors are relative to, in shapes that broadcast to the tensors'."""
+    sizes = {name: _size(stage, value) for name, value in expected.items()}
     if stage not in BY_TENSOR:
-        return own
+        return sizes
     least = least_scales(stage, expected, precision)
-    return {name: np.maximum(scale, least[name]) for name, scale in own.items()}
+    return {name: np.maximum(size, least[name]) for name, size in sizes.items()}
 
 
 def least_scales(stage: str, expected: Params, precision: str) -> Params:
-    """`(R, 1, …)`: relative to these, `ROUNDING` units in the last place of the largest entry of
-    all tensors are just within the limit."""
-    own = {name: _own_scale(stage, value) for name, value in expected.items()}
+    """Return the least sizes `(R, 1, …)` that errors may be relative to.
+
+    Relative to these, `ROUNDING` units in the last place of the largest entry of all tensors are
+    just within the limit.
+    """
+    sizes = {name: _size(stage, value) for name, value in expected.items()}
     largest: dict[tuple[str, int], Array] = {}
-    for name, scale in own.items():
-        key = _kept_in(name), scale.size
-        largest[key] = np.maximum(largest.get(key, 0.0), scale.reshape(-1))
+    for name, size in sizes.items():
+        key = _slot(name), size.size
+        largest[key] = np.maximum(largest.get(key, 0.0), size.reshape(-1))
     share = ROUNDING * np.finfo(precision).eps / limit_of(stage, precision)
     return {
-        name: share * largest[_kept_in(name), scale.size].reshape(scale.shape)
-        for name, scale in own.items()
+        name: share * largest[_slot(name), size.size].reshape(size.shape)
+        for name, size in sizes.items()
     }
 
 
-def _kept_in(name: str) -> str:
-    """The slot of `v of rnn.0.kernel`; empty for a weight or a gradient."""
+def _slot(name: str) -> str:
+    """Return the slot `v` of `v of rnn.0.kernel`; an empty string for a weight or a gradient."""
     return name.rpartition(" of ")[0]
 
 
-def _own_scale(stage: str, expected: Array) -> Array:
-    """The largest entry of the whole, or of each replica; or itself."""
-    size = np.where(np.isfinite(expected), np.abs(expected), 0)
+def _size(stage: str, expected: Array) -> Array:
+    """Return the largest entry of a tensor or of each replica, or for losses each entry."""
+    magnitude = np.where(np.isfinite(expected), np.abs(expected), 0)
     if stage in ("loss", "losses"):
-        return size
+        return magnitude
     if stage in ("hidden states", "outputs"):
-        return size.max(keepdims=True)
-    return size.max(axis=tuple(range(1, size.ndim)), keepdims=True)
+        return magnitude.max(keepdims=True)
+    return magnitude.max(axis=tuple(range(1, magnitude.ndim)), keepdims=True)
 
 
 def relative(expected: Array, actual: Array, scale: Array) -> Array:
-    """|actual − expected| / scale. Where the scale is 0 nothing may be off; two values that are
-    infinite or NaN in the same place agree."""
+    """Return |actual − expected| / scale.
+
+    Where the scale is 0, any difference is infinite. Two values that are infinite or NaN in the
+    same place agree.
+    """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         error = np.abs(actual - expected) / scale
     same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))

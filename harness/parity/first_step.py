@@ -1,7 +1,7 @@
-"""The place of the first failing stage: in which of many steps did two backends part, and where?
+"""Find the first of many steps at which two backends differ, and the place of the difference.
 
-Stages of the first step name their place themselves. Losses, and weights after the last step, have
-many steps behind them; so both backends go through these once more, one by one.
+A difference at a stage of the first step has its place. Losses, and weights after the last step,
+depend on many steps, so both backends repeat these one by one.
 """
 
 from dataclasses import replace
@@ -10,37 +10,53 @@ from backends import State
 from harness.parity.difference import Difference, compare
 from harness.parity.locate import Pair, Place, locate
 from harness.parity.problem import Problem
-from harness.parity.stages import STAGES, Found, Trace, memory, trace
+from harness.parity.stages import STAGES, StageTensors, Trace, memory, trace
 
 
 def place_of(
-    found: Difference, problem: Problem, pair: Pair, traces: tuple[Trace, Trace], limits: Found
+    difference: Difference,
+    problem: Problem,
+    pair: Pair,
+    traces: tuple[Trace, Trace],
+    limits: StageTensors,
 ) -> Place:
-    """Where `pair`, whose `traces` show the difference `found`, parts for the first time."""
-    if found.stage == "losses" and found.place:
-        return _first_step(Place("losses", found.place[0] + 1, "loss"), problem, pair)
-    if found.stage == "resumed":
-        return _resumed(found, problem, pair, traces, limits)
-    return locate(found, problem, pair, 0, problem.state)
+    """Return the place at which `pair` first differs; `difference` is one of its `traces`.
+
+    `limits` are the control bands that were computed.
+    """
+    if difference.stage == "losses" and difference.index:
+        return _first_step(Place("losses", difference.index[0] + 1, "loss"), problem, pair)
+    if difference.stage == "resumed":
+        return _resumed(difference, problem, pair, traces, limits)
+    return locate(difference, problem, pair, 0, problem.state)
 
 
 def _resumed(
-    found: Difference, problem: Problem, pair: Pair, traces: tuple[Trace, Trace], limits: Found
+    difference: Difference,
+    problem: Problem,
+    pair: Pair,
+    traces: tuple[Trace, Trace],
+    limits: StageTensors,
 ) -> Place:
-    """What is rebuilt from the state is at fault only if the training's own weights agree. They do
-    not either where half of the difference was there before the state was taken."""
+    """Return the place of a difference in the resumed weights.
+
+    Resuming is at fault only if the weights of the training itself agree. They count as different,
+    too, if half of the difference was there before the state was taken.
+    """
     steps, precision = len(problem.batches), problem.training.precision
     band = limits.get("resumed", {})
-    own = compare("resumed", traces[0].last, traces[1].last, precision, band)
-    if found.place and (own.beyond or 2 * own.error >= found.error):
-        return _first_step(Place("weights", steps, own.tensor), problem, pair)
-    note = found.note or "what state() gives, or what is built from it, is not the training's"
-    return Place("resumed", steps + 1, found.tensor, note=note)
+    trained = compare("resumed", traces[0].last_weights, traces[1].last_weights, precision, band)
+    if difference.index and (trained.beyond or 2 * trained.error >= difference.error):
+        return _first_step(Place("weights", steps, trained.tensor), problem, pair)
+    note = difference.note or "what state() gives, or what is built from it, is not the training's"
+    return Place("resumed", steps + 1, difference.tensor, note=note)
 
 
 def _first_step(last: Place, problem: Problem, pair: Pair) -> Place:
-    """The first step, up to that of `last`, after which the two states differ, and what differs in
-    it when both begin it from the same state."""
+    """Return the place of the first step, up to that of `last`, after which the states differ.
+
+    Both backends then begin this step from the same state, to see which stage differs.
+    """
     precision = problem.training.precision
     if precision == "float32":
         return replace(last, note="repeat it with precision=float64 to see the tensor and step")
@@ -55,20 +71,24 @@ def _first_step(last: Place, problem: Problem, pair: Pair) -> Place:
             ("optimiser slots", *slots),
             ("weights", states[0].params, states[1].params),
         ):
-            parted = compare(stage, expected, actual, precision, {})
-            if parted.beyond:
-                return _at_step(parted, problem, pair, step, before)
+            difference = compare(stage, expected, actual, precision, {})
+            if difference.beyond:
+                return _at_step(difference, problem, pair, step, before)
         before = states[0]
     return replace(last, note="it shows only in calls of several steps")
 
 
-def _at_step(parted: Difference, problem: Problem, pair: Pair, step: int, before: State) -> Place:
-    """Both backends built anew from the state before `step`: which stage is the first to differ?"""
-    one, other = (trace(backend_class, problem, step, before).found for backend_class in pair)
+def _at_step(after: Difference, problem: Problem, pair: Pair, step: int, before: State) -> Place:
+    """Return the place of the first stage that differs in `step`.
+
+    Both backends are built anew from the state `before` the step; `after` is the difference of
+    their states after it.
+    """
+    first, second = (trace(backend_class, problem, step, before).stages for backend_class in pair)
     for stage in STAGES[: STAGES.index("losses")]:
-        found = compare(stage, one[stage], other[stage], problem.training.precision, {})
-        if found.beyond:
-            return locate(found, problem, pair, step, before)
-    place = locate(parted, problem, pair, step, before)
+        difference = compare(stage, first[stage], second[stage], problem.training.precision, {})
+        if difference.beyond:
+            return locate(difference, problem, pair, step, before)
+    place = locate(after, problem, pair, step, before)
     note = "backends built anew at this step agree: what differs is carried outside the state"
     return replace(place, note=note)

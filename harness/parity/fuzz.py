@@ -1,7 +1,7 @@
-"""Random configurations through `parity`, and the smallest one that fails.
+"""Check random configurations by `parity`, and shrink the first that fails.
 
-Hypothesis draws and shrinks. A trial may take seconds, where frameworks compile, so shrinking ends
-after `SHRINK_SECONDS` with what it has by then.
+Hypothesis draws and shrinks. A trial may take seconds where frameworks compile, so shrinking ends
+after `SHRINK_SECONDS` with the smallest failure by then.
 """
 
 import time
@@ -24,61 +24,71 @@ from harness.console.command_line import option, python
 from harness.console.progress import Count
 from harness.console.terminal import say
 from harness.core.errors import ConfigError
-from harness.parity.configurations import Drawn, configurations
+from harness.parity.configurations import RandomConfig, configurations
 from harness.parity.difference import Difference
-from harness.parity.lockstep import Broke, Names, Parity, check
-from harness.parity.problem import Problem, configs, load, problem_of, scattered
+from harness.parity.lockstep import BackendFailed, Names, Parity, check
+from harness.parity.problem import (
+    Problem,
+    configs,
+    load_classes,
+    problem_of,
+    with_scattered_padding,
+)
 from harness.parity.stages import STAGES
 from harness.system.compiled_programs import free
 
 EPOCHS, STEPS = 3, 24
 FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")
 SHRINK_SECONDS = 120.0
-HOPELESS = 50  # configurations of which none could be compared
+HOPELESS = 50  # refused configurations after which the search ends, if none could be compared
 
 
 @dataclass
 class Tally:
-    """What has been seen so far: the worst agreement of each stage, and the last failure."""
+    """The results so far: the worst agreement of each stage, and the last failure."""
 
     worst: dict[str, Difference] = field(default_factory=dict)
     judged: int = 0  # configurations that were compared
-    partly: int = 0  # of these, where the control band was too wide for a stage
+    partly: int = 0  # of these, those with a stage for which the control band was too wide
     diverged: int = 0  # not compared: no backend's loss stays finite
-    refused: str = ""  # why the last of those was not compared that were not
-    refusals: int = 0  # in a row, from the first configuration on
+    refused: str = ""  # the reason why the last refused configuration was not compared
+    refusals: int = 0  # before the first configuration that was compared
     failure: str = ""  # where two backends differ, or how one broke
-    failed: list[Drawn] = field(default_factory=list)  # the last is the smallest
-    pair: Names | None = None  # which two backends differ: only they are shrunk
-    broke: bool = False
+    failed: list[RandomConfig] = field(default_factory=list)  # the last is the smallest
+    pair: Names | None = None  # the two backends that differ; shrinking compares only these
+    broke: bool = False  # a backend raised an exception
     flaky: bool = False  # the smallest failure does not always fail
-    began: float = 0.0  # when shrinking did
-    cut_short: bool = False
+    began: float = 0.0  # the time at which shrinking began, by time.monotonic
+    cut_short: bool = False  # shrinking ran out of time
 
-    def note(self, parity: Parity, drawn: Drawn) -> None:
+    def note(self, parity: Parity, drawn: RandomConfig) -> None:
+        """Count a configuration that was compared, with its result."""
         self.judged += 1
         if parity.first is not None:
             self.fail(parity.first.sentence(), drawn, parity.first_pair, broke=False)
             return
         self.partly += bool(parity.not_judged)
-        for (stage, _), found in parity.differences.items():
-            if found.judged and (stage not in self.worst or found.error > self.worst[stage].error):
-                self.worst[stage] = found
+        for (stage, _), difference in parity.differences.items():
+            if difference.judged and (
+                stage not in self.worst or difference.error > self.worst[stage].error
+            ):
+                self.worst[stage] = difference
 
-    def fail(self, failure: str, drawn: Drawn, pair: Names | None, broke: bool) -> None:
+    def fail(self, failure: str, drawn: RandomConfig, pair: Names | None, broke: bool) -> None:
+        """Note a failure; shrinking begins with the first."""
         if not self.failed:
             self.began = time.monotonic()
         self.failure, self.pair, self.broke = failure, pair, broke
         self.failed.append(drawn)
 
     def refuse(self, reason: str) -> NoReturn:
-        """Leave a configuration out."""
+        """Leave a configuration out: raise Hypothesis's exception for it."""
         self.refused = reason
         self.refusals += not self.judged
         hypothesis.reject()
 
-    def over(self, drawn: Drawn) -> bool:
-        """Whether it is too late to try `drawn`; what failed before is always tried again."""
+    def over(self, drawn: RandomConfig) -> bool:
+        """Return whether it is too late to try `drawn`; earlier failures are always tried again."""
         if self.refusals >= HOPELESS and not self.judged:
             return True
         late = bool(self.failed) and time.monotonic() - self.began > SHRINK_SECONDS
@@ -87,18 +97,24 @@ class Tally:
 
 
 def fuzz(
-    count: int, seed: int, names: list[str], given: list[str], own: Path | None, screen: Console
+    count: int,
+    seed: int,
+    names: list[str],
+    given: list[str],
+    config_dir: Path | None,
+    screen: Console,
 ) -> int:
-    """Try `count` random configurations; the overrides `given` hold in all of them. The exit code.
+    """Try `count` random configurations, print the result, and return the exit code.
 
-    `own` is the folder of the user's own options.
+    The overrides `given` hold in all configurations. `config_dir` is the folder of the user's own
+    options. Raises `ConfigError` if no configuration could be compared.
     """
     _refuse_tasks(given)
     tally = Tally()
-    with composing(own) as compose, Count(count, "random configurations") as progress:
-        classes = load(names, configs(names, ["task=gaussian", *given], compose))
+    with composing(config_dir) as compose, Count(count, "random configurations") as progress:
+        classes = load_classes(names, configs(names, ["task=gaussian", *given], compose))
 
-        def attempt(drawn: Drawn) -> None:
+        def attempt(drawn: RandomConfig) -> None:
             failing = bool(tally.failed)
             _attempt(drawn, given, compose, classes, tally)
             if not failing:
@@ -108,14 +124,14 @@ def fuzz(
     if not tally.judged:
         raise ConfigError(f"none of the configurations could be compared: {tally.refused}")
     if tally.failure:
-        _tell_failure(tally, names, given, own, screen)
+        _print_failure(tally, names, given, config_dir, screen)
         return 1
-    _tell_agreement(tally, names, screen)
+    _print_agreement(tally, names, screen)
     return 0
 
 
 def _refuse_tasks(given: list[str]) -> None:
-    """What is drawn are settings of random data, which no other task has."""
+    """Raise `ConfigError` for another task: only `gaussian` has the settings that are drawn."""
     for word in given:
         key, value = key_of(word), word.partition("=")[2]
         if key in ("task", "experiment") and value not in ("gaussian", "null"):
@@ -125,44 +141,44 @@ def _refuse_tasks(given: list[str]) -> None:
 
 
 def _attempt(
-    drawn: Drawn,
+    drawn: RandomConfig,
     given: list[str],
     compose: Compose,
     classes: dict[str, BackendFactory],
     tally: Tally,
 ) -> None:
-    """Raises `AssertionError` where the backends differ or one breaks."""
+    """Compare the backends; raise `AssertionError` if they differ or one raises an exception."""
     if tally.over(drawn):
         hypothesis.reject()
     chosen = classes if tally.pair is None else {name: classes[name] for name in tally.pair}
     try:
         problem = _problem(drawn, next(iter(chosen)), given, compose)
-    except ConfigError as error:  # what was drawn does not go with what was given
+    except ConfigError as error:  # the drawn settings do not go with the given ones
         tally.refuse(str(error))
     try:
         parity = check(problem, chosen)
     except ConfigError as error:  # its losses do not stay finite
         tally.diverged += not tally.failed
         tally.refuse(str(error))
-    except Broke as error:  # a finding too
+    except BackendFailed as error:  # a failure, too
         other = next(name for name in chosen if name != error.backend)
         tally.judged += 1
         tally.fail(str(error), drawn, (other, error.backend), broke=True)
         raise AssertionError from error
     finally:
-        free()  # programs that are of no use to the next configuration
+        free()  # the compiled programs, which the next configuration cannot use
     tally.note(parity, drawn)
     if not parity.agrees:  # no `assert`, which PYTHONOPTIMIZE leaves out
         raise AssertionError
 
 
-def _problem(drawn: Drawn, name: str, given: list[str], compose: Compose) -> Problem:
+def _problem(drawn: RandomConfig, name: str, given: list[str], compose: Compose) -> Problem:
     [config] = configs([name], [*drawn.words, *FIXED, *given], compose)
     problem = problem_of(config, STEPS)
-    return scattered(problem) if drawn.scatter else problem
+    return with_scattered_padding(problem) if drawn.scatter else problem
 
 
-def _search(attempt: Callable[[Drawn], None], count: int, seed: int, tally: Tally) -> None:
+def _search(attempt: Callable[[RandomConfig], None], count: int, seed: int, tally: Tally) -> None:
     """Let Hypothesis run `attempt` on `count` examples, and shrink the first that fails."""
     test = hypothesis.given(configurations())(attempt)
     test = settings(
@@ -181,21 +197,21 @@ def _search(attempt: Callable[[Drawn], None], count: int, seed: int, tally: Tall
     )(hypothesis.seed(seed)(test))
     try:
         test()
-    except (AssertionError, Unsatisfiable):  # the tally has it
+    except (AssertionError, Unsatisfiable):  # recorded in the tally
         pass
     except Flaky:
         tally.flaky = True
 
 
-def _tell_agreement(tally: Tally, names: list[str], screen: Console) -> None:
+def _print_agreement(tally: Tally, names: list[str], screen: Console) -> None:
     table = Table("stage", "largest relative error", "ulp", "limit")
     for stage in STAGES:
-        found = tally.worst.get(stage)
-        if found is None:
+        worst = tally.worst.get(stage)
+        if worst is None:
             table.add_row(stage, "not judged", "", "")
             continue
-        limit = f"{found.limit:.0e}" if found.limit else "exact"
-        table.add_row(stage, f"{found.error:.1e}", f"{found.ulps:.3g}", limit)
+        limit = f"{worst.limit:.0e}" if worst.limit else "exact"
+        table.add_row(stage, f"{worst.error:.1e}", f"{worst.ulps:.3g}", limit)
     screen.print(table)
     screen.print(f"  [bold]{', '.join(names)} agree[/bold] in {tally.judged} configurations.")
     if tally.partly:
@@ -205,14 +221,14 @@ def _tell_agreement(tally: Tally, names: list[str], screen: Console) -> None:
         screen.print(f"  {tally.diverged} more were not compared: no backend's loss stays finite")
 
 
-def _tell_failure(
-    tally: Tally, names: list[str], given: list[str], own: Path | None, screen: Console
+def _print_failure(
+    tally: Tally, names: list[str], given: list[str], config_dir: Path | None, screen: Console
 ) -> None:
     smallest, pair = tally.failed[-1], tally.pair or (names[0], names[1])
-    again = [*smallest.words, *FIXED, *given]
-    again += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
-    again += ["--scatter-padding"] if smallest.scatter else []
-    again += [] if own is None else option("--config-dir", str(own))
+    words = [*smallest.words, *FIXED, *given]
+    words += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
+    words += ["--scatter-padding"] if smallest.scatter else []
+    words += [] if config_dir is None else option("--config-dir", str(config_dir))
     often = ", but not each time" if tally.flaky else ""
     who = f"{pair[1]} broke" if tally.broke else f"{pair[0]} and {pair[1]} differ"
     failure = tally.failure.removeprefix(f"{pair[1]} broke: ")
@@ -220,6 +236,6 @@ def _tell_failure(
     if tally.cut_short:
         seconds = f"{SHRINK_SECONDS:.0f} s"
         screen.print(f"  shrinking was cut short after {seconds}: a smaller one may fail as well")
-    found = f"smallest configuration found, of {tally.judged} tried"
-    screen.print(f"  {found}; repeat it with\n")
-    say(f"    {python('harness.parity', again)}", screen)
+    tried = f"smallest configuration found, of {tally.judged} tried"
+    screen.print(f"  {tried}; repeat it with\n")
+    say(f"    {python('harness.parity', words)}", screen)

@@ -1,4 +1,4 @@
-"""Several backends on one problem: every stage of every pair, and the first place that differs."""
+"""Compare several backends on one problem: every stage of every pair, and the first difference."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from harness.parity.difference import Difference, compare
 from harness.parity.first_step import place_of
 from harness.parity.locate import Place
 from harness.parity.problem import Problem
-from harness.parity.stages import STAGES, Found, Trace, memory, trace
+from harness.parity.stages import STAGES, StageTensors, Trace, memory, trace
 
 Names = tuple[str, str]
 
 
-class Broke(RuntimeError):
-    """A backend raised an exception. The message is one line: which one, how and where."""
+class BackendFailed(RuntimeError):
+    """An exception that a backend raised. The message is one line: the backend, how and where."""
 
     def __init__(self, backend: str, error: Exception) -> None:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -34,33 +34,39 @@ class Broke(RuntimeError):
 
 @dataclass(frozen=True)
 class Parity:
-    """What was found: the worst difference (or the first beyond its limit) of each stage and pair,
-    and the first place of all that is beyond a limit."""
+    """The result of a comparison.
+
+    `differences` has the worst difference of each stage and pair, or the first beyond its limit;
+    `first` is the first place of all that is beyond a limit.
+    """
 
     differences: dict[tuple[str, Names], Difference]
     devices: dict[str, str]  # backend -> where it ran
-    blind_from: int | None = None  # the first step, from 1, at which the band is too wide to judge
+    unjudged_from: int | None = None  # the first step, from 1, whose control band is too wide
     first: Place | None = None
     first_pair: Names | None = None
 
     @property
     def agrees(self) -> bool:
+        """Whether no difference is beyond its limit."""
         return self.first is None
 
     @property
     def not_judged(self) -> list[str]:
-        """Of what nothing is said, as the control band is too wide: `losses from step 12 on`,
-        `resumed`, or some of its tensors."""
-        found = [] if self.blind_from is None else [f"losses from step {self.blind_from} on"]
+        """The stages for which the control band is too wide to judge.
+
+        Such as `losses from step 12 on`, `resumed`, or `resumed` and the names of its tensors.
+        """
+        stages = [] if self.unjudged_from is None else [f"losses from step {self.unjudged_from} on"]
         for (stage, _), difference in self.differences.items():
             if difference.left_out and stage != "losses":
                 tensors = f": {', '.join(difference.left_out)}" if difference.judged else ""
-                found.append(stage + tensors)
-        return list(dict.fromkeys(found))
+                stages.append(stage + tensors)
+        return list(dict.fromkeys(stages))
 
     @property
     def extent(self) -> str:
-        """What an agreement is about: `every stage`, unless there was something not judged."""
+        """What an agreement covers: `every stage`, or those that could be judged."""
         all_judged = all(difference.judged for difference in self.differences.values())
         if all_judged and not self.not_judged:
             return "every stage"
@@ -70,55 +76,58 @@ class Parity:
 def check(
     problem: Problem,
     classes: Mapping[str, BackendFactory],
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Parity:
-    """Train all backends from the same state and compare each pair; `say` hears what goes on.
+    """Train all backends from the same state and compare each pair.
 
-    Raises `ConfigError` where no backend's losses stay finite: then there is nothing to compare;
-    and `Broke` where a backend raises an exception.
+    `say` is called with what is being done. Raises `ConfigError` if no backend's losses stay
+    finite, so that nothing can be compared, and `BackendFailed` if a backend raises an exception.
     """
     traces: dict[str, Trace] = {}
     for name, backend_class in classes.items():
         say(name)
         traces[name] = _traced(name, backend_class, problem)
-    losses = [t.found["losses"].get("losses", np.zeros(0)) for t in traces.values()]
-    if not any(np.isfinite(each).all() for each in losses):
+    losses = [t.stages["losses"].get("losses", np.zeros(0)) for t in traces.values()]
+    if not any(np.isfinite(values).all() for values in losses):
         raise ConfigError(
             "the loss of every backend stops being finite; parity needs numbers to compare: try a "
             "smaller optimizer.lr, or fewer --steps."
         )
     differences, limits = _judged(problem, traces, say)
-    devices = {name: each.device for name, each in traces.items()}
-    parity = Parity(differences, devices, _blind_from(limits))
-    failed = [(key, found) for key, found in differences.items() if found.beyond]
+    devices = {name: backend.device for name, backend in traces.items()}
+    parity = Parity(differences, devices, _unjudged_from(limits))
+    failed = [(key, difference) for key, difference in differences.items() if difference.beyond]
     if not failed:
         return parity
-    (_, names), found = failed[0]
-    say(f"looking for the place where {names[0]} and {names[1]} part")
+    (_, names), difference = failed[0]
+    say(f"looking for the place where {names[0]} and {names[1]} differ")
     pair = (classes[names[0]], classes[names[1]])
-    place = place_of(found, problem, pair, (traces[names[0]], traces[names[1]]), limits)
+    place = place_of(difference, problem, pair, (traces[names[0]], traces[names[1]]), limits)
     return replace(parity, first=place, first_pair=names)
 
 
 def _traced(name: str, backend_class: BackendFactory, problem: Problem) -> Trace:
     try:
         return trace(backend_class, problem)
-    except ConfigError:  # it says itself what the user can change
+    except ConfigError:  # its message says what the user can change
         raise
     except Exception as error:
-        raise Broke(name, error) from error
+        raise BackendFailed(name, error) from error
 
 
 def _judged(
     problem: Problem, traces: Mapping[str, Trace], say: Callable[[str], None]
-) -> tuple[dict[tuple[str, Names], Difference], Found]:
-    """All differences, and the control bands, which are drawn where a limit of the table is not
-    kept: those of the first step alone, or those of all steps, which are the dearer ones."""
-    limits: Found = {}
+) -> tuple[dict[tuple[str, Names], Difference], StageTensors]:
+    """Return all differences, and the control bands that were needed.
+
+    A band is computed only where a difference is beyond the limit of the table: first the bands of
+    the first step, then those of all steps, which take longer.
+    """
+    limits: StageTensors = {}
     differences = _differences(problem, traces, limits)
     for stages in (STAGES[: -len(ALL_STEPS)], ALL_STEPS):
-        first = next((found for found in differences.values() if found.beyond), None)
-        if first is not None and first.stage in stages and first.place:
+        first = next((difference for difference in differences.values() if difference.beyond), None)
+        if first is not None and first.stage in stages and first.index:
             say("control band")
             limits |= bands(problem, first.stage)
             differences = _differences(problem, traces, limits)
@@ -126,7 +135,7 @@ def _judged(
 
 
 def _differences(
-    problem: Problem, traces: Mapping[str, Trace], limits: Found
+    problem: Problem, traces: Mapping[str, Trace], limits: StageTensors
 ) -> dict[tuple[str, Names], Difference]:
     return {
         (stage, pair): _difference(stage, pair, traces, problem, limits)
@@ -136,24 +145,27 @@ def _differences(
 
 
 def _difference(
-    stage: str, pair: Names, traces: Mapping[str, Trace], problem: Problem, limits: Found
+    stage: str, pair: Names, traces: Mapping[str, Trace], problem: Problem, limits: StageTensors
 ) -> Difference:
-    """Of two backends at one stage. First each is held against the network itself: two that have
-    the same wrong names would have nothing to compare, and agree."""
+    """Return the difference of two backends at one stage.
+
+    Names are first compared with the network's: nothing is computed by a backend with wrong names,
+    so two that have the same ones would agree.
+    """
     precision = problem.training.precision
     network = {"names": problem.state.params, "optimiser slots": memory(problem.state)}
-    one, other = (traces[name].found[stage] for name in pair)
+    expected, actual = (traces[name].stages[stage] for name in pair)
     if stage in network:
-        for name, found in zip(pair, (one, other), strict=True):
-            form = compare("names", network[stage], found, precision, {})
-            if form.beyond and (found or stage == "names"):
+        for name, tensors in zip(pair, (expected, actual), strict=True):
+            form = compare("names", network[stage], tensors, precision, {})
+            if form.beyond and (tensors or stage == "names"):
                 note = f"{name} against the network: {form.note}"
                 return replace(form, stage=stage, note=note)
-    return compare(stage, one, other, precision, limits.get(stage, {}))
+    return compare(stage, expected, actual, precision, limits.get(stage, {}))
 
 
-def _blind_from(limits: Found) -> int | None:
-    """The first step whose control band says nothing, or None."""
+def _unjudged_from(limits: StageTensors) -> int | None:
+    """Return the first step, from 1, whose control band is infinite, or None."""
     band = limits.get("losses", {}).get("losses")
     if band is None or np.isfinite(band).all():
         return None

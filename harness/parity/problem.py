@@ -20,32 +20,35 @@ from harness.training.plan import prepare
 
 @dataclass(frozen=True)
 class Problem:
-    """`batches` holds the samples of each step, `(R, B)`, the last of an epoch shorter; `lr` the
-    learning rates `(S, R)`."""
+    """All that a backend is constructed from, and the batches of the first S steps."""
 
     model: ModelSpec
     training: TrainingSpec
     data: Data
     state: State
-    batches: list[Array]
-    lr: Array
+    batches: list[Array]  # of each step its samples (R, B); the last of an epoch may be shorter
+    lr: Array  # (S, R)
     execution: Execution = CPU
 
     def build(self, backend_class: BackendFactory, state: State | None = None) -> Backend:
-        """A backend that starts from `state`, by default from the problem's own."""
+        """Construct a backend that starts from `state`, by default from the problem's."""
         start = self.state if state is None else state
         return backend_class(self.model, self.training, self.data, start, self.execution)
 
     def batch(self, step: int) -> tuple[Array, Array | None]:
-        """The inputs `(R, B, T, F)` and the mask `(R, B, T)` of one step."""
+        """Return the inputs `(R, B, T, F)` and the mask `(R, B, T)` of one step."""
         rows, data = self.batches[step], self.data
-        x = np.stack([data.x[r % len(data.x)][own] for r, own in enumerate(rows)])
+        x = np.stack([data.x[r % len(data.x)][samples] for r, samples in enumerate(rows)])
         if data.mask is None:
             return x, None
-        return x, np.stack([data.mask[r % len(data.mask)][own] for r, own in enumerate(rows)])
+        masks = [data.mask[r % len(data.mask)][samples] for r, samples in enumerate(rows)]
+        return x, np.stack(masks)
 
     def train(self, backend: Backend, first: int, last: int) -> Array:
-        """Losses `(last - first, R)` of those steps, batches of one size together in one call."""
+        """Train the steps from `first` to before `last`; return losses `(last - first, R)`.
+
+        Consecutive batches of one size go into one call of the backend.
+        """
         losses = []
         while first < last:
             end = first
@@ -58,8 +61,10 @@ class Problem:
 
 
 def problem_of(config: Config, steps: int) -> Problem:
-    """The first `steps` updates of the run that `config` describes, as the trainer does them;
-    fewer if the run has fewer. Raises `ConfigError` for what cannot be run."""
+    """Return the first `steps` updates of the run that `config` describes, as the trainer has them.
+
+    They are fewer if the run has fewer. Raises `ConfigError` for a run that cannot be trained.
+    """
     plan = prepare(config)
     batches: list[Array] = []
     rates: list[Array] = []
@@ -82,12 +87,12 @@ def problem_of(config: Config, steps: int) -> Problem:
     )
 
 
-def scattered(problem: Problem) -> Problem:
-    """The problem with its padding anywhere in a sequence, also at the first time steps, and the
-    first of several samples nothing but padding; always the same for the same problem.
+def with_scattered_padding(problem: Problem) -> Problem:
+    """Return the problem with padding anywhere in a sequence, the same for equal problems.
 
-    A task puts padding behind a sequence, but the contract allows any mask. Raises `ConfigError`
-    where there is no padding.
+    Padding may be at the first time steps, and the first of several samples is all padding. A task
+    puts padding behind a sequence, but the contract allows any mask. Raises `ConfigError` if there
+    is no padding.
     """
     mask = problem.data.mask
     if mask is None:
@@ -99,8 +104,11 @@ def scattered(problem: Problem) -> Problem:
 
 
 def configs(names: list[str], overrides: list[str], compose: Compose = compose) -> list[Config]:
-    """One configuration per backend, the same for all. Unless told otherwise it is in float64 and
-    without TF32, whatever the preset says: agreement is not claimed for three digits."""
+    """Return one configuration per backend, equal but for the backend.
+
+    The defaults here are float64 and no TF32, whatever the preset says: TF32 has three digits, for
+    which no agreement is claimed. Raises `ConfigError`.
+    """
     for word in overrides:
         if key_of(word) == "resume":
             raise ConfigError(f"{word}: parity trains several from the start; leave it out.")
@@ -111,7 +119,7 @@ def configs(names: list[str], overrides: list[str], compose: Compose = compose) 
 
 
 def _config(name: str, names: list[str], shared: list[str], compose: Compose) -> Config:
-    """That of one backend; what is wrong with its name is said of `backends=[…]`."""
+    """Return the configuration of one backend; an error in its name is one of `backends=[…]`."""
     try:
         return compose([*shared, f"backend={name}"])
     except ConfigError as error:
@@ -122,6 +130,9 @@ def _config(name: str, names: list[str], shared: list[str], compose: Compose) ->
         raise ConfigError(f"{listed}: {name}: {rest.removeprefix(typed)}") from error
 
 
-def load(names: list[str], composed: list[Config]) -> dict[str, BackendFactory]:
-    """The classes by the names that were typed: two options may carry the same name inside."""
+def load_classes(names: list[str], composed: list[Config]) -> dict[str, BackendFactory]:
+    """Import the backends; return their classes by the names that were typed.
+
+    These are the names of options: two options may have the same `backend.name`.
+    """
     return {n: load_backend(config.backend) for n, config in zip(names, composed, strict=True)}

@@ -1,7 +1,7 @@
-"""What a backend computes on a problem, stage by stage; `difference.py` says how two compare.
+"""Compute what a backend gives on a problem, stage by stage; `difference.py` compares two backends.
 
-The stages are in the order in which one causes the next: a backend that is wrong at one is wrong at
-all that follow, so the first that fails is the one to look at.
+The stages are in causal order: a backend that is wrong at one is wrong at all that follow, so the
+first that fails is the one to look at.
 
     names            names, shapes and precision of the weights
     hidden states    of every layer and time step
@@ -14,8 +14,8 @@ all that follow, so the first that fails is the one to look at.
     resumed          weights after one step more, by a backend built anew from the last state;
                      outputs of the last weights
 
-All of it goes through the contract alone: hidden states are the outputs of the network cut off
-after a layer, gradients come from `harness/training/gradient.py`.
+Only the contract is used: hidden states are the outputs of the network truncated after a layer, and
+gradients come from `harness/training/gradient.py`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -39,20 +39,20 @@ STAGES = (
     "resumed",
 )
 
-Found = dict[str, Params]  # stage -> what was computed: tensor -> (R, …), losses (S, R)
+StageTensors = dict[str, Params]  # stage -> tensor -> (R, …), for losses (S, R)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What one backend computed, and on which device."""
+    """The tensors that one backend computed, and its device."""
 
-    found: Found
+    stages: StageTensors
     device: str
-    last: Params = field(default_factory=dict)  # its own weights after the last step
+    last_weights: Params = field(default_factory=dict)  # after the last step, not resumed
 
 
 def steps_compared(steps: int) -> str:
-    """Which steps the stages of a comparison over `steps` steps are about."""
+    """Return in words which steps the stages of a comparison over `steps` steps cover."""
     several = f"steps 1 to {steps}" if steps > 1 else "step 1"
     return f"losses of {several}, resumed at step {steps + 1}, everything else of step 1"
 
@@ -60,33 +60,33 @@ def steps_compared(steps: int) -> str:
 def trace(
     backend_class: BackendFactory, problem: Problem, step: int = 0, state: State | None = None
 ) -> Trace:
-    """Everything that the stages compare, from `state` (by default the problem's) at `step`.
+    """Compute all tensors of the stages, from `state` at `step`.
 
-    From a given state, the later steps are left out.
+    The default is the problem's own state. With a given state, later steps are left out.
     """
     start = problem.state if state is None else state
     x, mask = problem.batch(step)
     backend = problem.build(backend_class, start)
-    found: Found = {"names": backend.state().params}
-    if not same_form(found["names"], start.params):
-        return Trace({**{stage: {} for stage in STAGES}, **found}, backend.device)
-    found["outputs"] = {"outputs": backend.predict(x, mask)}
+    stages: StageTensors = {"names": backend.state().params}
+    if not same_form(stages["names"], start.params):
+        return Trace({**{stage: {} for stage in STAGES}, **stages}, backend.device)
+    stages["outputs"] = {"outputs": backend.predict(x, mask)}
     losses = problem.train(backend, step, step + 1)
     after = backend.state()
-    found["loss"] = {"loss": losses[0]}
-    found["weights"] = after.params
-    found["optimiser slots"] = memory(after)
+    stages["loss"] = {"loss": losses[0]}
+    stages["weights"] = after.params
+    stages["optimiser slots"] = memory(after)
     last = after.params
     if state is None:
         losses = np.concatenate([losses, *_later_losses(problem, backend)])
         last = backend.state().params
-        found["resumed"] = resumed(backend_class, problem, backend)
-    found["losses"] = {"losses": losses}
-    found["hidden states"] = {
+        stages["resumed"] = resumed(backend_class, problem, backend)
+    stages["losses"] = {"losses": losses}
+    stages["hidden states"] = {
         f"layer {layer}": hidden_states(backend_class, problem, start, layer, x, mask)
         for layer in range(problem.model.layers)
     }
-    found["gradients"] = gradients(
+    stages["gradients"] = gradients(
         backend_class,
         problem.model,
         problem.training,
@@ -95,31 +95,37 @@ def trace(
         problem.batches[step],
         problem.execution,
     )
-    return Trace(found, backend.device, last)
+    return Trace(stages, backend.device, last)
 
 
-def same_form(one: Params, other: Params) -> bool:
-    """The same names, with the same shapes."""
-    return {n: v.shape for n, v in one.items()} == {n: v.shape for n, v in other.items()}
+def same_form(first: Params, second: Params) -> bool:
+    """Return whether both have the same names with the same shapes."""
+    return {n: v.shape for n, v in first.items()} == {n: v.shape for n, v in second.items()}
 
 
 def memory(state: State) -> Params:
-    """The optimiser's memory by slot and name, and how many updates it has behind it."""
-    found = {f"{s} of {n}": v for s, kept in state.slots.items() for n, v in kept.items()}
-    return found | {"updates done": np.array([[float(state.step)]])}
+    """Return the optimiser's memory by slot and name, and its number of updates so far."""
+    slots = {f"{s} of {n}": v for s, values in state.slots.items() for n, v in values.items()}
+    return slots | {"updates done": np.array([[float(state.step)]])}
 
 
 def resumed(backend_class: BackendFactory, problem: Problem, backend: Backend) -> Params:
-    """The last batch once more, by a backend that is built from the state of `backend`."""
+    """Return weights after the last batch is repeated by a backend built from `backend.state()`.
+
+    The outputs are those of `backend` itself, for the first batch.
+    """
     steps = len(problem.batches)
-    anew = problem.build(backend_class, backend.state())
-    problem.train(anew, steps - 1, steps)
-    return {"outputs": backend.predict(*problem.batch(0)), **anew.state().params}
+    rebuilt = problem.build(backend_class, backend.state())
+    problem.train(rebuilt, steps - 1, steps)
+    return {"outputs": backend.predict(*problem.batch(0)), **rebuilt.state().params}
 
 
 def _later_losses(problem: Problem, backend: Backend) -> list[Array]:
-    """Of all steps but the first: those of the first epoch one by one, then epochs at a time, so
-    that a backend which compiles a program for each number of steps compiles few."""
+    """Train all steps but the first and return their losses.
+
+    The first epoch is trained step by step, the rest in calls of many steps, so that a backend that
+    compiles a program for each number of steps compiles few.
+    """
     sizes = [rows.shape for rows in problem.batches]
     short = [step for step, size in enumerate(sizes) if size != sizes[0]]
     first_epoch = short[0] + 1 if short else 1
@@ -136,7 +142,7 @@ def hidden_states(
     x: Array,
     mask: Array | None,
 ) -> Array:
-    """The states `(R, N, T, U)` of one recurrent layer: outputs of the network cut off after it."""
+    """Return the states `(R, N, T, U)` of a layer: outputs of the network truncated after it."""
     cut = replace(
         problem.model,
         layers=layer + 1,

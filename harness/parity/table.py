@@ -1,6 +1,6 @@
-"""The result on the screen: the table, stage by stage, and the verdict. It fits 80 columns.
+"""Print the result of a comparison: the table, stage by stage, and the verdict, in 80 columns.
 
-A stage has one row, that of the pair with the largest error; where pairs differ, a row for each of
+A stage has one row, for the pair with the largest error; if pairs differ, it has a row for each of
 these. The certificate has every pair at every stage.
 """
 
@@ -17,6 +17,7 @@ from harness.parity.stages import STAGES, steps_compared
 
 
 def show(parity: Parity, names: list[str], steps: int, screen: Console) -> None:
+    """Print the table of the backends `names`, trained for `steps` steps, and the verdict."""
     pairs = list(combinations(names, 2))
     screen.print(_table(parity, pairs))
     several = "; of the pairs the worst, or each that differs" if len(pairs) > 1 else ""
@@ -45,37 +46,37 @@ def _table(parity: Parity, pairs: list[Names]) -> Table:
     table.add_column("at")
     for stage in STAGES:
         title = stage
-        for pair, found in _rows(parity, stage, pairs):
-            limit = f"{found.limit:.0e}" if found.limit and found.judged else ""
-            who = " · ".join(pair) if found.judged else ""
-            table.add_row(title, _error(found), limit, who, escape(_at(found)))
+        for pair, difference in _rows(parity, stage, pairs):
+            limit = f"{difference.limit:.0e}" if difference.limit and difference.judged else ""
+            who = " · ".join(pair) if difference.judged else ""
+            table.add_row(title, _error(difference), limit, who, escape(_at(difference)))
             title = ""
     return table
 
 
 def _rows(parity: Parity, stage: str, pairs: list[Names]) -> Iterator[tuple[Names, Difference]]:
-    """The pairs that are beyond the limit, or else the one with the largest error."""
-    found = [(pair, parity.differences[stage, pair]) for pair in pairs]
-    beyond = [(pair, difference) for pair, difference in found if difference.beyond]
-    worst = max(found, key=lambda row: (row[1].judged, row[1].error))
+    """Yield the pairs that are beyond the limit, or else the one with the largest error."""
+    rows = [(pair, parity.differences[stage, pair]) for pair in pairs]
+    beyond = [(pair, difference) for pair, difference in rows if difference.beyond]
+    worst = max(rows, key=lambda row: (row[1].judged, row[1].error))
     yield from beyond or [worst]
 
 
-def _error(found: Difference) -> str:
-    if not found.judged:
+def _error(difference: Difference) -> str:
+    if not difference.judged:
         return "not judged"
-    if found.stage == "names" or found.note:
-        return "[red]differ[/red]" if found.beyond else "equal"
-    error = f"{found.error:.1e}" if found.error else "0"
-    return f"[red]{error}[/red]" if found.beyond else error
+    if difference.stage == "names" or difference.note:
+        return "[red]differ[/red]" if difference.beyond else "equal"
+    error = f"{difference.error:.1e}" if difference.error else "0"
+    return f"[red]{error}[/red]" if difference.beyond else error
 
 
-def _at(found: Difference) -> str:
-    """The tensor, or what says more of a stage that has only one."""
-    if found.error == 0:
+def _at(difference: Difference) -> str:
+    """Return the tensor, or the step of a loss, or the time step of hidden states."""
+    if difference.error == 0:
         return ""
-    if found.stage == "losses" and found.place:
-        return f"step {found.place[0] + 1}"
-    if found.stage == "hidden states" and found.place:
-        return f"{found.tensor}, time step {found.place[2]}"
-    return "" if found.tensor == found.stage else found.tensor
+    if difference.stage == "losses" and difference.index:
+        return f"step {difference.index[0] + 1}"
+    if difference.stage == "hidden states" and difference.index:
+        return f"{difference.tensor}, time step {difference.index[2]}"
+    return "" if difference.tensor == difference.stage else difference.tensor

@@ -35,7 +35,7 @@ def figure(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 
 
 
 @cache
-def _panel(width: float, height: float) -> Any:
+def panel(width: float, height: float) -> Any:
     """Return a figure with one panel and its axis.
 
     Margins and positions of the labels are fixed: fitting them to the numbers takes longer than all
@@ -61,7 +61,7 @@ def _empty_panel(width: float, height: float) -> Any:
     """
     from matplotlib.transforms import Bbox
 
-    drawing, axis = _panel(width, height)
+    drawing, axis = panel(width, height)
     for artist in [*axis.lines, *axis.patches, *axis.collections, axis.get_legend()]:
         if artist is not None:
             artist.remove()

@@ -119,12 +119,13 @@ def _end_parent(directory: Path, found: list[Job], status: str) -> None:
     if address is None or start is None:
         return
     record = RunLog(directory, mlflow_process.track_on(directory, address))
-    record.write("tags", values={NOTE: _description(found, start["tags"]["command"])})
+    record.write("tags", values={NOTE: describe_jobs(found, start["tags"]["command"])})
     record.end(status)
 
 
-def _description(found: list[Job], command: str) -> str:
-    """The parent's page: best first, as many jobs as MLflow's limit on a description allows."""
+def describe_jobs(found: list[Job], command: str) -> str:
+    """Describe a sweep for the page of its parent run, in Markdown: best job first, as many jobs as
+    MLflow's limit on a description allows."""
     ranked = sorted(found, key=_rank)
     rows = ["| job | loss | status | seconds |", "|---|--:|---|--:|", *map(_markdown_row, ranked)]
     end = f"\n\n    {command}"

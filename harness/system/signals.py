@@ -93,7 +93,7 @@ def raise_if_stopped() -> None:
         raise stop
 
 
-def _stop(number: int, frame: Any) -> None:
+def _stop(number: int, _frame: Any) -> None:
     now = time.monotonic()
     if _closing or (_requested and now - _requested[-1][1] < REPEATED):
         return

@@ -37,7 +37,7 @@ class MlflowWriter:
         self.address: dict[str, str] = {}
         self._note = ""
         self._client: Any = None
-        self._shown: dict[str, Callable[..., None]] = {
+        self.handlers: dict[str, Callable[..., None]] = {  # of the kinds that are not batched
             "start": self._start,
             "dataset": self._dataset,
             "file": self._file,
@@ -54,7 +54,7 @@ class MlflowWriter:
             if together:
                 self._batch(together)
             else:
-                self._shown[events[0]["kind"]](**events[0])
+                self.handlers[events[0]["kind"]](**events[0])
             del events[: len(together) or 1]
 
     @property

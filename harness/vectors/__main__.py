@@ -1,4 +1,4 @@
-"""`python -m harness.vectors OUT`: reference vectors for whoever implements a recurrent layer.
+"""`harness vectors OUT`: reference vectors for whoever implements a recurrent layer.
 
 Exit code 0: written; 2: the command cannot be run as it stands, and nothing was written.
 """
@@ -13,23 +13,14 @@ from typing import Any
 import numpy as np
 
 from harness.console import streams
-from harness.console.arguments import Parser
 from harness.core.errors import ConfigError
 from harness.system import signals
+from harness.vectors.arguments import parser
 from harness.vectors.cases import BIASES, CASES, NETWORKS, SEQUENCES, Case
 from harness.vectors.description import description
 from harness.vectors.index import page
 from harness.vectors.numbers import arrays
-from harness.vectors.optimizers import RULES, STEPS
 from harness.vectors.placing import filled
-
-EXAMPLES = """\
-examples:
-  python -m harness.vectors vectors                     all of them
-  python -m harness.vectors vectors --only gru          what has gru in its name
-  python -m harness.vectors vectors --only lstm --only T7
-                                                        what has both in it
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,26 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m harness.vectors",
-        description="Write reference vectors of recurrent layers, in float64: states at every\n"
-        f"step, every gradient, and {STEPS} steps of {len(RULES)} optimisers, as .npz, .json and\n"
-        ".onnx, with a README.md that says how an implementation is checked with them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("out", metavar="OUT", help="a new folder, or an empty one")
-    words = [*NETWORKS, *BIASES, *SEQUENCES]
-    add(
-        "--only",
-        action="append",
-        default=[],
-        metavar="WORD",
-        help=f"cases with WORD in their name: {', '.join(words)}",
-    )
-    add("--no-onnx", action="store_true", help="leave the .onnx out")
-    return parser.parse_args(arguments)
+    return parser().parse_args(arguments)
 
 
 def chosen(only: list[str]) -> list[Case]:

@@ -10,8 +10,7 @@ from harness.core.model import Array
 from harness.core.tolerances import LIMITS
 from harness.tracking.provenance import versions
 from harness.vectors.cases import FEATURES, NETWORKS, SAMPLES, UNITS, Case
-from harness.vectors.optimizers import RULES, STEPS
-from harness.vectors.words import (
+from harness.vectors.conventions import (
     CONVENTIONS,
     EQUATIONS,
     GATES,
@@ -20,6 +19,7 @@ from harness.vectors.words import (
     TWO_BIASES,
     meaning,
 )
+from harness.vectors.optimizers import RULES, STEPS
 
 FORMAT = 1
 LIST = re.compile(r"\[\s+([^\[\]{}]*)\]")  # of numbers or words: it goes on one line

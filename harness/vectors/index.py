@@ -1,9 +1,9 @@
 """The `README.md` beside the files: what is in them, and how a framework is checked."""
 
 from harness.vectors.cases import CASES, LENGTHS, NETWORKS, SEQUENCES, Case
+from harness.vectors.conventions import EQUATIONS
 from harness.vectors.description import ONNX_LIMIT, limits
 from harness.vectors.optimizers import RULES, STEPS
-from harness.vectors.words import EQUATIONS
 
 # Runs in the folder itself; each needs only NumPy and the case whose name stands in it.
 FORWARD = """\

@@ -1,4 +1,4 @@
-"""`python -m harness.why`: which settings make two trainings of the same network end differently.
+"""`harness why`: which settings make two trainings of the same network end differently.
 
 Every setting in which the sides differ is a player of a game whose value is the loss: A's
 configuration with some settings switched to B's is trained, over paired seeds, for all or many such
@@ -25,7 +25,6 @@ from harness.config.compose import compose
 from harness.config.schema import BackendConfig, Config
 from harness.config.tracking_store import check_uri, source_of
 from harness.console import streams
-from harness.console.arguments import Parser
 from harness.console.command_line import python, shell_word
 from harness.console.terminal import console, say
 from harness.core.errors import ConfigError, Diverged, check_range
@@ -34,11 +33,12 @@ from harness.system import signals
 from harness.system.gpu import gpu_present
 from harness.training.plan import prepare
 from harness.why.answer import Answer, Question, find_answer
+from harness.why.arguments import parser
 from harness.why.follow_up import follow_up
 from harness.why.players import beside, differences
-from harness.why.shapley import PAIRS, USUAL, design
-from harness.why.sides import REPLICAS, as_typed, from_overrides, from_runs
-from harness.why.words import caption, headline, interplay, levels, sentence
+from harness.why.sentences import caption, headline, interplay, levels, sentence
+from harness.why.shapley import design
+from harness.why.sides import as_typed, from_overrides, from_runs
 
 # Names and directories of runs may hold a = too, after a dot · or a slash.
 OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _why(_parse(words), words)
+        return _why(parse_arguments(words), words)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -59,39 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parse(words: list[str]) -> argparse.Namespace:
-    parser = Parser(
-        prog="python -m harness.why",
-        description="Answer why two ways of training the same network train differently.",
-        epilog="Overrides with a. or b. in front are for one side: task=sum a.semantics=torch "
-        "b.semantics=keras b.optimizer.lr=0.01. A run is a directory, an MLflow id or a name. "
-        f"Each side has {REPLICAS} replicas, or as many as replicas=N or a run says.",
-    )
-    add = parser.add_argument
-    add("words", nargs="+", metavar="RUN | OVERRIDE", help="two runs, overrides, or both")
-    add(
-        "--evaluations",
-        type=int,
-        metavar="N",
-        help=f"at most N combinations of settings are trained (default: {USUAL}, or what {PAIRS} "
-        "pairs of orders need where many settings differ); the answer is exact if 2 to the power "
-        "of the number of settings is not above N",
-    )
-    add("--seed", type=int, default=0, help="of the orders that are sampled otherwise")
-    add("--train-backend", default="numpy", metavar="NAME", help="trains them (default: numpy)")
-    add("--config-dir", type=Path, help="folder with your own options")
-    add("--results", type=Path, help="folder of the results (default: results)")
-    add("--uri", help="MLflow's tracking URI, to find runs (default: mlflow.db in the results)")
-    return parser.parse_intermixed_args(words)
+def parse_arguments(words: list[str]) -> argparse.Namespace:
+    """Read the words of the command line. Raises `ConfigError`."""
+    return parser().parse_intermixed_args(words)
 
 
 def _why(options: argparse.Namespace, words: list[str]) -> int:
-    question, screen = _question(options), console()
+    question, screen = read_question(options), console()
     screen.print(f"[bold]{escape(headline(question))}[/bold]", soft_wrap=True)
     if any(is_run(word) for word in options.words):
         seeds = len(question.a.seeds)
         screen.print(f"Both runs are trained again, on the same {seeds} seeds.")
-    if question.settled:
+    if question.identical:
         screen.print("No setting that acts differs: both sides train alike.")
         screen.print("Give each its own with a.KEY=VALUE and b.KEY=VALUE, as in b.optimizer.lr=0.1")
         _show_idle(question, screen)
@@ -103,12 +82,12 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
-def _question(options: argparse.Namespace) -> Question:
-    """Both sides, checked, and what differs between them."""
+def read_question(options: argparse.Namespace) -> Question:
+    """Check both sides and find out what differs between them. Raises `ConfigError`."""
     check_range("--seed", options.seed, 0)
     if options.uri is not None:
         check_uri("--uri", options.uri)
-    a, b = _sides(options)
+    a, b = read_sides(options)
     if options.results is not None:
         a = replace(a, results=str(options.results))
     if options.uri is not None:
@@ -133,8 +112,11 @@ def _train_backend(options: argparse.Namespace) -> BackendConfig:
         raise ConfigError(option) from error
 
 
-def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
-    """A and B, from two runs and overrides or from overrides alone."""
+def read_sides(options: argparse.Namespace) -> tuple[Config, Config]:
+    """Compose A and B: from two runs and overrides, or from overrides alone.
+
+    Raises `ConfigError`.
+    """
     runs = [w for w in options.words if is_run(w)]
     overrides = [w for w in options.words if not is_run(w)]
     if len(runs) not in (0, 2):
@@ -180,7 +162,7 @@ def _show(question: Question, answer: Answer, screen: Console) -> None:
     if not answer.divided:
         screen.print(_table(acting_table(question), "what differs"))
     else:
-        first, *others = [outcome for outcome in answer.outcomes if outcome.real]
+        first, *others = [outcome for outcome in answer.outcomes if outcome.significant]
         table = shown(question, first)
         for other in others:
             shares = shown(question, other, errors=False).set_index("setting")["share"]

@@ -44,7 +44,7 @@ class Question:
         return self.alike(self.a) and self.alike(self.b)
 
     @property
-    def settled(self) -> bool:
+    def identical(self) -> bool:
         """Whether both sides are bound to train alike."""
         same = (self.a.backend.name, self.a.device) == (self.b.backend.name, self.b.device)
         return same and not self.players
@@ -87,7 +87,7 @@ class Outcome:
         return float(half_width(self.b - self.a))
 
     @property
-    def real(self) -> bool:
+    def significant(self) -> bool:
         """Whether there is a gap beyond what the choice of seeds explains."""
         return abs(self.gap) > self.half
 
@@ -134,7 +134,7 @@ class Answer:
     @property
     def first(self) -> Outcome:
         """The one whose table comes first: the first that has a gap."""
-        return next((outcome for outcome in self.outcomes if outcome.real), self.outcomes[0])
+        return next((outcome for outcome in self.outcomes if outcome.significant), self.outcomes[0])
 
 
 def find_answer(question: Question) -> Answer:
@@ -152,10 +152,10 @@ def find_answer(question: Question) -> Answer:
         own = ends.copy()
         for i, side in enumerate((question.a, question.b)):
             if not question.alike(side):
-                own[i] = _own(side, "AB"[i])
+                own[i] = own_losses(side, "AB"[i])
             progress.update()
     found = explain(question.measures, own, ends)
-    divided = bool(question.players) and any(outcome.real for outcome in found)
+    divided = bool(question.players) and any(outcome.significant for outcome in found)
     if divided:
         between = [mask for mask in question.design.coalitions if mask not in values]
         with Count(len(between), "training what is in between") as progress:
@@ -210,7 +210,8 @@ def _train(question: Question, masks: Iterable[int], seconds: float, progress: C
     return values
 
 
-def _own(side: Config, name: str) -> Array:
+def own_losses(side: Config, name: str) -> Array:
+    """Train a side in its own backend; its losses `(K, R)`. Raises `Diverged`, naming the side."""
     try:
         return losses(side)
     except Diverged as error:

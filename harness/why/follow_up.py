@@ -12,7 +12,7 @@ def follow_up(question: Question, answer: Answer, words: list[str]) -> list[str]
     part taken away. Empty where neither could say anything new."""
     if not answer.divided:
         more = [f"replicas={2 * question.a.replicas}"] if question.players else []
-    elif len(question.players) == 1 and replace(question, players=[]).settled:
+    elif len(question.players) == 1 and replace(question, players=[]).identical:
         more = []  # the sides would be equal
     else:
         largest = question.players[answer.first.ranked()[0]]

@@ -11,7 +11,7 @@ from typing import Any
 from harness.reporting.matplotlib_settings import default_settings
 from harness.reporting.plots import figure
 from harness.why.answer import Outcome, Question
-from harness.why.words import apart, number, percent, plus_minus, side
+from harness.why.sentences import apart, number, percent, plus_minus, side
 
 SHOWN = 9  # settings with a bar of their own; the others share one
 COLOURS = {"up": "#c44e52", "down": "#55a868", "end": "#4c72b0"}  # a rising loss is red

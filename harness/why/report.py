@@ -16,7 +16,7 @@ from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog
 from harness.why.answer import Answer, Outcome, Question
 from harness.why.plot import draw_waterfall
-from harness.why.words import (
+from harness.why.sentences import (
     caption,
     headline,
     interplay,
@@ -70,7 +70,7 @@ def finish(record: RunLog, question: Question, answer: Answer, command: str) -> 
     pd.concat(tables).to_csv(folder / "why.csv", index=False)
     _coalitions(question, answer).to_csv(folder / "coalitions.csv", index=False)
     files = ["why.json", "why.csv", "coalitions.csv"]
-    drawn = [outcome for outcome in answer.outcomes if outcome.real]
+    drawn = [outcome for outcome in answer.outcomes if outcome.significant]
     if drawn:
         draw_waterfall(folder / "why.png", question, drawn, headline(question))
         files.append("why.png")
@@ -103,8 +103,8 @@ def records(question: Question, outcome: Outcome) -> pd.DataFrame:
     rows.append(framework | dict(zip(("part", "half"), outcome.framework, strict=True)))
     rows.append({"setting": "(gap)", "part": outcome.gap, "half": outcome.half})
     table = pd.DataFrame(rows)
-    table["share"] = table["part"] / outcome.gap if outcome.real else np.nan
-    table["share_half"] = table["half"] / abs(outcome.gap) if outcome.real else np.nan
+    table["share"] = table["part"] / outcome.gap if outcome.significant else np.nan
+    table["share_half"] = table["half"] / abs(outcome.gap) if outcome.significant else np.nan
     table["within_noise"] = table["part"].abs() <= table["half"]
     return table
 
@@ -119,7 +119,7 @@ def shown(question: Question, outcome: Outcome, errors: bool = True) -> pd.DataF
             "alone\nfrom A": _number(row.get("alone_from_a")),
             "alone\nfrom B": _number(row.get("alone_from_b")),
             "part": plus_minus(row["part"], row["half"]),
-            "share": _share(row, errors) if outcome.real else "",
+            "share": _share(row, errors) if outcome.significant else "",
         }
         for row in records(question, outcome).to_dict("records")
     )
@@ -169,7 +169,7 @@ def _coalitions(question: Question, answer: Answer) -> pd.DataFrame:
 def _metrics(prefix: str, question: Question, outcome: Outcome) -> dict[str, Any]:
     """The gap with its interval, and the shares where there is one."""
     values: dict[str, Any] = {f"{prefix}/gap": (outcome.b - outcome.a).tolist()}
-    if outcome.real and len(outcome.parts.mean):
+    if outcome.significant and len(outcome.parts.mean):
         for player, part in zip(question.players, outcome.parts.mean, strict=True):
             name = player.name.replace(" and ", "_and_")
             values[f"{prefix}/share/{name}"] = outcome.share(part)
@@ -188,7 +188,12 @@ def _facts(question: Question, outcome: Outcome) -> dict[str, Any]:
     table = records(question, outcome)
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     sides = {"a": outcome.a.tolist(), "b": outcome.b.tolist()}  # by seed
-    facts = {"measure": outcome.name, "losses": sides, "beyond_noise": outcome.real, "parts": rows}
+    facts = {
+        "measure": outcome.name,
+        "losses": sides,
+        "beyond_noise": outcome.significant,
+        "parts": rows,
+    }
     return facts | _interplay(outcome)
 
 

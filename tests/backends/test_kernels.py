@@ -121,7 +121,7 @@ def test_a_wrong_kernel_is_seen() -> None:
     """The comparison can fail: a kernel that forgets the recurrent bias."""
     problem = CASES[0].problem("float64", 10)
     other = replace(problem, state=replace(problem.state, params=without_bias(problem)))
-    one, two = (trace(NumpyBackend, p).found["outputs"] for p in (problem, other))
+    one, two = (trace(NumpyBackend, p).stages["outputs"] for p in (problem, other))
     assert compare("outputs", one, two, "float64", {}).beyond
 
 

@@ -168,7 +168,8 @@ def test_a_replica_that_has_stopped_stays_as_it_is(tmp_path: Path, place: str) -
     metrics = [e["values"] for e in read(tmp_path / "run") if e["kind"] == "metrics"]
     losses = np.array([v["val/loss"] for v in metrics if "val/loss" in v])  # (epochs, R)
     best = result.outcome.best_epoch
-    assert best is not None and len(set(best)) > 1
+    assert best is not None
+    assert len(set(best)) > 1
     for r in range(4):
         stopped = losses[best[r] + 2 - 1 :, r]  # from the epoch at which its patience ends
         assert len(set(stopped)) == 1

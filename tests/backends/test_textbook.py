@@ -23,15 +23,15 @@ def forward(cell: str) -> tuple[Callable[..., Any], Callable[..., Any], dict[str
     return (*functions, {} if option is None else {option: form})
 
 
-def problem(cell: str, masked: bool) -> tuple[Array, Weights, Array, Array]:
+def problem(cell: str, masked: bool, replica: int = 0) -> tuple[Array, Weights, Array, Array]:
     """Inputs, weights, mask and the errors that arrive at the states."""
-    rng = np.random.default_rng(len(cell) + masked)
+    rng = np.random.default_rng(len(cell) + masked + 100 * replica)
     wide = GATES[cell] * H
     bias = (2, wide) if cell.startswith("gru") else (wide,)
     W, U, b = (rng.normal(0, 0.7, shape) for shape in ((F, wide), (H, wide), bias))
     mask = np.ones((T, B, 1))
     if masked:
-        mask[:, 0], mask[2:4, 1], mask[-2:, 2] = 0, 0, 0
+        mask[:, replica], mask[2:4, 1 + replica], mask[-2:, 2] = 0, 0, 0
     return rng.normal(size=(T, B, F)), (W, U, b), mask, rng.normal(size=(T, B, H))
 
 
@@ -42,19 +42,46 @@ def gradients(cell: str, x: Array, weights: Weights, mask: Array, dh: Array) -> 
     return back(dh, *weights[:2], steps, **option)
 
 
+def fast(
+    cell: str, x: Array, weights: Weights, mask: Array | None, dh: Array
+) -> tuple[Array, Array, Weights]:
+    """States, the error of the projected inputs, and the gradients; all with a replica axis."""
+    run, back = CELLS["rnn" if cell.startswith("rnn") else cell]
+    h, cache = run(x, weights, mask, forward(cell)[2].get("activation", "tanh"))
+    return h, *back(dh.copy(), cache)
+
+
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
 @pytest.mark.parametrize("cell", GATES)
 def test_fast_cells_compute_what_the_textbook_does(cell: str, masked: bool) -> None:
-    x, weights, mask, dh = problem(cell, masked)
+    """Two replicas at once, each with its own inputs, weights and padding."""
+    problems = [problem(cell, masked, replica) for replica in range(2)]
+    x, dh, W, U, b, mask = (
+        np.stack(each)
+        for each in zip(
+            *((x, dh, *weights, mask) for x, weights, mask, dh in problems), strict=True
+        )
+    )
+    h, _, found = fast(cell, x, (W, U, b), mask if masked else None, dh)
     run, _, option = forward(cell)
-    fast_forward, fast_backward = CELLS["rnn" if cell.startswith("rnn") else cell]
-    activation = option.get("activation", "tanh")
-    W, U, b = (weight[None] for weight in weights)  # one replica
-    h, cache = fast_forward(x[None], (W, U, b), mask[None] if masked else None, activation)
-    np.testing.assert_allclose(h[0], run(x, weights, mask, **option)[0], rtol=0, atol=1e-13)
-    _, found = fast_backward(dh[None].copy(), cache)
+    for r, given in enumerate(problems):
+        states, _ = run(*given[:3], **option)
+        np.testing.assert_allclose(h[r], states, rtol=0, atol=1e-13)
+        for ours, theirs in zip(found, gradients(cell, *given), strict=True):
+            np.testing.assert_allclose(ours[r], theirs, rtol=0, atol=1e-13 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+@pytest.mark.parametrize("cell", GATES)
+def test_fast_cells_compute_in_float32_if_they_are_given_it(cell: str, masked: bool) -> None:
+    x, weights, mask, dh = problem(cell, masked)
+    arrays = [each[None].astype("float32") for each in (x, *weights, mask, dh)]
+    h, da, found = fast(
+        cell, arrays[0], tuple(arrays[1:4]), arrays[4] if masked else None, dh=arrays[5]
+    )
+    assert {each.dtype.name for each in (h, da, *found)} == {"float32"}
     for ours, theirs in zip(found, gradients(cell, x, weights, mask, dh), strict=True):
-        np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=1e-13 * np.abs(theirs).max())
+        np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
 
 
 @pytest.mark.parametrize("cell", GATES)

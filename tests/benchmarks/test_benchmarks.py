@@ -94,7 +94,8 @@ def test_numbers_follow_from_the_times(short: tuple[str, dict[str, Any], str]) -
 
 def test_machine_and_what_is_left_out_are_told(short: tuple[str, dict[str, Any], str]) -> None:
     printed, found, markdown = short
-    assert found["cores"] >= 1 and found["processor"]
+    assert found["cores"] >= 1
+    assert found["processor"]
     for package in ("numpy", "torch", "tensorflow", "keras", "jax", "flax", "optax", "lightning"):
         assert f"| version.{package} | " in markdown
     assert found["left_out"] == []
@@ -110,12 +111,14 @@ def test_a_contestant_that_fails_is_told_and_stops_no_other(tmp_path: Path) -> N
     peers = {"PyTorch loop", "products alone"}
     assert set(by_name) == {"harness", "harness (no_such_kernel)"} | peers
     broken = by_name.pop("harness (no_such_kernel)")
-    assert "backend.kernel" in broken["error"] and "\n" not in broken["error"]
+    assert "backend.kernel" in broken["error"]
+    assert "\n" not in broken["error"]
     assert "| numpy | harness (no_such_kernel) | 1 | failed |" in markdown
     assert "failed: numpy, tiny, rnn, harness (no_such_kernel): ConfigError" in done.stdout
     for row in by_name.values():
         little = row["name"] == "products alone"  # which fits into what the imports left
-        assert row["us"]["median"] > 0 and (row["memory_bytes"] > 0 or little)
+        assert row["us"]["median"] > 0
+        assert row["memory_bytes"] > 0 or little
 
 
 def test_a_whole_training_is_timed(tmp_path: Path) -> None:
@@ -154,7 +157,9 @@ def test_startup_is_measured(tmp_path: Path) -> None:
     by_name = {row["name"]: row for row in found["rows"]}
     assert {"import hydra, mlflow", "--help", "refuse task=summ", "a tiny run"} <= set(by_name)
     for row in by_name.values():
-        assert row["s"]["median"] > 0 and row["first_s"] > 0 and row["imports"]
+        assert row["s"]["median"] > 0
+        assert row["first_s"] > 0
+        assert row["imports"]
         assert row["ratio"] == pytest.approx(
             row["s"]["median"] / by_name["import hydra, mlflow"]["s"]["median"]
         )
@@ -213,9 +218,10 @@ def test_contestants_take_turns() -> None:
     def contestant(name: str) -> Timing:
         return Timing(lambda: lambda: turns.append(name))
 
-    interleave({name: contestant(name) for name in "abcd"}, 9, 0.0, lambda text: None)
+    interleave({name: contestant(name) for name in "abcd"}, 9, 0.0, lambda _: None)
     repeats = ["".join(turns[i : i + 4]) for i in range(0, len(turns), 4)]
-    assert repeats[0] == "abcd" and len(repeats) == 10  # the first epochs, then the repeats
+    assert repeats[0] == "abcd"
+    assert len(repeats) == 10  # the first epochs, then the repeats
     assert all(sorted(repeat) == [*"abcd"] for repeat in repeats)
     assert len({repeat[0] for repeat in repeats}) > 1
 
@@ -230,23 +236,26 @@ def test_one_that_raises_stops_no_other() -> None:
 
     builds = [cannot_be_built, fails_in_the_third_epoch, lambda: lambda: 0.25]
     timings = {str(place): Timing(build) for place, build in enumerate(builds)}
-    interleave(timings, 2, 0.0, lambda text: None)
+    interleave(timings, 2, 0.0, lambda _: None)
     assert timings["0"].error == "ValueError: first line"
     assert math.isnan(timings["0"].first_s)
     assert timings["1"].error == "IndexError: pop from empty list"
-    assert timings["2"].error == "" and timings["2"].seconds == [0.25, 0.25]
+    assert timings["2"].error == ""
+    assert timings["2"].seconds == [0.25, 0.25]
 
 
 def test_short_epochs_are_repeated_until_they_fill_the_time() -> None:
     timing = Timing(lambda: lambda: 0.02)
-    interleave({"": timing}, 1, 0.1, lambda text: None)
-    assert timing.calls == 5 and timing.seconds == pytest.approx([0.02])
+    interleave({"": timing}, 1, 0.1, lambda _: None)
+    assert timing.calls == 5
+    assert timing.seconds == pytest.approx([0.02])
 
 
 def test_a_process_that_dies_leaves_its_reason(tmp_path: Path) -> None:
     job = Job("no_such_framework", [TINY], ["default"], 1, 1, 0.0, by_hand=False)
     [row] = measure([job], memory=False)
-    assert row["error"] and row["framework"] == "no_such_framework"
+    assert row["error"]
+    assert row["framework"] == "no_such_framework"
     by_hand = Job("no_such_framework", [TINY], ["default"], 1, 1, 0.0, by_hand=True)
     [message] = messages(by_hand, tmp_path)
     assert message["died"].startswith("the process ended with code 1: KeyError")
@@ -255,7 +264,8 @@ def test_a_process_that_dies_leaves_its_reason(tmp_path: Path) -> None:
 def test_exponents_are_those_of_power_laws() -> None:
     at = [1, 2, 4, 8]
     assert exponent(at, [5.0, 5.0, 3 * 4.0**1.5, 3 * 8.0**1.5]) == pytest.approx(1.5)
-    assert exponent([1], [2.0]) is None and exponent(at, [1, 1, 0, 1]) is None
+    assert exponent([1], [2.0]) is None
+    assert exponent(at, [1, 1, 0, 1]) is None
 
 
 def test_imports_are_sorted_by_their_own_time() -> None:

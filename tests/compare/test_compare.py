@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from harness.compare import __main__ as compare
-from harness.compare.__main__ import gap, settings_table
+from harness.compare.__main__ import settings_table
+from harness.compare.gap import gap
 from harness.compare.groups import group_runs
-from harness.sweeps.report import Job, _description
+from harness.sweeps.report import Job, describe_jobs
 from harness.tracking.mlflow_reader import TrackedRun
 from tests.support import ROOT
 
@@ -98,7 +99,8 @@ def test_many_differences_are_listed_apart() -> None:
     assert found[5] == ("sum #6", "the usual ones")
     assert len(set(found)) == 6
     listed = settings_table(group_runs(runs)).to_numpy().tolist()
-    assert len(listed) == 7 and listed[0][0] == "sum (usual)"
+    assert len(listed) == 7
+    assert listed[0][0] == "sum (usual)"
     assert listed[0][1].startswith("trainer.long_name_0=0 trainer.long_name_1=0")
 
 
@@ -196,7 +198,8 @@ def test_a_choice_that_finds_nothing_is_explained(
 ) -> None:
     assert run("--results", str(results), *arguments) == 2
     shown = capsys.readouterr()
-    assert said in shown.err and shown.err.count("\n") == 1
+    assert said in shown.err
+    assert shown.err.count("\n") == 1
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: Any) -> None:
@@ -210,8 +213,10 @@ def test_a_sweeps_description_ranks_by_loss_and_fits() -> None:
         return Job(0, "0", name, "FINISHED", loss=loss)
 
     few = [job("none", None), job("worse", 2.0), job("nan", float("nan")), job("best", 1.0)]
-    rows = _description(few, "command").splitlines()[2:6]
+    rows = describe_jobs(few, "command").splitlines()[2:6]
     assert [row.split("|")[1].strip() for row in rows] == ["best", "worse", "none", "nan"]
-    many = _description([job(f"job {i} {'x' * 60}", float(i)) for i in range(500)], "command")
-    assert len(many) <= 8000 and many.endswith("command") and "more" in many
-    assert len(_description(few, "c" * 9000)) == 8000
+    many = describe_jobs([job(f"job {i} {'x' * 60}", float(i)) for i in range(500)], "command")
+    assert len(many) <= 8000
+    assert many.endswith("command")
+    assert "more" in many
+    assert len(describe_jobs(few, "c" * 9000)) == 8000

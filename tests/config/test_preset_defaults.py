@@ -77,8 +77,10 @@ def test_keras_defaults() -> None:
         assert len(layer.weights) == 3
         assert biases == (rules.gru_biases if cell is layers.GRU else rules.biases)
         assert (layer.weights[2].ndim == 2) == (biases == "double")
-    assert layers.LSTM(4).unit_forget_bias and rules.forget_bias == 1
-    assert layers.GRU(4).reset_after and rules.gru_reset == "after"
+    assert layers.LSTM(4).unit_forget_bias
+    assert rules.forget_bias == 1
+    assert layers.GRU(4).reset_after
+    assert rules.gru_reset == "after"
     assert type(layers.Dense(2).kernel_initializer) is initializers.GlorotUniform
 
 
@@ -115,9 +117,11 @@ def test_jax_preset_is_that_of_linen() -> None:
     rules = preset("jax")
     lstm: Any = nnx.LSTMCell(3, 4, rngs=nnx.Rngs(0))
     gru: Any = nnx.GRUCell(3, 4, rngs=nnx.Rngs(0))
-    assert lstm.hf.kernel.shape == (4, 4) and rules.init_gates == "each"
+    assert lstm.hf.kernel.shape == (4, 4)
+    assert rules.init_gates == "each"
     assert gru.dense_h.kernel.shape == (4, 12)
-    assert gru.dense_h.bias is None and rules.gru_biases == "candidate"
+    assert gru.dense_h.bias is None
+    assert rules.gru_biases == "candidate"
 
 
 def test_tf32_switches() -> None:

@@ -9,12 +9,12 @@ from harness.core.errors import ConfigError
 
 
 def parser() -> Parser:
-    found = Parser(prog="python -m harness.some")
+    found = Parser(prog="harness some", purpose="Do it.", examples="  harness some x")
     found.add_argument("run", metavar="RUN")
     found.add_argument("--steps", type=int)
     found.add_argument("--share", type=float)
     found.add_argument("--out", type=Path)
-    found.add_argument("--to", choices=["a", "b"])
+    found.add_argument("--to", choices=["torch", "jax"])
     return found
 
 
@@ -27,7 +27,6 @@ def parser() -> Parser:
         (["x", "z", "--no"], "--no: no such option or argument"),
         (["x", "z", "w"], "z: no such option or argument"),
         ([], "RUN: must be given"),
-        (["x", "--to", "c"], "--to: invalid choice: 'c' (choose from"),
     ],
 )
 def test_mistake_is_one_line_and_no_exit(words: list[str], line: str) -> None:
@@ -35,7 +34,7 @@ def test_mistake_is_one_line_and_no_exit(words: list[str], line: str) -> None:
         parser().parse_args(words)
     said = str(refused.value)
     assert said.startswith(line)
-    assert said.endswith("; see python -m harness.some --help.")
+    assert said.endswith("; see harness some --help.")
     assert "\n" not in said
 
 
@@ -43,4 +42,11 @@ def test_help_is_printed_and_ends_well(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as stop:
         parser().parse_args(["--help"])
     assert stop.value.code == 0
-    assert "usage: python -m harness.some" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("Do it.\n\nusage: harness some")
+    assert said.endswith("examples:\n  harness some x\n")
+
+
+def test_another_choice_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^--to=torhc: must be one of torch, jax\. Did you mean"):
+        parser().parse_args(["x", "--to", "torhc"])

@@ -95,12 +95,14 @@ def test_what_cannot_be_exported_is_explained(
     directory = str(runs["simple"].directory)
     assert export.main([each.replace("{run}", directory) for each in arguments]) == 2
     shown = capsys.readouterr()
-    assert said in shown.err and shown.err.count("\n") == 1
+    assert said in shown.err
+    assert shown.err.count("\n") == 1
 
 
 def test_a_run_in_float64_says_why_its_onnx_model_is_not(runs: dict[str, Result]) -> None:
     network = export.read_network(runs["lstm"].directory, 0)
-    assert network.precision == "float64" and "Rounded" not in network.interface
+    assert network.precision == "float64"
+    assert "Rounded" not in network.interface
     lines = export.in_float32(network).interface.splitlines()
     assert "Rounded from the run's float64: ONNX" in " ".join(lines)
 
@@ -110,7 +112,8 @@ def test_a_failed_run_says_how_it_ended(tmp_path: Path, capsys: Any) -> None:
         trained(tmp_path, "model=rnn_relu", "optimizer=sgd", "optimizer.lr=1e30")
     assert export.main([str(tmp_path / "run"), "--to", "numpy"]) == 2
     said = capsys.readouterr().err
-    assert "final.safetensors: it ended as FAILED (" in said and "train it again.\n" in said
+    assert "final.safetensors: it ended as FAILED (" in said
+    assert "train it again.\n" in said
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,8 @@ def test_without_final_weights_it_says_what_to_do(
     (place / "journal.jsonl").write_text(ends)
     assert export.main([str(place), "--to", "numpy"]) == 2
     shown = capsys.readouterr().err
-    assert said in shown and shown.count("\n") == 1
+    assert said in shown
+    assert shown.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["network.json", "weights/final.safetensors"])
@@ -151,7 +155,8 @@ def test_a_damaged_file_is_named(
     (place / name).write_bytes(whole[: int(kept * len(whole))])
     assert export.main([str(place), "--to", "numpy"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"{place / name}: is damaged (") and said.count("\n") == 1
+    assert said.startswith(f"{place / name}: is damaged (")
+    assert said.count("\n") == 1
     assert said.endswith("; copy it from the run's artifacts in MLflow, or train the run again.\n")
 
 
@@ -163,4 +168,5 @@ def test_facts_that_are_none_are_damage(
     (place / "network.json").write_text(text)
     assert export.main([str(place), "--to", "numpy"]) == 2
     said = capsys.readouterr().err
-    assert f"{place / 'network.json'}: is damaged (" in said and said.count("\n") == 1
+    assert f"{place / 'network.json'}: is damaged (" in said
+    assert said.count("\n") == 1

@@ -125,7 +125,8 @@ def test_it_repeats_the_predictions(
             arguments = [str(result.directory), "--to", to, "--out", str(folders[name])]
             assert export.main([*arguments, "--replica", "1"]) == 0
             said = capsys.readouterr().out
-            assert usage(folders[name]).splitlines()[-1] in said and "Checked" in said
+            assert usage(folders[name]).splitlines()[-1] in said
+            assert "Checked" in said
         else:
             folders[name].mkdir()
             import_module(f"harness.export.to_{to}").write(network, folders[name])
@@ -163,7 +164,8 @@ def test_a_masked_run_says_how_its_sequences_go_in(runs: dict[str, Result]) -> N
 
 def test_other_replicas_are_other_networks(runs: dict[str, Result]) -> None:
     one, other = (export.read_network(runs["simple"].directory, r) for r in (0, 1))
-    assert one.x_mean != other.x_mean and one.y_std != other.y_std
+    assert one.x_mean != other.x_mean
+    assert one.y_std != other.y_std
     x = np.ones((2, 3, 1))
     assert not np.allclose(check.reference(one, x), check.reference(other, x), rtol=0.01)
 

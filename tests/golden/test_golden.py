@@ -52,7 +52,8 @@ def test_every_task_and_cell_is_there(given: Settings, golden: dict[str, Any]) -
     assert len(golden["training"]) == 15 * 3
     assert golden["data"].keys() == data_cases({n: r.task for n, r in given.tasks.items()}).keys()
     masked = [name for name, parts in golden["data"].items() if "train.mask" in parts]
-    assert masked == [name for name in golden["data"] if "lengths" in name] and len(masked) == 8
+    assert masked == [name for name in golden["data"] if "lengths" in name]
+    assert len(masked) == 8
     for name, trained in golden["training"].items():
         assert len(trained["losses"]) == (0 if "forward" in name else 10), name
         assert trained["weights"].keys() >= {"rnn.0.kernel", "rnn.0.bias", "head.kernel"}
@@ -148,7 +149,9 @@ def test_other_lengths_are_noticed(
     )
     case = replace(given.tasks["sum"].task, lengths="2:9")
     changed = differences(golden["data"]["sum lengths=2:9"], data(case))
-    assert "/train.mask/digest" in changed and "/train.x" in changed and "/train.y" in changed
+    assert "/train.mask/digest" in changed
+    assert "/train.x" in changed
+    assert "/train.y" in changed
 
 
 def test_a_fingerprint_shows_every_entry_and_its_place() -> None:

@@ -1,6 +1,7 @@
 """The wheel is complete: it runs from any directory, with the `conf` that it carries."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -38,6 +39,21 @@ def test_the_wheel_holds_the_packages_and_the_configuration(installed: Path) -> 
         assert (installed / "harness" / "conf" / source.relative_to(ROOT / "conf")).exists()
 
 
+def test_it_says_that_it_is_typed(installed: Path) -> None:
+    # hydra_plugins is a namespace that other distributions share, so no marker can speak for it.
+    assert {path.parent.name for path in installed.rglob("py.typed")} == {"harness", "backends"}
+    about = PathDistribution(next(installed.glob("*.dist-info"))).metadata
+    assert "Typing :: Typed" in about.get_all("Classifier", [])
+
+
+def test_its_classifiers_name_the_pythons_that_it_admits(installed: Path) -> None:
+    about = PathDistribution(next(installed.glob("*.dist-info"))).metadata
+    pythons = SpecifierSet(about["Requires-Python"])
+    admitted = {f"3.{minor}" for minor in range(8, 20) if f"3.{minor}.0" in pythons}
+    listed = re.findall(r":: Python :: (3\.\d+)$", "\n".join(about.get_all("Classifier", [])), re.M)
+    assert set(listed) == admitted
+
+
 def test_its_metadata_admit_what_is_known_to_work(installed: Path) -> None:
     [found] = installed.glob("*.dist-info")
     about = PathDistribution(found)
@@ -45,7 +61,8 @@ def test_its_metadata_admit_what_is_known_to_work(installed: Path) -> None:
     admitted = [minor for minor in range(8, 20) if f"3.{minor}.0" in pythons]
     assert admitted == [11, 12, 13], "TensorFlow 2.21 has no wheel for Python 3.14"
     needed = {each.name: each.specifier for each in map(Requirement, about.requires or [])}
-    assert "1.3.8" in needed["hydra-core"] and "1.4.0" not in needed["hydra-core"]
+    assert "1.3.8" in needed["hydra-core"]
+    assert "1.4.0" not in needed["hydra-core"]
 
 
 def test_every_requirement_is_pinned_once_on_every_python(installed: Path) -> None:
@@ -54,7 +71,8 @@ def test_every_requirement_is_pinned_once_on_every_python(installed: Path) -> No
     for python in ("3.11", "3.12", "3.13"):
         here = [pin for pin in pins if not pin.marker or pin.marker.evaluate(on(python))]
         versions = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in here}
-        assert len(versions) == len(here) and all(versions.values())
+        assert len(versions) == len(here)
+        assert all(versions.values())
         for needed in map(Requirement, PathDistribution(found).requires or []):
             name = canonicalize_name(needed.name)
             assert name in ("rnn-harness", *versions), f"{needed} has no pin"

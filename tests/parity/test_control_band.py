@@ -88,9 +88,9 @@ def test_steps_whose_band_is_wide_are_not_judged() -> None:
     problem = Case("parity-chaos", "lstm", optimizer="adam", lr=1.0).problem("float32", 200)
     parity = check(problem, {"numpy": NumpyBackend, "rounded": rounded(0)})
     assert parity.agrees
-    assert parity.blind_from is not None
-    assert 1 < parity.blind_from <= 200
-    assert f"losses from step {parity.blind_from} on" in parity.not_judged
+    assert parity.unjudged_from is not None
+    assert 1 < parity.unjudged_from <= 200
+    assert f"losses from step {parity.unjudged_from} on" in parity.not_judged
     assert parity.extent == "every stage that could be judged"
 
 
@@ -120,7 +120,7 @@ class LeavesNoise(NumpyBackend):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_gradient_that_cancels_to_rounding_noise_agrees(optimizer: str, precision: str) -> None:
     problem = cancelling(optimizer, precision)
-    bias = trace(NumpyBackend, problem).found["gradients"]["rnn.0.bias"]
+    bias = trace(NumpyBackend, problem).stages["gradients"]["rnn.0.bias"]
     assert np.abs(bias).max() < 16 * np.finfo(precision).eps  # noise, or nothing at all
     parity = check(problem, {"numpy": NumpyBackend, "noise": LeavesNoise})
     assert parity.first is None, parity.first.sentence()

@@ -9,7 +9,7 @@ import pytest
 from backends import Array
 from harness.core.model import Params
 from harness.core.tolerances import LIMITS
-from harness.parity.difference import compare
+from harness.parity.difference import Difference, compare
 from tests.support.agreement import (
     check_band,
     check_forward,
@@ -38,9 +38,23 @@ def params() -> Params:
     ids=["missing", "too-many", "shape", "precision"],
 )
 def test_names_fail_by_one_entry(actual: Params) -> None:
-    check_names(params(), params())
+    check_names(params(), {name: -value for name, value in params().items()})
     with pytest.raises(AssertionError, match="names"):
         check_names(params(), actual)
+
+
+@pytest.mark.parametrize("stage", ["names", "weights"])
+def test_another_form_is_named(stage: str) -> None:
+    expected = params() | {"d": np.zeros(3)}
+    found = compare(stage, expected, params() | {"c": np.zeros(3)}, "float64", {})
+    assert found == Difference(stage, "c, d", error=np.inf, note="only one of the two has it")
+    other = params() | {"b": np.zeros((3, 8), "float32")}
+    found = compare(stage, params(), other, "float64", {})
+    form = "(3, 7) float64 and (3, 8) float32"
+    assert found == Difference(stage, "b", error=np.inf, note=f"shape and precision: {form}")
+    assert found.beyond
+    found = compare(stage, params(), params(), "float64", {})
+    assert (found.stage, found.tensor, found.judged) == (stage, "b", True)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -103,11 +117,11 @@ def test_loss_of_one_step_fails_by_one_entry(wrong: str) -> None:
 def test_hidden_states_name_the_earliest_time_step() -> None:
     states = np.random.default_rng(0).standard_normal((2, 3, 7, 4))  # (R, N, T, U)
     wrong = states.copy()
-    wrong[1, 0, 5] += 1.0
-    wrong[0, 2, 3, 1] += 1e-3
+    wrong[0, 0, 5] += 1.0
+    wrong[1, 2, 3, 1] += 1e-3
     found = compare("hidden states", {"": states}, {"": wrong}, "float64", {})
     assert found.beyond
-    assert found.place == (0, 2, 3, 1)
+    assert found.index == (1, 2, 3, 1)
 
 
 def test_losses_name_the_first_step() -> None:
@@ -115,7 +129,78 @@ def test_losses_name_the_first_step() -> None:
     wrong = losses.copy()
     wrong[4:, 1] += 1e-3
     wrong[7, 0] = 5.0
-    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).place == (4, 1)
+    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).index == (4, 1)
+    wrong = losses.copy()
+    wrong[3, 0] += 1.2 * LIMITS["float64"].losses
+    wrong[6, 1] += 1.8 * LIMITS["float64"].losses
+    assert compare("losses", {"": losses}, {"": wrong}, "float64", {}).index == (3, 0)
+
+
+@pytest.mark.parametrize("stage", ["hidden states", "losses", "outputs", "weights"])
+def test_within_the_limit_the_worst_entry_is_named(stage: str) -> None:
+    expected = np.ones((2, 3, 4, 5))
+    actual = expected.copy()
+    actual[0, 1, 1, 1] += 1e-13
+    actual[1, 2, 3, 4] += 5e-13
+    found = compare(stage, {"": expected}, {"": actual}, "float64", {"": np.array(1e-12)})
+    assert not found.beyond
+    assert found.index == (1, 2, 3, 4)
+    assert found.error == pytest.approx(5e-13, rel=1e-2)
+    assert found.ulps == pytest.approx(5e-13 / 2.0**-52, rel=1e-2)
+
+
+def test_outputs_beyond_the_limit_name_the_worst_entry() -> None:
+    expected = np.ones((2, 3))
+    actual = expected.copy()
+    actual[0, 1], actual[1, 2] = 1.1, 1.3
+    assert compare("outputs", {"": expected}, {"": actual}, "float64", {}).index == (1, 2)
+
+
+def test_an_entry_that_is_lost_is_beyond() -> None:
+    """Relative to itself, 0 in the place of a number is off by exactly 1."""
+    expected = np.ones((3, 2))
+    actual = expected.copy()
+    actual[1, 1] = 0.0
+    assert compare("losses", {"": expected}, {"": actual}, "float64", {}).index == (1, 1)
+    assert compare("weights", {"": expected}, {"": actual}, "float64", {}).beyond
+
+
+def test_an_error_of_exactly_the_limit_is_within_it_and_hides_no_later_one() -> None:
+    expected, band = np.ones((5, 1)), {"": np.array(0.5)}
+    actual = expected.copy()
+    actual[1] = 1.5
+    found = compare("losses", {"": expected}, {"": actual}, "float64", band)
+    assert (found.beyond, found.index, found.error, found.limit) == (False, (1, 0), 0.5, 0.5)
+    actual[3] = 1.75
+    found = compare("losses", {"": expected}, {"": actual}, "float64", band)
+    assert (found.beyond, found.index, found.error) == (True, (3, 0), 0.75)
+
+
+def test_an_entry_that_no_band_can_judge_hides_no_other() -> None:
+    expected, band = np.ones((4, 1)), {"": np.array([[np.inf], [0.5], [0.5], [0.5]])}
+    actual = np.array([[9.0], [1.0], [1.25], [1.0]])
+    found = compare("losses", {"": expected}, {"": actual}, "float64", band)
+    assert (found.index, found.error, found.left_out) == ((2, 0), 0.25, ())
+    actual[2] = 1.75
+    found = compare("losses", {"": expected}, {"": actual}, "float64", band)
+    assert (found.beyond, found.index) == (True, (2, 0))
+
+
+def test_where_nothing_is_judged_the_stage_and_its_limit_are_said() -> None:
+    expected, actual = ({"": np.full((1, 2), value)} for value in (1.0, 2.0))
+    found = compare("weights", expected, actual, "float64", {"": np.array(np.inf)})
+    limit = LIMITS["float64"].gradient
+    assert found == Difference("weights", limit=limit, left_out=("",))
+    assert not found.judged
+    assert not found.beyond
+
+
+def test_a_resumed_run_has_the_limit_of_all_steps_before_it() -> None:
+    expected = {"": np.ones((1, 2))}
+    for precision, limits in LIMITS.items():
+        wider = max(limits.gradient, limits.losses)
+        assert compare("resumed", expected, expected, precision, {}).limit == wider
+        assert compare("weights", expected, expected, precision, {}).limit == limits.gradient
 
 
 def test_values_that_are_infinite_or_nan_in_both_agree() -> None:
@@ -160,18 +245,22 @@ def test_losses_refuse_more_steps_than_their_limit_is_for() -> None:
 def test_rounding_of_the_largest_tensor_is_within_the_limit(stage: str, precision: str) -> None:
     """And no more than that: of a tensor that cancels, by replica."""
     unit = np.finfo(precision).eps
-    expected = {"large": np.array([[1.0, 0.5], [4.0, 0.5]]), "cancels": np.zeros((2, 3))}
-    for replica, largest in ((0, 1.0), (1, 4.0)):
+    expected = {"large": np.array([[0.25, 0.125], [4.0, 0.5]]), "cancels": np.zeros((2, 3))}
+    for replica, largest in ((0, 0.25), (1, 4.0)):
         actual = {"large": expected["large"], "cancels": np.zeros((2, 3))}
         actual["cancels"][replica, 1] = 15 * unit * largest
         assert not compare(stage, expected, actual, precision, {}).beyond
         actual["cancels"][replica, 1] = 17 * unit * largest
         found = compare(stage, expected, actual, precision, {})
         assert found.beyond
-        assert (found.tensor, found.place) == ("cancels", (replica, 1))
+        assert (found.tensor, found.index) == ("cancels", (replica, 1))
 
 
 def test_rounding_of_one_slot_is_no_excuse_in_another() -> None:
-    expected = {"m of a": np.ones((1, 2)), "v of a": np.full((1, 2), 1e-9)}
-    actual = expected | {"v of a": np.full((1, 2), 1.001e-9)}
-    assert compare("optimiser slots", expected, actual, "float64", {}).tensor == "v of a"
+    """In the same slot, the errors would be those of rounding."""
+    off = 8 * np.finfo("float64").eps
+    for slot, beyond in (("v", True), ("m", False)):
+        expected = {"m of a": np.ones((1, 2)), f"{slot} of b": np.full((1, 2), 1e-9)}
+        actual = expected | {f"{slot} of b": np.full((1, 2), 1e-9 + off)}
+        found = compare("optimiser slots", expected, actual, "float64", {})
+        assert (found.tensor, found.beyond) == (f"{slot} of b", beyond)

@@ -17,7 +17,7 @@ from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
 from harness.parity import fuzz as module
 from harness.parity.lockstep import check
-from harness.parity.problem import configs, problem_of, scattered
+from harness.parity.problem import configs, problem_of, with_scattered_padding
 from tests.support.wrong_backends import TransposedRecurrentKernel
 
 
@@ -28,16 +28,20 @@ def time_to_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, mine: type[NumpyBackend], count: int, *given: str
+    monkeypatch: pytest.MonkeyPatch,
+    mine: type[NumpyBackend],
+    count: int,
+    *given: str,
+    own: Path | None = None,
 ) -> tuple[int, str]:
     """The exit code and what is printed of numpy against `mine`."""
     classes = {"numpy": NumpyBackend, "mine": mine}
-    monkeypatch.setattr(module, "load", lambda names, composed: classes)
+    monkeypatch.setattr(module, "load_classes", lambda *_: classes)
     compose = module.configs
-    monkeypatch.setattr(module, "configs", lambda names, *rest: compose(["numpy"], *rest))
+    monkeypatch.setattr(module, "configs", lambda _, *rest: compose(["numpy"], *rest))
     printed = io.StringIO()
     screen = Console(width=110, file=printed)
-    code = module.fuzz(count, 0, list(classes), list(given), None, screen)
+    code = module.fuzz(count, 0, list(classes), list(given), own, screen)
     return code, printed.getvalue()
 
 
@@ -57,7 +61,8 @@ def test_nothing_compared_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(1)
         raise ConfigError("the loss of every backend stops being finite")
 
-    monkeypatch.setattr(module, "_problem", lambda *_: None)
+    monkeypatch.setattr(module, "problem_of", lambda *_: None)
+    monkeypatch.setattr(module, "with_scattered_padding", lambda problem: problem)
     monkeypatch.setattr(module, "check", diverges)
     with pytest.raises(ConfigError, match="none of the configurations could be compared: the loss"):
         run(monkeypatch, NumpyBackend, 500)
@@ -107,12 +112,11 @@ def test_shrinking_ends_in_time(
 ) -> None:
     monkeypatch.setattr(module, "SHRINK_SECONDS", 0.0)
     tried = []
-    attempt = module._problem
-    monkeypatch.setattr(module, "_problem", lambda *a: tried.append(a[0]) or attempt(*a))
+    monkeypatch.setattr(module, "problem_of", lambda *a: tried.append(a[0]) or problem_of(*a))
     code, text = run(monkeypatch, TransposedRecurrentKernel, 30)
     assert code == 1
     assert "shrinking was cut short after 0 s" in text
-    assert len({str(drawn) for drawn in tried[-3:]}) < 3  # the last that failed, once more
+    assert len({str(config) for config in tried[-3:]}) < 3  # the last that failed, once more
     assert "PLEASE REPORT" not in "".join(capfd.readouterr())
 
 
@@ -141,23 +145,22 @@ def test_padding_is_taken_to_be_anywhere(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_scattered_padding_is_everywhere_and_always_the_same() -> None:
     words = ["task=gaussian", "task.length=6", "task.lengths='1:6'"]
     problem = problem_of(configs(["numpy"], words)[0], 20)
-    mask, again = (scattered(problem).data.mask for _ in range(2))
+    mask, again = (with_scattered_padding(problem).data.mask for _ in range(2))
     before = problem.data.mask
-    assert mask is not None and before is not None and again is not None
+    assert mask is not None
+    assert before is not None
+    assert again is not None
     assert np.array_equal(mask, again)
     assert not mask[:, 0].any()  # a sequence of padding alone
     assert not mask[:, 1:, 0].all()  # padding at the first step
     assert np.array_equal(mask[:, 1:].sum(axis=2), before[:, 1:].sum(axis=2))
     both = {"numpy": NumpyBackend, "right": RightPaddingOnly}
     assert check(problem, both).agrees
-    assert not check(scattered(problem), both).agrees
+    assert not check(with_scattered_padding(problem), both).agrees
 
 
-def test_given_folder_is_in_the_command(tmp_path: Path) -> None:
-    printed = io.StringIO()
-    screen = Console(width=110, file=printed)
-    drawn = module.Drawn({"task": "gaussian"}, scatter=True)
-    tally = module.Tally(failure="somewhere", failed=[drawn], pair=("a", "b"))
-    module._tell_failure(tally, ["a", "b"], [], tmp_path, screen)
-    text = " ".join(printed.getvalue().split())
-    assert "backends=[a,b]' --steps 24 --scatter-padding --config-dir" in text
+def test_given_folder_is_in_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code, text = run(monkeypatch, RightPaddingOnly, 60, own=tmp_path)
+    assert code == 1
+    words = " ".join(text.split())
+    assert "backends=[numpy,mine]' --steps 24 --scatter-padding --config-dir" in words

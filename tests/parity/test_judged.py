@@ -16,8 +16,8 @@ from backends.numpy_backend import NumpyBackend
 from harness.core.errors import ConfigError
 from harness.parity import certificate
 from harness.parity.difference import compare
-from harness.parity.lockstep import Broke, Parity, check
-from harness.parity.problem import configs, load
+from harness.parity.lockstep import BackendFailed, Parity, check
+from harness.parity.problem import configs, load_classes
 from harness.parity.table import show
 from tests.support.problems import Case
 from tests.support.rounded_backend import rounded
@@ -78,7 +78,7 @@ def test_what_no_band_can_judge_is_left_out() -> None:
 
 def test_two_options_with_one_name_inside_are_two_backends() -> None:
     composed = configs(["numpy"], ["task=sum"]) * 2
-    assert list(load(["numpy", "mine"], composed)) == ["numpy", "mine"]
+    assert list(load_classes(["numpy", "mine"], composed)) == ["numpy", "mine"]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ class Breaks(NumpyBackend):
 
 def test_backend_that_breaks_is_named() -> None:
     expected = r"mine broke: ValueError: no such thing \(test_judged.py, line \d+\)"
-    with pytest.raises(Broke, match=expected):
+    with pytest.raises(BackendFailed, match=expected):
         check(RNN.problem("float64", 6), {"numpy": NumpyBackend, "mine": Breaks})
 
 

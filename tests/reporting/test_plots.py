@@ -57,7 +57,7 @@ def drawn(name: str, folder: Path) -> bytes:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_is_the_same_after_any_other(name: str, tmp_path: Path) -> None:
-    plots._panel.cache_clear()
+    plots.panel.cache_clear()
     fresh = drawn(name, tmp_path)
     for before in PICTURES:
         drawn(before, tmp_path)
@@ -66,9 +66,9 @@ def test_picture_is_the_same_after_any_other(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["wide", "numbers"])
 def test_picture_is_the_same_whatever_the_user_has_set(name: str, tmp_path: Path) -> None:
-    plots._panel.cache_clear()
+    plots.panel.cache_clear()
     usual = drawn(name, tmp_path)
-    plots._panel.cache_clear()
+    plots.panel.cache_clear()
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "text.usetex": True}):
         assert drawn(name, tmp_path) == usual
         assert matplotlib.rcParams["font.size"] == 30
@@ -80,12 +80,13 @@ def test_pictures_differ(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_label_stands_clear_of_the_numbers(name: str, tmp_path: Path) -> None:
-    plots._panel.cache_clear()
+    plots.panel.cache_clear()
     drawn(name, tmp_path)
     for size in ((6.4, 4.0), (5.0, 4.4)):
-        made, axis = plots._panel(*size)
+        made, axis = plots.panel(*size)
         made.canvas.draw()
         numbers = [text for text in axis.get_yticklabels(which="both") if text.get_text()]
         left = min(text.get_window_extent().x0 for text in numbers)
         label = axis.yaxis.label.get_window_extent()
-        assert label.x0 >= 0 and label.x1 < left
+        assert label.x0 >= 0
+        assert label.x1 < left

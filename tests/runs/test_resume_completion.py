@@ -65,8 +65,8 @@ def test_a_run_without_its_end_is_completed(
     assert f"completes {stopped}, whose 6 epochs are trained" in caplog.text
     with pytest.raises(ConfigError, match=r"trainer\.epochs=6: .*6 epochs behind it"):
         run(tmp_path / "again", f"resume={tmp_path / 'rest'}")
+    early = ("checkpoint=epoch-00003", "trainer.epochs=3")
     with pytest.raises(ConfigError, match=r"trainer\.epochs=3: .*epoch-00003 .*3 epochs behind it"):
-        early = ("checkpoint=epoch-00003", "trainer.epochs=3")
         run(tmp_path / "early", f"resume={stopped}", *early)
 
 

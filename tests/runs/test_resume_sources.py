@@ -21,7 +21,7 @@ from tests.support.resumed_runs import plan
 pytestmark = uses_mlflow
 
 
-def test_a_run_that_is_not_there_is_refused(uninterrupted: Any, tmp_path: Path) -> None:
+def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
     results = f"results={tmp_path}"
     for word, reason in (
         (str(tmp_path / "none"), "no such directory"),

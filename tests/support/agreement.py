@@ -14,7 +14,7 @@ from harness.core.model import Params
 from harness.core.tolerances import LIMITS
 from harness.parity.bands import bands
 from harness.parity.difference import compare
-from harness.parity.stages import STAGES, Found, trace
+from harness.parity.stages import STAGES, StageTensors, trace
 from tests.support.problems import Case
 
 
@@ -24,7 +24,7 @@ def check_stage(
     """Every tensor of a stage, within the limit of its precision or the control band."""
     found = compare(stage, expected, actual, precision, band or {})
     assert not found.beyond, (
-        f"{stage}: {found.tensor} off by {found.error:.1e} at {found.place}, "
+        f"{stage}: {found.tensor} off by {found.error:.1e} at {found.index}, "
         f"limit {found.limit:g} {found.note}"
     )
 
@@ -58,8 +58,8 @@ def check_band(expected: Array, actual: Array, precision: str, band: Array) -> N
 
 
 @cache
-def traced(backend_class: type[Backend], case: Case, precision: str) -> Found:
-    return trace(backend_class, case.problem(precision, LIMITS[precision].steps)).found
+def traced(backend_class: type[Backend], case: Case, precision: str) -> StageTensors:
+    return trace(backend_class, case.problem(precision, LIMITS[precision].steps)).stages
 
 
 @cache

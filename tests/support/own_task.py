@@ -165,7 +165,7 @@ FAULTS: dict[str, Fault] = {
     "x rank": given("x", lambda x: x[:, :, 0]),
     "y rank": given("y", lambda y: y[:, 0]),
     "x empty": given("x", lambda x: x[:, :0]),
-    "nothing": lambda drawn: None,
+    "nothing": lambda _: None,
     "pair": lambda drawn: (drawn.x, drawn.y),
     "mask list": given("mask", lambda _: [[True] * 4] * 40),
     "span": spans(3),

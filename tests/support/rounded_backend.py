@@ -7,7 +7,7 @@ import numpy as np
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.core.model import Params
-from harness.parity.control_band import moved
+from harness.parity.control_band import perturbed
 
 
 def rounded(seed: int) -> type[NumpyBackend]:
@@ -31,6 +31,6 @@ def rounded(seed: int) -> type[NumpyBackend]:
 
         def _again(self, values: Params, place: int) -> Params:
             rng = np.random.default_rng((seed, place, self.step))
-            return moved(State(values), rng).params
+            return perturbed(State(values), rng).params
 
     return Rounded

@@ -14,7 +14,7 @@ SMALL = (
 
 
 def ask(*words: str) -> Question:
-    return why._question(why._parse([*SMALL, *words]))
+    return why.read_question(why.parse_arguments([*SMALL, *words]))
 
 
 def outcome(parts: list[list[float]], frameworks: list[float], sampling: float = 0.0) -> Outcome:

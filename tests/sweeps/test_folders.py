@@ -105,10 +105,12 @@ def test_a_job_whose_folder_is_taken_fails_alone_and_touches_nothing(tmp_path: P
     assert done.code == 1
     first, second = jobs(tmp_path / "sw")
     assert (first.status, second.status) == ("FINISHED", "FAILED")
-    assert "hydra.sweep.subdir=" in second.error and "same" in second.error
+    assert "hydra.sweep.subdir=" in second.error
+    assert "same" in second.error
     assert "1 of 2 jobs did not finish" in done.out
     end = last(tmp_path / "sw/same", "end")
-    assert end is not None and end["status"] == "FINISHED"
+    assert end is not None
+    assert end["status"] == "FINISHED"
 
 
 def test_a_sweep_that_is_stopped_before_its_first_job_takes_back_its_own_files_alone(

@@ -48,6 +48,6 @@ def test_what_some_job_can_use_or_nobody_knows_yet_is_left_alone(words: list[str
 
 def test_each_value_is_checked_once_and_not_each_job(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(precheck, "composing", lambda own: nullcontext(asked.append))
+    monkeypatch.setattr(precheck, "composing", lambda _: nullcontext(asked.append))
     check_values(["seed=range(10)", "model.units=1,2,3,4,5", "optimizer.lr=0.1,0.2,0.3"], None)
     assert len(asked) == 1 + 9 + 4 + 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.parity.problem import configs, load, problem_of
+from harness.parity.problem import configs, load_classes, problem_of
 from harness.system import compiled_programs
 
 
@@ -17,7 +17,7 @@ def test_what_jax_compiled_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
         words = ["task=gaussian", f"model.units={units}", "task.samples=20"]
         composed = configs(["jax"], words)
         problem = problem_of(composed[0], 2)
-        problem.train(problem.build(load(["jax"], composed)["jax"]), 0, 2)
+        problem.train(problem.build(load_classes(["jax"], composed)["jax"]), 0, 2)
     after = maps()
     assert after > before + 100
     compiled_programs.free_if_many()

@@ -112,7 +112,8 @@ def test_data_that_cannot_be_trained_on_are_refused(
     with pytest.raises(ConfigError) as error:
         data(base, cls, fault=fault, **changes)
     message = str(error.value)
-    assert "task=own" in message and "\n" not in message
+    assert "task=own" in message
+    assert "\n" not in message
     assert received in message
     assert valid in message
 
@@ -183,7 +184,8 @@ def test_the_type_of_the_numbers_changes_no_digit_of_a_run(runs: dict[str, list[
     assert one.keys() == {"train/loss", "val/loss", "test/loss"}
     assert one == other
     digests = [e["digest"] for n in ("float64", "int64") for e in runs[n] if e["kind"] == "dataset"]
-    assert len(digests) == 2 and len(set(digests)) == 1
+    assert len(digests) == 2
+    assert len(set(digests)) == 1
 
 
 def test_a_run_with_soft_labels_has_no_accuracy(runs: dict[str, list[Event]]) -> None:
@@ -203,7 +205,7 @@ def test_a_test_loss_that_is_not_finite_fails_the_run(
 
 def with_draw(draw: Callable[[np.random.Generator], Samples]) -> type[Own]:
     """A task with another method `draw`."""
-    return type("Drawn", (Own,), {"draw": lambda task, rng: draw(rng)})
+    return type("Drawn", (Own,), {"draw": lambda _, rng: draw(rng)})
 
 
 @pytest.mark.parametrize("scale", ["none", "standard"])
@@ -234,7 +236,7 @@ def test_the_order_in_memory_changes_no_digit(base: Config) -> None:
     drawn = np.random.default_rng(0).normal(size=(40, 7, 3))
     digests = set()
     for x in (drawn, np.asfortranarray(drawn)):
-        cls = with_draw(lambda rng, x=x: Samples(x, x[:, 0, :1]))
+        cls = with_draw(lambda _, x=x: Samples(x, x[:, 0, :1]))
         digests.add(data(base, cls, scale="standard").digest())
     assert len(digests) == 1
 
@@ -242,10 +244,11 @@ def test_the_order_in_memory_changes_no_digit(base: Config) -> None:
 def test_what_a_user_drew_is_not_written_to(base: Config) -> None:
     x, y = np.ones((40, 4, 2)), np.ones((40, 4, 1))
     mask = np.arange(4) < np.full((40, 1), 2)
-    cls = type("Drawn", (OwnSteps,), {"draw": lambda task, rng: Samples(x, y, mask=mask)})
+    cls = type("Drawn", (OwnSteps,), {"draw": lambda *_: Samples(x, y, mask=mask)})
     splits = data(base, cls, scale="standard")
     assert not splits.train.y.all(), "there are zeros at padding"
-    assert (x == 1).all() and (y == 1).all()
+    assert (x == 1).all()
+    assert (y == 1).all()
 
 
 def test_the_seed_with_the_fault_is_named(base: Config) -> None:

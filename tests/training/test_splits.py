@@ -107,7 +107,7 @@ def test_any_setting_gives_finite_data_or_a_config_error(
     try:
         splits = make_splits(drawing, [0, 1], "float32")
     except ConfigError as error:
-        assert "split empty" in str(error)
+        assert "split empty" in str(error)  # noqa: PT017 - either may be right
         return
     for part in splits.parts.values():
         assert np.isfinite(part.x).all()

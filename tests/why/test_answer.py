@@ -8,12 +8,12 @@ import pytest
 
 from harness.config.compose import compose
 from harness.core.errors import Diverged
-from harness.why.answer import explain, find_answer
+from harness.why.answer import explain, find_answer, own_losses
 from harness.why.retrain import losses
-from harness.why.shapley import design
-from harness.why.words import (
+from harness.why.sentences import (
     sentence,
 )
+from harness.why.shapley import design
 from tests.support.why_questions import SMALL, ask
 
 
@@ -21,7 +21,8 @@ def test_one_difference_has_the_whole_gap() -> None:
     question = ask("b.optimizer.lr=0.0001", "a.semantics.forget_bias=0")
     answer = find_answer(question)
     for outcome in answer.outcomes:
-        assert outcome.real and outcome.gap > 0
+        assert outcome.significant
+        assert outcome.gap > 0
         assert outcome.share(outcome.parts.mean[0]) == pytest.approx(1.0, abs=1e-12)
         assert outcome.framework == (0.0, 0.0)
         said = sentence(question, outcome)
@@ -90,7 +91,8 @@ def test_without_another_setting_all_of_a_gap_is_the_frameworks() -> None:
     ends = np.zeros((2, 2, 3))
     own = np.stack([np.zeros((2, 3)), np.array([[1.0, 1.1, 0.9]] * 2)])
     outcome = explain(question.measures, own, ends)[0]
-    assert not question.settled and not question.players
+    assert not question.identical
+    assert not question.players
     assert sentence(question, outcome) == (
         "Of the gap of 1.00 ± 0.25 in final val/loss, the frameworks themselves account for "
         "100 ± 25 %."
@@ -105,7 +107,5 @@ def test_replicas_that_stop_early_count_as_they_would_alone() -> None:
 
 
 def test_divergence_in_a_side_s_own_backend_names_the_side() -> None:
-    from harness.why.answer import _own
-
     with pytest.raises(Diverged, match="side B in numpy: loss not finite"):
-        _own(compose([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"]), "B")
+        own_losses(compose([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"]), "B")

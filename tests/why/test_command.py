@@ -35,7 +35,8 @@ def test_no_gap_is_said_and_nothing_is_shared_out(
     assert why.main([*words, "--results", str(tmp_path)]) == 0
     out, _ = said(capsys)
     assert "No gap in final val/loss beyond the noise of 6 seeds" in out
-    assert "init_gates fused each" in out and "share" not in out
+    assert "init_gates fused each" in out
+    assert "share" not in out
     assert "replicas=12" in out
     [folder] = (tmp_path / "why").iterdir()
     facts = json.loads((folder / "why.json").read_text())
@@ -48,7 +49,8 @@ def test_equal_sides_are_not_trained(capsys: pytest.CaptureFixture[str], tmp_pat
     assert why.main(words) == 0
     out, _ = said(capsys)
     assert "both sides train alike. Give each its own with a.KEY=VALUE" in out
-    assert "No setting that acts differs" in out and "rmsprop_eps 1e-08 0.001" in out
+    assert "No setting that acts differs" in out
+    assert "rmsprop_eps 1e-08 0.001" in out
     assert not list(tmp_path.iterdir())
 
 
@@ -96,7 +98,8 @@ def test_mistakes_end_in_one_line(
     monkeypatch.chdir(tmp_path)
     assert why.main([*SMALL, *words]) == 2
     _, err = said(capsys)
-    assert message in err and err.count("\n") == 1
+    assert message in err
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -107,7 +110,8 @@ def test_divergence_names_what_was_switched(
     assert why.main([*SMALL[:-1], *words]) == 1
     _, err = said(capsys)
     assert "with A's settings and B's optimizer.lr: loss not finite" in err
-    assert "try 0.01" in err and err.count("\n") == 1
+    assert "try 0.01" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -140,7 +144,8 @@ def test_a_damaged_configuration_of_a_run_is_named(
     (tmp_path / "config.yaml").write_text("model: {units: 5")
     assert why.main([str(tmp_path), str(tmp_path)]) == 2
     _, err = said(capsys)
-    assert err.startswith(f"{tmp_path / 'config.yaml'}: is damaged (") and err.count("\n") == 1
+    assert err.startswith(f"{tmp_path / 'config.yaml'}: is damaged (")
+    assert err.count("\n") == 1
 
 
 def program(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -160,7 +165,8 @@ def test_the_whole_command(tmp_path: Path) -> None:
     done = program(folder, "harness.why", *words, "b.optimizer.lr=0.0005", "--evaluations", "140")
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d+ ± \d+ % is optimizer.lr", " ".join(done.stdout.split()))
-    assert "sampled: " in done.stdout and "these differ, too, but play no part" in done.stdout
+    assert "sampled: " in done.stdout
+    assert "these differ, too, but play no part" in done.stdout
     [written] = (folder / "results/why").iterdir()
     table: Any = pd.read_csv(written / "why.csv")
     final = table[table["measure"] == "final val/loss"].set_index("setting")
@@ -171,9 +177,8 @@ def test_the_whole_command(tmp_path: Path) -> None:
     left = facts["outcomes"][0]["interplay_from_b"]
     assert gap["interplay_from_b"] == pytest.approx(left)
     assert left == pytest.approx(rest["part"].iloc[:-1].sum() - rest["alone_from_b"].sum())
-    assert facts["seeds"] == [0, 1, 2, 3] and facts["sentences"][0] in " ".join(
-        (written / "report.md").read_text().split()
-    )
+    assert facts["seeds"] == [0, 1, 2, 3]
+    assert facts["sentences"][0] in " ".join((written / "report.md").read_text().split())
     losses_of_a = facts["outcomes"][0]["losses"]["a"]
     np.testing.assert_allclose(
         losses_of_a, losses(compose([*SMALL, "replicas=4", "semantics=torch"]))[0]
@@ -182,13 +187,15 @@ def test_the_whole_command(tmp_path: Path) -> None:
     assert "data:image/png;base64" in (written / "report.html").read_text()
     assert len(pd.read_csv(written / "coalitions.csv")) <= 140
     [run] = tracked(folder)
-    assert run.info.status == "FINISHED" and run.data.tags["kind"] == "why"
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["kind"] == "why"
     assert run.data.metrics["why/gap"] == pytest.approx(gap["part"])
     assert run.data.metrics["why/interplay_from_b"] == pytest.approx(left)
     assert run.data.metrics["why/share/optimizer.lr"] == pytest.approx(
         final.loc["optimizer.lr", "share"]
     )
-    assert run.data.params["b.optimizer.lr"] == "0.0005" and run.data.params["model.units"] == "4"
+    assert run.data.params["b.optimizer.lr"] == "0.0005"
+    assert run.data.params["model.units"] == "4"
     files = artifacts(folder, run.info.run_id)
     assert {"report.md", "report.html", "why.json", "why.csv", "why.png"} <= files
 
@@ -201,7 +208,9 @@ def test_two_tracked_runs(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     first, second = sorted((folder / "results/runs").iterdir())
     name = tracked(folder)[1].info.run_name
-    a, b = why._sides(why._parse([str(first), name, "--results", str(folder / "results")]))
+    a, b = why.read_sides(
+        why.parse_arguments([str(first), name, "--results", str(folder / "results")])
+    )
     assert (a.optimizer.lr, b.optimizer.lr, b.semantics.name) == (0.01, 0.0001, "keras")
     assert a.replicas == b.replicas == 16
     done = program(
@@ -209,19 +218,27 @@ def test_two_tracked_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     out = " ".join(done.stdout.split())
-    assert "Both runs are trained again" in out and "5 paired seeds (0…4)" in out
+    assert "Both runs are trained again" in out
+    assert "5 paired seeds (0…4)" in out
     assert re.search(r"100 ± \d+ % is optimizer.lr", out)
     done = program(folder, "harness.why", str(first), str(second), "b.task.length=5")
-    assert done.returncode == 2 and "task.length: 4 on side a, 5 on side b" in done.stderr
+    assert done.returncode == 2
+    assert "task.length: 4 on side a, 5 on side b" in done.stderr
     assert (
-        why._sides(why._parse([str(first), str(second), "b.optimizer.lr=1"]))[1].optimizer.lr == 1
+        why.read_sides(why.parse_arguments([str(first), str(second), "b.optimizer.lr=1"]))[
+            1
+        ].optimizer.lr
+        == 1
     )
     for wrong in ("b.optimizer.lr=0.1,0.2", "experiment=mine", "~b.trainer.clip", "b.model=gru"):
         with pytest.raises(ConfigError, match="already has every value"):
-            why._sides(why._parse([str(first), str(second), wrong]))
-    pointed = why._question(
-        why._parse([str(first), str(second), "--uri", "sqlite:///x.db", "--results", "there"])
+            why.read_sides(why.parse_arguments([str(first), str(second), wrong]))
+    pointed = why.read_question(
+        why.parse_arguments(
+            [str(first), str(second), "--uri", "sqlite:///x.db", "--results", "there"]
+        )
     )
     assert (pointed.a.tracking.uri, pointed.a.results) == ("sqlite:///x.db", "there")
     done = program(folder, "harness.why", str(first), name[:-1])
-    assert done.returncode == 2 and "Did you mean" in done.stderr
+    assert done.returncode == 2
+    assert "Did you mean" in done.stderr

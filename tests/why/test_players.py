@@ -17,10 +17,10 @@ from harness.why import __main__ as why
 from harness.why.answer import Answer
 from harness.why.players import RULES, Case, Player, coalition, differences, word
 from harness.why.retrain import losses
-from harness.why.shapley import PAIRS
-from harness.why.words import (
+from harness.why.sentences import (
     caption,
 )
+from harness.why.shapley import PAIRS
 from tests.support.why_questions import SMALL, ask, outcome
 
 # Key: two values, overrides with which it plays no part, overrides with which it acts.
@@ -100,7 +100,8 @@ def test_every_rule_has_a_case() -> None:
 def test_a_field_that_plays_no_part_changes_nothing(key: str) -> None:
     a, b = both(key, CASES[key][2])
     acting, idle = differences(a, b, samples(a), gpu=False)
-    assert [i.player.keys for i in idle] == [(key,)] and not acting
+    assert [i.player.keys for i in idle] == [(key,)]
+    assert not acting
     if key in TO_ROUNDING:
         np.testing.assert_allclose(losses(a), losses(b), rtol=1e-5)
     else:
@@ -111,7 +112,8 @@ def test_a_field_that_plays_no_part_changes_nothing(key: str) -> None:
 def test_a_field_that_acts_changes_something(key: str) -> None:
     a, b = both(key, CASES[key][3])
     acting, idle = differences(a, b, samples(a), gpu=False)
-    assert [p.keys for p in acting] == [(key,)] and not idle
+    assert [p.keys for p in acting] == [(key,)]
+    assert not idle
     limit = 1e-4 if key in TO_ROUNDING else 0.0
     assert np.abs(losses(a) / losses(b) - 1).max() > limit
 
@@ -132,7 +134,8 @@ def test_every_rule_of_the_semantics_has_been_thought_of() -> None:
 def test_tensor_float_32_needs_a_gpu() -> None:
     acts, _ = RULES["semantics.tf32"]
     config = compose([*SMALL])
-    assert acts(Case(config, 40, gpu=True)) and not acts(Case(config, 40, gpu=False))
+    assert acts(Case(config, 40, gpu=True))
+    assert not acts(Case(config, 40, gpu=False))
 
 
 def test_a_field_acts_if_any_coalition_makes_it() -> None:
@@ -186,22 +189,25 @@ def test_many_settings_are_no_reason_to_ask_for_more_evaluations() -> None:
 def test_seeds_are_several_unless_they_are_chosen() -> None:
     assert compose([*SMALL, "replicas=1"]).replicas == 1
     words = [word for word in SMALL if not word.startswith("replicas")]
-    assert why._question(why._parse(words)).a.replicas == 16
+    assert why.read_question(why.parse_arguments(words)).a.replicas == 16
 
 
 def test_what_does_not_train_is_no_difference() -> None:
     question = ask("a.trainer.checkpoint_every=1", "b.trainer.save_gradient=true")
-    assert question.settled and not question.idle
+    assert question.identical
+    assert not question.idle
 
 
 def test_device_and_threads_are_listed_and_another_device_settles_nothing() -> None:
     question = ask("a.threads=2")
-    assert question.settled and [i.player.name for i in question.idle] == ["threads"]
+    assert question.identical
+    assert [i.player.name for i in question.idle] == ["threads"]
     question = ask("a.device=cpu", "b.device=auto", "b.threads=3")
     rows = [(i.player.name, i.player.a, i.player.b) for i in question.idle]
     assert rows == [("device", "cpu", "auto"), ("threads", "1", "3")]
     assert "part of the frameworks" in question.idle[0].reason
-    assert not question.settled and question.same_framework  # NumPy has the CPU alone
+    assert not question.identical
+    assert question.same_framework  # NumPy has the CPU alone
     trains = compose(["backend=torch"]).backend
     on = replace(question, backend=trains, a=compose(["backend=torch", "device=cpu"]))
     assert not replace(on, b=compose(["backend=torch", "device=auto"])).same_framework

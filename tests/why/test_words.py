@@ -7,8 +7,7 @@ import pytest
 
 from harness.config.compose import compose
 from harness.why.answer import Answer, explain
-from harness.why.shapley import half_width
-from harness.why.words import (
+from harness.why.sentences import (
     apart,
     caption,
     headline,
@@ -18,6 +17,7 @@ from harness.why.words import (
     plus_minus,
     sentence,
 )
+from harness.why.shapley import half_width
 from tests.support.why_questions import SMALL, ask, lr_and_others, outcome
 
 

@@ -18,7 +18,7 @@ MOST_DECIMALS = 5  # of a value; beyond, with an exponent
 def sentence(question: Question, outcome: Outcome) -> str:
     """The answer in one sentence; shares are of the gap and add up to 100 %. The ± of a share is
     the 95 % interval of that part, in per cent of the gap."""
-    if not outcome.real:
+    if not outcome.significant:
         return (
             f"No gap in {outcome.name} beyond the noise of {len(outcome.a)} seeds: "
             f"{plus_minus(outcome.gap, outcome.half)}."

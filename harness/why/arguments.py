@@ -1,0 +1,38 @@
+"""The command line of `harness why`."""
+
+from pathlib import Path
+
+from harness.console.arguments import Parser
+from harness.why.shapley import USUAL
+
+EXAMPLES = """\
+  harness why task=sum a.semantics=torch b.semantics=keras
+  harness why task=binary b.optimizer.lr=0.1 replicas=4 trainer.epochs=5
+  harness why task=sum a.backend=torch b.backend=keras b.semantics=keras
+"""
+
+
+def parser() -> Parser:
+    """Its options and its help."""
+    made = Parser(
+        prog="harness why",
+        purpose="Say which settings make two trainings of the same network, A and B, end with\n"
+        "different losses, and how much of the gap each explains.",
+        examples=EXAMPLES,
+    )
+    add = made.add_argument
+    kinds = "settings of both, or of one: a.KEY=VALUE; or two runs"
+    add("words", nargs="+", metavar="KEY=VALUE | RUN", help=kinds)
+    number = f"train N combinations (default: usually {USUAL})"
+    add("--evaluations", type=int, metavar="N", help=number)
+    add("--seed", type=int, default=0, help="draws which, where there are more (default: 0)")
+    add(
+        "--train-backend",
+        default="numpy",
+        metavar="NAME",
+        help="in which they are trained (default: numpy)",
+    )
+    add("--config-dir", metavar="DIR", type=Path, help="your own options")
+    add("--results", metavar="DIR", type=Path, help="folder of the results (default: results)")
+    add("--uri", help="MLflow's tracking URI (default: in the results)")
+    return made

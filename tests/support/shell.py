@@ -1,0 +1,74 @@
+"""Commands as a user pastes them: bash, with the real `harness` on its PATH.
+
+What is shown to a user trains for seconds or minutes; here the same command lines train a tiny
+network for an epoch. Settings are added behind the words, and only those that a line leaves open.
+"""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import ROOT
+from tests.support.program import PATIENCE, Done
+
+# Command -> the words that make it cheap, by the key or option that they set; "" is a run.
+TINY = {
+    "": {"trainer.epochs": "trainer.epochs=1", "task.samples": "task.samples=40"},
+    "parity": {"--steps": "--steps=2", "backends": "backends=numpy,torch"},
+    "why": {
+        "trainer.epochs": "trainer.epochs=1",
+        "task.samples": "task.samples=40",
+        "replicas": "replicas=2",
+    },
+    "vectors": {"--only": "--only=T1"},
+}
+
+PROGRAM = """\
+#!{python}
+import sys
+from harness.__main__ import main
+from tests.support.shell import tiny
+sys.argv[1:] = tiny(sys.argv[1:])
+sys.exit(main())
+"""
+
+
+def tiny(words: list[str]) -> list[str]:
+    """A command line with settings that make it cheap, but for those that it has."""
+    if not words or any(w.startswith(("-h", "--help", "-sc", "--cfg", "resume=")) for w in words):
+        return words
+    if "--fuzz" in words:
+        return [*words, "--fuzz=1", "backends=numpy,torch"]  # the last ones count
+    added = TINY.get(words[0], {} if words[0] in ("compare", "export") else TINY[""])
+    keys = {word.partition("=")[0].removeprefix("a.").removeprefix("b.") for word in words}
+    return [*words, *(word for key, word in added.items() if key not in keys)]
+
+
+def paste(script: str, folder: Path) -> Done:
+    """Run lines in bash, in `folder`, until one fails."""
+    programs = folder / ".bin"
+    if not programs.exists():
+        programs.mkdir()
+        program = programs / "harness"
+        program.write_text(PROGRAM.format(python=sys.executable))
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return run_bash(script, folder, str(programs))
+
+
+def run_bash(script: str, folder: Path, *first: str) -> Done:
+    """Run a script in bash, in which the environment's own programs are found, after those in the
+    folders `first`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA_", "HARNESS_"))}
+    path = os.pathsep.join([*first, str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=folder,
+        env=kept | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
