@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """The network's structure."""
 

@@ -12,7 +12,7 @@ from harness.core.errors import ConfigError, check_choice, check_range, check_wi
 from harness.core.semantics import SHARE, Semantics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Optimizer:
     """Settings that every optimiser has."""
 
@@ -33,7 +33,7 @@ class Optimizer:
         return {name: np.array([float(getattr(self, name))]) for name in sorted(names)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sgd(Optimizer):
     """v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov; Sutskever et al. 2013."""
 
@@ -48,7 +48,7 @@ class Sgd(Optimizer):
             raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Kingma & Ba 2015, Algorithm 1. Its epsilon is `semantics.adam_eps`."""
 
@@ -62,7 +62,7 @@ class Adam(Optimizer):
         check_within("optimizer.beta2", self.beta2, SHARE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RmsProp(Optimizer):
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε); Tieleman & Hinton 2012, lecture 6e."""
 

@@ -14,7 +14,7 @@ from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Arrays(Task):
     """The base class of tasks with `length` steps, `features` inputs and `outputs` targets."""
 
@@ -29,7 +29,7 @@ class Arrays(Task):
         check_range("task.outputs", self.outputs, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Counting(Arrays):
     """x counts 1, 2, 3, … along features, then steps, then samples. There are no targets."""
 
@@ -44,7 +44,7 @@ class Counting(Arrays):
         return Samples(pad(x, mask), y, mask=mask)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gaussian(Arrays):
     """Inputs and targets are independent: standard normal numbers, or coin flips as targets."""
 

@@ -15,7 +15,7 @@ CURVES = ("train/loss", "val/loss")
 PARENT = "mlflow.parentRunId"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrackedRun:
     """One run as MLflow has it."""
 
@@ -102,12 +102,12 @@ def _places(mlflow: Any, experiment: str | None) -> list[str]:
 def _tracked(mlflow: Any, run: Any) -> TrackedRun:
     info, data = run.info, run.data
     return TrackedRun(
-        mlflow,
-        info.run_id,
-        info.run_name,
-        info.status,
-        info.start_time,
-        data.params,
-        data.metrics,
-        data.tags,
+        mlflow=mlflow,
+        run_id=info.run_id,
+        name=info.run_name,
+        status=info.status,
+        start_time=info.start_time,
+        params=data.params,
+        metrics=data.metrics,
+        tags=data.tags,
     )

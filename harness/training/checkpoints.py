@@ -26,7 +26,7 @@ from harness.training.recorder import Recorder
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Checkpoint:
     """Where training can go on after `epoch`: the state and what early stopping remembers."""
 
@@ -70,10 +70,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         arrays: Params = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     best = _below("best/", arrays)
     return Checkpoint(
-        _state(arrays, int(header["step"])),
-        int(header["epoch"]),
-        _state(best, int(header["best_step"])) if best else None,
-        _below("stopping/", arrays),
+        state=_state(arrays, int(header["step"])),
+        epoch=int(header["epoch"]),
+        best=_state(best, int(header["best_step"])) if best else None,
+        stopping=_below("stopping/", arrays),
     )
 
 

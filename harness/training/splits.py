@@ -55,7 +55,7 @@ class Split:
         return not np.isnan(self.y).any()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scale:
     """value = mean + std · scaled, one of each per replica, `(R,)`; targets share one scale over
     all their components, so that an MSE in scaled units times std² is one in original units."""
@@ -212,12 +212,12 @@ def _fit(task: Task, train: Split) -> Scale:
     no_shift, no_scale = np.zeros(len(y)), np.ones(len(y))
     if task.scale == "none":
         shape = (len(x), 1, 1, x.shape[-1])
-        return Scale(np.zeros(shape), np.ones(shape), no_shift, no_scale)
+        return Scale(x_mean=np.zeros(shape), x_std=np.ones(shape), y_mean=no_shift, y_std=no_scale)
     x_mean, x_std = _moments(task, "x", x, (1, 2), train.mask)
     if gives_logits(task.loss) or not train.has_targets:
-        return Scale(x_mean, x_std, no_shift, no_scale)
+        return Scale(x_mean=x_mean, x_std=x_std, y_mean=no_shift, y_std=no_scale)
     y_mean, y_std = _moments(task, "y", y, tuple(range(1, y.ndim)), train.counted)
-    return Scale(x_mean, x_std, y_mean.reshape(-1), y_std.reshape(-1))
+    return Scale(x_mean=x_mean, x_std=x_std, y_mean=y_mean.reshape(-1), y_std=y_std.reshape(-1))
 
 
 def _moments(

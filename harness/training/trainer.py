@@ -25,7 +25,7 @@ from harness.training.schedule import Schedule
 from harness.training.splits import Splits
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Outcome:
     """How training ended: the backend with the final (or best) weights, and what it took."""
 
@@ -68,7 +68,7 @@ def train(
     after its epoch. Raises `Diverged` as soon as a loss is not finite."""
     settings, loss = config.trainer, config.task.loss
     began = time.perf_counter()
-    outcome = Outcome(build(start))
+    outcome = Outcome(backend=build(start))
     outcome.construction_seconds = time.perf_counter() - began
     chosen = {"device": outcome.backend.device, "kernel": outcome.backend.kernel}
     record.write("tags", values=chosen)
@@ -97,7 +97,7 @@ def train(
             _check_finite(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
             with signals.deferred():  # weights and memory that are kept belong to one epoch
-                checkpoint = Checkpoint(outcome.backend.state(), epoch)
+                checkpoint = Checkpoint(state=outcome.backend.state(), epoch=epoch)
                 if stopping is not None:
                     outcome.stopped_early = stopping.update(epoch, outcome.values, checkpoint.state)
                     checkpoint.best = stopping.best_state
