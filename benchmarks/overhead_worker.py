@@ -34,7 +34,9 @@ def whole(config: Config, name: str) -> float:
     """Seconds until all of the run is in its files and in MLflow."""
     began = time.perf_counter()
     directory = Path(config.results) / "runs" / name
-    assert run(config, Identity(name, directory, [], shows_progress=False)).wait_for_address()
+    assert run(
+        config, Identity(name=name, directory=directory, overrides=[], shows_progress=False)
+    ).wait_for_address()
     return time.perf_counter() - began
 
 

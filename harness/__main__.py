@@ -84,7 +84,10 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
 
     if swept is not None:
         return jobs.run_alone(config, directory, overrides, swept)
-    result = run(config, Identity(single_name(config, overrides), directory, overrides))
+    result = run(
+        config,
+        Identity(name=single_name(config, overrides), directory=directory, overrides=overrides),
+    )
     show(result, console())
     return result.loss
 

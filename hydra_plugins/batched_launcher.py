@@ -79,7 +79,12 @@ def _job(config: DictConfig) -> Job:
     sweep = config.hydra.sweep
     overrides = [str(word) for word in config.hydra.overrides.task]
     directory = Path(sweep.dir) / sweep.subdir
-    return Job(config.hydra.job.num, overrides, directory, without_hydra(config))
+    return Job(
+        number=config.hydra.job.num,
+        overrides=overrides,
+        directory=directory,
+        composed=without_hydra(config),
+    )
 
 
 def _returned(config: DictConfig, loss: float) -> JobReturn:

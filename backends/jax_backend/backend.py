@@ -57,9 +57,9 @@ class JaxBackend:
         self.kernel = choose_kernel(model, data, execution)
         self.model, self.training = model, training
         self.rules = Rules(
-            training.loss,
-            training.optimizer,
-            training.semantics,
+            loss=training.loss,
+            optimizer=training.optimizer,
+            semantics=training.semantics,
             unrolled=self.kernel == "unrolled",
         )
         dtype = training.precision

@@ -19,7 +19,7 @@ from harness.core.semantics import Semantics
 from harness.system.compiled_programs import freed_by
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """What a program is compiled for: all that is no number."""
 

@@ -62,13 +62,13 @@ class KerasBackend:
         self.replicas = len(state.params["rnn.0.kernel"])
         self.kernel = choose_kernel(model, data, execution, self.replicas)
         self.rules = Rules(
-            model,
-            training.loss,
-            training.optimizer,
-            training.semantics,
-            training.precision,
-            self.kernel,
-            self.device,
+            model=model,
+            loss=training.loss,
+            optimizer=training.optimizer,
+            semantics=training.semantics,
+            precision=training.precision,
+            kernel=self.kernel,
+            device=self.device,
         )
         samples = samples_of(data, self.replicas)
         self.offset = samples.offset

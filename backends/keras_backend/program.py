@@ -25,7 +25,7 @@ from harness.system.compiled_programs import freed_by
 compiled = 0  # training programs that this process has traced so far
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """All that is no number: what a program is compiled for."""
 

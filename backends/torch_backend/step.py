@@ -21,7 +21,7 @@ from harness.core.semantics import Semantics
 Network = Callable[[ModelSpec, Weights, Tensor, Tensor | None], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """The part of a training that is no number."""
 
@@ -32,7 +32,9 @@ class Rules:
 
 
 def rules_of(model: ModelSpec, training: TrainingSpec) -> Rules:
-    return Rules(model, training.loss, training.optimizer, training.semantics)
+    return Rules(
+        model=model, loss=training.loss, optimizer=training.optimizer, semantics=training.semantics
+    )
 
 
 def by_name(θ: Tensor, model: ModelSpec) -> Weights:

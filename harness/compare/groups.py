@@ -18,7 +18,7 @@ LONGEST = 60  # characters of a title
 Settings = dict[str, str]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Group:
     """One configuration in several backends."""
 
@@ -49,8 +49,9 @@ def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
     groups = []
     for key, by_backend in runs_by_settings.items():
         ranked = sorted(by_backend, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
-        title, *listed = titles[key]
-        groups.append(Group(title, {name: by_backend[name] for name in ranked}, *listed))
+        title, settings, usual = titles[key]
+        runs = {name: by_backend[name] for name in ranked}
+        groups.append(Group(title=title, runs=runs, settings=settings, usual=usual))
     return groups
 
 

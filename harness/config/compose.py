@@ -1,6 +1,6 @@
 """Compose a checked configuration from overrides, for the commands that are not a single run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,7 @@ def compose(overrides: list[str], config_dir: Path | None = None) -> Config:
 
 
 @contextmanager
-def composing(config_dir: Path | None = None) -> Iterator[Compose]:
+def composing(config_dir: Path | None = None) -> Generator[Compose]:
     """Give a function like `compose` for many configurations, which share compositions."""
     composer = _shipped() if config_dir is None else _with_own(config_dir)
 

@@ -37,7 +37,9 @@ class Composer:
         values = [override for override in parsed if override.key_or_group not in self._groups]
         chosen = (line for o in parsed if o not in values and (line := o.input_line) is not None)
         composed = self._base(tuple(chosen))
-        ConfigLoaderImpl._apply_overrides_to_config(values, composed)
+        # Hydra has no public function that sets values in a composition.
+        apply = ConfigLoaderImpl._apply_overrides_to_config  # pyright: ignore[reportPrivateUsage]
+        apply(values, composed)
         _record_overrides(composed, parsed)
         return composed
 

@@ -3,7 +3,7 @@
 Copies break off, disks fill up, and files are edited by hand.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,12 +15,20 @@ from harness.core.errors import ConfigError, first_line
 
 RESTORE = "copy it from the run's artifacts in MLflow, or train the run again"
 # Raised by reading text, YAML, JSON or safetensors, and by taking values from the contents.
-READ_ERRORS = (YAMLError, SafetensorError, OmegaConfBaseException)
-READ_ERRORS += (ValueError, LookupError, ArithmeticError, TypeError, AttributeError)
+READ_ERRORS = (
+    YAMLError,
+    SafetensorError,
+    OmegaConfBaseException,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+)
 
 
 @contextmanager
-def reading(path: Path, remedy: str = RESTORE) -> Iterator[None]:
+def reading(path: Path, remedy: str = RESTORE) -> Generator[None]:
     """Raise `ConfigError` for an error that the block meets in the contents of `path`.
 
     `remedy` says what the user can do about it.

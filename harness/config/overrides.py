@@ -12,8 +12,18 @@ from harness.console.arguments import OPTIONS_WITH_VALUE
 from harness.console.command_line import PLAIN, quoted
 
 # Keys whose value may be any text, and keys that name a folder.
-TEXTS = ("results", "resume", "checkpoint", "task.name", "tracking.uri", "tracking.experiment")
-TEXTS += ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name")
+TEXTS = (
+    "results",
+    "resume",
+    "checkpoint",
+    "task.name",
+    "tracking.uri",
+    "tracking.experiment",
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+    "hydra.sweep.subdir",
+    "hydra.job.name",
+)
 FOLDERS = ("results", "resume", "hydra.run.dir", "hydra.sweep.dir")
 
 

@@ -74,9 +74,17 @@ def _parsed(group: str, cls: type, text: str) -> Any:
         raise ConfigError(f"{key}={node[name]}: must be from {-largest} to {largest}.") from error
 
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-WORDS |= {type(None): "null", list: "a list such as [a,b]", dict: "a mapping such as {a: b}"}
-WORDS |= {tuple: WORDS[list], Path: "a path"}
+WORDS: dict[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+    type(None): "null",
+    list: "a list such as [a,b]",
+    tuple: "a list such as [a,b]",
+    dict: "a mapping such as {a: b}",
+    Path: "a path",
+}
 FIELDS = "must be declared as int, float, bool, str, Path, an Enum, or a list or dict of these"
 
 
@@ -95,10 +103,10 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
     return f"{key}={received}: must be {' or '.join(map(_kind, accepted))}."
 
 
-def _kind(hint: Any) -> str:
+def _kind(hint: object) -> str:
     """Return the values that a type accepts, in words: `a whole number`."""
+    kind: object = get_origin(hint) or hint
     if isinstance(hint, type) and issubclass(hint, Enum):
         return f"one of {', '.join(hint.__members__)}"
-    kind = get_origin(hint) or hint
     item = WORDS.get(get_args(hint)[-1], "") if get_args(hint) else ""
     return WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}") + (item and f", each {item}")

@@ -26,7 +26,7 @@ from harness.system.jax_platforms import check_jax_platforms
 from harness.tasks import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The network, except for its numbers of features and outputs, which the data decide."""
 
@@ -70,20 +70,20 @@ class ModelConfig:
     def sized(self, semantics: Semantics, features: int, outputs: int, returns: str) -> ModelSpec:
         """Return the network with the sizes that the data decide, without checks."""
         return ModelSpec(
-            self.cell,
-            features,
-            self.units,
-            self.layers,
-            self.activation,
-            returns,
-            self.head,
-            outputs,
-            semantics.gru_biases if self.cell == "gru" else semantics.biases,
-            semantics.gru_reset,
+            cell=self.cell,
+            features=features,
+            units=self.units,
+            layers=self.layers,
+            activation=self.activation,
+            returns=returns,
+            head=self.head,
+            outputs=outputs,
+            biases=semantics.gru_biases if self.cell == "gru" else semantics.biases,
+            reset=semantics.gru_reset,
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
     """The training loop."""
 
@@ -113,7 +113,7 @@ class TrainerConfig:
             raise ConfigError("trainer.final_lr=0: an exponential schedule needs it above 0.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
     """Where a run is tracked besides its own journal."""
 
@@ -131,7 +131,7 @@ class TrackingConfig:
         return self.experiment or tracking_store.experiment_in_environment() or usual
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BackendConfig:
     """A backend: the packages and devices it can use, and Hydra's recipe for constructing it.
 
@@ -144,7 +144,7 @@ class BackendConfig:
     devices: list[str]
     factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
     kernel: str = "auto"
-    kernels: list[str] = field(default_factory=list)
+    kernels: list[str] = field(default_factory=list[str])
     # An epoch is one call that runs outside Python: see harness/training/replica_chunks.py.
     epoch_is_a_call: bool = False
 
@@ -177,7 +177,7 @@ class BackendConfig:
             raise ConfigError(f"backend={self.name}: cannot be loaded ({reason}).") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """The keys at the top level."""
 
@@ -206,7 +206,7 @@ class RunConfig:
         return list(range(self.seed, self.seed + self.replicas))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config(RunConfig):
     """The configuration of one run, complete and checked."""
 

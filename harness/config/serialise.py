@@ -28,8 +28,8 @@ def nested_params(config: Config) -> dict[str, Any]:
     for field in fields(config):
         value = getattr(config, field.name)
         groups[field.name] = value if isinstance(value, int | str | None) else asdict(value)
-    for name in ("task", "optimizer"):
-        kind = type(getattr(config, name))
+    for name, settings in (("task", config.task), ("optimizer", config.optimizer)):
+        kind = type(settings)
         groups[name] = {"_target_": f"{kind.__module__}.{kind.__name__}"} | groups[name]
     return groups
 
@@ -45,10 +45,12 @@ def flat_composed(composed: DictConfig) -> dict[str, Any]:
     return flatten(plain)
 
 
-def flatten(groups: dict[str, Any]) -> dict[str, Any]:
+def flatten(groups: dict[str, dict[str, Any] | int | str | None]) -> dict[str, Any]:
     """Turn `{group: {key: value}}` into `{group.key: value}`; keys without a group stay."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for group, value in groups.items():
-        rows = value.items() if isinstance(value, dict) else [(None, value)]
-        flat |= {group if key is None else f"{group}.{key}": v for key, v in rows}
+        if isinstance(value, dict):
+            flat |= {f"{group}.{key}": setting for key, setting in value.items()}
+        else:
+            flat[group] = value
     return flat

@@ -22,8 +22,10 @@ UNUSED = {  # variables that MLflow obeys but the harness does not, and what to 
 SQLITE = "sqlite:///"
 DATABASES = ("postgresql", "mysql", "mssql")
 PACKAGES = {"MySQLdb": "mysqlclient", "psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
-VALID = "sqlite:////FOLDER/mlflow.db, http://HOST:PORT, https://HOST, databricks, or a database "
-VALID += "such as postgresql://USER@HOST/NAME"
+VALID = (
+    "sqlite:////FOLDER/mlflow.db, http://HOST:PORT, https://HOST, databricks, or a database "
+    "such as postgresql://USER@HOST/NAME"
+)
 LONGEST = 500  # characters of an experiment's name, in MLflow 3.17
 
 

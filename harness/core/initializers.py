@@ -16,7 +16,8 @@ import math
 
 import numpy as np
 
-from harness.core.model import GATES, Array, ModelSpec, Params, Shape, shapes
+from harness.core.arrays import Array
+from harness.core.model import GATES, ModelSpec, Params, Shape, shapes
 from harness.core.random_streams import stream
 from harness.core.semantics import Semantics
 
@@ -30,7 +31,7 @@ def initial_params(model: ModelSpec, semantics: Semantics, seeds: list[int], dty
     Weights are drawn in float64 and rounded once, so float32 and float64 runs start from the same
     numbers.
     """
-    params = {}
+    params: Params = {}
     for name, shape in shapes(model).items():
         drawn = np.stack(
             [_parameter(name, shape, model, semantics, stream(s, "weights", name)) for s in seeds]

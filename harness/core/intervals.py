@@ -2,8 +2,6 @@
 
 import numpy as np
 
-Array = np.ndarray
-
 
 def over_replicas(name: str, values: list[float]) -> dict[str, float]:
     """Summarise one value per replica, by metric name.
@@ -14,7 +12,8 @@ def over_replicas(name: str, values: list[float]) -> dict[str, float]:
     """
     if len(values) == 1:
         return {name: values[0]}
-    from scipy.special import stdtrit  # 0.1 s to import, and most runs have one replica
+    # 0.1 s to import, and most runs have one replica; SciPy has no stubs.
+    from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
     if not np.isfinite(values).all():
         return dict.fromkeys((name, f"{name}_std", f"{name}_lo", f"{name}_hi"), float("nan"))

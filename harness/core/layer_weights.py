@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from harness.core.model import Array, ModelSpec, Params
+from harness.core.arrays import Array
+from harness.core.model import ModelSpec, Params
 
 Weights = tuple[Array, Array, Array]
 

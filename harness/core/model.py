@@ -14,16 +14,15 @@ has a leading replica axis. Biases depend on the semantics:
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
+from harness.core.arrays import Array
 
-Array = np.ndarray
 Params = dict[str, Array]
 Shape = tuple[int, ...]
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """The network's structure."""
 
@@ -86,7 +85,7 @@ def param_formulas(model: ModelSpec) -> dict[str, str]:
     sizes = {"kernel": f"units × {gate_units}", "recurrent_kernel": f"units × {gate_units}"}
     sizes["bias"] = gate_units
     sizes["recurrent_bias"] = "units" if model.biases == "candidate" else gate_units
-    result = {}
+    result: dict[str, str] = {}
     for name, shape in shapes(model).items():
         size = sizes[name.rpartition(".")[2]]
         result[name] = f"2 × {size}" if len(shape) == 2 and name.endswith("bias") else size

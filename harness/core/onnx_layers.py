@@ -5,12 +5,18 @@ LSTM's gates are in the order i, o, f, c, the GRU's in the canonical order. ONNX
 operators in float32 only, so the weights must be float32.
 """
 
-from typing import Any
+from __future__ import annotations  # onnx is imported only where a model is made
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.layer_weights import Weights, per_gate
 from harness.core.model import ModelSpec
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 GATE_ORDER = {"rnn": [0], "lstm": [0, 3, 1, 2], "gru": [0, 1, 2]}
 OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes read the models
@@ -20,26 +26,35 @@ class Graph:
     """A chain of nodes, each applied to the result of the one before, and their constants."""
 
     def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
         self.last = "x"
 
-    def constant(self, name: str, value: Any) -> str:
+    def constant(self, name: str, value: Array) -> str:
         """Add the array `value` as a constant and return its name."""
         from onnx import numpy_helper
 
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, operator: str, result: str, *inputs: str, outputs: Any = None, **kw: Any) -> None:
+    def add(
+        self,
+        operator: str,
+        result: str,
+        *inputs: str,
+        outputs: list[str] | None = None,
+        **attributes: Any,
+    ) -> None:
         """Apply an operator to the last result and `inputs`; `result` becomes the last result."""
         from onnx import helper
 
-        node = helper.make_node(operator, [self.last, *inputs], outputs or [result], **kw)
+        node = helper.make_node(operator, [self.last, *inputs], outputs or [result], **attributes)
         self.nodes.append(node)
         self.last = result
 
-    def model(self, name: str, inputs: list[Any], outputs: list[Any], text: str) -> Any:
+    def model(
+        self, name: str, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto], text: str
+    ) -> ModelProto:
         """Return the nodes as an ONNX model, with `text` as its documentation."""
         from onnx import helper
 

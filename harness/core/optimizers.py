@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, check_choice, check_range, check_within
 from harness.core.semantics import SHARE, Semantics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Optimizer:
     """Settings that every optimiser has."""
 
@@ -23,7 +24,7 @@ class Optimizer:
         check_range("optimizer.lr", self.lr, 0.0)
         check_range("optimizer.weight_decay", self.weight_decay, 0.0)
 
-    def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
+    def numbers(self, semantics: Semantics) -> dict[str, Array]:
         """Return the numbers of the update rule by name, `(1,)` each.
 
         The learning rate is not among them: a schedule gives it step by step.
@@ -32,7 +33,7 @@ class Optimizer:
         return {name: np.array([float(getattr(self, name))]) for name in sorted(names)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sgd(Optimizer):
     """v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov; Sutskever et al. 2013."""
 
@@ -47,7 +48,7 @@ class Sgd(Optimizer):
             raise ConfigError("optimizer.nesterov=true: needs optimizer.momentum above 0.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Kingma & Ba 2015, Algorithm 1. Its epsilon is `semantics.adam_eps`."""
 
@@ -61,7 +62,7 @@ class Adam(Optimizer):
         check_within("optimizer.beta2", self.beta2, SHARE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RmsProp(Optimizer):
     """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε); Tieleman & Hinton 2012, lecture 6e."""
 
@@ -72,7 +73,7 @@ class RmsProp(Optimizer):
         check_choice("optimizer.name", self.name, ("rmsprop",))
         check_within("optimizer.rho", self.rho, SHARE)
 
-    def numbers(self, semantics: Semantics) -> dict[str, np.ndarray]:
+    def numbers(self, semantics: Semantics) -> dict[str, Array]:
         """Return the numbers of the update rule; a `rho` of None is `semantics.rmsprop_rho`."""
         rho = semantics.rmsprop_rho if self.rho is None else self.rho
         return super(RmsProp, replace(self, rho=rho)).numbers(semantics)

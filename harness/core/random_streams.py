@@ -9,6 +9,8 @@ import zlib
 
 import numpy as np
 
+from harness.core.arrays import Array
+
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
     """Return the generator of one purpose: `stream(0, "order", 3)`. Seed 0 is a seed like any."""
@@ -16,7 +18,7 @@ def stream(seed: int, *names: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-def batch_order(seeds: list[int], epoch: int, samples: int, shuffle: bool) -> np.ndarray:
+def batch_order(seeds: list[int], epoch: int, samples: int, shuffle: bool) -> Array:
     """Return the order in which each replica visits its samples in `epoch`: int array `(R, N)`."""
     if not shuffle:
         return np.broadcast_to(np.arange(samples), (len(seeds), samples))

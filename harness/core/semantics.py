@@ -32,7 +32,7 @@ def rule(meaning: str, source: str, *accepted: str, within: Range | None = None)
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Semantics:
     """One value per numeric rule. Initialisers are explained in `harness/core/initializers.py`."""
 

@@ -64,16 +64,16 @@ def _network(facts: NetworkFile, weights: dict[str, Array], replica: int, origin
     """Join what the run's files say of one replica."""
     scale = {n: np.array(v)[replica % len(v)] for n, v in facts.scale.items()}
     return Network(
-        facts.model,
-        facts.loss,
-        facts.precision,
-        facts.padded,
-        weights,
-        scale["x_mean"],
-        scale["x_std"],
-        float(scale["y_mean"]),
-        float(scale["y_std"]),
-        origin,
+        model=facts.model,
+        loss=facts.loss,
+        precision=facts.precision,
+        padded=facts.padded,
+        weights=weights,
+        x_mean=scale["x_mean"],
+        x_std=scale["x_std"],
+        y_mean=float(scale["y_mean"]),
+        y_std=float(scale["y_std"]),
+        origin=origin,
     )
 
 

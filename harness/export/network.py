@@ -20,7 +20,7 @@ Array = np.ndarray
 LAYER_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
     """One replica of a run; `weights` under canonical names, without the replica axis."""
 

@@ -89,7 +89,10 @@ def run(*overrides: str, progress: bool = False) -> Run:
     try:
         words = list(overrides)
         identity = runs.Identity(
-            single_name(config, words), directory, words, shows_progress=progress
+            name=single_name(config, words),
+            directory=directory,
+            overrides=words,
+            shows_progress=progress,
         )
         runs.run(config, identity)
     finally:

@@ -24,7 +24,7 @@ BY_TENSOR = ("gradients", "optimiser slots", "weights", "resumed")
 ROUNDING = 16  # units in the last place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """The worst disagreement of two backends at one stage, or the first one beyond the limit."""
 
@@ -55,7 +55,7 @@ def compare(
 
     `band` has the control band of some tensors, by name.
     """
-    worst, left_out = Difference(stage, limit=limit_of(stage, precision)), []
+    worst, left_out = Difference(stage=stage, limit=limit_of(stage, precision)), []
     for difference in by_tensor(stage, expected, actual, precision, band):
         if difference.beyond:
             return difference
@@ -75,7 +75,11 @@ def by_tensor(
     """
     if expected.keys() != actual.keys():
         unmatched = ", ".join(sorted(expected.keys() ^ actual.keys()))
-        return [Difference(stage, unmatched, error=np.inf, note="only one of the two has it")]
+        return [
+            Difference(
+                stage=stage, tensor=unmatched, error=np.inf, note="only one of the two has it"
+            )
+        ]
     sizes = scales(stage, expected, precision)
     return [
         _tensor(stage, name, (value, actual[name]), sizes[name], precision, band.get(name))
@@ -94,9 +98,11 @@ def _tensor(
     expected, actual = pair
     if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
         form = f"{expected.shape} {expected.dtype} and {actual.shape} {actual.dtype}"
-        return Difference(stage, name, error=np.inf, note=f"shape and precision: {form}")
+        return Difference(
+            stage=stage, tensor=name, error=np.inf, note=f"shape and precision: {form}"
+        )
     if stage == "names":
-        return Difference(stage, name)
+        return Difference(stage=stage, tensor=name)
     limit = np.full((1,) * expected.ndim, limit_of(stage, precision))
     if band is not None:
         limit = np.fmax(limit, band)
@@ -108,7 +114,14 @@ def _tensor(
     if not share[index] <= 1 and stage in ("hidden states", "losses"):
         index = _first(~(share <= 1), time_axis=2 if stage == "hidden states" else 0)
     unit, worst = np.finfo(precision).eps, float(error[index])
-    return Difference(stage, name, index, worst, float(worst / unit), float(limit[index]))
+    return Difference(
+        stage=stage,
+        tensor=name,
+        index=index,
+        error=worst,
+        ulps=float(worst / unit),
+        limit=float(limit[index]),
+    )
 
 
 def _first(beyond: Array, time_axis: int) -> tuple[int, ...]:

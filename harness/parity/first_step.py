@@ -25,7 +25,9 @@ def place_of(
     `limits` are the control bands that were computed.
     """
     if difference.stage == "losses" and difference.index:
-        return _first_step(Place("losses", difference.index[0] + 1, "loss"), problem, pair)
+        return _first_step(
+            Place(stage="losses", step=difference.index[0] + 1, tensor="loss"), problem, pair
+        )
     if difference.stage == "resumed":
         return _resumed(difference, problem, pair, traces, limits)
     return locate(difference, problem, pair, 0, problem.state)
@@ -47,9 +49,9 @@ def _resumed(
     band = limits.get("resumed", {})
     trained = compare("resumed", traces[0].last_weights, traces[1].last_weights, precision, band)
     if difference.index and (trained.beyond or 2 * trained.error >= difference.error):
-        return _first_step(Place("weights", steps, trained.tensor), problem, pair)
+        return _first_step(Place(stage="weights", step=steps, tensor=trained.tensor), problem, pair)
     note = difference.note or "what state() gives, or what is built from it, is not the training's"
-    return Place("resumed", steps + 1, difference.tensor, note=note)
+    return Place(stage="resumed", step=steps + 1, tensor=difference.tensor, note=note)
 
 
 def _first_step(last: Place, problem: Problem, pair: Pair) -> Place:

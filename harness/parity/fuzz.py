@@ -43,7 +43,7 @@ SHRINK_SECONDS = 120.0
 HOPELESS = 50  # refused configurations after which the search ends, if none could be compared
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Tally:
     """The results so far: the worst agreement of each stage, and the last failure."""
 

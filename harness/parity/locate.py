@@ -28,7 +28,7 @@ GATE_NAMES = {"rnn": [""], "lstm": ["i", "f", "c", "o"], "gru": ["z", "r", "h"]}
 CANDIDATE_BIAS = 0.9  # keeps the states from zero while all other weights are zero
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """The first step, tensor, layer, gate and time step beyond a limit.
 
@@ -63,7 +63,9 @@ Pair = tuple[BackendFactory, BackendFactory]
 def locate(difference: Difference, problem: Problem, pair: Pair, step: int, state: State) -> Place:
     """Return the place of a difference that `pair` shows at `step`, from 0, and from `state`."""
     if not difference.index:  # a tensor that is missing, or of another shape
-        return Place(difference.stage, step + 1, difference.tensor, note=difference.note)
+        return Place(
+            stage=difference.stage, step=step + 1, tensor=difference.tensor, note=difference.note
+        )
     if difference.stage == "hidden states":
         return _forward(difference, problem, pair, step, state)
     if difference.stage == "gradients":
@@ -73,13 +75,20 @@ def locate(difference: Difference, problem: Problem, pair: Pair, step: int, stat
         return _of_tensor(difference, problem.model, tensor, step)
     if difference.stage == "outputs" and problem.model.head == "dense":
         return _head(difference, problem, pair, step, state)
-    return Place(difference.stage, step + 1, difference.tensor, note=difference.note)
+    return Place(
+        stage=difference.stage, step=step + 1, tensor=difference.tensor, note=difference.note
+    )
 
 
 def _of_tensor(difference: Difference, model: ModelSpec, tensor: str, step: int) -> Place:
     gate = gate_of(model, tensor, difference.index[-1])
     return Place(
-        difference.stage, step + 1, difference.tensor, layer_of(tensor), gate, note=difference.note
+        stage=difference.stage,
+        step=step + 1,
+        tensor=difference.tensor,
+        layer=layer_of(tensor),
+        gate=gate,
+        note=difference.note,
     )
 
 
@@ -123,7 +132,16 @@ def _forward(
     tensor = ", ".join(dict.fromkeys(name for name, _ in blocks)) or f"layer {layer}'s states"
     gate = ", ".join(dict.fromkeys(gate for _, gate in blocks if gate)) or None
     where = f"first at unit {unit}" + (f"; {note}" if note else "")
-    return Place(difference.stage, step + 1, tensor, layer, gate, time_step, blocks, where)
+    return Place(
+        stage=difference.stage,
+        step=step + 1,
+        tensor=tensor,
+        layer=layer,
+        gate=gate,
+        time_step=time_step,
+        blocks=blocks,
+        note=where,
+    )
 
 
 def _differ(stage: str, expected: Array, actual: Array, problem: Problem) -> bool:
@@ -189,7 +207,14 @@ def _gradient(
     steps = problem.data.x.shape[2]
     note = f"shows in sequences of {length} or more time steps" if length < steps else ""
     return Place(
-        difference.stage, step + 1, tensor, layer_of(tensor), gate or None, length - 1, at_top, note
+        stage=difference.stage,
+        step=step + 1,
+        tensor=tensor,
+        layer=layer_of(tensor),
+        gate=gate or None,
+        time_step=length - 1,
+        blocks=at_top,
+        note=note,
     )
 
 
@@ -266,4 +291,6 @@ def _head(difference: Difference, problem: Problem, pair: Pair, step: int, state
         if _differ("outputs", outputs[0], outputs[1], problem):
             blocks.append((tested, ""))
     tensor = ", ".join(name for name, _ in blocks) or "outputs"
-    return Place(difference.stage, step + 1, tensor, blocks=blocks, note=difference.note)
+    return Place(
+        stage=difference.stage, step=step + 1, tensor=tensor, blocks=blocks, note=difference.note
+    )

@@ -32,7 +32,7 @@ class BackendFailed(RuntimeError):
         self.backend = backend
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parity:
     """The result of a comparison.
 
@@ -95,7 +95,7 @@ def check(
         )
     differences, limits = _judged(problem, traces, say)
     devices = {name: backend.device for name, backend in traces.items()}
-    parity = Parity(differences, devices, _unjudged_from(limits))
+    parity = Parity(differences=differences, devices=devices, unjudged_from=_unjudged_from(limits))
     failed = [(key, difference) for key, difference in differences.items() if difference.beyond]
     if not failed:
         return parity

@@ -18,7 +18,7 @@ from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """All that a backend is constructed from, and the batches of the first S steps."""
 
@@ -77,13 +77,13 @@ def problem_of(config: Config, steps: int) -> Problem:
     if not batches:
         raise ConfigError("trainer.epochs=0: parity compares training; set it to 1 or more.")
     return Problem(
-        plan.model,
-        plan.training,
-        plan.splits.training_data(),
-        plan.start,
-        batches[:steps],
-        np.concatenate(rates)[:steps],
-        plan.execution,
+        model=plan.model,
+        training=plan.training,
+        data=plan.splits.training_data(),
+        state=plan.start,
+        batches=batches[:steps],
+        lr=np.concatenate(rates)[:steps],
+        execution=plan.execution,
     )
 
 

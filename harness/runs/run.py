@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """What a run is called and where it belongs."""
 
@@ -48,7 +48,7 @@ class Identity:
     shows_progress: bool = True
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Result:
     """What a finished run found, for its summary."""
 
@@ -215,7 +215,14 @@ def _finish(
         record.file(path)
     record.write("table", path=file_names.PREDICTIONS)
     check_measured(values, config, splits)
-    return Result(plan, outcome, directory, values, predictions, gradient)
+    return Result(
+        plan=plan,
+        outcome=outcome,
+        directory=directory,
+        values=values,
+        predictions=predictions,
+        gradient=gradient,
+    )
 
 
 def _gradient(plan: Plan, load: BackendFactory, first: int) -> Params:

@@ -35,7 +35,7 @@ SHARE = 0.25  # of the machine's memory that one group may need
 MOST = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One job of a sweep, as Hydra composed it."""
 
@@ -117,7 +117,13 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
         begin(swept, job.number, job.directory)
         parent = sweep.parent(swept, plan.config)
         name = swept.job_name(job.overrides)
-        identity = Identity(name, job.directory, job.overrides, parent, shows_progress=False)
+        identity = Identity(
+            name=name,
+            directory=job.directory,
+            overrides=job.overrides,
+            parent=parent,
+            shows_progress=False,
+        )
         return carry_out(plan, identity, load, draw)
 
     def ended(i: int, found: Any) -> None:
@@ -136,7 +142,17 @@ def run_alone(config: Config, directory: Path, overrides: list[str], swept: swee
     from harness.runs.run import Identity, run
 
     parent = sweep.parent(swept, config)
-    return report(run(config, Identity(swept.job_name(overrides), directory, overrides, parent)))
+    return report(
+        run(
+            config,
+            Identity(
+                name=swept.job_name(overrides),
+                directory=directory,
+                overrides=overrides,
+                parent=parent,
+            ),
+        )
+    )
 
 
 def report(result: Any) -> float:

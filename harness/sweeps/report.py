@@ -25,7 +25,7 @@ DESCRIPTION = 8000  # characters that MLflow keeps of a tag
 LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """How one job of a sweep ended, from its journal."""
 
@@ -44,7 +44,14 @@ def jobs(directory: Path) -> list[Job]:
     """Every job that has begun, or was refused, by number. One that never wrote its end is LOST."""
     found = [_begun(job, directory) for job in launched(directory)]
     found += [
-        Job(event["number"], "", event["name"], "FAILED", event["error"], event["command"])
+        Job(
+            number=event["number"],
+            folder="",
+            name=event["name"],
+            status="FAILED",
+            error=event["error"],
+            command=event["command"],
+        )
         for event in read(directory)
         if event["kind"] == "refused"
     ]
@@ -60,15 +67,15 @@ def _begun(job: Launched, sweep: Path) -> Job:
     inside = job.folder.is_relative_to(sweep)
     folder = str(job.folder.relative_to(sweep) if inside else job.folder)
     return Job(
-        job.number,
-        folder,
-        start.get("name", folder),
-        end.get("status", "LOST"),
-        end.get("error") or "",
-        start.get("tags", start).get("command", ""),
-        next(losses, None),
-        (end["time"] - start["time"]) / 1000 if end and start else 0.0,
-        {key: events.get("mlflow", {}).get(key, "") for key in ("run_id", "experiment_id")},
+        number=job.number,
+        folder=folder,
+        name=start.get("name", folder),
+        status=end.get("status", "LOST"),
+        error=end.get("error") or "",
+        command=start.get("tags", start).get("command", ""),
+        loss=next(losses, None),
+        seconds=(end["time"] - start["time"]) / 1000 if end and start else 0.0,
+        address={key: events.get("mlflow", {}).get(key, "") for key in ("run_id", "experiment_id")},
     )
 
 

@@ -31,7 +31,7 @@ VARIABLE = "HARNESS_SWEEP"
 SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sweep:
     """What is known of a sweep before its first job."""
 
@@ -82,7 +82,12 @@ def begin(config: DictConfig) -> None:
     typed = [str(word) for word in config.hydra.overrides.hydra]
     claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
     sweep = Sweep(
-        str(folder), arguments, swept.keys, swept.jobs, config.results, config.tracking.uri
+        directory=str(folder),
+        arguments=arguments,
+        varying=swept.keys,
+        total=swept.jobs,
+        results=config.results,
+        uri=config.tracking.uri,
     )
     append(folder, "sweep", arguments=arguments, varying=swept.keys, jobs=swept.jobs)
     os.environ[VARIABLE] = json.dumps(asdict(sweep))

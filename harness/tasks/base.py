@@ -5,16 +5,15 @@ file define the tasks; a YAML file in `conf/task/` names the class and the value
 scaling and stacking replicas happen once for all tasks, in `harness/training/splits.py`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, check_choice, check_range
 from harness.core.random_streams import stream
 from harness.tasks.lengths import Rng, bounds, draw_mask
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Samples:
 
     x: Array
     y: Array
+    _: KW_ONLY
     span: Array | None = None
     mask: Array | None = None
 
@@ -41,7 +41,7 @@ class Bound:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """The base class of all tasks, with the settings that every task has.
 
@@ -57,7 +57,7 @@ class Task:
     seed: int | None  # of the data; null: the seed of each replica
     legacy_seed: int | None  # draw with numpy.random.RandomState(legacy_seed), as notebooks do
     # min:max, between which each sequence's length is drawn; null: all have the task's length
-    lengths: str | None = field(default=None, kw_only=True)
+    lengths: str | None = None
 
     loss: ClassVar[str] = "mse"
     every_step: ClassVar[bool] = False

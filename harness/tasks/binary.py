@@ -8,7 +8,7 @@ from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Binary(Task):
     """x_t ~ U(0, 1); y = 1 if their mean exceeds 1/2 (`threshold`), or a coin flip (`random`).
 

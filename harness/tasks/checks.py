@@ -7,18 +7,19 @@ become float64 in one memory layout, so that equal values give equal runs to the
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
-from harness.tasks.base import Array, Samples, Task
+from harness.tasks.base import Samples, Task
 from harness.tasks.lengths import pad
 
 REAL = "biuf"  # NumPy's kinds of dtype: boolean, integer, unsigned, floating
 
 
-def checked(task: Task, method: str, given: Any) -> Samples:
+def checked(task: Task, method: str, given: object) -> Samples:
     """Return the samples that `method` gave, in float64 and with zeros at padding.
 
     `method` is `"draw()"` or `"probes()"`; the latter may give any number of samples, also without
@@ -81,28 +82,36 @@ def without_targets(samples: Samples) -> bool:
     return bool(np.isnan(samples.y[samples.mask] if every_step else samples.y).all())
 
 
+def _is_array(given: object) -> TypeGuard[Array]:
+    return isinstance(given, np.ndarray)
+
+
+def _is_whole(given: object) -> TypeGuard[Array]:
+    return _is_array(given) and given.dtype.kind in "iu"
+
+
 def _kind(given: object) -> str:
     """Return the type of `given` in words: `an array of complex128`, or `a list`."""
-    if type(given) is np.ndarray:
+    if _is_array(given) and type(given) is np.ndarray:
         return f"an array of {given.dtype}"
     return "None" if given is None else f"a {type(given).__name__}"
 
 
-def _as_float64(what: str, given: Any) -> Array:
+def _as_float64(what: str, given: object) -> Array:
     """Return a C-ordered copy: a sum's last bit depends on the order in memory."""
     masked = isinstance(given, np.ma.MaskedArray)  # the values under its mask would be used
-    if not isinstance(given, np.ndarray) or masked or given.dtype.kind not in REAL:
+    if not _is_array(given) or masked or given.dtype.kind not in REAL:
         raise ConfigError(f"{what} as {_kind(given)}; it must be a NumPy array of real numbers.")
     return np.array(given, np.float64, order="C")
 
 
-def _check_mask(task: Task, who: str, mask: Any, shape: tuple[int, int]) -> None:
+def _check_mask(task: Task, who: str, mask: object, shape: tuple[int, int]) -> None:
     if mask is None:
         raise ConfigError(
             f"task.lengths={task.lengths}: task={task.name} does not know lengths, since its "
             "draw() gives no mask; use null."
         )
-    if not isinstance(mask, np.ndarray):
+    if not _is_array(mask):
         raise ConfigError(f"{who} the mask as {_kind(mask)}; it must be a NumPy array of bool.")
     if mask.shape != shape or mask.dtype != bool or not mask.any(axis=1).all():
         raise ConfigError(
@@ -111,10 +120,9 @@ def _check_mask(task: Task, who: str, mask: Any, shape: tuple[int, int]) -> None
         )
 
 
-def _check_span(who: str, span: Any, samples: int) -> None:
-    whole = isinstance(span, np.ndarray) and span.dtype.kind in "iu"
-    if not whole or span.shape != (samples, 2) or (span[:, 0] > span[:, 1]).any():
-        form = f"{span.shape} of {span.dtype}" if isinstance(span, np.ndarray) else _kind(span)
+def _check_span(who: str, span: object, samples: int) -> None:
+    if not _is_whole(span) or span.shape != (samples, 2) or (span[:, 0] > span[:, 1]).any():
+        form = f"{span.shape} of {span.dtype}" if _is_array(span) else _kind(span)
         raise ConfigError(
             f"{who} the span {form}; it must be ({samples}, 2) whole numbers, each sample's first "
             "and last position in the series."

@@ -10,7 +10,7 @@ from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Curve(Task):
     """x ~ U(0, 1), y = sin(2πx): a single time step, one to one."""
 
@@ -26,7 +26,7 @@ class Curve(Task):
         return Bound(0.0, "the target is a function of the input")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unfold(Task):
     """x_1 = a ~ U(0, 1), followed by zeros; y_t = a · ratio^(t−1): one to many."""
 

@@ -9,9 +9,9 @@ import re
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 
-Array = np.ndarray
 Rng = np.random.Generator | np.random.RandomState
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,9 @@ def last_values(values: Array, mask: Array | None) -> Array:
     """Return the last L values of each row `(N, T)`, L its number of real steps, then zeros."""
     if mask is None:
         return values
-    steps = mask.shape[1]
-    shifted = np.arange(steps) + steps - mask.sum(axis=1)[:, None]
+    steps: int = mask.shape[1]
+    real_steps: Array = mask.sum(axis=1)
+    shifted = np.arange(steps) + steps - real_steps[:, None]
     return pad(np.take_along_axis(values, np.minimum(shifted, steps - 1), axis=1), mask)
 
 

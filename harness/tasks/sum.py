@@ -7,7 +7,7 @@ from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sum(Task):
     """x_t ~ U(0, 1), y = Σ_t x_t over the real steps."""
 
@@ -29,7 +29,7 @@ class Sum(Task):
         return Bound(0.0, "the sum is a function of the inputs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunningSum(Sum):
     """x_t ~ U(0, 1), y_t = Σ_{s≤t} x_s: a target at every step, many to many."""
 

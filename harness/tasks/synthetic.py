@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import check_choice, check_range
-from harness.tasks.base import Array, Bound, Samples, Task
+from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, pad
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Arrays(Task):
     """The base class of tasks with `length` steps, `features` inputs and `outputs` targets."""
 
@@ -28,7 +29,7 @@ class Arrays(Task):
         check_range("task.outputs", self.outputs, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Counting(Arrays):
     """x counts 1, 2, 3, … along features, then steps, then samples. There are no targets."""
 
@@ -43,7 +44,7 @@ class Counting(Arrays):
         return Samples(pad(x, mask), y, mask=mask)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gaussian(Arrays):
     """Inputs and targets are independent: standard normal numbers, or coin flips as targets."""
 
@@ -54,13 +55,14 @@ class Gaussian(Arrays):
         super().__post_init__()
         check_choice("task.targets", self.targets, ("last", "every_step"))
 
+    # Class variables in other tasks; here a setting decides.
     @property
-    def loss(self) -> str:
+    def loss(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The loss to train with: `bce` for labels, else `mse`."""
         return "bce" if self.labels else "mse"
 
     @property
-    def every_step(self) -> bool:
+    def every_step(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether there is a target at every time step."""
         return self.targets == "every_step"
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, check_choice, check_range
-from harness.tasks.base import Array, Bound, Samples, Task
+from harness.tasks.base import Bound, Samples, Task
 from harness.tasks.lengths import Rng, bounds, last_values
 
 # Huge settings give a series that is not finite, which `data_checks` refuses with its place.
 QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Windows(Task):
     """Windows of `window` past values as inputs, the next `horizon` values as targets.
 
@@ -120,4 +121,6 @@ class Windows(Task):
         rows = np.lib.stride_tricks.sliding_window_view(values, width)[first:]
         begin = np.arange(first, first + len(rows))
         span = np.stack([begin, begin + width - 1], axis=1)
-        return Samples(rows[:, : self.window, None].copy(), rows[:, self.window :].copy(), span)
+        return Samples(
+            rows[:, : self.window, None].copy(), rows[:, self.window :].copy(), span=span
+        )

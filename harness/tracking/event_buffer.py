@@ -70,7 +70,7 @@ class EventBuffer:
         not keep the others from it. After three failures only the end is tried."""
         self._closing = True
         while not self._refused and self.unsent and not self._try():
-            if not self.address:  # it does not even know the run
+            if not self.view.address:  # it does not even know the run
                 break
             self.lost.append(self.unsent.pop(0))
             if len(self.lost) == 3:
@@ -89,9 +89,9 @@ class EventBuffer:
                 self._refused = True
                 raise
             log.warning("MLflow did not take a batch: %s", first_line(error)[:300])
-        if self.address and not self._announced:
+        if self.view.address and not self._announced:
             self._announced = True
-            append(self.directory, "mlflow", **self.address)
+            append(self.directory, "mlflow", **self.view.address)
         return not self.unsent
 
 

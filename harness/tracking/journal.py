@@ -34,7 +34,7 @@ class Journal:
         if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
             _append(directory, "\n")  # cut short by a kill: what comes now has a line of its own
 
-    def write(self, kind: str, **fields: Any) -> Event:
+    def write(self, kind: str, **fields: object) -> Event:
         """Append one event and return it."""
         if self._closed:
             raise ValueError(f"the journal in {self._directory} is closed")
@@ -50,7 +50,7 @@ class Journal:
                 os.fsync(file.fileno())
 
 
-def append(directory: Path, kind: str, **fields: Any) -> None:
+def append(directory: Path, kind: str, **fields: object) -> None:
     """Append one event to a journal that somebody else may be writing, too."""
     _append(directory, _line(_event(kind, fields)))
 
@@ -66,7 +66,7 @@ def _append(directory: Path, text: str) -> None:
         os.close(file)
 
 
-def _event(kind: str, fields: dict[str, Any]) -> Event:
+def _event(kind: str, fields: dict[str, object]) -> Event:
     stated = {"format": FORMAT} if kind in BEGINNINGS else {}
     return {"kind": kind, "time": time.time_ns() // 1_000_000, **stated, **fields}
 

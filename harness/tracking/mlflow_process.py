@@ -47,7 +47,7 @@ class MlflowProcess:
         for thread in self._threads:
             thread.start()
 
-    def tell(self, run: str, **what: Any) -> None:
+    def tell(self, run: str, **what: object) -> None:
         self._outgoing.put(json.dumps({"run": run, **what}, ensure_ascii=False) + "\n")
 
     def finish(self) -> None:
@@ -85,13 +85,13 @@ class MlflowProcess:
 class RemoteEvents:
     """A run's way to MLflow through the process; see `harness.tracking.run_log.Tracking`."""
 
-    def __init__(self, process: MlflowProcess, directory: Path, **destination: Any) -> None:
+    def __init__(self, process: MlflowProcess, directory: Path, **destination: object) -> None:
         self.process, self.directory = process, directory
         self._run = _in_utf8(str(directory.resolve()))
         self._address: dict[str, str] = {}
         self._refusal: str | None = None
         self.arrived = threading.Event()
-        self._destination: dict[str, Any] | None = {
+        self._destination: dict[str, object] | None = {
             name: _in_utf8(value) if isinstance(value, str) else value
             for name, value in destination.items()
         }

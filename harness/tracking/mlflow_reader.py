@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from harness.config.tracking_store import EXPERIMENT, experiment_in_environment
 from harness.core.errors import ConfigError, nearest
@@ -15,7 +15,7 @@ CURVES = ("train/loss", "val/loss")
 PARENT = "mlflow.parentRunId"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrackedRun:
     """One run as MLflow has it."""
 
@@ -36,7 +36,7 @@ class TrackedRun:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """The loss curves: index epoch, a column for each of `CURVES` that the run has."""
-        found = {}
+        found: dict[str, pd.Series] = {}
         for name in CURVES:
             history = self.mlflow.get_metric_history(self.run_id, name)
             if history:
@@ -73,7 +73,8 @@ def find_runs(
     conditions = ["tags.kind = 'run'"]
     conditions += [f"tags.`{PARENT}` = '{parent}'"] if parent else []
     conditions += [condition] if condition else []
-    found, token = [], None
+    found: list[TrackedRun] = []
+    token: str | None = None
     while True:
         page = mlflow.search_runs(
             places, " and ".join(conditions), order_by=["start_time ASC"], page_token=token
@@ -101,12 +102,12 @@ def _places(mlflow: Any, experiment: str | None) -> list[str]:
 def _tracked(mlflow: Any, run: Any) -> TrackedRun:
     info, data = run.info, run.data
     return TrackedRun(
-        mlflow,
-        info.run_id,
-        info.run_name,
-        info.status,
-        info.start_time,
-        data.params,
-        data.metrics,
-        data.tags,
+        mlflow=mlflow,
+        run_id=info.run_id,
+        name=info.run_name,
+        status=info.status,
+        start_time=info.start_time,
+        params=data.params,
+        metrics=data.metrics,
+        tags=data.tags,
     )

@@ -6,12 +6,13 @@ parallel first run fall into "Default".
 """
 
 import hashlib
+import importlib
 import logging
 import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -74,7 +75,7 @@ def load_mlflow() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     with deferred():  # an import that is cut short leaves half a module behind
-        import mlflow.tracking  # noqa: F401
+        importlib.import_module("mlflow.tracking")
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
@@ -86,7 +87,7 @@ def load_mlflow() -> None:
 _connections: list[sqlite3.Connection] = []
 
 
-def _connected(connection: Any, _: Any) -> None:
+def _connected(connection: object, _: object) -> None:
     """With a write-ahead log, SQLite need not wait for the disk at each commit: a power failure may
     then take the last ones back, which the journals still have, but never harms the database."""
     if isinstance(connection, sqlite3.Connection):
@@ -118,7 +119,7 @@ def client(uri: str) -> Any:
 
 
 @contextmanager
-def _usable(path: Path) -> Iterator[None]:
+def _usable(path: Path) -> Generator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:

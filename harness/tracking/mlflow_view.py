@@ -8,7 +8,6 @@ MLflow; it was taken from a view saved in MLflow 3.17's page, which ignores it i
 import base64
 import json
 import zlib
-from typing import Any
 
 KEY = "by-loss"
 SECTIONS = {
@@ -47,7 +46,7 @@ def link(experiment: str, server: str = "http://127.0.0.1:5000") -> str:
     return f"{page}?workflowType=machine_learning&viewStateShareKey={KEY}"
 
 
-def _state() -> dict[str, Any]:
+def _state() -> dict[str, object]:
     """All runs but sweeps' parents, best first; sorting by a metric is what unfolds the sweeps."""
     charts = [_chart(kind, name, key) for key, row in SECTIONS.items() for kind, name in row]
     shown = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
@@ -69,9 +68,9 @@ def _state() -> dict[str, Any]:
     }
 
 
-def _chart(kind: str, name: str, section: str) -> dict[str, Any]:
+def _chart(kind: str, name: str, section: str) -> dict[str, object]:
     """Losses over epochs on a logarithmic axis; bars for what a run has one of."""
-    chart: dict[str, Any] = {
+    chart: dict[str, object] = {
         "uuid": name,
         "type": kind,
         "runsCountToCompare": 20,

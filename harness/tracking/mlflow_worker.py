@@ -26,7 +26,7 @@ class Speaker(logging.Handler):
         super().__init__()
         self.output = output
 
-    def say(self, **what: Any) -> None:
+    def say(self, **what: object) -> None:
         self.output.write(json.dumps(what) + "\n")
         self.output.flush()
 

@@ -95,21 +95,25 @@ class MlflowWriter:
         """All numbers and tags of the events, in as few batches as MLflow allows."""
         from mlflow.entities import Metric, RunTag
 
-        rows, tags = [], {}
+        rows: list[Metric] = []
+        tags: dict[str, object] = {}
         for event in events:
             if event["kind"] == "tags":
                 tags |= event["values"]
                 continue
-            for name, value in event["values"].items():
-                each = over_replicas(name, value if isinstance(value, list) else [value])
-                step = event.get("step", 0)
-                rows += [Metric(k, _storable(v), event["time"], step) for k, v in each.items()]
+            values: dict[str, float | list[float]] = event["values"]
+            for name, value in values.items():
+                replicas: list[float] = value if isinstance(value, list) else [value]
+                summary, step = over_replicas(name, replicas), event.get("step", 0)
+                rows += [Metric(k, _storable(v), event["time"], step) for k, v in summary.items()]
         labels = [RunTag(key, str(value)) for key, value in tags.items()]
         for start in range(0, max(len(rows), 1), METRICS_PER_BATCH):
-            part = rows[start : start + METRICS_PER_BATCH]
-            self._client.log_batch(self._run, metrics=part, tags=labels if start == 0 else [])
+            batch = rows[start : start + METRICS_PER_BATCH]
+            self._client.log_batch(self._run, metrics=batch, tags=labels if start == 0 else [])
 
-    def _dataset(self, *, name: str, digest: str, source: dict, shapes: dict, **_: Any) -> None:
+    def _dataset(
+        self, *, name: str, digest: str, source: object, shapes: object, **_: object
+    ) -> None:
         """The training data as a dataset input, with our own digest and no copy of the values."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -124,12 +128,12 @@ class MlflowWriter:
         inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "train")])]
         self._client.log_inputs(self._run, inputs)
 
-    def _file(self, *, path: str, **_: Any) -> None:
+    def _file(self, *, path: str, **_: object) -> None:
         folder = str(Path(path).parent)
         target = None if folder == "." else folder
         self._client.log_artifact(self._run, self.directory / path, target)
 
-    def _table(self, *, path: str, **_: Any) -> None:
+    def _table(self, *, path: str, **_: object) -> None:
         """A CSV of predictions as the table that MLflow puts side by side for several runs: it
         takes the first column for the row's name and the second for the value to compare.
 
@@ -149,7 +153,7 @@ class MlflowWriter:
         listed = json.dumps([{"path": target, "type": "table"}])
         self._client.set_tag(self._run, "mlflow.loggedArtifacts", listed)
 
-    def _end(self, *, time: int, status: str, error: str | None = None, **_: Any) -> None:
+    def _end(self, *, time: int, status: str, error: str | None = None, **_: object) -> None:
         note = self._note if error is None else f"**{status}**: {error}\n\n{self._note}"
         if (self.directory / LOSS_PLOT).exists():
             note += f"\n\n![loss](get-artifact?path={LOSS_PLOT}&run_uuid={self._run})"

@@ -20,14 +20,13 @@ for it. Its `start` and all that follows are those of the parent run in MLflow.
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-import numpy as np
-
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, TRACEBACK
 from harness.system import signals
@@ -87,14 +86,14 @@ class RunLog:
             finally:
                 self.end(self.status, message)
 
-    def write(self, kind: str, **fields: Any) -> None:
+    def write(self, kind: str, **fields: object) -> None:
         """Journal an event and hand it on."""
         event = self.journal.write(kind, **fields)
         if self.tracking is not None:
             with self._timed():
                 self.tracking.add(event)
 
-    def metrics(self, step: int, values: dict[str, np.ndarray]) -> None:
+    def metrics(self, step: int, values: dict[str, Array]) -> None:
         """One value per replica under each name, at epoch `step`."""
         if values:
             self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
@@ -124,7 +123,7 @@ class RunLog:
                 self.tracking.flush()
 
     @contextmanager
-    def _timed(self) -> Iterator[None]:
+    def _timed(self) -> Generator[None]:
         began = time.monotonic()
         try:
             yield

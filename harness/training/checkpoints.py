@@ -10,13 +10,14 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from backends import State, TrainingSpec
+from harness.core.arrays import Array
 from harness.core.file_names import CHECKPOINTS
 from harness.core.model import Params
 from harness.system import signals
@@ -25,14 +26,15 @@ from harness.training.recorder import Recorder
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Checkpoint:
     """Where training can go on after `epoch`: the state and what early stopping remembers."""
 
     state: State
     epoch: int
     best: State | None = None
-    stopping: Params = field(default_factory=dict)  # `(R,)` each, see `EarlyStopping.memory`
+    # `(R,)` each, see `EarlyStopping.memory`
+    stopping: Params = field(default_factory=dict[str, Array])
 
 
 def fresh_state(params: Params, training: TrainingSpec) -> State:
@@ -62,15 +64,16 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read what `save_checkpoint` has written."""
-    with safe_open(path, framework="numpy") as file:
-        header = file.metadata()
-        found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    best = _below("best/", found)
+    opened: Any = safe_open(path, framework="numpy")  # a class of Rust, without types
+    with opened as file:
+        header: dict[str, str] = file.metadata()
+        arrays: Params = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    best = _below("best/", arrays)
     return Checkpoint(
-        _state(found, int(header["step"])),
-        int(header["epoch"]),
-        _state(best, int(header["best_step"])) if best else None,
-        _below("stopping/", found),
+        state=_state(arrays, int(header["step"])),
+        epoch=int(header["epoch"]),
+        best=_state(best, int(header["best_step"])) if best else None,
+        stopping=_below("stopping/", arrays),
     )
 
 

@@ -12,10 +12,9 @@ from typing import NoReturn
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.tasks import Task
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,8 @@ import copy
 import numpy as np
 
 from backends import State
+from harness.core.arrays import Array
 from harness.training.checkpoints import Checkpoint
-
-Array = np.ndarray
 
 
 class EarlyStopping:

@@ -4,15 +4,12 @@ Only the loss of a training step comes from a backend; all else that is compared
 from `predict`.
 """
 
-from typing import Any
-
 import numpy as np
 
 from backends import Backend
+from harness.core.arrays import Array
 from harness.core.losses import gives_logits
 from harness.training.splits import Split, Splits
-
-Array = np.ndarray
 
 
 def sample_losses(loss: str, outputs: Array, y: Array, mask: Array | None = None) -> Array:
@@ -42,7 +39,7 @@ def accuracy(outputs: Array, y: Array, mask: Array | None = None) -> Array:
     return right.reshape(len(right), -1).mean(axis=1, where=_real(right, mask, 1))
 
 
-def _real(entries: Array, mask: Array | None, axes: int = 2) -> Any:
+def _real(entries: Array, mask: Array | None, axes: int = 2) -> Array | bool:
     """`mask` `(R, N, T)` for each of `entries` `(R, N, T, O)`, flat after the first `axes` axes."""
     if mask is None:
         return True

@@ -17,7 +17,7 @@ from harness.training.schedule import Schedule
 from harness.training.splits import Splits, make_splits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A configuration with all that follows from it before a framework is imported."""
 
@@ -71,4 +71,11 @@ def prepare(config: Config) -> Plan:
         batch=schedule.batch_size,
     )
     params = initial_params(model, config.semantics, config.seeds, config.precision)
-    return Plan(config, splits, model, training, fresh_state(params, training), execution)
+    return Plan(
+        config=config,
+        splits=splits,
+        model=model,
+        training=training,
+        start=fresh_state(params, training),
+        execution=execution,
+    )

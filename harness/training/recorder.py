@@ -1,9 +1,9 @@
 """What training writes its numbers to, as far as training knows."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
+from harness.core.arrays import Array
 
 
 class Recorder(Protocol):
@@ -11,8 +11,8 @@ class Recorder(Protocol):
 
     directory: Path  # for checkpoints
 
-    def write(self, kind: str, **fields: Any) -> None: ...
+    def write(self, kind: str, **fields: object) -> None: ...
 
-    def metrics(self, step: int, values: dict[str, np.ndarray]) -> None: ...
+    def metrics(self, step: int, values: dict[str, Array]) -> None: ...
 
     def file(self, path: str) -> None: ...

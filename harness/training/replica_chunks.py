@@ -10,14 +10,14 @@ units, 10 steps, batch 8: JAX 89 and 49 µs, Keras 80 and 43).
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
 
 from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import GATES, ModelSpec
@@ -26,6 +26,8 @@ from harness.training.replicas import axis_slice, merge_states, state_slice
 
 LEAST = 32_768  # gates that a part has in one time step of a batch
 FEW = 4  # replicas that a part of a small network has, at least
+
+Call = tuple[str, tuple[int, ...]]  # a method and the shape of its array
 
 
 def in_chunks(
@@ -61,7 +63,7 @@ def count_of(replicas: int, gates: int, least: int = 1) -> int:
     return max(least, min(replicas, replicas * gates // LEAST))
 
 
-class ReplicaChunks:
+class ReplicaChunks(Backend):
     """See `backends.Backend`."""
 
     def __init__(
@@ -88,8 +90,8 @@ class ReplicaChunks:
         self.kernel = f"{self.parts[0].kernel}, in {len(rows)} parts"
         self._threads = ThreadPoolExecutor(at_once)
         self._threads_each = execution.threads_each
-        self._blas = ThreadpoolController()
-        self._known: set[Any] = set()
+        self._blas: Any = ThreadpoolController()
+        self._known: set[tuple[Call, int]] = set()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         def work(part: Backend, own: slice) -> Array:
@@ -106,11 +108,11 @@ class ReplicaChunks:
     def state(self) -> State:
         return merge_states([part.state() for part in self.parts])
 
-    def _each(self, work: Callable[[Backend, slice], Array], form: Any) -> list[Array]:
+    def _each(self, work: Callable[[Backend, slice], Array], form: Call) -> list[Array]:
         """What `work` returns for each part. Where the form is new, the first part of a size is
         waited for: then a program is compiled once and is there for the others."""
         self._blas.limit(limits=self._threads_each, user_api="blas")  # in a thread it slows all
-        futures = []
+        futures: list[Future[Array]] = []
         try:
             for part, own in zip(self.parts, self.rows, strict=True):
                 futures.append(self._threads.submit(work, part, own))

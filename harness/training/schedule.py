@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.config.schema import Config
+from harness.core.arrays import Array
 from harness.core.random_streams import batch_order
-
-Array = np.ndarray
 
 
 class Schedule:

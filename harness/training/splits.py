@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from backends import Data
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.losses import gives_logits
-from harness.tasks import Array, Samples, Task
+from harness.tasks import Samples, Task
 from harness.tasks.checks import check_alike, check_probes, checked, without_targets
 from harness.tasks.lengths import last_step, pad
 from harness.training.data_checks import (
@@ -54,7 +55,7 @@ class Split:
         return not np.isnan(self.y).any()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scale:
     """value = mean + std · scaled, one of each per replica, `(R,)`; targets share one scale over
     all their components, so that an MSE in scaled units times std² is one in original units."""
@@ -144,7 +145,7 @@ def _cut(
 ) -> dict[str, tuple[Origin, Split]]:
     """The splits that exist, by name, stacked but not scaled yet, with where each came from."""
     has_targets = not all(without_targets(samples) for samples in given)
-    parts = {}
+    parts: dict[str, tuple[Origin, Split]] = {}
     for name, index in rows.items():
         if not len(index):
             continue
@@ -173,7 +174,9 @@ def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
     n_val = round(task.samples * task.val_fraction)
     n_test = round(task.samples * task.test_fraction)
     borders = np.cumsum([0, task.samples - n_val - n_test, n_val, n_test])
-    rows = {n: np.arange(a, b) for n, a, b in zip(NAMES, borders, borders[1:], strict=False)}
+    rows: dict[str, Array] = {
+        n: np.arange(a, b) for n, a, b in zip(NAMES, borders, borders[1:], strict=False)
+    }
     if span is not None:
         for earlier, later in (("train", "val"), ("train", "test"), ("val", "test")):
             if len(rows[earlier]):
@@ -203,22 +206,18 @@ def _stack(drawn: list[Samples], rows: Array) -> Split:
     return Split(x, y, mask)
 
 
-def _present(*arrays: Array | None) -> list[Array]:
-    return [array for array in arrays if array is not None]
-
-
 def _fit(task: Task, train: Split) -> Scale:
     """The training split's moments; a constant feature keeps its scale of 1."""
     x, y = train.x, train.y
     no_shift, no_scale = np.zeros(len(y)), np.ones(len(y))
     if task.scale == "none":
         shape = (len(x), 1, 1, x.shape[-1])
-        return Scale(np.zeros(shape), np.ones(shape), no_shift, no_scale)
+        return Scale(x_mean=np.zeros(shape), x_std=np.ones(shape), y_mean=no_shift, y_std=no_scale)
     x_mean, x_std = _moments(task, "x", x, (1, 2), train.mask)
     if gives_logits(task.loss) or not train.has_targets:
-        return Scale(x_mean, x_std, no_shift, no_scale)
+        return Scale(x_mean=x_mean, x_std=x_std, y_mean=no_shift, y_std=no_scale)
     y_mean, y_std = _moments(task, "y", y, tuple(range(1, y.ndim)), train.counted)
-    return Scale(x_mean, x_std, y_mean.reshape(-1), y_std.reshape(-1))
+    return Scale(x_mean=x_mean, x_std=x_std, y_mean=y_mean.reshape(-1), y_std=y_std.reshape(-1))
 
 
 def _moments(
@@ -229,7 +228,8 @@ def _moments(
     over: Any = {"axis": axes, "keepdims": True, "where": True if mask is None else mask[..., None]}
     low, high = values.min(**over, initial=np.inf), values.max(**over, initial=-np.inf)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # refused below
-        mean, std = values.mean(**over), values.std(**over)
+        mean: Array = values.mean(**over)
+        std: Array = values.std(**over)
     mean, std = np.where(low == high, low, mean), np.where(low == high, 1.0, std)
     check_moments(task.name, name, values, mean, std)
     return mean, std

@@ -13,6 +13,7 @@ import numpy as np
 from backends import Backend, State
 from harness.config.schema import Config
 from harness.console.progress import Progress
+from harness.core.arrays import Array
 from harness.core.errors import Diverged
 from harness.core.losses import gives_logits
 from harness.system import signals
@@ -23,18 +24,16 @@ from harness.training.recorder import Recorder
 from harness.training.schedule import Schedule
 from harness.training.splits import Splits
 
-Array = np.ndarray
 
-
-@dataclass
+@dataclass(kw_only=True)
 class Outcome:
     """How training ended: the backend with the final (or best) weights, and what it took."""
 
     backend: Backend
     construction_seconds: float = 0.0
     epochs: int = 0
-    values: dict[str, Array] = field(default_factory=dict)  # of the epoch that is kept
-    epoch_seconds: list[float] = field(default_factory=list)
+    values: dict[str, Array] = field(default_factory=dict[str, Array])  # of the epoch that is kept
+    epoch_seconds: list[float] = field(default_factory=list[float])
     steps_per_epoch: int = 0
     stopped_early: bool = False
     best_epoch: Array | None = None  # (R,)
@@ -69,7 +68,7 @@ def train(
     after its epoch. Raises `Diverged` as soon as a loss is not finite."""
     settings, loss = config.trainer, config.task.loss
     began = time.perf_counter()
-    outcome = Outcome(build(start))
+    outcome = Outcome(backend=build(start))
     outcome.construction_seconds = time.perf_counter() - began
     chosen = {"device": outcome.backend.device, "kernel": outcome.backend.kernel}
     record.write("tags", values=chosen)
@@ -98,7 +97,7 @@ def train(
             _check_finite(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
             with signals.deferred():  # weights and memory that are kept belong to one epoch
-                checkpoint = Checkpoint(outcome.backend.state(), epoch)
+                checkpoint = Checkpoint(state=outcome.backend.state(), epoch=epoch)
                 if stopping is not None:
                     outcome.stopped_early = stopping.update(epoch, outcome.values, checkpoint.state)
                     checkpoint.best = stopping.best_state

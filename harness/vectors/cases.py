@@ -62,16 +62,16 @@ class Case:
         """Recurrent layers without a head: the last layer's states are the outputs."""
         cell, activation, reset = NETWORKS[self.network]
         return ModelSpec(
-            cell,
-            FEATURES,
-            UNITS,
-            SEQUENCES[self.sequences][1],
-            activation,
-            "every_step",
-            "none",
-            UNITS,
-            BIASES[self.biases],
-            reset,
+            cell=cell,
+            features=FEATURES,
+            units=UNITS,
+            layers=SEQUENCES[self.sequences][1],
+            activation=activation,
+            returns="every_step",
+            head="none",
+            outputs=UNITS,
+            biases=BIASES[self.biases],
+            reset=reset,
         )
 
     def params(self) -> Params:

@@ -10,7 +10,7 @@ from harness.core.semantics import Semantics
 STEPS = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """One optimiser: its numbers by name, and its update as text with the source."""
 
@@ -38,36 +38,38 @@ class Rule:
 
 
 RULES = {
-    "sgd": Rule("sgd", 0.1, {}, "θ ← θ − lr·g", "gradient descent"),
+    "sgd": Rule(
+        optimizer="sgd", lr=0.1, numbers={}, formula="θ ← θ − lr·g", source="gradient descent"
+    ),
     "momentum": Rule(
-        "sgd",
-        0.05,
-        {"momentum": 0.9},
-        "v ← momentum·v + g; θ ← θ − lr·v; v starts at 0",
-        "Polyak 1964, in the form of torch.optim.SGD",
+        optimizer="sgd",
+        lr=0.05,
+        numbers={"momentum": 0.9},
+        formula="v ← momentum·v + g; θ ← θ − lr·v; v starts at 0",
+        source="Polyak 1964, in the form of torch.optim.SGD",
     ),
     "nesterov": Rule(
-        "sgd",
-        0.05,
-        {"momentum": 0.9},
-        "v ← momentum·v + g; θ ← θ − lr·(g + momentum·v); v starts at 0",
-        "Sutskever et al. 2013, in the form of torch.optim.SGD",
+        optimizer="sgd",
+        lr=0.05,
+        numbers={"momentum": 0.9},
+        formula="v ← momentum·v + g; θ ← θ − lr·(g + momentum·v); v starts at 0",
+        source="Sutskever et al. 2013, in the form of torch.optim.SGD",
         nesterov=True,
     ),
     "adam": Rule(
-        "adam",
-        0.01,
-        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
-        "m ← beta1·m + (1 − beta1)·g; v ← beta2·v + (1 − beta2)·g²; "
+        optimizer="adam",
+        lr=0.01,
+        numbers={"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+        formula="m ← beta1·m + (1 − beta1)·g; v ← beta2·v + (1 − beta2)·g²; "
         "θ ← θ − lr·m̂ / (√v̂ + epsilon) with m̂ = m / (1 − beta1ᵗ), v̂ = v / (1 − beta2ᵗ), "
         "t = 1 in the first step; m and v start at 0",
-        "Kingma & Ba 2015, Algorithm 1",
+        source="Kingma & Ba 2015, Algorithm 1",
     ),
     "rmsprop": Rule(
-        "rmsprop",
-        0.01,
-        {"rho": 0.9, "epsilon": 1e-8},
-        "v ← rho·v + (1 − rho)·g²; θ ← θ − lr·g / (√v + epsilon); v starts at 0",
-        "Tieleman & Hinton 2012, lecture 6e, in the form of torch.optim.RMSprop",
+        optimizer="rmsprop",
+        lr=0.01,
+        numbers={"rho": 0.9, "epsilon": 1e-8},
+        formula="v ← rho·v + (1 − rho)·g²; θ ← θ − lr·g / (√v + epsilon); v starts at 0",
+        source="Tieleman & Hinton 2012, lecture 6e, in the form of torch.optim.RMSprop",
     ),
 }

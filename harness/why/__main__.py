@@ -100,7 +100,9 @@ def read_question(options: argparse.Namespace) -> Question:
     gpu = "cuda" in backend.devices and a.device != "cpu" and gpu_present()
     players, idle = differences(a, b, samples, gpu)
     chosen = design(len(players), options.evaluations, np.random.default_rng(options.seed))
-    return Question(a, b, players, [*idle, *beside(a, b)], backend, chosen)
+    return Question(
+        a=a, b=b, players=players, idle=[*idle, *beside(a, b)], backend=backend, design=chosen
+    )
 
 
 def _train_backend(options: argparse.Namespace) -> BackendConfig:

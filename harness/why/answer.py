@@ -21,7 +21,7 @@ from harness.why.shapley import Design, Estimate, Values, estimate, half_width
 Array = np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """Two sides with the same data and seeds, and what differs between them."""
 
@@ -66,7 +66,7 @@ class Question:
         return replace(config, backend=self.backend, device=device, threads=1, trainer=trainer)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """One measure of training, such as the final loss, explained."""
 
@@ -122,7 +122,7 @@ class Outcome:
         return from_a, from_b
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """Where no measure has a gap, nothing is divided and only the ends are trained."""
 
@@ -161,7 +161,7 @@ def find_answer(question: Question) -> Answer:
         with Count(len(between), "training what is in between") as progress:
             values |= _train(question, between, seconds, progress)
         found = explain(question.measures, own, ends, values, question.design)
-    return Answer(found, divided, values, time.monotonic() - began)
+    return Answer(outcomes=found, divided=divided, values=values, seconds=time.monotonic() - began)
 
 
 def explain(
@@ -183,13 +183,13 @@ def explain(
         alone_b = np.stack([ends[1] - values[full ^ 1 << i] for i in range(n)])
     return [
         Outcome(
-            name,
-            own[0, k],
-            own[1, k],
-            frameworks[k],
-            alone_a[:, k],
-            alone_b[:, k],
-            Estimate(parts.replicas[:, k], parts.seeds[:, k], parts.sampling[:, k]),
+            name=name,
+            a=own[0, k],
+            b=own[1, k],
+            frameworks=frameworks[k],
+            alone_a=alone_a[:, k],
+            alone_b=alone_b[:, k],
+            parts=Estimate(parts.replicas[:, k], parts.seeds[:, k], parts.sampling[:, k]),
         )
         for k, name in enumerate(names)
     ]

@@ -164,7 +164,10 @@ def test_a_replica_that_has_stopped_stays_as_it_is(tmp_path: Path, place: str) -
     words = ["task=binary", "task.rule=random", "task.samples=100", "seed=10", "replicas=4"]
     words += ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.lr=0.05", "tracking=journal"]
     words += ["trainer.epochs=30", "trainer.patience=2", f"semantics.momentum_lr={place}"]
-    result = run(compose([*words, f"results={tmp_path}"]), Identity("", tmp_path / "run", []))
+    result = run(
+        compose([*words, f"results={tmp_path}"]),
+        Identity(name="", directory=tmp_path / "run", overrides=[]),
+    )
     metrics = [e["values"] for e in read(tmp_path / "run") if e["kind"] == "metrics"]
     losses = np.array([v["val/loss"] for v in metrics if "val/loss" in v])  # (epochs, R)
     best = result.outcome.best_epoch

@@ -52,7 +52,16 @@ def test_a_run_that_diverged_is_infinitely_far() -> None:
 def tracked(start: int, tags: dict[str, str] | None = None, **params: str) -> TrackedRun:
     """A run with parameters only."""
     names = {key.replace("__", "."): value for key, value in params.items()}
-    return TrackedRun(SimpleNamespace(), str(start), "", "FINISHED", start, names, {}, tags or {})
+    return TrackedRun(
+        mlflow=SimpleNamespace(),
+        run_id=str(start),
+        name="",
+        status="FINISHED",
+        start_time=start,
+        params=names,
+        metrics={},
+        tags=tags or {},
+    )
 
 
 def test_groups_differ_in_nothing_but_the_backend() -> None:
@@ -210,7 +219,7 @@ def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: Any) -> None:
 
 def test_a_sweeps_description_ranks_by_loss_and_fits() -> None:
     def job(name: str, loss: float | None) -> Job:
-        return Job(0, "0", name, "FINISHED", loss=loss)
+        return Job(number=0, folder="0", name=name, status="FINISHED", loss=loss)
 
     few = [job("none", None), job("worse", 2.0), job("nan", float("nan")), job("best", 1.0)]
     rows = describe_jobs(few, "command").splitlines()[2:6]

@@ -130,7 +130,9 @@ def test_the_command_line_wins_over_the_environment_over_the_default(
 
 
 def test_a_sweeps_parent_is_in_the_environments_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    swept = Sweep("", [], ["task"], 2, "results", None)
+    swept = Sweep(
+        directory="", arguments=[], varying=["task"], total=2, results="results", uri=None
+    )
     assert swept.experiment(compose([])) == "sweeps"
     monkeypatch.setenv(EXPERIMENT, "thesis")
     assert swept.experiment(compose([])) == "thesis"

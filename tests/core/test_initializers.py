@@ -35,7 +35,17 @@ each_cell = pytest.mark.parametrize("cell", CELLS)
 def ours(framework: str, cell: str, layers: int = 1, **changed: Any) -> Params:
     rules = replace(preset(framework), **changed)
     biases = rules.gru_biases if cell == "gru" else rules.biases
-    model = ModelSpec(cell, FEATURES, UNITS, layers, "tanh", "last", "dense", OUTPUTS, biases)
+    model = ModelSpec(
+        cell=cell,
+        features=FEATURES,
+        units=UNITS,
+        layers=layers,
+        activation="tanh",
+        returns="last",
+        head="dense",
+        outputs=OUTPUTS,
+        biases=biases,
+    )
     params = initial_params(model, rules, list(range(NETWORKS)), "float64")
     assert params.keys() == shapes(model).keys()
     return params

@@ -17,7 +17,17 @@ def spec(cell: str, features: int, units: int, outputs: int = 0, layers: int = 1
     """A network with a head where `outputs` is given."""
     head = "dense" if outputs else "none"
     biases = "double" if cell == "gru" else "single"
-    return ModelSpec(cell, features, units, layers, "tanh", "last", head, outputs or units, biases)
+    return ModelSpec(
+        cell=cell,
+        features=features,
+        units=units,
+        layers=layers,
+        activation="tanh",
+        returns="last",
+        head=head,
+        outputs=outputs or units,
+        biases=biases,
+    )
 
 
 COUNTS = [

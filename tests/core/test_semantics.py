@@ -85,9 +85,13 @@ def test_the_bound_of_what_is_kept_is_below_1_in_float32_and_is_written_in_full(
     assert np.float32(kept.rmsprop_rho) < 1
     refusals = {
         "semantics.rmsprop_rho": lambda: replace(rules, rmsprop_rho=1.0),
-        "optimizer.beta1": lambda: Adam("adam", 0.1, 0.0, beta1=1.0, beta2=0.9),
-        "optimizer.beta2": lambda: Adam("adam", 0.1, 0.0, beta1=0.9, beta2=1.0),
-        "optimizer.rho": lambda: RmsProp("rmsprop", 0.1, 0.0, rho=1.0),
+        "optimizer.beta1": lambda: Adam(
+            name="adam", lr=0.1, weight_decay=0.0, beta1=1.0, beta2=0.9
+        ),
+        "optimizer.beta2": lambda: Adam(
+            name="adam", lr=0.1, weight_decay=0.0, beta1=0.9, beta2=1.0
+        ),
+        "optimizer.rho": lambda: RmsProp(name="rmsprop", lr=0.1, weight_decay=0.0, rho=1.0),
     }
     for key, refused in refusals.items():
         with pytest.raises(ConfigError, match=rf"^{key}=1: must be from 0 to 0\.9999999\.$"):

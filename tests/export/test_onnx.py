@@ -34,14 +34,36 @@ GRUS = [form for form in CELLS if form[0] == "gru"]
 def network(form: tuple[str, str, str, str], layers: int, returns: str) -> Network:
     """A network of random weights; no two sizes are equal."""
     cell, activation, biases, reset = form
-    model = ModelSpec(cell, 3, 5, layers, activation, returns, "dense", 2, biases, reset)
+    model = ModelSpec(
+        cell=cell,
+        features=3,
+        units=5,
+        layers=layers,
+        activation=activation,
+        returns=returns,
+        head="dense",
+        outputs=2,
+        biases=biases,
+        reset=reset,
+    )
     rng = np.random.default_rng(list(repr((form, layers, returns)).encode()))
     weights = {
         name: (0.5 * rng.standard_normal(shape)).astype(np.float32)
         for name, shape in shapes(model).items()
     }
     mean, std = np.zeros(3), np.ones(3)
-    return Network(model, "mse", "float32", False, weights, mean, std, 0.0, 1.0, "Random.")
+    return Network(
+        model=model,
+        loss="mse",
+        precision="float32",
+        padded=False,
+        weights=weights,
+        x_mean=mean,
+        x_std=std,
+        y_mean=0.0,
+        y_std=1.0,
+        origin="Random.",
+    )
 
 
 def session(network: Network) -> onnxruntime.InferenceSession:

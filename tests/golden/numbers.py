@@ -103,7 +103,17 @@ def initialisers() -> dict[str, Any]:
     for name, semantics in rules.items():
         for cell in CELLS:
             biases = semantics.gru_biases if cell == "gru" else semantics.biases
-            model = ModelSpec(cell, 3, 5, 2, "tanh", "last", "dense", 2, biases)
+            model = ModelSpec(
+                cell=cell,
+                features=3,
+                units=5,
+                layers=2,
+                activation="tanh",
+                returns="last",
+                head="dense",
+                outputs=2,
+                biases=biases,
+            )
             params = initial_params(model, semantics, [0, 1], "float64")
             found[f"{name} {cell}"] = {n: fingerprint(value) for n, value in params.items()}
     return found

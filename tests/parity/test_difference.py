@@ -47,11 +47,15 @@ def test_names_fail_by_one_entry(actual: Params) -> None:
 def test_another_form_is_named(stage: str) -> None:
     expected = params() | {"d": np.zeros(3)}
     found = compare(stage, expected, params() | {"c": np.zeros(3)}, "float64", {})
-    assert found == Difference(stage, "c, d", error=np.inf, note="only one of the two has it")
+    assert found == Difference(
+        stage=stage, tensor="c, d", error=np.inf, note="only one of the two has it"
+    )
     other = params() | {"b": np.zeros((3, 8), "float32")}
     found = compare(stage, params(), other, "float64", {})
     form = "(3, 7) float64 and (3, 8) float32"
-    assert found == Difference(stage, "b", error=np.inf, note=f"shape and precision: {form}")
+    assert found == Difference(
+        stage=stage, tensor="b", error=np.inf, note=f"shape and precision: {form}"
+    )
     assert found.beyond
     found = compare(stage, params(), params(), "float64", {})
     assert (found.stage, found.tensor, found.judged) == (stage, "b", True)
@@ -190,7 +194,7 @@ def test_where_nothing_is_judged_the_stage_and_its_limit_are_said() -> None:
     expected, actual = ({"": np.full((1, 2), value)} for value in (1.0, 2.0))
     found = compare("weights", expected, actual, "float64", {"": np.array(np.inf)})
     limit = LIMITS["float64"].gradient
-    assert found == Difference("weights", limit=limit, left_out=("",))
+    assert found == Difference(stage="weights", limit=limit, left_out=("",))
     assert not found.judged
     assert not found.beyond
 

@@ -24,7 +24,9 @@ pytestmark = uses_mlflow
 
 def run(directory: Path, *overrides: str) -> Result:
     composed = config(*overrides, "tracking=journal", f"results={directory.parent}")
-    return run_module.run(composed, Identity(directory.name, directory, list(overrides)))
+    return run_module.run(
+        composed, Identity(name=directory.name, directory=directory, overrides=list(overrides))
+    )
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])

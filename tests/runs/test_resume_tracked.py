@@ -32,7 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         overrides = (*SMALL, "tracking=mlflow", f"results={folder}/results", f"optimizer.lr={lr}")
         config = from_hydra(composed(*overrides))
         directory = folder / f"results/runs/{lr}"
-        result = run_module.run(config, Identity("six·e=6", directory, list(overrides)))
+        result = run_module.run(
+            config, Identity(name="six·e=6", directory=directory, overrides=list(overrides))
+        )
         assert result.wait_for_address()
     return folder
 

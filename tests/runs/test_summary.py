@@ -21,7 +21,9 @@ def splits(train: Array, test: Array, mask: Array | None = None) -> Splits:
     ones = np.ones((1, 1, 1, 1))
     x = np.zeros((*train.shape[:2], 4, 1))
     parts = {"train": Split(x, train, mask), "test": Split(ones, test)}
-    return Splits(parts, Scale(0 * ones, ones, np.zeros(1), np.ones(1)), "float64")
+    return Splits(
+        parts, Scale(x_mean=0 * ones, x_std=ones, y_mean=np.zeros(1), y_std=np.ones(1)), "float64"
+    )
 
 
 def said(loss: str, outputs: Array, data: Splits) -> str:

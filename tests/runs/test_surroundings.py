@@ -84,7 +84,9 @@ def test_a_group_has_so_many_jobs_and_no_more(
         units = 5 if number == 4 else 4
         config = compose([f"seed={number}", f"model.units={units}", "task.samples=20"])
         composed = OmegaConf.create(nested_params(config))
-        jobs.append(Job(number, [], tmp_path / str(number), composed))
+        jobs.append(
+            Job(number=number, overrides=[], directory=tmp_path / str(number), composed=composed)
+        )
     assert groups(jobs) == [[0, 1, 2], [3, 5, 6], [4], [7]]
 
 

@@ -28,4 +28,7 @@ def trained(folder: Path, *overrides: str) -> Result:
     settings = ["trainer.epochs=2", "task.samples=200", f"results={folder}/results", *overrides]
     tracking = [] if any("tracking" in each for each in overrides) else ["tracking=journal"]
     place = folder / "run"
-    return run(config(*settings, *tracking), Identity("a name", place, list(overrides)))
+    return run(
+        config(*settings, *tracking),
+        Identity(name="a name", directory=place, overrides=list(overrides)),
+    )

@@ -81,7 +81,14 @@ class Case:
         state = fresh_state(cast(params, precision), training)
         data = Data(x.astype(precision), y.astype(precision), mask)
         batches = self._batches(steps, N, B)
-        return Problem(model, training, data, state, batches, self._rates(steps))
+        return Problem(
+            model=model,
+            training=training,
+            data=data,
+            state=state,
+            batches=batches,
+            lr=self._rates(steps),
+        )
 
     def _model(self, rng: np.random.Generator) -> ModelSpec:
         F, O = (int(size) for size in rng.permutation([2, 7]))
@@ -89,16 +96,16 @@ class Case:
         O = U if self.head == "none" else O
         rules = self.stated()
         return ModelSpec(
-            self.cell,
-            F,
-            U,
-            self.layers,
-            self.activation,
-            self.returns,
-            self.head,
-            O,
-            rules.gru_biases if self.cell == "gru" else rules.biases,
-            rules.gru_reset,
+            cell=self.cell,
+            features=F,
+            units=U,
+            layers=self.layers,
+            activation=self.activation,
+            returns=self.returns,
+            head=self.head,
+            outputs=O,
+            biases=rules.gru_biases if self.cell == "gru" else rules.biases,
+            reset=rules.gru_reset,
         )
 
     def stated(self) -> Semantics:

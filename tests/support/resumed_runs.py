@@ -52,7 +52,9 @@ def plan(directory: Path, *overrides: str) -> Plan:
 def run(directory: Path, *overrides: str) -> Result:
     """What `python -m harness OVERRIDES` does, with its files in `directory`."""
     config = settings(directory, *overrides)
-    result = run_module.run(config, Identity(directory.name, directory, list(overrides)))
+    result = run_module.run(
+        config, Identity(name=directory.name, directory=directory, overrides=list(overrides))
+    )
     tracked = config.tracking.name == "mlflow"
     assert bool(result.wait_for_address()) == tracked, "all of it has arrived"
     return result

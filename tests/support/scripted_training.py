@@ -41,7 +41,7 @@ def splits(y_std: float = 1.0, largest: float = 1.0, val: bool = False) -> Split
     """`N` samples whose inputs all are `largest`; validation targets are 0."""
     x, y = np.full((1, N, 2, 1), largest), np.zeros((1, N, 1))
     ones = np.ones((1, 1, 1, 1))
-    scale = Scale(0 * ones, ones, np.zeros(1), np.full(1, y_std))
+    scale = Scale(x_mean=0 * ones, x_std=ones, y_mean=np.zeros(1), y_std=np.full(1, y_std))
     parts = {"train": Split(x, y)}
     return Splits(parts | {"val": Split(x, y)} if val else parts, scale, "float64")
 

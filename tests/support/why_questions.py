@@ -24,7 +24,15 @@ def outcome(parts: list[list[float]], frameworks: list[float], sampling: float =
     seeds = half_width(by_seed)
     found = Estimate(by_seed, seeds, np.full_like(seeds, sampling))
     a = np.zeros_like(left)
-    return Outcome("loss", a, by_seed.sum(axis=0) + left, left, by_seed, by_seed, found)
+    return Outcome(
+        name="loss",
+        a=a,
+        b=by_seed.sum(axis=0) + left,
+        frameworks=left,
+        alone_a=by_seed,
+        alone_b=by_seed,
+        parts=found,
+    )
 
 
 def lr_and_others(count: int = 2) -> Question:

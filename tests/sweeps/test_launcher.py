@@ -39,7 +39,9 @@ def train_together(plans: list[Plan], folder: Path) -> list[Any]:
     found: dict[int, Any] = {}
 
     def work(i: int) -> Callable[..., Result]:
-        identity = Identity(str(i), folder / str(i), [], shows_progress=False)
+        identity = Identity(
+            name=str(i), directory=folder / str(i), overrides=[], shows_progress=False
+        )
         return lambda load: carry_out(plans[i], identity, load)
 
     group = SharedTraining(plans, load_backend(plans[0].config.backend))
@@ -84,7 +86,7 @@ def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> Non
     assert len({key(each) for each in plans}) == 1
     results = train_together(plans, tmp_path / "together")
     for i, each in enumerate(plans):
-        identity = Identity(str(i), tmp_path / "alone" / str(i), [])
+        identity = Identity(name=str(i), directory=tmp_path / "alone" / str(i), overrides=[])
         alone = carry_out(each, identity, load_backend(each.config.backend))
         assert results[i].outcome.epochs == alone.outcome.epochs
         expected, actual = (numbers(tmp_path / way / str(i)) for way in ("alone", "together"))

@@ -61,7 +61,9 @@ def test_a_sweeps_jobs_are_named_by_lengths_as_they_are_typed() -> None:
     [override] = OverridesParser.create().parse_overrides(["task.lengths=2:4,3:5"])
     words = [f"task.lengths={value}" for value in override.sweep_string_iterator()]
     assert words[0] == r"task.lengths=2\:4", "as Hydra hands it to a job"
-    sweep = Sweep("", [], ["task.lengths"], 2, "results", None)
+    sweep = Sweep(
+        directory="", arguments=[], varying=["task.lengths"], total=2, results="results", uri=None
+    )
     assert [sweep.job_name([word]) for word in words] == ["lengths=2:4", "lengths=3:5"]
 
 

@@ -20,7 +20,7 @@ from tests.support.run_logs import begin, contents, everything, only, record_in
 
 pytestmark = uses_mlflow
 
-MLFLOW = TrackingConfig("mlflow", None, None, 0.0)
+MLFLOW = TrackingConfig(name="mlflow", uri=None, experiment=None, flush_seconds=0.0)
 
 
 @pytest.fixture
@@ -71,7 +71,9 @@ def test_the_journal_says_where_it_is(folder: Path) -> None:
 
 
 def test_without_mlflow_there_is_no_process(folder: Path) -> None:
-    with sent(folder, config=TrackingConfig("journal", None, None, 0.0)) as record:
+    with sent(
+        folder, config=TrackingConfig(name="journal", uri=None, experiment=None, flush_seconds=0.0)
+    ) as record:
         begin(record)
     assert record.tracking is None
     assert processes() == []

@@ -328,7 +328,14 @@ def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
 def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counting) -> None:
     directory = folder / "results/multirun/now"
     directory.mkdir(parents=True)
-    swept = Sweep(str(directory), ["seed=0,1,2"], ["seed"], 3, "results", None)
+    swept = Sweep(
+        directory=str(directory),
+        arguments=["seed=0,1,2"],
+        varying=["seed"],
+        total=3,
+        results="results",
+        uri=None,
+    )
     for job in range(3):
         counting.refuse = {"create_run"} if job == 0 else set()
         above = parent(swept, config(f"results='{folder / 'results'}'"))

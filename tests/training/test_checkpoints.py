@@ -136,7 +136,7 @@ def test_a_state_file_holds_the_state_to_the_last_bit(tmp_path: Path, dtype: str
     best = State(values(), {"m": values(), "v": values()}, 1200)
     stopping = {"loss": np.array([0.1, np.inf]), "epoch": np.array([6, 0])}
     path = tmp_path / "checkpoints/one.safetensors"
-    save_checkpoint(path, Checkpoint(state, 7, best, stopping))
+    save_checkpoint(path, Checkpoint(state=state, epoch=7, best=best, stopping=stopping))
     found = load_checkpoint(path)
     loaded = found.state
     assert found.best is not None

@@ -82,7 +82,17 @@ def test_a_run_needs_at_least_its_data_and_weights() -> None:
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("layers", [1, 2, 3, 7])
 def test_parameters_are_counted_without_listing_them(cell: str, layers: int) -> None:
-    model = ModelSpec(cell, 3, 5, layers, "tanh", "last", "dense", 2, "double")
+    model = ModelSpec(
+        cell=cell,
+        features=3,
+        units=5,
+        layers=layers,
+        activation="tanh",
+        returns="last",
+        head="dense",
+        outputs=2,
+        biases="double",
+    )
     sizes = [
         rows * int(columns[0]) if columns else rows for rows, *columns in shapes(model).values()
     ]

@@ -134,7 +134,7 @@ def oracle(outputs: Array) -> Backend:
 def splits(y: Array, mean: float = 0.0, std: float = 1.0, mask: Array | None = None) -> Splits:
     x = np.zeros((len(y), y.shape[1], 4, 1))
     ones = np.ones((1, 1, 1, 1))
-    scale = Scale(0 * ones, ones, np.full(1, mean), np.full(1, std))
+    scale = Scale(x_mean=0 * ones, x_std=ones, y_mean=np.full(1, mean), y_std=np.full(1, std))
     return Splits({"train": Split(x, y, mask), "val": Split(x, y, mask)}, scale, "float64")
 
 
@@ -238,7 +238,16 @@ def test_the_backend_is_given_the_mask() -> None:
 
 
 def model(returns: str) -> ModelSpec:
-    return ModelSpec("rnn", 1, 4, 1, "tanh", returns, "dense", 2)
+    return ModelSpec(
+        cell="rnn",
+        features=1,
+        units=4,
+        layers=1,
+        activation="tanh",
+        returns=returns,
+        head="dense",
+        outputs=2,
+    )
 
 
 def test_the_table_has_a_row_for_each_real_step_and_no_other() -> None:
@@ -282,7 +291,18 @@ def test_a_word_that_is_no_loss_is_taken_for_neither() -> None:
     outputs, y = arrays((1, 3, 2))
     data = splits(np.abs(y))
     one = np.ones(1)
-    network = Network(model("last"), "mae", "float32", False, {}, one, one, 0.0, 1.0, "")
+    network = Network(
+        model=model("last"),
+        loss="mae",
+        precision="float32",
+        padded=False,
+        weights={},
+        x_mean=one,
+        x_std=one,
+        y_mean=0.0,
+        y_std=1.0,
+        origin="",
+    )
     for use in (
         lambda: sample_losses("mae", outputs, y),
         lambda: evaluate(oracle(outputs), data, "val", "mae"),

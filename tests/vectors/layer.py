@@ -30,7 +30,16 @@ def states(
     W, U, b = (np.asarray(part, np.float64)[None] for part in weights)
     units = U.shape[1]
     model = ModelSpec(
-        cell, x.shape[-1], units, 1, activation, "every_step", "none", units, "double", reset
+        cell=cell,
+        features=x.shape[-1],
+        units=units,
+        layers=1,
+        activation=activation,
+        returns="every_step",
+        head="none",
+        outputs=units,
+        biases="double",
+        reset=reset,
     )
     params = {"rnn.0.kernel": W, "rnn.0.recurrent_kernel": U, "rnn.0.bias": b}
     if cell != "gru":  # whose two biases are one array

@@ -35,7 +35,16 @@ UPDATES = VALUES["updates"]
 NUMBERS = {"sgd": {"momentum": 0.0}, "adam": {"beta1": 0.9, "beta2": 0.999}}
 NUMBERS["rmsprop"] = {"rho": 0.99}
 O = len(VALUES["initial"])
-MODEL = ModelSpec("rnn", 1, 1, 1, "tanh", "last", "dense", O)
+MODEL = ModelSpec(
+    cell="rnn",
+    features=1,
+    units=1,
+    layers=1,
+    activation="tanh",
+    returns="last",
+    head="dense",
+    outputs=O,
+)
 LIMIT = 1e-9  # 2.9e-10 with Adam, 6.9e-12 with RMSprop, else 5e-15
 STRETCH = 3  # updates of the other backends before a published point
 # One of a kind for them: compiling takes longer than the test.

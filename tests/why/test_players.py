@@ -181,7 +181,10 @@ def test_many_settings_are_no_reason_to_ask_for_more_evaluations() -> None:
     question = ask(*words, "b.trainer.schedule=cosine")
     assert len(question.players) > 15
     assert len(question.design.orders) >= PAIRS
-    said = caption(question, Answer([outcome([[1.0, 1.0]], [0.0, 0.0])], True, {}, 0.0))
+    said = caption(
+        question,
+        Answer(outcomes=[outcome([[1.0, 1.0]], [0.0, 0.0])], divided=True, values={}, seconds=0.0),
+    )
     assert f"sampled: {2 * len(question.design.orders)} permutations in antithetic pairs, " in said
     assert f"{len(question.design.coalitions)} coalitions of " in said
 

@@ -60,16 +60,23 @@ def drawn(question: Question, found: Outcome, folder: Path, monkeypatch: pytest.
 
 def test_what_is_suggested_takes_the_place_of_what_it_overrules() -> None:
     words = ["replicas=3", "b.model.units=8", "+replicas=4", "trainer.epochs=2", "--"]
-    nothing = Answer([outcome([], [1.0, -1.0])], False, {}, 0.0)
+    nothing = Answer(outcomes=[outcome([], [1.0, -1.0])], divided=False, values={}, seconds=0.0)
     said = follow_up(ask("b.model.units=8", "replicas=4"), nothing, words)
     assert said == ["b.model.units=8", "trainer.epochs=2", "replicas=8"]
-    divided = Answer([outcome([[1.0, 1.0], [0.1, 0.1]], [0.0, 0.0])], True, {}, 0.0)
+    divided = Answer(
+        outcomes=[outcome([[1.0, 1.0], [0.1, 0.1]], [0.0, 0.0])],
+        divided=True,
+        values={},
+        seconds=0.0,
+    )
     words = ["b.optimizer.lr=0.001", "b.trainer.batch_size=24", "optimizer.lr=0.01"]
     assert follow_up(lr_and_others(), divided, words) == [*words[1:], "b.optimizer.lr=0.01"]
 
 
 def test_the_only_difference_is_not_taken_away() -> None:
-    divided = Answer([outcome([[1.0, 1.0]], [0.0, 0.0])], True, {}, 0.0)
+    divided = Answer(
+        outcomes=[outcome([[1.0, 1.0]], [0.0, 0.0])], divided=True, values={}, seconds=0.0
+    )
     assert follow_up(lr_and_others(1), divided, ["b.optimizer.lr=0.001"]) == []
     between = replace(lr_and_others(1), b=compose([*SMALL, "backend=torch"]))
     assert follow_up(between, divided, ["x=1"]) == ["x=1", "b.optimizer.lr=0.01"]

@@ -152,7 +152,7 @@ def test_the_caption_quotes_the_errors_of_the_table_that_is_shown() -> None:
     question = replace(question, design=replace(question.design, orders=[[0, 1], [1, 0]]))
     noise = replace(outcome([[9.0, -9.0], [0.0, 0.0]], [0.0, 0.0], 0.7), name="first")
     real = replace(outcome([[1.0, 1.0], [0.5, 0.5]], [0.0, 0.0], 0.25), name="second")
-    said = caption(question, Answer([noise, real], True, {}, 0.0))
+    said = caption(question, Answer(outcomes=[noise, real], divided=True, values={}, seconds=0.0))
     assert "of the largest part of second: ±0 and ±0.25" in said
 
 
