@@ -35,18 +35,20 @@ from harness.system.gpu import gpu_present
 from harness.training.plan import prepare
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.follow_up import follow_up
-from harness.why.players import beside, differences
+from harness.why.players import differences, shared_differences
 from harness.why.sentences import caption, headline, interplay, levels, sentence
-from harness.why.shapley import PAIRS, USUAL, design
-from harness.why.sides import REPLICAS, as_typed, from_overrides, from_runs
+from harness.why.shapley import DEFAULT_EVALUATIONS, MIN_PAIRS, design
+from harness.why.sides import REPLICAS, from_overrides, from_runs, prefixed_errors
 
-# Names and directories of runs may hold a = too, after a dot · or a slash.
+# Names and directories of runs may contain a =, too, but only after a dot · or a slash.
 OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0 answered, 1 a training diverged, 2 the command
-    cannot be run as it stands."""
+    """Run the command line and return its exit code.
+
+    0: answered; 1: a training diverged; 2: the command cannot be run as it stands.
+    """
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -73,9 +75,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
         "--evaluations",
         type=int,
         metavar="N",
-        help=f"at most N combinations of settings are trained (default: {USUAL}, or what {PAIRS} "
-        "pairs of orders need where many settings differ); the answer is exact if 2 to the power "
-        "of the number of settings is not above N",
+        help="at most N combinations of settings are trained (default: "
+        f"{DEFAULT_EVALUATIONS}, or what {MIN_PAIRS} pairs of orders need where many settings "
+        "differ); the answer is exact if 2 to the power of the number of settings is not above N",
     )
     add("--seed", type=int, default=0, help="of the orders that are sampled otherwise")
     add("--train-backend", default="numpy", metavar="NAME", help="trains them (default: numpy)")
@@ -104,7 +106,7 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _question(options: argparse.Namespace) -> Question:
-    """Both sides, checked, and what differs between them."""
+    """Return both sides, checked, and the settings in which they differ."""
     check_range("--seed", options.seed, 0)
     if options.uri is not None:
         check_uri("--uri", options.uri)
@@ -114,14 +116,14 @@ def _question(options: argparse.Namespace) -> Question:
     if options.uri is not None:
         a = replace(a, tracking=replace(a.tracking, uri=options.uri))
     backend = _train_backend(options)
-    with as_typed("b", options.words):
+    with prefixed_errors("b", options.words):
         prepare(b)
-    with as_typed("a", options.words):
+    with prefixed_errors("a", options.words):
         samples = prepare(a).splits.train.x.shape[1]
     gpu = "cuda" in backend.devices and a.device != "cpu" and gpu_present()
     players, idle = differences(a, b, samples, gpu)
     chosen = design(len(players), options.evaluations, np.random.default_rng(options.seed))
-    return Question(a, b, players, [*idle, *beside(a, b)], backend, chosen)
+    return Question(a, b, players, [*idle, *shared_differences(a, b)], backend, chosen)
 
 
 def _train_backend(options: argparse.Namespace) -> BackendConfig:
@@ -134,7 +136,7 @@ def _train_backend(options: argparse.Namespace) -> BackendConfig:
 
 
 def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
-    """A and B, from two runs and overrides or from overrides alone."""
+    """Return A and B, from two runs and overrides or from overrides alone."""
     runs = [w for w in options.words if is_run(w)]
     overrides = [w for w in options.words if not is_run(w)]
     if len(runs) not in (0, 2):
@@ -150,14 +152,15 @@ def _sides(options: argparse.Namespace) -> tuple[Config, Config]:
 
 
 def is_run(word: str) -> bool:
+    """Return whether a word names a run, and is not an override."""
     return OVERRIDE.match(word) is None or Path(word).is_dir()
 
 
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
-    """Find it, and leave its report in a folder and in MLflow."""
+    """Return the answer and the folder of its report, which MLflow gets, too."""
     from harness.tracking.mlflow_process import track
     from harness.tracking.run_log import RunLog
-    from harness.why import report  # late: with pandas and Matplotlib it takes a second
+    from harness.why import report  # late, since pandas and Matplotlib take a second to import
 
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
@@ -171,7 +174,7 @@ def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
 
 
 def _show(question: Question, answer: Answer, screen: Console) -> None:
-    """The answers first, then the table behind them: that of the final loss if it has a gap."""
+    """Print the answers, then the table of the first measure with a gap."""
     from harness.why.report import acting_table, shown
 
     for outcome in answer.outcomes:
@@ -212,7 +215,7 @@ def _table(rows: Any, title: str) -> Table:
 def _say_next(
     question: Question, answer: Answer, words: list[str], folder: Path, screen: Console
 ) -> None:
-    """Where it all is, and what to type to go on."""
+    """Print where the results are, and the command that may follow."""
     lines = [f"  report   {shell_word(str(folder / 'report.html'))}"]
     if more := follow_up(question, answer, words):
         lines.append(f"  next     {python('harness.why', more)}")

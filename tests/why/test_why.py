@@ -23,11 +23,11 @@ from harness.why import __main__ as why
 from harness.why import plot
 from harness.why.answer import Answer, Outcome, Question, explain, find_answer
 from harness.why.follow_up import follow_up
-from harness.why.players import RULES, Case, Player, coalition, differences, word
+from harness.why.players import RULES, Case, Player, coalition, differences, format_value
 from harness.why.retrain import losses
 from harness.why.sentences import (
-    apart,
     caption,
+    distinct,
     headline,
     interplay,
     number,
@@ -35,7 +35,7 @@ from harness.why.sentences import (
     plus_minus,
     sentence,
 )
-from harness.why.shapley import PAIRS, Estimate, design, half_width
+from harness.why.shapley import MIN_PAIRS, Estimate, design, half_width
 from tests.support import ROOT
 from tests.support.program import PATIENCE, artifacts, tracked, uses_mlflow, with_database
 
@@ -202,7 +202,7 @@ def test_many_settings_are_no_reason_to_ask_for_more_evaluations() -> None:
     words += ["b.trainer.batch_size=16", "b.trainer.epochs=10", "b.model.units=16"]
     question = ask(*words, "b.trainer.schedule=cosine")
     assert len(question.players) > 15
-    assert len(question.design.orders) >= PAIRS
+    assert len(question.design.orders) >= MIN_PAIRS
     said = caption(question, Answer([outcome([[1.0, 1.0]], [0.0, 0.0])], True, {}, 0.0))
     assert f"sampled: {2 * len(question.design.orders)} permutations in antithetic pairs, " in said
     assert f"{len(question.design.coalitions)} coalitions of " in said
@@ -423,10 +423,10 @@ def test_divergence_names_what_was_switched(
 
 
 def test_divergence_in_a_side_s_own_backend_names_the_side() -> None:
-    from harness.why.answer import _own
+    from harness.why.answer import _losses_of_side
 
     with pytest.raises(Diverged, match="side B in numpy: loss not finite"):
-        _own(compose([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"]), "B")
+        _losses_of_side(compose([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"]), "B")
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,7 @@ def test_zero_has_no_sign() -> None:
 def test_levels_have_the_digits_that_tell_them_apart(
     one: float, other: float, texts: tuple[str, str]
 ) -> None:
-    assert apart(one, other) == texts
+    assert distinct(one, other) == texts
 
 
 def test_a_setting_that_works_against_the_gap_is_said_to() -> None:
@@ -595,7 +595,7 @@ def test_tables_have_shares_with_their_intervals_as_text_and_as_numbers() -> Non
 
 @pytest.mark.parametrize("value", [0.1234567, 1e-8, 1e16, 30.0, 1 / 3])
 def test_a_value_is_written_with_all_of_its_digits(value: float) -> None:
-    assert compose([*SMALL, f"optimizer.lr={word(value)}"]).optimizer.lr == value
+    assert compose([*SMALL, f"optimizer.lr={format_value(value)}"]).optimizer.lr == value
 
 
 def test_values_that_differ_late_are_different() -> None:
@@ -622,11 +622,11 @@ def test_runs_are_told_from_overrides(typed: str, run: bool) -> None:
 
 
 def test_a_deletion_is_for_its_side() -> None:
-    from harness.why.sides import of_side
+    from harness.why.sides import side_overrides
 
     words = ["~b.trainer.clip", "++a.optimizer.lr=1", "seed=1"]
-    assert of_side("a", words) == ["++optimizer.lr=1", "seed=1"]
-    assert of_side("b", words) == ["~trainer.clip", "seed=1"]
+    assert side_overrides("a", words) == ["++optimizer.lr=1", "seed=1"]
+    assert side_overrides("b", words) == ["~trainer.clip", "seed=1"]
 
 
 def test_a_damaged_configuration_of_a_run_is_named(
