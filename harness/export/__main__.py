@@ -27,7 +27,7 @@ from harness.core.errors import ConfigError, check_choice, first_line
 from harness.core.model import ModelSpec
 from harness.core.tolerances import LIMITS
 from harness.export.check import Unfaithful, check
-from harness.export.missing import why_none
+from harness.export.missing import why_no_weights
 from harness.export.network import Array, Network, in_float32
 from harness.runs.find import find_run
 from harness.runs.folders import free
@@ -35,7 +35,7 @@ from harness.system import signals
 from harness.system.own_files import make_folder, take_back
 from harness.tracking.journal import last
 
-# Format -> the modules that writing, loading and checking it need, and what to pip install.
+# Format -> the modules that writing, loading and checking it need -> the package to pip install.
 FORMATS: dict[str, dict[str, str]] = {
     "torch": {"torch": "torch", "safetensors": "safetensors"},
     "keras": {"keras": "keras", "tensorflow": "tensorflow"},
@@ -43,14 +43,16 @@ FORMATS: dict[str, dict[str, str]] = {
     "jax": {"jax": "jax"},
     "onnx": {"onnx": "onnx", "onnxruntime": "onnxruntime"},
 }
-NEEDED = ("config.yaml", "network.json", "weights")  # of a run whose directory is gone
+NEEDED = ("config.yaml", "network.json", "weights")  # to fetch if the run's directory is gone
 
 
 def read_network(directory: Path, replica: int) -> Network:
-    """One replica of a run, or `ConfigError` for a run that has none to give."""
+    """Read one replica of a run; raise `ConfigError` if the run has no final weights for it."""
     weights = directory / "weights/final.safetensors"
     if not weights.exists():
-        raise ConfigError(f"{directory}: has no weights/final.safetensors: {why_none(directory)}.")
+        raise ConfigError(
+            f"{directory}: has no weights/final.safetensors: {why_no_weights(directory)}."
+        )
     if not (directory / "network.json").exists():
         raise ConfigError(f"{directory}: has no network.json; train it again to export it.")
     with reading(weights):
@@ -61,13 +63,14 @@ def read_network(directory: Path, replica: int) -> Network:
         raise ConfigError(f"--replica {replica}: must be {valid}.")
     start = last(directory, "start") or {}
     origin = f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}."
-    one = {name: value[replica] for name, value in params.items()}
+    weights_of_one = {name: value[replica] for name, value in params.items()}
     with reading(directory / "network.json"):
-        return _network(json.loads((directory / "network.json").read_bytes()), one, replica, origin)
+        facts = json.loads((directory / "network.json").read_bytes())
+        return _network(facts, weights_of_one, replica, origin)
 
 
 def _network(facts: Any, weights: dict[str, Array], replica: int, origin: str) -> Network:
-    """From what `network.json` holds."""
+    """Return the network that `facts`, the contents of `network.json`, describe."""
     scale = {n: np.array(v)[replica % len(v)] for n, v in facts["scale"].items()}
     return Network(
         ModelSpec(**facts["model"]),
@@ -84,8 +87,11 @@ def _network(facts: Any, weights: dict[str, Array], replica: int, origin: str) -
 
 
 def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
-    """Write `network` as `to` into `folder`, once it is checked: the difference that was found,
-    and how the model is used."""
+    """Write `network` in the format `to` into `folder`, but only if it passes its check.
+
+    Returns the largest difference from the reference, as `check` defines it, and the code that uses
+    the model. Raises `ConfigError`, and `Unfaithful` if the check fails.
+    """
     for module, package in FORMATS[to].items():
         if importlib.util.find_spec(module) is None:
             raise ConfigError(
@@ -95,14 +101,16 @@ def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
     with _folder_beside(folder) as place:
         writer.write(network, place)
         worst = check(network, place, writer.USAGE)
-        place.rename(folder)  # whole, and over nothing but an empty folder
+        place.rename(folder)  # atomic, and fails unless `folder` is missing or empty
     return worst, writer.USAGE
 
 
 @contextmanager
 def _folder_beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder in the file system of `folder`, so that it can be moved there at once.
-    Raises `ConfigError` where the file system refuses."""
+    """Give a temporary folder beside `folder`, so that it can be renamed to it.
+
+    Raises `ConfigError` if the file system refuses.
+    """
     try:
         make_folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:
@@ -116,7 +124,7 @@ def _folder_beside(folder: Path) -> Iterator[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line and return its exit code."""
     streams.prepare()
     try:
         return _export(_parse(arguments))
