@@ -103,4 +103,6 @@ class BackendFactory(Protocol):
 
     def __call__(
         self, model: ModelSpec, training: TrainingSpec, data: Data, state: State, /
-    ) -> Backend: ...
+    ) -> Backend:
+        """Construct a backend that trains `model` on `data`, beginning with `state`."""
+        ...

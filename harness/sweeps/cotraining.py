@@ -57,12 +57,15 @@ class Part:
         self.device, self.kernel = ask("build", state)
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         return ask("train_epoch", batches, lr)
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         return ask("predict", x, mask)
 
     def state(self) -> State:
+        """Return a copy of this run's weights, optimiser memory and step count."""
         return ask("state")
 
 

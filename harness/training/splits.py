@@ -46,6 +46,7 @@ class Split:
 
     @property
     def has_targets(self) -> bool:
+        """Whether every target is known; none of them is NaN."""
         return not np.isnan(self.y).any()
 
 
@@ -80,6 +81,7 @@ class Splits:
 
     @property
     def train(self) -> Split:
+        """The training split."""
         return self.parts["train"]
 
     @property
