@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from harness.why.answer import Answer, Question
-from harness.why.players import GROUPS, format_value, value
+from harness.why.players import GROUPS, format_value, get_value
 
 
 def follow_up(question: Question, answer: Answer, words: list[str]) -> list[str]:
@@ -20,7 +20,7 @@ def follow_up(question: Question, answer: Answer, words: list[str]) -> list[str]
     else:
         largest = question.players[answer.first.ranked()[0]]
         keys = [key for key in largest.keys if key not in GROUPS]
-        more = [f"b.{key}={format_value(value(question.a, key))}" for key in keys]
+        more = [f"b.{key}={format_value(get_value(question.a, key))}" for key in keys]
     return replaced([word for word in words if word != "--"], more) if more else []
 
 

@@ -176,7 +176,7 @@ def shared_differences(a: Config, b: Config) -> list[Idle]:
         "device": "counts as part of the frameworks",
         "threads": "changes rounding alone",
     }
-    keys = [key for key in reasons if value(a, key) != value(b, key)]
+    keys = [key for key in reasons if get_value(a, key) != get_value(b, key)]
     return [Idle(_player(a, b, (key,)), reasons[key]) for key in keys]
 
 
@@ -204,16 +204,16 @@ def _differing(a: Config, b: Config) -> list[tuple[str, ...]]:
     for key in [*keys, "precision"]:
         group = key.partition(".")[0]
         kind = KINDS.get(group)
-        if kind and value(a, f"{group}.{kind}") != value(b, f"{group}.{kind}"):
+        if kind and get_value(a, f"{group}.{kind}") != get_value(b, f"{group}.{kind}"):
             differing[group] = None
-        elif key not in NO_SETTINGS and value(a, key) != value(b, key):
+        elif key not in NO_SETTINGS and get_value(a, key) != get_value(b, key):
             differing[key] = None
     bundles = {keys[0]: keys for keys in BUNDLES if set(keys) <= differing.keys()}
     bundled = {key for keys in bundles.values() for key in keys[1:]}
     return [bundles.get(key, (key,)) for key in differing if key not in bundled]
 
 
-def value(config: Config, key: str) -> Any:
+def get_value(config: Config, key: str) -> Any:
     """Return the value of a dotted key; a null `model.returns` is the one that the task implies."""
     group, _, name = key.partition(".")
     settings = getattr(config, group)
@@ -236,7 +236,7 @@ def _shown(side: Config, other: Config, key: str) -> str:
     does not have are shown, too, unless they are off.
     """
     if key not in GROUPS:
-        return format_value(value(side, key))
+        return format_value(get_value(side, key))
     mine, theirs, kind = getattr(side, key), getattr(other, key), KINDS[key]
     names = [f.name for f in fields(mine) if f.name != kind]
     off = (None, False, 0.0)  # such as a momentum of 0

@@ -130,11 +130,11 @@ def _variance(added: Array) -> Array:
     last among those it interacts with in every pair. So it is at least the variance of single
     orders times the fraction of it that pairs leave, which is taken over all players.
     """
-    own = added.mean(axis=1).var(axis=0, ddof=1)
-    single = added.reshape(-1, *added.shape[2:]).var(axis=0, ddof=1)
-    total = single.sum(axis=0)
-    left = np.divide(own.sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
-    return np.maximum(own, left * single)
+    of_means = added.mean(axis=1).var(axis=0, ddof=1)
+    of_orders = added.reshape(-1, *added.shape[2:]).var(axis=0, ddof=1)
+    total = of_orders.sum(axis=0)
+    fraction = np.divide(of_means.sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
+    return np.maximum(of_means, fraction * of_orders)
 
 
 def shapley(players: int, values: Values) -> Array:

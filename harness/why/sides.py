@@ -17,7 +17,7 @@ from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.runs.find import find_run
-from harness.why.players import format_value, value
+from harness.why.players import format_value, get_value
 
 REPLICAS = 16  # where both sides have one: an interval needs several
 SHARED = ("seed", "replicas", "results", "tracking")  # keys that a side cannot have for itself
@@ -94,7 +94,7 @@ def _paired(a: Config, b: Config, words: list[str]) -> tuple[Config, Config]:
         raise ConfigError(f"task: {a.task.name} on side a, {b.task.name} on side b; {SAME_TASK}")
     keys = [f"task.{field.name}" for field in fields(a.task)]
     for key in [*keys, "model.returns"] if a.task.every_step else keys:  # which targets count
-        mine, theirs = (value(side, key) for side in (a, b))
+        mine, theirs = (get_value(side, key) for side in (a, b))
         if mine != theirs:
             raise ConfigError(
                 f"{key}: {format_value(mine)} on side a, {format_value(theirs)} on side b; "
