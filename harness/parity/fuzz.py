@@ -106,7 +106,7 @@ def fuzz(
 ) -> int:
     """Try `count` random configurations, print the result, and return the exit code.
 
-    The overrides `given` hold in all configurations. `config_dir` is the folder of the user's own
+    The `overrides` hold in all configurations. `config_dir` is the folder of the user's own
     options. Raises `ConfigError` if no configuration could be compared.
     """
     _refuse_tasks(overrides)
