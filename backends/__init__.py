@@ -136,4 +136,6 @@ class BackendFactory(Protocol):
         state: State,
         execution: Execution = CPU,
         /,
-    ) -> Backend: ...
+    ) -> Backend:
+        """Construct a backend that trains `model` on `data`, beginning with `state`."""
+        ...

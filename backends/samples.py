@@ -22,6 +22,7 @@ class Samples:
 
 
 def samples_of(data: Data, replicas: int) -> Samples:
+    """Flatten the replica axis of `data`; data that all replicas share are stored once."""
     parts = data.arrays()
     shared = all(len(part) == 1 for part in parts.values())
     count = 1 if shared else replicas

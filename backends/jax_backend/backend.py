@@ -73,6 +73,7 @@ class JaxBackend:
         self.numbers = self._numbers()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         with signals.deferred():
             (self.params, self.slots), losses = train(
                 self.params,
@@ -89,12 +90,14 @@ class JaxBackend:
         return np.asarray(losses).astype(np.float64)
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         inputs = self._put(x, self.training.precision)
         real, tf32 = self._mask(mask), self.rules.semantics.tf32
         with signals.deferred():
             return np.array(outputs(self.params, inputs, real, model=self.model, tf32=tf32))
 
     def state(self) -> State:
+        """Return a copy of weights, optimiser memory and step count."""
         params, slots = jax.tree.map(np.array, (self.params, self.slots))
         return State(params, slots, self.step)
 

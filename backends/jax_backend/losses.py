@@ -26,6 +26,7 @@ def mean_loss(loss: str, form: str, outputs: Array, y: Array, mask: Array | None
 
 
 def squared_error(o: Array, y: Array) -> Array:
+    """Return (o − y)²."""
     return (o - y) ** 2
 
 
@@ -60,6 +61,7 @@ def _(primals, tangents):
 
 
 def log_clamped(o: Array, y: Array) -> Array:
+    """Return the cross-entropy of a logit, with logarithms clamped from below."""
     return clamped_logarithms(jax.nn.sigmoid(o), y)
 
 

@@ -83,6 +83,7 @@ class KerasBackend:
             self.numbers = self._numbers()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         with tf.device(PLACES[self.device]):
             arguments = (
                 self.weights,
@@ -100,6 +101,7 @@ class KerasBackend:
         return losses.numpy().astype(np.float64)
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         with tf.device(PLACES[self.device]):
             inputs = self._constant(np.broadcast_to(x, (self.replicas, *x.shape[1:])))
             real = None
@@ -109,6 +111,7 @@ class KerasBackend:
             return call(self.rules, program, arguments, ((), (1,), (1,))).numpy()
 
     def state(self) -> State:
+        """Return a copy of weights, optimiser memory and step count."""
         slots = {slot: self._params(flat) for slot, flat in self.slots.items()}
         return State(self._params(self.weights), slots, self.step)
 
@@ -168,6 +171,7 @@ def set_tf32(rule: str, device: str) -> None:
 
 @cache
 def warn_of_tf32() -> None:
+    """Log once that TensorFlow applies TF32 to the head, too."""
     log.warning(
         "semantics.tf32=recurrent: TensorFlow has one switch for all products, so the head's are "
         "in TensorFloat-32 too."

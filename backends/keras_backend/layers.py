@@ -38,6 +38,7 @@ class Layers:
             self.head.build((None, model.units))
 
     def __call__(self, weights: Weights, x: Any, mask: Any) -> Any:
+        """Return the outputs for inputs `(B, T, F)` and a mask `(B, T)` or None, with `weights`."""
         with keras.StatelessScope(self._in_place(weights)):
             for layer in self.layers:
                 layer.unroll = x.shape[1] <= UNROLLED_STEPS

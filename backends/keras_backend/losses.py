@@ -34,10 +34,12 @@ def mean_loss(loss: str, form: str, outputs: Any, y: Any, mask: Any) -> Any:
 
 
 def squared_error(o: Any, y: Any) -> Any:
+    """Return (o − y)²."""
     return tf.square(o - y)
 
 
 def from_logits(o: Any, y: Any) -> Any:
+    """Return the cross-entropy of a logit, in TensorFlow's stable form."""
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=o)
 
 
@@ -58,6 +60,7 @@ def clipped(o: Any, y: Any) -> Any:
 
 
 def log_clamped(o: Any, y: Any) -> Any:
+    """Return the cross-entropy of a logit, with logarithms clamped from below."""
     return _log_clamped(probability(o), y)
 
 

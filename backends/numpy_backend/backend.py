@@ -59,6 +59,7 @@ class NumpyBackend:
 
     @QUIETLY
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         self._use_threads()
         losses = np.empty(lr.shape)
         for s, rows in enumerate(batches):
@@ -78,12 +79,14 @@ class NumpyBackend:
 
     @QUIETLY
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         self._use_threads()
         dtype = self.training.precision
         outputs, _ = self._forward(x.astype(dtype), None if mask is None else mask.astype(dtype))
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
 
     def state(self) -> State:
+        """Return a copy of weights, optimiser memory and step count."""
         slots = {slot: unflatten(kept.copy(), self.model) for slot, kept in self.slots.items()}
         return State(unflatten(self.flat.copy(), self.model), slots, self.step)
 

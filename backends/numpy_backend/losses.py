@@ -42,10 +42,12 @@ def probability(o: Array) -> Array:
 
 
 def squared_error(o: Array, y: Array) -> tuple[Array, Array]:
+    """Return (o − y)² and its derivative by o."""
     return (o - y) ** 2, 2 * (o - y)
 
 
 def from_logits(o: Array, y: Array) -> tuple[Array, Array]:
+    """Return the cross-entropy of a logit, in a stable form, and its derivative by o."""
     return np.maximum(o, 0) - o * y + np.log1p(np.exp(-np.abs(o))), probability(o) - y
 
 
@@ -60,6 +62,7 @@ def clipped(o: Array, y: Array) -> tuple[Array, Array]:
 
 
 def log_clamped(o: Array, y: Array) -> tuple[Array, Array]:
+    """Return the cross-entropy with clamped logarithms, and PyTorch's derivative by o."""
     p = probability(o)
     terms = -y * np.maximum(np.log(p), CLAMPED) - (1 - y) * np.maximum(np.log1p(-p), CLAMPED)
     variance = p * (1 - p)

@@ -67,6 +67,7 @@ class TorchBackend:
         self.programs: dict[torch.Size, Program] = {}  # by the shape of a batch
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         self._use_switches()
         rows = np.ascontiguousarray(batches + self.offset)  # (S, R, B)
         found = rates(self.training, lr, self.step)
@@ -90,6 +91,7 @@ class TorchBackend:
 
     @torch.no_grad()
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         self._use_switches()
         inputs = self._tensor(np.broadcast_to(x, (self.replicas, *x.shape[1:])))
         real = None
@@ -100,6 +102,7 @@ class TorchBackend:
         return run(self.model, by_name(self.weights, self.model), inputs, real).cpu().numpy()
 
     def state(self) -> State:
+        """Return a copy of weights, optimiser memory and step count."""
         slots = {slot: self._params(kept) for slot, kept in self.slots.items()}
         return State(self._params(self.weights), slots, self.step)
 

@@ -43,6 +43,7 @@ class Compiled:
         self._program = programs[key]
 
     def __call__(self, rows: Tensor, n: Tensors) -> Tensor:
+        """Train one step on the samples `rows` with the numbers `n`; return the losses `(R,)`."""
         (losses,) = self._program(*self._held, rows, *(self._n | n).values())
         return losses
 

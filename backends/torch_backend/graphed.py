@@ -34,6 +34,7 @@ class Graphed:
             self._losses = step(rules, network, θ, slots, data, self._rows, self._n)
 
     def __call__(self, rows: Tensor, n: Tensors) -> Tensor:
+        """Train one step on the samples `rows` with the numbers `n`; return the losses `(R,)`."""
         self._rows.copy_(rows)
         for name, value in n.items():
             self._n[name].copy_(value)
@@ -42,4 +43,5 @@ class Graphed:
 
 
 def copies(tensors: Tensors) -> Tensors:
+    """Return a copy of each tensor."""
     return {name: tensor.clone() for name, tensor in tensors.items()}

@@ -27,6 +27,7 @@ def mean_loss(loss: str, form: str, outputs: Tensor, y: Tensor, mask: Tensor | N
 
 
 def squared_error(o: Tensor, y: Tensor) -> Tensor:
+    """Return (o − y)²."""
     return F.mse_loss(o, y, reduction="none")
 
 

@@ -33,6 +33,7 @@ class Modules:
     def __call__(
         self, model: ModelSpec, weights: Weights, x: Tensor, mask: Tensor | None
     ) -> Tensor:
+        """Return the outputs for inputs `(R, B, T, F)`; there must be no mask."""
         assert mask is None
         native = [self._native(model, weights, layer) for layer in range(model.layers)]
         outputs = []

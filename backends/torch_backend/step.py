@@ -32,6 +32,7 @@ class Rules:
 
 
 def rules_of(model: ModelSpec, training: TrainingSpec) -> Rules:
+    """Return the network and the rules of its training, without their numbers."""
     return Rules(
         model=model, loss=training.loss, optimizer=training.optimizer, semantics=training.semantics
     )

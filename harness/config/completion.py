@@ -41,7 +41,8 @@ def complete(hydra_main: Callable[[], object]) -> int:
 def candidates(words: list[str], ask: Callable[[list[str], str | None], list[str]]) -> list[str]:
     """The words that may stand in the place of the last one, which may be empty.
 
-    `ask` completes the last of a run's settings, given the user's own folder of them."""
+    `ask` completes the last of a run's settings, given the user's own folder of them.
+    """
     *before, word = words or [""]
     command = before.pop(0) if before and before[0] in COMMANDS else None
     if command is None:
@@ -84,8 +85,10 @@ def _settings(words: list[str], side: str) -> list[str]:
 def _ask_hydra(
     hydra_main: Callable[[], object], settings: list[str], folder: str | None
 ) -> list[str]:
-    """Hydra's own completions. It prints them; what it says against a line that is not yet
-    complete would only spoil the prompt."""
+    """Return Hydra's own completions, which it prints.
+
+    Its messages about a line that is not complete yet would spoil the prompt.
+    """
     os.environ["COMP_LINE"] = " ".join(["harness", *settings])
     if folder is not None:
         sys.argv += ["--config-dir", folder]

@@ -31,6 +31,7 @@ class Parser(argparse.ArgumentParser):
         return {name: action for action in self._actions for name in action.option_strings}
 
     def format_help(self) -> str:
+        """Return the help, with its purpose first."""
         return (
             f"{self.purpose}\n\n{super().format_help()}" if self.purpose else super().format_help()
         )

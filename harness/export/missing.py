@@ -1,4 +1,4 @@
-"""Why a run has no final weights, and what to do about it."""
+"""Explain why a run has no final weights, and what to do about it."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from harness.runs.resume import command, kept
 from harness.tracking.journal import last
 
 
-def why_none(directory: Path) -> str:
-    """As its journal tells."""
+def why_no_weights(directory: Path) -> str:
+    """Return the reason, from the run's journal, and the remedy."""
     end = last(directory, "end")
     if end is not None and end["status"] == "FINISHED":
         return f"it ended as FINISHED, and the file is gone since; {RESTORE}"

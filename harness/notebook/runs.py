@@ -123,8 +123,7 @@ def load_run(run: str | Path, results: str | Path = "results", uri: str | None =
 
 
 def find_runs(results: str | Path = "results") -> list[Run]:
-    """Read all runs in the folder `results`, those of sweeps too, by the time of their directory's
-    name."""
+    """Read all runs in the folder `results`, those of sweeps too, in the order of their folders."""
     folders = {path.parent for path in Path(results).rglob(file_names.CONFIG)}
     folders = {folder for folder in folders if (folder / file_names.JOURNAL).is_file()}
     return [load_run(folder) for folder in sorted(folders)]
@@ -145,8 +144,11 @@ def _curves(events: list[Event]) -> pd.DataFrame:
 
 
 def _values(events: list[Event]) -> dict[str, Array]:
-    """Return each metric at the final weights: what was restored by early stopping, or else what
-    the last epoch and the evaluation after it gave."""
+    """Return each metric at the final weights.
+
+    After early stopping these are the best epoch's, or else those of the last epoch and of the
+    evaluation after it.
+    """
     values: dict[str, Array] = {}
     for event in events:
         if event["kind"] == "metrics":

@@ -101,12 +101,15 @@ class SharedReplicas:
         self.device, self.kernel = ask(Build(state))
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         return ask(Train(batches, lr))
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         return ask(Predict(x, mask))
 
     def state(self) -> State:
+        """Return a copy of this run's weights, optimiser memory and step count."""
         return ask(Save())
 
 

@@ -1,4 +1,4 @@
-"""Before a sweep begins: is there a value that no job of it can use?
+"""Find, before a sweep begins, a value that none of its jobs can use.
 
 A value's type and range are checked when its job begins, which may be hours later. To check a job
 takes some 15 ms, so a sweep is checked value by value, each with the others at their first, and not

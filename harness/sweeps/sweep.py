@@ -54,8 +54,10 @@ class Sweep:
                 )
 
     def job_name(self, overrides: list[str]) -> str:
-        """What distinguishes this job from its siblings: `sum·torch`, `torch·lr=0.01`. Hydra
-        escapes what its grammar would read otherwise: `lengths=2\\:4`."""
+        r"""Return what distinguishes this job from its siblings: `sum·torch`, `torch·lr=0.01`.
+
+        Hydra escapes characters of its grammar, as in `lengths=2\:4`.
+        """
         parts = []
         for key, value in (o.lstrip("+~").split("=", 1) for o in overrides if "=" in o):
             if key in self.varying:

@@ -96,5 +96,6 @@ class EventBuffer:
 
 
 def say_lost(kinds: list[str], directory: Path) -> None:
+    """Log which kinds of events MLflow did not get."""
     message = "MLflow is missing part of this run (%s); its journal is complete: %s"
     log.error(message, ", ".join(kinds), directory)

@@ -48,6 +48,7 @@ class MlflowProcess:
             thread.start()
 
     def tell(self, run: str, **what: object) -> None:
+        """Send a request about a run to the process."""
         self._outgoing.put(json.dumps({"run": run, **what}, ensure_ascii=False) + "\n")
 
     def finish(self) -> None:
@@ -103,6 +104,7 @@ class RemoteEvents:
         return self._address
 
     def add(self, event: Event) -> None:
+        """Send an event of the run; raise `ConfigError` if MLflow has refused the run."""
         self._check()
         if self._destination is not None:
             self.process.open_runs[self._run] = self
@@ -111,15 +113,18 @@ class RemoteEvents:
         self.process.tell(self._run, do="add", event=event)
 
     def flush(self) -> None:
+        """Have the process write what is buffered; raise `ConfigError` as `add` does."""
         self._check()
         self.process.tell(self._run, do="flush")
 
     def close(self) -> None:
+        """Have the process write the rest of the run and close it."""
         self.process.tell(self._run, do="close")
         if self.process.ended:
             self.left_behind()
 
     def hear(self, what: dict[str, Any]) -> None:
+        """Take an answer of the process: a refusal, or the run's address."""
         self._refusal = what.get("refusal", self._refusal)
         if "address" in what:
             self._address = what["address"]

@@ -27,10 +27,12 @@ class Speaker(logging.Handler):
         self.output = output
 
     def say(self, **what: object) -> None:
+        """Write a message to the program, as a line of JSON."""
         self.output.write(json.dumps(what) + "\n")
         self.output.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Pass a log record on to the program."""
         self.say(log=record.getMessage(), level=record.levelno)
 
 
@@ -72,6 +74,7 @@ def _close(feed: EventBuffer, run: str, speaker: Speaker) -> None:
 
 
 def main() -> None:
+    """Serve the program's requests until its end of the pipe is closed."""
     streams.prepare()
     signals.ignore()  # it ends when the program has ended
     speaker = Speaker(os.fdopen(os.dup(1), "w", encoding="utf-8"))

@@ -44,11 +44,17 @@ class Tracking(Protocol):
         `experiment_id` and `uri` in MLflow, or nothing."""
         ...
 
-    def add(self, event: Event) -> None: ...
+    def add(self, event: Event) -> None:
+        """Take the next event of the run."""
+        ...
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        """Write what is buffered."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Write what is buffered and close the run."""
+        ...
 
 
 class RunLog:
@@ -99,6 +105,7 @@ class RunLog:
             self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
 
     def file(self, path: str) -> None:
+        """Record a file of the run, by its path in the run's directory."""
         self.write("file", path=path)
 
     def end(self, status: str, error: str | None = None) -> None:

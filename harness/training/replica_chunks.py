@@ -94,18 +94,23 @@ class ReplicaChunks(Backend):
         self._known: set[tuple[Call, int]] = set()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
+
         def work(part: Backend, own: slice) -> Array:
             return part.train_epoch(batches[:, own], lr[:, own])
 
         return np.concatenate(self._each(work, ("train", batches.shape)), axis=1)
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
+
         def work(part: Backend, own: slice) -> Array:
             return part.predict(axis_slice(x, own), None if mask is None else axis_slice(mask, own))
 
         return np.concatenate(self._each(work, ("predict", x.shape)))
 
     def state(self) -> State:
+        """Return a copy of weights, optimiser memory and step count."""
         return merge_states([part.state() for part in self.parts])
 
     def _each(self, work: Callable[[Backend, slice], Array], form: Call) -> list[Array]:

@@ -52,6 +52,7 @@ class Split:
 
     @property
     def has_targets(self) -> bool:
+        """Whether every target is known; none of them is NaN."""
         return not np.isnan(self.y).any()
 
 
@@ -86,6 +87,7 @@ class Splits:
 
     @property
     def train(self) -> Split:
+        """The training split."""
         return self.parts["train"]
 
     @property
