@@ -27,7 +27,7 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
     Nothing is checked where overrides alone do not decide a job: with another sweeper or launcher,
     which may run on another machine, with a resumed run, or with an interpolation.
     """
-    overrides = without_force_add(overrides)  # a job's groups are composed with its values
+    overrides = without_force_add(overrides)  # each job is composed with the groups that it chooses
     if any(key_of(word).startswith(("resume", "hydra/")) or "${" in word for word in overrides):
         return
     with composing(config_dir) as compose:

@@ -22,7 +22,12 @@ from harness.tracking.mlflow_writer import NUMBERS
 from harness.tracking.run_log import RunLog
 
 DESCRIPTION = 8000  # MLflow's limit on the length of a tag, in characters
-LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")  # preferred first
+LOSSES = (
+    "final/val/loss",
+    "final/train/loss",
+    "val/loss",
+    "train/loss",
+)  # the first that an event has
 
 
 @dataclass(frozen=True)

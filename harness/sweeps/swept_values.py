@@ -20,9 +20,7 @@ class Swept:
 
     fixed: list[str] = field(default_factory=list)  # the same in every job
     values: dict[str, list[str]] = field(default_factory=dict)  # key -> KEY=VALUE, in order
-    intervals: list[str] = field(
-        default_factory=list
-    )  # KEY=interval(…), which only a search accepts
+    intervals: list[str] = field(default_factory=list)  # KEY=interval(…): for a search only
 
     @property
     def jobs(self) -> int:
