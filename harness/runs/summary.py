@@ -12,9 +12,9 @@ from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.core.intervals import over_replicas
 from harness.core.model import count_params
+from harness.runs.bound_comparison import compare_with_bound
 from harness.runs.resume import command
 from harness.runs.run import Result
-from harness.runs.verdict import verdict
 from harness.tracking.browse import compare_command, say_next
 from harness.training.metrics import predict
 
@@ -32,7 +32,7 @@ def show(result: Result, console: Console) -> None:
         console.print(
             f"  stopped after epoch {outcome.epochs}; best weights (epoch {epochs}) restored"
         )
-    if sentence := _verdict(result):
+    if sentence := _bound_sentence(result):
         console.print(f"  {escape(sentence)}", soft_wrap=True)
     timings = result.timings
     if "time/per_step_us" in timings:
@@ -87,7 +87,7 @@ def _with_spread(name: str, values: list[float]) -> str:
     return f"{mean}  (95 % of the mean over {len(values)} replicas: {low:.6g} … {high:.6g})"
 
 
-def _verdict(result: Result) -> str | None:
+def _bound_sentence(result: Result) -> str | None:
     """Compare the loss with the best possible one, on held-out data where there is any."""
     bound = result.plan.config.task.best_loss()
     if bound is None or not result.outcome.epochs:
@@ -95,7 +95,7 @@ def _verdict(result: Result) -> str | None:
     splits = result.plan.splits
     name = next(n for n in ("test", "val", "train") if n in splits.parts)
     outputs = predict(result.outcome.backend, splits, splits.parts[name])
-    return verdict(bound, result.plan.training.loss, name, outputs, splits)
+    return compare_with_bound(bound, result.plan.training.loss, name, outputs, splits)
 
 
 def _gradient(result: Result) -> Table | None:

@@ -10,7 +10,7 @@ from harness.training.splits import Split, Splits
 Array = np.ndarray
 
 
-def verdict(bound: Bound, loss: str, split: str, outputs: Array, splits: Splits) -> str:
+def compare_with_bound(bound: Bound, loss: str, split: str, outputs: Array, splits: Splits) -> str:
     """Return a sentence on the mean loss on `split`, where the network gives `outputs` `(R, N, …)`.
 
     Where the bound is 0, a loss of at most 1 % of the loss of constant guessing on the same split
