@@ -31,7 +31,7 @@ from harness.console.terminal import console
 from harness.core.errors import ConfigError, Refused, first_line
 from harness.runs import resume
 from harness.runs.folders import cannot_write, give_up_claims
-from harness.runs.resume import GO_ON
+from harness.runs.resume import RESUME_NOTE
 from harness.sweeps import jobs, sweep
 from harness.sweeps.precheck import check_values
 from harness.system import signals
@@ -192,7 +192,7 @@ def _where(error: BaseException) -> str:
     """Return the notes that the run added to its exception, the command to type last, so that it
     ends the line."""
     notes = getattr(error, "__notes__", [])
-    return "".join(f"; {note}" for note in sorted(notes, key=lambda n: n.startswith(GO_ON)))
+    return "".join(f"; {note}" for note in sorted(notes, key=lambda n: n.startswith(RESUME_NOTE)))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ from harness.training.plan import Plan
 
 log = logging.getLogger(__name__)
 
-GO_ON = "go on with: "  # begins the note on an exception with the command that resumes the run
+RESUME_NOTE = (
+    "go on with: "  # begins the note on an exception with the command that resumes the run
+)
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,13 @@ def command(directory: Path, results: str, more: Sequence[str] = ()) -> str:
 
 
 @contextmanager
-def offered(directory: Path, results: str) -> Iterator[None]:
+def note_resume_command(directory: Path, results: str) -> Iterator[None]:
     """Add the command that resumes the run to an exception that stops or fails its training."""
     try:
         yield
     except BaseException as error:
         if kept(directory):
-            error.add_note(f"{GO_ON}{command(directory, results)}")
+            error.add_note(f"{RESUME_NOTE}{command(directory, results)}")
         raise
 
 

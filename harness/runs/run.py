@@ -113,7 +113,7 @@ def carry_out(
         _begin(record, plan, identity, origin)
         build = partial(plan.build, load)
         begun = None if origin is None else origin.checkpoint
-        with resume.offered(identity.directory, config.results):
+        with resume.note_resume_command(identity.directory, config.results):
             outcome = train(
                 build, plan.start, plan.splits, config, record, begun, identity.shows_progress
             )
