@@ -77,7 +77,7 @@ def note_resume_command(directory: Path, results: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if kept(directory):
+        if checkpoint_names(directory):
             error.add_note(f"{RESUME_NOTE}{command(directory, results)}")
         raise
 
@@ -140,7 +140,7 @@ def _check_rest(config: Config, folder: Path, name: str, checkpoint: Checkpoint)
     epochs, patience, done = config.trainer.epochs, config.trainer.patience, checkpoint.epoch
     waited = done - checkpoint.stopping.get("epoch", np.array(done))  # since the best epoch, (R,)
     stopped_early = patience is not None and bool((waited >= patience).all())
-    unfinished = not _finished(folder) and name == kept(folder)[-1]
+    unfinished = not _finished(folder) and name == checkpoint_names(folder)[-1]
     if unfinished and (epochs == done or (stopped_early and epochs > done)):
         log.info("completes %s, whose %d epochs are trained", folder, done)
     elif epochs <= done:
@@ -168,7 +168,7 @@ def _finished(folder: Path) -> bool:
     return not events or any("time/train_s" in event.get("values", {}) for event in events)
 
 
-def kept(directory: Path) -> list[str]:
+def checkpoint_names(directory: Path) -> list[str]:
     """Return the names of a run's checkpoints, first to last; files of other names are left out."""
     stems = [path.stem for path in directory.glob(f"{CHECKPOINTS}/*.safetensors")]
     names = [stem for stem in stems if re.fullmatch(r"epoch-[0-9]+", stem)]
@@ -177,7 +177,7 @@ def kept(directory: Path) -> list[str]:
 
 def _checkpoint(folder: Path, word: str, requested: Any) -> str:
     """Return the name of the requested checkpoint, or of the last one."""
-    names = kept(folder)
+    names = checkpoint_names(folder)
     if not names:
         raise ConfigError(f"resume={word}: this run has no checkpoint; {_why_none(folder)}.")
     name = names[-1] if requested is None else str(requested)
@@ -205,7 +205,7 @@ def _why_none(folder: Path) -> str:
 
 def _read(folder: Path, name: str) -> Checkpoint:
     path = folder / CHECKPOINTS / f"{name}.safetensors"
-    others = [f"checkpoint={word}" for word in kept(folder) if word != name]
+    others = [f"checkpoint={word}" for word in checkpoint_names(folder) if word != name]
     with reading(path, f"choose {others[-1]}" if others else "train the run again"):
         return load_checkpoint(path)
 
