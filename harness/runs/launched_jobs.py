@@ -10,22 +10,22 @@ from harness.tracking.journal import append, read
 
 
 @dataclass(frozen=True)
-class Launched:
+class LaunchedJob:
     """A job that has begun."""
 
     number: int
     folder: Path
 
 
-def note_job(sweep: Path, number: int, folder: Path) -> None:
+def record_job(sweep: Path, number: int, folder: Path) -> None:
     """Add a job to the journal of the sweep in the folder `sweep`."""
     folder = folder.absolute()
     inside = folder.is_relative_to(sweep)
     append(sweep, "job", number=number, folder=str(folder.relative_to(sweep) if inside else folder))
 
 
-def launched(sweep: Path) -> list[Launched]:
+def launched_jobs(sweep: Path) -> list[LaunchedJob]:
     """Return every job that has begun, in the order of their numbers."""
     events = [event for event in read(sweep) if event["kind"] == "job"]
-    jobs = [Launched(event["number"], sweep / event["folder"]) for event in events]
+    jobs = [LaunchedJob(event["number"], sweep / event["folder"]) for event in events]
     return sorted(jobs, key=lambda job: job.number)

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from harness.core.errors import ConfigError, nearest
-from harness.runs.launched_jobs import Launched, launched
+from harness.runs.launched_jobs import LaunchedJob, launched_jobs
 
 STAMP = re.compile(r"\d{8}-\d{6}-\d{6}(/\d+)?")
 
@@ -25,14 +25,16 @@ def folder_named(key: str, word: str, results: Path) -> Path | None:
     for place in ("runs", "multirun"):
         folder = results / place / word
         if folder.is_dir():
-            if place == "multirun" and (jobs := launched(folder)):
+            if place == "multirun" and (jobs := launched_jobs(folder)):
                 first = _name(jobs[0], results)
                 raise ConfigError(f"{key}{word}: is a sweep; name one of its jobs: {first}.")
             return folder
     if STAMP.fullmatch(word):
         known = [path.name for path in results.glob("runs/*")]
         known += [
-            _name(job, results) for path in results.glob("multirun/*") for job in launched(path)
+            _name(job, results)
+            for path in results.glob("multirun/*")
+            for job in launched_jobs(path)
         ]
         raise ConfigError(
             f"{key}{word}: there is no such run in {places(results)}.{nearest(word, known)}"
@@ -40,7 +42,7 @@ def folder_named(key: str, word: str, results: Path) -> Path | None:
     return None
 
 
-def _name(job: Launched, results: Path) -> str:
+def _name(job: LaunchedJob, results: Path) -> str:
     """Return the name of a sweep's job, as it can be typed."""
     sweeps = results / "multirun"
     return str(job.folder.relative_to(sweeps) if job.folder.is_relative_to(sweeps) else job.folder)

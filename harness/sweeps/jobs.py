@@ -17,7 +17,7 @@ from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.runs.folders import FolderTaken, check_free, claim_job, shown
-from harness.runs.launched_jobs import note_job
+from harness.runs.launched_jobs import record_job
 from harness.sweeps import sweep
 from harness.system.physical_memory import physical_memory
 from harness.tracking import provenance
@@ -98,7 +98,7 @@ def check_folders(jobs: Sequence[Job], swept: sweep.Sweep) -> None:
 def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
     """Claim the folder of a job, and add the job to the sweep's journal. Raises `ConfigError`."""
     claim_job(directory, JOB_KEY)
-    note_job(Path(swept.directory), number, directory)
+    record_job(Path(swept.directory), number, directory)
 
 
 def run_together(jobs: Sequence[Job]) -> list[float]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.config.tracking_store import source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
-from harness.runs.launched_jobs import Launched, launched
+from harness.runs.launched_jobs import LaunchedJob, launched_jobs
 from harness.sweeps.sweep import Sweep
 from harness.system.own_files import take_back
 from harness.tracking import mlflow_process
@@ -50,7 +50,7 @@ def jobs(directory: Path) -> list[Job]:
 
     A job whose journal has no end has the status LOST.
     """
-    outcomes = [_outcome(job, directory) for job in launched(directory)]
+    outcomes = [_outcome(job, directory) for job in launched_jobs(directory)]
     outcomes += [
         Job(event["number"], "", event["name"], "FAILED", event["error"], event["command"])
         for event in read(directory)
@@ -59,7 +59,7 @@ def jobs(directory: Path) -> list[Job]:
     return sorted(outcomes, key=lambda job: job.number)
 
 
-def _outcome(job: Launched, sweep: Path) -> Job:
+def _outcome(job: LaunchedJob, sweep: Path) -> Job:
     journal = list(read(job.folder))
     events = {event["kind"]: event for event in journal}  # the latest of each kind
     values = [event["values"] for event in journal if event["kind"] in NUMBERS]
