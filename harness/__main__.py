@@ -30,7 +30,7 @@ from harness.console.commands import command_module
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, Refused, first_line
 from harness.runs import resume
-from harness.runs.folders import cannot_write, give_up_claims
+from harness.runs.folders import cannot_write, release_claims
 from harness.runs.resume import RESUME_NOTE
 from harness.sweeps import jobs, sweep
 from harness.sweeps.precheck import check_values
@@ -143,7 +143,7 @@ def train() -> int:
         else:
             code = _report(error)
     finally:
-        give_up_claims()
+        release_claims()
         swept = sweep.current()
         if swept is not None:
             from harness.sweeps.report import close

@@ -66,14 +66,16 @@ def claim_sweep(folder: Path, key: str) -> None:
     note_files(folder / "multirun.yaml", folder / PARENT_LOCK)
 
 
-def check_unbegun(folder: Path) -> None:
+def check_not_begun(folder: Path) -> None:
     """Raise `FolderTaken` where a run has begun in `folder`, also if this process claimed it."""
     journal = folder / JOURNAL
     if journal.exists() and journal.stat().st_size:
-        raise FolderTaken(f"{shown(folder)}: this folder holds a run already; choose another.")
+        raise FolderTaken(
+            f"{relative_to_cwd(folder)}: this folder holds a run already; choose another."
+        )
 
 
-def give_up_claims() -> None:
+def release_claims() -> None:
     """Remove the folders that this process claimed for a run, unless the run has begun: then its
     record stays."""
     while _claims:
@@ -111,11 +113,11 @@ def _taken(folder: Path, key: str, name: str) -> FolderTaken:
     if key == "hydra.sweep.subdir":
         remedy = "give each job a folder of its own, such as with ${hydra.job.num}"
     else:
-        remedy = f"choose another, such as {key}={shown(free(folder.absolute()))}"
-    return FolderTaken(f"{key}={shown(folder)}: {reason}; {remedy}.")
+        remedy = f"choose another, such as {key}={relative_to_cwd(first_free(folder.absolute()))}"
+    return FolderTaken(f"{key}={relative_to_cwd(folder)}: {reason}; {remedy}.")
 
 
-def free(folder: Path) -> Path:
+def first_free(folder: Path) -> Path:
     """Return `folder`, or the first of folder-2, folder-3, … where that exists."""
     number, candidate = 1, folder
     while os.path.lexists(candidate):
@@ -124,7 +126,7 @@ def free(folder: Path) -> Path:
     return candidate
 
 
-def shown(path: Path) -> str:
+def relative_to_cwd(path: Path) -> str:
     """Return `path`, relative to the current directory where it is below it: shorter to type."""
     current = Path.cwd()
     return str(path.relative_to(current)) if path.is_relative_to(current) else str(path)
@@ -141,7 +143,7 @@ def cannot_write(error: OSError, key: str = "results") -> str:
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[None]:
+def new_folder(folder: Path) -> Iterator[None]:
     """Create `folder`, below the results, before work whose outcome is written there.
 
     Where the work raises an exception and has left nothing in the folder, it is removed again.
@@ -152,7 +154,9 @@ def made(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(cannot_write(error)) from error
     if not new:
-        raise FolderTaken(f"{shown(folder)}: is in use by another process; type the command again.")
+        raise FolderTaken(
+            f"{relative_to_cwd(folder)}: is in use by another process; type the command again."
+        )
     try:
         yield
     except BaseException:

@@ -20,7 +20,7 @@ from harness.core import file_names
 from harness.core.model import Params, count_params
 from harness.reporting import plots
 from harness.runs import figures, resume
-from harness.runs.folders import check_unbegun
+from harness.runs.folders import check_not_begun
 from harness.runs.network_file import network_of, write_network
 from harness.runs.run_files import parameter_table, prediction_table
 from harness.system.compile_cache import use_compile_cache
@@ -105,7 +105,7 @@ def carry_out(
     the run that this one resumes.
     """
     began, config = time.monotonic(), plan.config
-    check_unbegun(identity.directory)
+    check_not_begun(identity.directory)
     tracking = track(
         config.tracking, config.experiment_name, Path(config.results), identity.directory
     )

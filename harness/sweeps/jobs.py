@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.runs.folders import FolderTaken, check_free, claim_job, shown
+from harness.runs.folders import FolderTaken, check_free, claim_job, relative_to_cwd
 from harness.runs.launched_jobs import record_job
 from harness.sweeps import sweep
 from harness.system.physical_memory import physical_memory
@@ -91,7 +91,8 @@ def check_folders(jobs: Sequence[Job], swept: sweep.Sweep) -> None:
         if first is not job:
             raise ConfigError(
                 f"{JOB_KEY}: jobs {first.number} and {job.number} would both have the folder "
-                f"{shown(job.directory)}; add what tells them apart, such as ${{hydra.job.num}}."
+                f"{relative_to_cwd(job.directory)}; add what tells them apart, such as "
+                "${hydra.job.num}."
             )
 
 
