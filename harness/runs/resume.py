@@ -26,7 +26,7 @@ from harness.core.file_names import CHECKPOINTS, CONFIG
 from harness.core.model import Params
 from harness.runs.find import find_run
 from harness.runs.folders import FETCHED
-from harness.runs.resume_rules import refuse_changes, say_changes
+from harness.runs.resume_rules import check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
 from harness.training.checkpoints import Checkpoint, State, load_checkpoint
@@ -99,7 +99,7 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     new.resume, new.results = str(folder), composed.results
     new.checkpoint = _checkpoint(folder, word, composed.checkpoint)
     from_hydra(new)  # checks every value before it is compared with the old one
-    refuse_changes(old, new, word)
+    check_changes(old, new, word)
     return new
 
 
@@ -127,7 +127,7 @@ def _origin(config: Config, start: State) -> ResumedRun | None:
     _check_state(checkpoint.state, start)
     _check_rest(config, folder, name, checkpoint)
     best = None if checkpoint.best is None else _cast(checkpoint.best, config.precision)
-    say_changes(load_config(folder), config, name)
+    log_changes(load_config(folder), config, name)
     state = _cast(checkpoint.state, config.precision)
     return ResumedRun(folder, replace(checkpoint, state=state, best=best))
 

@@ -13,7 +13,7 @@ OWN = ("resume", "checkpoint", "results")  # keys that are not taken from the ol
 FIXED = ("task", "model", "seed", "replicas", "optimizer.name")  # keys that must not change
 
 
-def refuse_changes(old: Any, new: Any, word: str) -> None:
+def check_changes(old: Any, new: Any, word: str) -> None:
     """Raise `ConfigError` for a key that must stay as it was in the run `word`."""
     before, now = map(flat_composed, (old, new))
     gru = ("semantics.gru_biases", "semantics.gru_reset")
@@ -29,10 +29,10 @@ def refuse_changes(old: Any, new: Any, word: str) -> None:
             )
 
 
-def say_changes(old: Any, new: Config, checkpoint: str) -> None:
+def log_changes(old: Any, new: Config, checkpoint: str) -> None:
     """Log which checkpoint the run starts from, and which keys differ from the old run."""
     before, now = flat_composed(old), flatten(nested_params(new))
-    changed = [key for key in now if key in before and before[key] != now[key] and _shown(key)]
+    changed = [key for key in now if key in before and before[key] != now[key] and _is_logged(key)]
     words = ", ".join(f"{key}={now[key]}" for key in changed)
     log.info("goes on from %s of %s; changed: %s", checkpoint, new.resume, words or "nothing")
     if "trainer.epochs" in changed and new.trainer.schedule != "constant":
@@ -45,5 +45,5 @@ def say_changes(old: Any, new: Config, checkpoint: str) -> None:
         )
 
 
-def _shown(key: str) -> bool:
+def _is_logged(key: str) -> bool:
     return key not in OWN and key.removeprefix("backend.") not in FIXED_BY_BACKEND
