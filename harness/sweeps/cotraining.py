@@ -21,7 +21,7 @@ from greenlet import getcurrent, greenlet
 from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import ModelSpec
 from harness.runs.figures import draw_all
-from harness.sweeps.grouping import merged
+from harness.sweeps.grouping import merge_plans
 from harness.training.plan import Plan
 from harness.training.replicas import merge_states, state_slice
 
@@ -78,10 +78,13 @@ class Draw:
 
 
 Request = Build | Train | Predict | Save | Draw
-LATE: dict[type, int] = {Draw: 1, Train: 2}  # answered after all other requests, in this order
+ANSWER_ORDER: dict[type, int] = {
+    Draw: 1,
+    Train: 2,
+}  # answered after all other requests, in this order
 
 
-def form(request: Request) -> tuple[Any, ...]:
+def request_form(request: Request) -> tuple[Any, ...]:
     """Return the type and shapes of a request; one call answers all requests that agree in them."""
     return (type(request), *(request.shapes if isinstance(request, Train | Predict) else ()))
 
@@ -134,7 +137,7 @@ class SharedTraining:
         self.plans, self.factory = plans, factory
         ends = np.cumsum([0, *(plan.config.replicas for plan in plans)])
         self.slices = [slice(int(a), int(b)) for a, b in pairwise(ends)]
-        self.training, self.data, self.start, self.execution = merged(plans)
+        self.training, self.data, self.start, self.execution = merge_plans(plans)
         self.backend: Backend | None = None
         self.waiting: dict[int, Request] = {}
         self.runs: list[greenlet] = []
@@ -200,9 +203,9 @@ class SharedTraining:
     def _answers(self) -> dict[int, Any]:
         """Answer the waiting requests of one form; pictures and training come last, since they gain
         most from many runs at once. If the backend raises, its exception is the answer."""
-        first = min(self.waiting, key=lambda i: LATE.get(type(self.waiting[i]), 0))
-        chosen_form = form(self.waiting[first])
-        chosen = [i for i, request in self.waiting.items() if form(request) == chosen_form]
+        first = min(self.waiting, key=lambda i: ANSWER_ORDER.get(type(self.waiting[i]), 0))
+        chosen_form = request_form(self.waiting[first])
+        chosen = [i for i, request in self.waiting.items() if request_form(request) == chosen_form]
         requests = {i: self.waiting.pop(i) for i in chosen}
         try:
             return self._answer(requests)

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 # Semantics that no program depends on: they act on the initial weights, after the backend, or as
 # numbers.
-NO_PART = (
+IRRELEVANT_RULES = (
     *("name", "kernel_init", "recurrent_init", "init_gates", "bias_init", "forget_bias"),
     *("head_kernel_init", "head_bias_init", "epoch_loss", "rmsprop_rho"),
 )
 
 
-def key(plan: "Plan") -> Hashable:
+def sharing_key(plan: "Plan") -> Hashable:
     """Return a key that is equal for runs that can share a program."""
     config, training = plan.config, plan.training
-    rules = {n: v for n, v in asdict(training.semantics).items() if n not in NO_PART}
+    rules = {n: v for n, v in asdict(training.semantics).items() if n not in IRRELEVANT_RULES}
     left_out = ("numbers", "updates", "semantics")  # may differ, or are compared below
     settings = vars(training) | vars(plan.execution)
     settings = {name: value for name, value in settings.items() if name not in left_out}
@@ -44,7 +44,7 @@ def key(plan: "Plan") -> Hashable:
     return (plan.model, memory, backend, *(tuple(sorted(part.items(), key=str)) for part in parts))
 
 
-def merged(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State, Execution]:
+def merge_plans(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State, Execution]:
     """Concatenate the plans' replicas; return the arguments of their backend except the model."""
     counts = [plan.config.replicas for plan in plans]
     training = plans[0].training

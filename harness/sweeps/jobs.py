@@ -56,7 +56,7 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
 
     A job that shares with no other, cannot be prepared, or resumes a run is a group by itself.
     """
-    from harness.sweeps.grouping import key
+    from harness.sweeps.grouping import sharing_key
 
     members: dict[tuple[Hashable, int], list[int]] = {}
     room: dict[tuple[Hashable, int], float] = {}
@@ -65,7 +65,7 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
         if job.composed.get("resume") is None:
             try:
                 needed = required_memory(job.config)
-                base = key(prepare(job.config))
+                base = sharing_key(prepare(job.config))
                 # After a full group, another one with the same key is begun.
                 part = sum(
                     1
