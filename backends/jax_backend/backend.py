@@ -38,7 +38,7 @@ started_threads: int | None = None  # the number of threads that it read then
 # Time steps times layers that are unrolled at most, for simple cells: a program of 10 steps then
 # takes a third less time and compiles as fast, one of 20 compiles twice as long. LSTM and GRU gain
 # little.
-MOST_UNROLLED = 16
+MAX_UNROLLED = 16
 
 
 class JaxBackend:
@@ -120,7 +120,7 @@ def choose_kernel(model: ModelSpec, data: Data, execution: Execution) -> str:
     """
     if execution.kernel != "auto":
         return execution.kernel
-    short = model.layers * data.x.shape[2] <= MOST_UNROLLED
+    short = model.layers * data.x.shape[2] <= MAX_UNROLLED
     return "unrolled" if model.cell == "rnn" and short else "scan"
 
 

@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 
 # `xla` takes a few tenths of a second longer to start than `layers`. It saves some 20 µs in each
 # time step of a layer, and 1 µs more for each 100 gates of the batch.
-LATER = 0.2  # seconds
-MOST_TRACED = 2  # replicas at most, since `layers` traces each of them
+XLA_STARTUP = 0.2  # seconds
+MAX_TRACED = 2  # replicas at most, since `layers` traces each of them
 
 PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
 
@@ -136,7 +136,7 @@ def choose_kernel(model: ModelSpec, data: Data, execution: Execution, replicas: 
     gates = execution.batch * GATES[model.cell] * model.units
     time_steps = execution.updates * model.layers * data.x.shape[2]
     saved = time_steps * (20 + gates / 100) / 1e6
-    return "xla" if saved >= LATER or replicas > MOST_TRACED else "layers"
+    return "xla" if saved >= XLA_STARTUP or replicas > MAX_TRACED else "layers"
 
 
 def set_threads(threads: int) -> None:

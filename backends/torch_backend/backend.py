@@ -30,7 +30,7 @@ Array = np.ndarray
 # to 50 seconds on two cores, growing with the number of cells, and saves 0.7 to 4 milliseconds per
 # update.
 LONG, WORTH_COMPILING = 2_000, 20_000
-MOST_CELLS = 50  # time steps times layers
+MAX_CELLS = 50  # time steps times layers
 SMALL = 2_048  # gates in one time step of all replicas; below, a second thread is slower
 WIDE = 64  # units; in a wider LSTM, oneDNN's loop is as fast as compiled code, even for replicas
 
@@ -148,7 +148,7 @@ def choose_kernel(
     if requested != "auto":
         return requested
     wide = model.cell == "lstm" and model.units > WIDE and device == "cpu"
-    worth = execution.updates >= WORTH_COMPILING and cells <= MOST_CELLS and not wide
+    worth = execution.updates >= WORTH_COMPILING and cells <= MAX_CELLS and not wide
     if worth and compiler_present():
         return "compiled"
     if other_gru or data.mask is not None:

@@ -19,8 +19,8 @@ from harness.tracking.journal import read
 if TYPE_CHECKING:
     import pandas as pd
 
-MANY = 16  # runs; below, starting worker processes takes longer than it saves
-MOST = 4  # worker processes; each takes a second to start
+MIN_RUNS = 16  # runs; below, starting worker processes takes longer than it saves
+MAX_PROCESSES = 4  # worker processes; each takes a second to start
 
 
 def draw(
@@ -48,7 +48,7 @@ def draw(
 
 def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:
     """Call `draw` with the arguments of each run; return its results, or what it raised."""
-    if len(runs) < MANY or cores(MOST) == 1:
+    if len(runs) < MIN_RUNS or cores(MAX_PROCESSES) == 1:
         return [_drawn(run) for run in runs]
     futures = []
     try:
@@ -72,4 +72,4 @@ def _drawn(run: tuple[Any, ...]) -> list[str] | Exception:
 
 @cache
 def _processes() -> ProcessPoolExecutor:
-    return processes(cores(MOST))
+    return processes(cores(MAX_PROCESSES))

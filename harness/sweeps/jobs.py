@@ -29,11 +29,11 @@ from harness.training.plan import Plan, prepare
 log = logging.getLogger(__name__)
 
 JOB_KEY = "hydra.sweep.subdir"  # the setting that decides the folder of a job
-SHARE = 0.25  # share of the machine's memory that one group may need
+MEMORY_SHARE = 0.25  # share of the machine's memory that one group may need
 # Jobs of a group at most. So many runs are open at once, whatever the size of the sweep, and a stop
 # or a crash costs no more than these. Beyond some 100 replicas a larger program is no faster per
 # replica.
-MOST = 256
+MAX_GROUP = 256
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,22 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
     members: dict[tuple[Hashable, int], list[int]] = {}
     room: dict[tuple[Hashable, int], float] = {}
     for i, job in enumerate(jobs):
-        name: tuple[Hashable, int] = ("alone", i)
+        group: tuple[Hashable, int] = ("alone", i)
         if job.composed.get("resume") is None:
             try:
                 needed = required_memory(job.config)
-                base = sharing_key(prepare(job.config))
+                key = sharing_key(prepare(job.config))
                 # After a full group, another one with the same key is begun.
-                part = sum(
+                full_groups = sum(
                     1
                     for known, indices in members.items()
-                    if known[0] == base and (room[known] < needed or len(indices) == MOST)
+                    if known[0] == key and (room[known] < needed or len(indices) == MAX_GROUP)
                 )
-                name = (base, part)
-                room[name] = room.get(name, SHARE * physical_memory()) - needed
+                group = (key, full_groups)
+                room[group] = room.get(group, MEMORY_SHARE * physical_memory()) - needed
             except ConfigError:  # reported when the job runs
                 pass
-        members.setdefault(name, []).append(i)
+        members.setdefault(group, []).append(i)
     return list(members.values())
 
 

@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Override
 
 from harness.core.errors import ConfigError
 
-MOST = 100_000  # jobs of a sweep at most: composing as many takes some 20 minutes
+MAX_JOBS = 100_000  # jobs of a sweep at most: composing as many takes some 20 minutes
 
 
 @dataclass
@@ -55,15 +55,15 @@ def parse_sweep(words: Sequence[str]) -> Swept:
             swept.intervals.append(line)
         else:
             swept.values[key] = _values(key, override)
-    if swept.jobs > MOST:
+    if swept.jobs > MAX_JOBS:
         raise ConfigError(
-            f"{' '.join(words)}: are more than {MOST:,} jobs, the most that a sweep may have."
+            f"{' '.join(words)}: are more than {MAX_JOBS:,} jobs, the most that a sweep may have."
         )
     return swept
 
 
 def _values(key: str, override: Override) -> list[str]:
-    values = [f"{key}={value}" for value in islice(override.sweep_string_iterator(), MOST + 1)]
+    values = [f"{key}={value}" for value in islice(override.sweep_string_iterator(), MAX_JOBS + 1)]
     if values:
         return values
     loader = override.config_loader
