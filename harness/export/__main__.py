@@ -28,7 +28,7 @@ from harness.export.check import Unfaithful, check
 from harness.export.missing import why_no_weights
 from harness.export.network import Array, Network, in_float32
 from harness.runs.find import find_run
-from harness.runs.folders import free
+from harness.runs.folders import first_free
 from harness.runs.network_file import NetworkFile
 from harness.runs.network_file import read_network as read_network_file
 from harness.system import signals
@@ -140,7 +140,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.to == "onnx":
         network = in_float32(network)
     name = f"{options.to}-replica-{options.replica}" if options.replica else options.to
-    folder = free(home / name) if options.out is None else Path(options.out)
+    folder = first_free(home / name) if options.out is None else Path(options.out)
     if options.out == "":  # Path would make it the current directory
         raise ConfigError("--out: must name a folder.")
     if options.out and folder.exists() and (folder.is_file() or os.listdir(folder)):

@@ -23,7 +23,7 @@ from harness.export.__main__ import read_network
 from harness.export.check import reference
 from harness.runs import run as runs
 from harness.runs.find import find_run
-from harness.runs.folders import claim_run, free, give_up_claims
+from harness.runs.folders import claim_run, first_free, release_claims
 from harness.runs.names import single_name
 from harness.tracking.journal import Event, read
 
@@ -84,7 +84,7 @@ def run(*overrides: str, progress: bool = False) -> Run:
             )
     config = compose(list(overrides))
     folder = Path(config.results) / "runs" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    directory = free(folder.absolute())
+    directory = first_free(folder.absolute())
     claim_run(directory, "results")
     try:
         words = list(overrides)
@@ -96,7 +96,7 @@ def run(*overrides: str, progress: bool = False) -> Run:
         )
         runs.run(config, identity)
     finally:
-        give_up_claims()
+        release_claims()
     return load_run(directory)
 
 

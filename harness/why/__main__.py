@@ -28,7 +28,7 @@ from harness.console import streams
 from harness.console.command_line import python, shell_word
 from harness.console.terminal import console, say
 from harness.core.errors import ConfigError, Diverged, check_range
-from harness.runs.folders import made
+from harness.runs.folders import new_folder
 from harness.system import signals
 from harness.system.gpu import gpu_present
 from harness.training.plan import prepare
@@ -153,7 +153,7 @@ def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
 
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    with made(folder):
+    with new_folder(folder):
         shown = track(tracking, tracking.experiment_or(report.EXPERIMENT), results, folder)
         with RunLog(folder, shown) as record:
             report.begin(record, question, command)
