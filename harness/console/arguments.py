@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a value that is not one of an option's choices, as everywhere here."""
         if action.choices is not None:
-            check_choice("/".join(action.option_strings), value, action.choices)
+            check_choice("/".join(action.option_strings) or action.dest, value, action.choices)
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{_said(message)}; see {self.prog} --help.")
