@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
@@ -97,6 +98,7 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
 def main() -> int:
     """Run the command in `sys.argv` and return its exit code; without arguments print the help."""
     streams.prepare()
+    _find_own_modules()
     if completion.is_query(sys.argv[1:]):
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of exiting
         return completion.complete(job)
@@ -110,6 +112,14 @@ def main() -> int:
         return train()
     del sys.argv[1]
     return signals.run_command(importlib.import_module(module).main)
+
+
+def _find_own_modules() -> None:
+    """Let `task._target_` name a module in the current directory. `python -m harness` has it on its
+    path from the start, the console script has not; behind everything else it shadows nothing."""
+    with suppress(OSError):  # a directory that is gone
+        if not sys.flags.safe_path and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
 
 
 def train() -> int:

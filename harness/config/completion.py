@@ -7,7 +7,7 @@ settings that `parity` and `why` take are added here.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from io import StringIO
@@ -65,7 +65,7 @@ def candidates(words: list[str], ask: Callable[[list[str], str | None], list[str
     return []  # a file or a folder, which the shell completes
 
 
-def _beginning(word: str, names: list[str]) -> list[str]:
+def _beginning(word: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(word)]
 
 

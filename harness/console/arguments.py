@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Raise `ConfigError` for a value that is not one of the option's choices."""
         if action.choices is not None:
-            check_choice("/".join(action.option_strings), value, action.choices)
+            check_choice("/".join(action.option_strings) or action.dest, value, action.choices)
 
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` with argparse's `message`, reworded."""
