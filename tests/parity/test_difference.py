@@ -209,6 +209,13 @@ def test_values_that_are_infinite_or_nan_in_both_agree() -> None:
     assert compare("outputs", {"": values}, {"": other}, "float64", {}).beyond
 
 
+def test_errors_are_relative_to_the_largest_finite_entry() -> None:
+    expected = np.array([[1e-6, np.inf, np.nan]])
+    actual = np.array([[1.01e-6, np.inf, np.nan]])
+    found = compare("outputs", {"": expected}, {"": actual}, "float64", {})
+    assert found.error == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("width", [1e-9, 1e-2], ids=["narrow", "wide"])
 @pytest.mark.parametrize("wrong", ["beyond", "nan"])
 def test_band_fails_by_one_entry(width: float, wrong: str) -> None:
