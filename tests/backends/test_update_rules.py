@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from backends import Array
+from backends.numpy_backend import NumpyBackend
 from backends.numpy_backend.optimizers import UPDATE, clip, decay
 from harness.core.model import Params
 from harness.core.semantics import Semantics
-from tests.support.problems import MATCHED
+from harness.training.gradient import gradients
+from tests.support.problems import MATCHED, Case
 
 STEPS = 6
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
@@ -193,3 +195,27 @@ def test_a_gradient_that_is_not_finite_does_not_become_so(wrong: float) -> None:
         after = clip_all(before, 1.0, clip_scope="global", clip_eps=0.0)
     assert not np.isfinite(after[0]).all()
     np.testing.assert_allclose(after[1], before[1] / 5, rtol=1e-15)
+
+
+@pytest.mark.parametrize("way", ["coupled", "decoupled"])
+@pytest.mark.parametrize("scope", ["global", "variable", "value"])
+def test_a_step_clips_then_decays_then_moves(scope: str, way: str) -> None:
+    rules = (("clip_scope", scope), ("clip_eps", 0.0), ("weight_decay", way))
+    case = Case("clip-and-decay", weight_decay=0.5, clip=0.01, replicas=2, rules=rules)
+    p = case.problem("float64", steps=1)
+    rows, limit, λ = p.batches[0], 0.01, 0.5
+    found = gradients(NumpyBackend, p.model, p.training, p.data, p.state, rows)
+    backend = p.build(NumpyBackend)
+    backend.train_epoch(rows[None], p.lr)
+    for r in range(2):
+        g = {name: value[r] for name, value in found.items()}
+        norms = {name: np.linalg.norm(value.ravel()) for name, value in g.items()}
+        whole = np.linalg.norm(list(norms.values()))
+        lr = p.lr[0, r]
+        for name, moved in backend.state().params.items():
+            θ, norm = p.state.params[name][r], whole if scope == "global" else norms[name]
+            small = g[name] * min(1, limit / norm)
+            if scope == "value":
+                small = np.clip(g[name], -limit, limit)
+            expected = θ - lr * (small + λ * θ)  # the same either way, without a momentum
+            np.testing.assert_allclose(moved[r], expected, rtol=0, atol=1e-12, err_msg=name)
