@@ -229,6 +229,7 @@ def test_float64_data_are_trained_on_in_the_precision_asked(
     assert outputs.dtype == precision
     assert losses.dtype == np.float64
     assert losses.shape == (10, 1)
+    np.testing.assert_array_equal(losses, losses.astype(precision))  # each is one of its numbers
 
 
 @pytest.mark.parametrize("form", ["logits", "clipped", "log_clamped"])

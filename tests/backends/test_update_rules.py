@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from backends import Array
+from backends.numpy_backend import NumpyBackend
 from backends.numpy_backend.optimizers import UPDATE, clip, decay
 from harness.core.semantics import Semantics
-from tests.support.problems import MATCHED
+from harness.training.gradient import gradients
+from tests.support.problems import MATCHED, Case
 
 STEPS = 6
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
@@ -95,6 +97,24 @@ def test_every_entry_moves_as_in_the_paper(
         assert found == pytest.approx(expected, rel=1e-13), (r, k)
 
 
+@pytest.mark.parametrize("nesterov", [0.0, 1.0])
+@pytest.mark.parametrize("place", ["outside", "inside"])
+def test_momentum_in_float32_is_rounded_at_every_step_to_float32(
+    place: str, nesterov: float
+) -> None:
+    μ, lr, v = np.float32(0.9), np.float32(0.1), np.float32(0)
+    θ, by_hand = np.ones((1, 1), "float32"), np.float32(1)
+    slots, s = {"velocity": np.zeros_like(θ)}, replace(MATCHED, momentum_lr=place)
+    n = {"momentum": np.array([[0.9]]), "nesterov": np.array([[nesterov]])}
+    for t, g in enumerate(np.random.default_rng(2).normal(size=20).astype("float32"), start=1):
+        UPDATE["sgd"](θ, np.full_like(θ, g), slots, t, np.full_like(θ, lr), n, s)
+        push = lr * g if place == "inside" else g
+        v = v * μ + push
+        step = push + μ * v if nesterov else v
+        by_hand -= step if place == "inside" else lr * step
+        assert (θ[0, 0], slots["velocity"][0, 0]) == (by_hand, v), t
+
+
 def test_powers_of_beta_are_rounded_where_the_rule_says_so() -> None:
     """In float32, 0.999 is 0.99900001: after 20 steps 1 − β₂ᵗ is off by 6e-7 of itself or more."""
     corrections = {}
@@ -173,3 +193,27 @@ def test_a_gradient_that_is_not_finite_does_not_become_so(wrong: float) -> None:
         after = clip_all(before, 1.0, clip_scope="global", clip_eps=0.0)
     assert not np.isfinite(after[0]).all()
     np.testing.assert_allclose(after[1], before[1] / 5, rtol=1e-15)
+
+
+@pytest.mark.parametrize("way", ["coupled", "decoupled"])
+@pytest.mark.parametrize("scope", ["global", "variable", "value"])
+def test_a_step_clips_then_decays_then_moves(scope: str, way: str) -> None:
+    rules = (("clip_scope", scope), ("clip_eps", 0.0), ("weight_decay", way))
+    case = Case("clip-and-decay", weight_decay=0.5, clip=0.01, replicas=2, rules=rules)
+    p = case.problem("float64", steps=1)
+    rows, limit, λ = p.batches[0], 0.01, 0.5
+    found = gradients(NumpyBackend, p.model, p.training, p.data, p.state, rows)
+    backend = p.build(NumpyBackend)
+    backend.train_epoch(rows[None], p.lr)
+    for r in range(2):
+        g = {name: value[r] for name, value in found.items()}
+        norms = {name: np.linalg.norm(value.ravel()) for name, value in g.items()}
+        whole = np.linalg.norm(list(norms.values()))
+        lr = p.lr[0, r]
+        for name, moved in backend.state().params.items():
+            θ, norm = p.state.params[name][r], whole if scope == "global" else norms[name]
+            small = g[name] * min(1, limit / norm)
+            if scope == "value":
+                small = np.clip(g[name], -limit, limit)
+            expected = θ - lr * (small + λ * θ)  # the same either way, without a momentum
+            np.testing.assert_allclose(moved[r], expected, rtol=0, atol=1e-12, err_msg=name)

@@ -214,6 +214,24 @@ def test_values_that_are_infinite_or_nan_in_both_agree() -> None:
     assert compare("outputs", {"": values}, {"": other}, "float64", {}).beyond
 
 
+@pytest.mark.parametrize(("expected", "actual"), [(0.0, 1e-300), (1e-300, 1e300)])
+def test_an_error_too_large_for_a_number_is_beyond_without_a_warning(
+    expected: float, actual: float
+) -> None:
+    """Where all is 0, nothing may be off."""
+    one, other = (np.array([[value, 0.0]]) for value in (expected, actual))
+    found = compare("outputs", {"": one}, {"": other}, "float64", {})
+    assert (found.beyond, found.place, found.error) == (True, (0, 0), np.inf)
+    assert not compare("outputs", {"": one}, {"": one}, "float64", {}).beyond
+
+
+def test_errors_are_relative_to_the_largest_finite_entry() -> None:
+    expected = np.array([[1e-6, np.inf, np.nan]])
+    actual = np.array([[1.01e-6, np.inf, np.nan]])
+    found = compare("outputs", {"": expected}, {"": actual}, "float64", {})
+    assert found.error == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("width", [1e-9, 1e-2], ids=["narrow", "wide"])
 @pytest.mark.parametrize("wrong", ["beyond", "nan"])
 def test_band_fails_by_one_entry(width: float, wrong: str) -> None:

@@ -1,6 +1,6 @@
 """Shapley values of games whose values are known, and the honesty of the stated errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -85,12 +85,35 @@ def test_values_add_up_to_the_gap(evaluations: int) -> None:
 def test_exact_values_are_the_mean_over_all_orders() -> None:
     """Against the definition by orders, which shares no line with the one by coalitions."""
     game = random_game(5, seed=2)
-    total, orders = np.zeros(5), list(permutations(range(5)))
-    for order in orders:
-        path = np.cumsum([0, *(1 << i for i in order)]).tolist()
-        for i, (before, after) in zip(order, pairwise(path), strict=True):
-            total[i] += (game[after] - game[before]).item()
-    np.testing.assert_allclose(shapley(5, game)[:, 0, 0], total / len(orders), atol=1e-13)
+    parts = [joining(order, game) for order in permutations(range(5))]
+    np.testing.assert_allclose(shapley(5, game)[:, 0, 0], np.mean(parts, axis=0), atol=1e-13)
+
+
+def joining(order: Sequence[int], game: Values) -> Array:
+    """What each player adds when they join in `order`, in the game of the first replica."""
+    added = np.zeros(len(order))
+    path = np.cumsum([0, *(1 << i for i in order)]).tolist()
+    for i, (before, after) in zip(order, pairwise(path), strict=True):
+        added[i] = (game[after] - game[before])[0, 0]
+    return added
+
+
+def test_sampling_error_is_students_of_the_means_of_pairs() -> None:
+    """For the player that is helped least by taking an order and its reverse together; the others'
+    is at least as large. t(7; 0.975) = 2.364624, from any table."""
+    game = random_game(8, seed=3, replicas=2)
+    orders = [np.random.default_rng(seed).permutation(8).tolist() for seed in range(8)]
+    found = estimate(Design(8, orders, []), game).sampling[:, 0]
+    ways = np.array([[joining(way, game) for way in (o, o[::-1])] for o in orders])  # (8, 2, n)
+    own = ways.mean(axis=1).var(axis=0, ddof=1)
+    students = 2.364624 * np.sqrt(own / 8)
+    least = np.argmax(own / ways.reshape(16, 8).var(axis=0, ddof=1))
+    assert found[least] == pytest.approx(students[least], rel=1e-6)
+    assert (found >= students * (1 - 1e-6)).all()
+
+
+def test_a_game_without_players_has_no_values() -> None:
+    assert shapley(0, {0: np.ones((3, 2))}).shape == (0, 3, 2)
 
 
 def test_design_plays_what_is_promised() -> None:
@@ -118,6 +141,8 @@ def test_the_smallest_number_of_evaluations_suffices(players: int) -> None:
         chosen = design(players, least, np.random.default_rng(seed))
         assert len(chosen.coalitions) <= least
         assert len(chosen.orders) >= MIN_PAIRS or len(chosen.coalitions) == 2**players
+        full, alone = 2**players - 1, {1 << i for i in range(players)}
+        assert {0, full} | alone | {full - one for one in alone} <= set(chosen.coalitions)
     assert least <= 2**players
 
 
@@ -256,3 +281,5 @@ def test_half_width_is_students() -> None:
     values = np.array([1.0, 2.0, 3.0, 4.0])
     assert half_width(values) == pytest.approx(3.182446 * values.std(ddof=1) / 2, rel=1e-6)
     assert half_width(np.array([[1.0]])) == [np.inf]
+    rows = half_width(np.array([values, 10 * values]))
+    np.testing.assert_allclose(rows, [2.054260, 20.54260], rtol=1e-6)
