@@ -11,123 +11,32 @@ The replicas of a run that has ended stay in the program; their results are igno
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from greenlet import getcurrent, greenlet
+from greenlet import greenlet
 
 from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import ModelSpec
 from harness.runs.figures import draw_all
 from harness.sweeps.grouping import merge_plans
+from harness.sweeps.shared_replicas import (
+    ANSWER_ORDER,
+    Build,
+    Draw,
+    Predict,
+    Request,
+    Save,
+    SharedReplicas,
+    Train,
+    request_form,
+)
 from harness.training.plan import Plan
 from harness.training.replicas import merge_states, state_slice
 
 Work = Callable[[BackendFactory], Any]  # carries out a run with a backend from this factory
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Build:
-    """Request to construct the shared backend with `state` for this run's replicas.
-
-    The answer is the backend's device and kernel.
-    """
-
-    state: State
-
-
-@dataclass(frozen=True)
-class Train:
-    """Request for `Backend.train_epoch`."""
-
-    batches: Array
-    lr: Array
-
-    @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """Shapes without the replica axis, here the second one."""
-        return tuple((len(array), *array.shape[2:]) for array in (self.batches, self.lr))
-
-
-@dataclass(frozen=True)
-class Predict:
-    """Request for `Backend.predict`."""
-
-    x: Array
-    mask: Array | None
-
-    @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """Shapes without the replica axis."""
-        return tuple(array.shape[1:] for array in (self.x, self.mask) if array is not None)
-
-
-@dataclass(frozen=True)
-class Save:
-    """Request for `Backend.state`."""
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Request for a run's pictures, with the arguments of `figures.draw`."""
-
-    arguments: tuple[Any, ...]
-
-
-Request = Build | Train | Predict | Save | Draw
-ANSWER_ORDER: dict[type, int] = {
-    Draw: 1,
-    Train: 2,
-}  # answered after all other requests, in this order
-
-
-def request_form(request: Request) -> tuple[Any, ...]:
-    """Return the type and shapes of a request; one call answers all requests that agree in them."""
-    return (type(request), *(request.shapes if isinstance(request, Train | Predict) else ()))
-
-
-class SharedReplicas:
-    """Proxy for one run's replicas of the shared backend; see `backends.Backend`."""
-
-    device: str
-    kernel: str
-
-    def __init__(
-        self,
-        model: ModelSpec,
-        training: TrainingSpec,
-        data: Data,
-        state: State,
-        execution: Execution = CPU,
-    ) -> None:
-        self.device, self.kernel = ask(Build(state))
-
-    def train_epoch(self, batches: Array, lr: Array) -> Array:
-        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
-        return ask(Train(batches, lr))
-
-    def predict(self, x: Array, mask: Array | None = None) -> Array:
-        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
-        return ask(Predict(x, mask))
-
-    def state(self) -> State:
-        """Return a copy of this run's weights, optimiser memory and step count."""
-        return ask(Save())
-
-
-def draw(*arguments: Any) -> list[str]:
-    """Draw a run's pictures when those of the other runs are drawn; see `figures.draw`."""
-    return ask(Draw(arguments))
-
-
-def ask(request: Request) -> Any:
-    """Suspend the run until the request is answered; return the answer."""
-    parent = getcurrent().parent
-    assert parent is not None
-    return parent.switch(request)
 
 
 class SharedTraining:

@@ -105,7 +105,8 @@ def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
 def run_together(jobs: Sequence[Job]) -> list[float]:
     """Train the jobs of one group as replicas of one program; return losses, NaN for failures."""
     from harness.runs.run import Identity, carry_out
-    from harness.sweeps.cotraining import SharedTraining, draw
+    from harness.sweeps.cotraining import SharedTraining
+    from harness.sweeps.shared_replicas import draw
     from harness.system.compile_cache import use_compile_cache
 
     swept = sweep.current()
