@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from backends import State
 from harness.parity.difference import Difference, compare
-from harness.parity.locate import Pair, Place, locate
-from harness.parity.problem import Problem
+from harness.parity.locate import locate
+from harness.parity.place import Place
+from harness.parity.problem import Pair, Problem
 from harness.parity.stages import STAGES, StageTensors, Trace, memory, trace
 
 

@@ -13,7 +13,7 @@ from harness.core.errors import ConfigError, first_line
 from harness.parity.bands import ALL_STEPS, bands
 from harness.parity.difference import Difference, compare
 from harness.parity.first_step import place_of
-from harness.parity.locate import Place
+from harness.parity.place import Place
 from harness.parity.problem import Problem
 from harness.parity.stages import STAGES, StageTensors, Trace, memory, trace
 

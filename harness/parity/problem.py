@@ -17,6 +17,8 @@ from harness.core.random_streams import stream
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
 
+Pair = tuple[BackendFactory, BackendFactory]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
