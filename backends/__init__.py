@@ -1,9 +1,9 @@
 """The contract between the trainer and a backend. No framework is imported here.
 
-Every array that crosses this border is NumPy's and has a leading replica axis R; in data and in the
-optimiser's numbers, an axis of length 1 is shared by all replicas. A backend is asked for an epoch,
-not for a step, so it may compile the whole epoch into one call. It knows nothing of metrics, seeds,
-logging or the number of epochs.
+Every array in the contract is a NumPy array with a leading replica axis R; in data and in the
+optimiser's numbers, a replica axis of length 1 is shared by all replicas. A call trains an epoch,
+not a step, so a backend may compile the whole epoch into one program. It knows nothing of metrics,
+seeds, logging or the number of epochs.
 
 There is no `gradients()`: one SGD step with lr = 2³⁰ gives them as `(before - after) / lr`, and a
 power of two loses nothing to rounding (`harness/training/gradient.py`).
@@ -23,8 +23,11 @@ Array = np.ndarray
 
 @dataclass
 class State:
-    """All that training changes. `slots` maps an optimiser memory (`m`, `v`, `velocity`) to arrays
-    with the parameters' names and shapes; `step` is the number of updates done."""
+    """The state of training: everything that an update changes.
+
+    `slots` maps the optimiser's slot variables (`m`, `v`, `velocity`) to arrays with the
+    parameters' names and shapes `(R, …)`; `step` is the number of updates done.
+    """
 
     params: Params
     slots: dict[str, Params] = field(default_factory=dict)
@@ -33,34 +36,38 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
-    """The rules of training, which decide its numbers. `numbers` holds the optimiser's own, as
-    `(R,)` or `(1,)` arrays: `weight_decay`, and `momentum` for sgd; `beta1`, `beta2` for adam;
-    `rho` for rmsprop."""
+    """The rules of training, which decide its results.
+
+    `numbers` holds the optimiser's hyperparameters as `(R,)` or `(1,)` arrays: `weight_decay`, and
+    `momentum` for sgd; `beta1`, `beta2` for adam; `rho` for rmsprop.
+    """
 
     loss: str  # "mse", or "bce" on logits
     optimizer: str  # "sgd", "adam" or "rmsprop"
     numbers: dict[str, Array]
     nesterov: bool = False
-    clip: float | None = None  # largest gradient, by semantics.clip_scope, each replica on its own
+    clip: float | None = None  # limit of each replica's gradient, by semantics.clip_scope
     semantics: Semantics
     precision: str  # "float32" or "float64"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """Where a backend computes, and what it may assume to be fast; numbers depend on it by their
-    rounding alone. Zeros stand for what is not known."""
+    """Where a backend computes, and facts by which it chooses what is fast.
+
+    Results depend on these by rounding alone. 0 stands for a number that is not known.
+    """
 
     device: str = "cpu"  # "auto", "cpu" or "cuda"
     threads: int = 1
-    kernel: str = "auto"  # which of a backend's formulations, where it has several
-    updates: int = 0  # how many are to come: compiling pays for many
+    kernel: str = "auto"  # one of the backend's implementations of the network
+    updates: int = 0  # expected number of updates: compiling pays for many
     batch: int = 0  # samples of an update
-    backends: int = 1  # that train at the same time and share the threads
+    backends: int = 1  # number of backends that train at the same time and share the threads
 
     @property
     def threads_each(self) -> int:
-        """Threads of each of the backends, for a framework whose threads can be shared out."""
+        """The threads of each backend, for a framework with a thread count per backend."""
         return max(1, self.threads // self.backends)
 
 
@@ -71,9 +78,9 @@ CPU = Execution()
 class Data:
     """The training split: `x` `(R, N, T, F)`, `y` `(R, N, O)` or, at every step, `(R, N, T, O)`.
 
-    `mask` `(R, N, T)`, bool, is False at time steps that are only padding: they carry the state of
-    the step before (zeros at first), in every layer, and targets there do not count in the loss,
-    which is a mean over the batch's real steps. None: every step is real.
+    `mask` `(R, N, T)`, bool, is False at time steps that are only padding. There every layer keeps
+    the state of the step before (zeros at first), and targets do not count in the loss, which is a
+    mean over the batch's real steps. None: every step is real.
     """
 
     x: Array
@@ -81,7 +88,7 @@ class Data:
     mask: Array | None = None
 
     def arrays(self) -> dict[str, Array]:
-        """Return the arrays by name; without a mask there is none of that name."""
+        """Return the arrays by name; `mask` is left out where it is None."""
         arrays = {"x": self.x, "y": self.y}
         return arrays if self.mask is None else arrays | {"mask": self.mask}
 
@@ -91,11 +98,11 @@ class Data:
 
 
 class Backend(Protocol):
-    """One network in training. Constructing it from a `State` is also how a run is resumed."""
+    """One network in training; a run is resumed by constructing it from a checkpoint's `State`."""
 
-    # With `auto`, only the framework knows:
-    device: str  # where it runs, "cpu" or "cuda"
-    kernel: str  # which formulation it uses; all of them compute the same
+    # The choices that `auto` leaves to the backend:
+    device: str  # "cpu" or "cuda"
+    kernel: str  # the implementation of the network; all kernels compute the same
 
     def __init__(
         self,
@@ -107,7 +114,7 @@ class Backend(Protocol):
     ) -> None: ...
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
-        """Do S updates and return each one's mean loss *before* it: float array `(S, R)`.
+        """Do S updates and return the mean loss *before* each of them: float array `(S, R)`.
 
         `batches` `(S, R, B)` holds indices into the N training samples, `lr` `(S, R)` the learning
         rate of every step. A shorter last batch of an epoch is a second call with its own B.
@@ -126,7 +133,7 @@ class Backend(Protocol):
 
 
 class BackendFactory(Protocol):
-    """What constructs a backend: its class, or a function with the same arguments."""
+    """A callable that constructs a backend: its class, or a function with the same arguments."""
 
     def __call__(
         self,
@@ -136,4 +143,6 @@ class BackendFactory(Protocol):
         state: State,
         execution: Execution = CPU,
         /,
-    ) -> Backend: ...
+    ) -> Backend:
+        """Construct a backend that trains `model` on `data`, beginning with `state`."""
+        ...

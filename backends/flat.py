@@ -14,18 +14,17 @@ Array = np.ndarray
 
 
 def sizes(model: ModelSpec) -> list[int]:
-    """How many entries of the vector each weight has, in the order of `shapes`."""
+    """Return the number of entries that each weight has in the vector, in the order of `shapes`."""
     return [math.prod(shape) for shape in shapes(model).values()]
 
 
 def flatten(params: Params, model: ModelSpec) -> Array:
-    """Canonical arrays `(R, …)` -> a new `(R, P)`."""
+    """Copy canonical arrays `(R, …)` into one array `(R, P)`."""
     return np.concatenate([params[n].reshape(len(params[n]), -1) for n in shapes(model)], axis=1)
 
 
 def unflatten(flat: Array, model: ModelSpec) -> Params:
-    """`(R, P)` -> canonical arrays, which share its memory: what is written to one shows in the
-    other."""
+    """Return canonical arrays `(R, …)` that are views of `flat` `(R, P)`."""
     parts = np.split(flat, np.cumsum(sizes(model))[:-1], axis=1)
     named = zip(shapes(model).items(), parts, strict=True)
     return {name: part.reshape(len(flat), *shape) for (name, shape), part in named}

@@ -1,4 +1,4 @@
-"""The optimiser's numbers, as every backend's update rules take them."""
+"""The optimiser's hyperparameters, in the form that every backend's update rules take."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from backends import Array, TrainingSpec
 
 
 def numbers_of(training: TrainingSpec) -> dict[str, Array]:
-    """Return the optimiser's own numbers, `(R,)` or `(1,)` each, in float64.
+    """Return the optimiser's numbers, `(R,)` or `(1,)` each, in float64.
 
     A rule that is off has no key: `weight_decay` where it is zero throughout, `nesterov`, `clip`.
-    So what is compiled depends on the keys alone, and the numbers are arguments of it.
+    So a compiled program depends on the keys alone, and takes the numbers as arguments.
     """
     numbers = {n: v for n, v in training.numbers.items() if n != "weight_decay" or v.any()}
     if training.nesterov:

@@ -1,5 +1,7 @@
-"""`python -m benchmarks.notebook_worker FRAMEWORK NAME THREADS`: the seconds of a training as small
-as in a teaching notebook, first epoch and what is compiled in it included, imports not.
+"""`python -m benchmarks.notebook_worker FRAMEWORK NAME THREADS`: the seconds of a small training.
+
+It is as small as in a teaching notebook. The first epoch counts, with what is compiled in it;
+imports do not.
 """
 
 import sys

@@ -1,5 +1,7 @@
-"""`python -m benchmarks.overhead_worker REPEATS OVERRIDES`: a run as the program does it, and the
-same training and validation without trainer, journal, files and MLflow.
+"""`python -m benchmarks.overhead_worker REPEATS OVERRIDES`: a run, and its bare training.
+
+The run is as the program does it. The bare training has the same updates and validation, but no
+trainer, journal, files and MLflow.
 
 Prints the seconds of both as JSON, one entry per repeat. A run of one epoch comes first, so that
 imports and MLflow's database are not counted.

@@ -1,5 +1,8 @@
-"""The steps' picture: a panel per network, microseconds on a logarithmic axis, a line per
-contestant; the harness is filled, its numbers of replicas have marks of their own."""
+"""The figure of the steps: a panel per network, a line per contestant.
+
+Microseconds are on a logarithmic axis. The harness's marks are filled, and differ by its number of
+replicas.
+"""
 
 import math
 from itertools import pairwise

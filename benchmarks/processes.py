@@ -33,8 +33,10 @@ def environment() -> dict[str, str]:
 
 
 def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
-    """What the worker says, and `{"died": why}` if it did not live to the end; `scratch` is a
-    folder for what PyTorch compiles."""
+    """Yield the messages of a worker, and `{"died": why}` if it did not live to the end.
+
+    `scratch` is a folder for the programs that PyTorch compiles.
+    """
     settings = dict.fromkeys(POOLS, str(job.threads))
     settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}
     settings["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"

@@ -85,8 +85,10 @@ def _curves(varied: str, rows: list[Row]) -> list[Curve]:
 
 
 def exponent(at: list[int], values: list[float]) -> float | None:
-    """Of the power law through the largest half of the points, two at least; None where a value
-    is 0, such as memory that was hidden in what the imports had taken."""
+    """Return the exponent of the power law through the largest half of the points, at least two.
+
+    None if a value is 0, such as memory that fitted into what the imports had taken.
+    """
     kept = max(2, len(at) // 2)
     if len(at) < 2 or min(values[-kept:]) <= 0:
         return None

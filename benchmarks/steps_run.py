@@ -35,6 +35,6 @@ def run(options: argparse.Namespace, command: str) -> int:
 
 
 def _speed(rows: list[Row]) -> float | None:
-    """This machine's, as all processes of the run saw it."""
+    """Return the machine's speed, as all processes of the run measured it."""
     seen = [row["matrix_gflops"] for row in rows if "us" in row]
     return round(spread(seen).median, 1) if seen else None

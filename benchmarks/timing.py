@@ -1,6 +1,8 @@
-"""Interleaved timing: every repeat times each contestant once, so what slows the machine for a
-while hits all alike, and medians and quartiles leave out what hit only one. Each repeat has an
-order of its own, since it matters whose threads and data one finds on the cores.
+"""Interleaved timing: every repeat times each contestant once.
+
+So what slows the machine for a while hits all alike, and medians and quartiles leave out what hit
+only one. Each repeat has an order of its own, since it matters whose threads and data are on the
+cores.
 
 Thread pools stay awake for some milliseconds after their work, on the cores that the next
 contestant needs. So there is a pause before each, and short epochs are repeated until what is
@@ -93,10 +95,10 @@ def interleave(
     say: Callable[[str], None],
     get_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Start and warm up each, then time them in turn, `repeats` times; `say` hears who is next, and
-    `get_ready` is called before each.
+    """Start and warm up each, then time them in turn, `repeats` times.
 
-    With `least` 0 the first epoch is all the warming up.
+    `say` is called with the name of the next, and `get_ready` before each. With `least` 0 the first
+    epoch is all the warming up.
     """
     for name, timing in timings.items():
         say(f"{name}, first epoch")

@@ -75,8 +75,10 @@ def main() -> int:
 
 
 def forget() -> None:
-    """Each network is compiled as if it were the only one: after a second shape PyTorch would
-    compile for any shape, and after some more not at all."""
+    """Forget compiled programs, so that each network is compiled as if it were the only one.
+
+    After a second shape PyTorch would compile for any shape, and after some more not at all.
+    """
     gc.collect()
     if "torch" in sys.modules:
         sys.modules["torch"].compiler.reset()

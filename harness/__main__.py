@@ -1,14 +1,15 @@
-"""`harness …`: one run, a sweep, or the command that the first word names.
+"""The command line `harness …`: one run, a sweep, or the command that the first word names.
 
-For a run: compose the configuration, carry it out, and end with an exit code that is true:
-0 all went well; 1 a run or a job of a sweep failed; 2 the command cannot be run as it stands;
-128 + n stopped by signal n, such as 130 by Ctrl-C.
+A run or a sweep is composed by Hydra, carried out, and ends with an exit code: 0 success; 1 a run
+or a job of a sweep failed; 2 the command is invalid; 128 + n stopped by signal n, such as 130 by
+Ctrl-C.
 """
 
 import importlib
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
@@ -30,8 +31,8 @@ from harness.console.commands import command_module
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, Refused, first_line
 from harness.runs import resume
-from harness.runs.folders import cannot_write, give_up_claims
-from harness.runs.resume import GO_ON
+from harness.runs.folders import cannot_write, release_claims
+from harness.runs.resume import RESUME_NOTE
 from harness.sweeps import jobs, sweep
 from harness.sweeps.precheck import check_values
 from harness.system import signals
@@ -39,7 +40,7 @@ from harness.system import signals
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
 def job(composed: DictConfig) -> float:
-    """One run, alone or in a sweep. Returns the loss that an optimising sweeper minimises."""
+    """Carry out one run, alone or in a sweep; return the loss for an optimising sweeper, or NaN."""
     settings = HydraConfig.get()
     directory = Path(settings.runtime.output_dir)
     overrides = OmegaConf.to_container(settings.overrides.task)  # unresolved, as they were typed
@@ -54,7 +55,7 @@ def job(composed: DictConfig) -> float:
             overrides = without_force_add(overrides)
             composed = resume.configuration(composed, overrides, directory)
         return _run(from_hydra(composed), directory, overrides, swept)
-    except Exception as error:  # Hydra would stop a sweep at it, and print more than it should
+    except Exception as error:  # Hydra would stop the sweep, and print a traceback
         if swept is not None:
             jobs.note_failure(swept, settings.job.num, directory, overrides, error)
             signals.raise_if_stopped()
@@ -63,12 +64,14 @@ def job(composed: DictConfig) -> float:
         return float("nan")
 
 
-failures: list[Exception] = []  # of a single run, for `main` to report
+failures: list[Exception] = []  # the exception of a single run, reported by `train`
 
 
 def _keep_places(composed: DictConfig, original: Path) -> None:
-    """With `hydra.job.chdir` a run works in its own folder; what was typed still means a place in
-    the directory where the command was given."""
+    """Resolve typed paths against the directory where the command was typed.
+
+    With `hydra.job.chdir` the current directory is the run's folder.
+    """
     if Path.cwd() == original:
         return
     composed.results = str(original / str(composed.results))
@@ -93,8 +96,9 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
 
 
 def main() -> int:
-    """Carry out what the command line asks for; without a word on it, show the help."""
+    """Run the command in `sys.argv` and return its exit code; without arguments print the help."""
     streams.prepare()
+    _find_own_modules()
     if completion.is_query(sys.argv[1:]):
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of exiting
         return completion.complete(job)
@@ -110,8 +114,16 @@ def main() -> int:
     return signals.run_command(importlib.import_module(module).main)
 
 
+def _find_own_modules() -> None:
+    """Let `task._target_` name a module in the current directory. `python -m harness` has it on its
+    path from the start, the console script has not; behind everything else it shadows nothing."""
+    with suppress(OSError):  # a directory that is gone
+        if not sys.flags.safe_path and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
+
+
 def train() -> int:
-    """Run Hydra's entry and turn every way of ending into one line and an exit code."""
+    """Run Hydra's entry point; report an error in one line and return the exit code."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
@@ -136,7 +148,7 @@ def train() -> int:
         else:
             code = _report(error)
     finally:
-        give_up_claims()
+        release_claims()
         swept = sweep.current()
         if swept is not None:
             from harness.sweeps.report import close
@@ -147,18 +159,18 @@ def train() -> int:
 
 
 def _check_command() -> None:
-    """Refuse an option that Hydra does not know before Hydra does, at greater length; and what no
-    job of a sweep can use before any of them runs."""
+    """Refuse an unknown option in one line, where Hydra would print its usage, and refuse a value
+    that no job of a sweep can use before any job runs."""
     parser = Parser(prog="harness", add_help=False, parents=[get_args_parser()])
     options = parser.parse_args()
     others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
     if options.multirun and not any(others):
-        own = None if options.config_dir is None else Path(options.config_dir)
-        check_values(options.overrides, own)
+        config_dir = None if options.config_dir is None else Path(options.config_dir)
+        check_values(options.overrides, config_dir)
 
 
 def _report(error: BaseException) -> int:
-    """One line for a mistake of the user's; for a failed run, where its traceback is."""
+    """Print an error in one line, with the place of a run's traceback; return the exit code."""
     if isinstance(error, ConfigError):
         line, code = str(error), 2
     elif isinstance(error, HydraException | OmegaConfBaseException) or _is_hydras(error):
@@ -182,10 +194,10 @@ def _is_hydras(error: BaseException) -> bool:
 
 
 def _where(error: BaseException) -> str:
-    """The notes that the run left on the exception that ended it; what can be typed comes last, so
-    that it is a line's end."""
+    """Return the notes that the run added to its exception, the command to type last, so that it
+    ends the line."""
     notes = getattr(error, "__notes__", [])
-    return "".join(f"; {note}" for note in sorted(notes, key=lambda n: n.startswith(GO_ON)))
+    return "".join(f"; {note}" for note in sorted(notes, key=lambda n: n.startswith(RESUME_NOTE)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""JAX."""
+"""The JAX backend."""
 
 from backends.jax_backend.backend import JaxBackend
 

@@ -1,11 +1,11 @@
 """JAX: one compiled program per epoch (`program.py`), on arrays that stay on the device.
 
-Of its two kernels, `scan` is a loop over time and `unrolled` has a short simple network's time
-steps written out. Layout and gate order are canonical already.
+There are two kernels: `scan` is a loop over time, and `unrolled` unrolls the time steps of a short
+network of simple cells. Layout and gate order are canonical in both.
 
-A stop waits until a program is compiled and called. With jaxlib 0.10.2 a signal's exception that
-is raised while JAX is imported or compiles can end the process in a segmentation fault, or go lost,
-also in ten lines that use JAX alone.
+A signal is handled after a program has been compiled and called. With jaxlib 0.10.2 a signal's
+exception that is raised while JAX is imported or compiles can end the process in a segmentation
+fault, or be lost; ten lines that use JAX alone show it.
 """
 
 import logging
@@ -31,17 +31,18 @@ jax.config.update("jax_enable_x64", True)  # else float64 is float32; every arra
 Array = np.ndarray
 log = logging.getLogger(__name__)
 
-THREADS = "PJRT_NPROC"  # the environment variable that XLA's CPU runtime reads as it starts
-started_threads: int | None = None  # what it read then
+THREADS = "PJRT_NPROC"  # environment variable that XLA's CPU runtime reads as it starts
+started_threads: int | None = None  # the number of threads that it read then
 
 
-# Time steps times layers that are unrolled in the simple cell: there a program of 10 steps takes a
-# third less time and compiles as fast, one of 20 compiles twice as long. LSTM and GRU gain little.
-MOST_UNROLLED = 16
+# Time steps times layers that are unrolled at most, for simple cells: a program of 10 steps then
+# takes a third less time and compiles as fast, one of 20 compiles twice as long. LSTM and GRU gain
+# little.
+MAX_UNROLLED = 16
 
 
 class JaxBackend:
-    """See `backends.Backend`."""
+    """The JAX backend; see `backends.Backend`."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class JaxBackend:
         self.numbers = self._numbers()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         with signals.deferred():
             (self.params, self.slots), losses = train(
                 self.params,
@@ -89,51 +91,58 @@ class JaxBackend:
         return np.asarray(losses).astype(np.float64)
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         inputs = self._put(x, self.training.precision)
         real, tf32 = self._mask(mask), self.rules.semantics.tf32
         with signals.deferred():
             return np.array(outputs(self.params, inputs, real, model=self.model, tf32=tf32))
 
     def state(self) -> State:
+        """Return a copy of weights, optimiser memory and step count."""
         params, slots = jax.tree.map(np.array, (self.params, self.slots))
         return State(params, slots, self.step)
 
     def _numbers(self) -> Arrays:
         """Return the optimiser's numbers, `(R,)` in float64."""
         R = len(self.params["rnn.0.kernel"])
-        own = numbers_of(self.training).items()
-        return {name: self._put(np.broadcast_to(v, (R,)), "float64") for name, v in own}
+        numbers = numbers_of(self.training)
+        return {n: self._put(np.broadcast_to(v, (R,)), "float64") for n, v in numbers.items()}
 
     def _mask(self, mask: Array | None) -> jax.Array | None:
         return None if mask is None else self._put(mask, "bool")
 
     def _put(self, value: Any, dtype: str) -> jax.Array:
-        """A copy on the device: the state's buffers are overwritten by the next epoch."""
+        """Return a copy on the device: the state's buffers are overwritten by the next epoch."""
         return jax.device_put(np.array(value, dtype), self._device, may_alias=False)
 
 
 def choose_kernel(model: ModelSpec, data: Data, execution: Execution) -> str:
-    """The kernel that is asked for; with `auto`, `unrolled` for short networks of simple cells."""
+    """Return the requested kernel, or with `auto` the one that is likely to be fastest.
+
+    That is `unrolled` for short networks of simple cells, else `scan`.
+    """
     if execution.kernel != "auto":
         return execution.kernel
-    short = model.layers * data.x.shape[2] <= MOST_UNROLLED
+    short = model.layers * data.x.shape[2] <= MAX_UNROLLED
     return "unrolled" if model.cell == "rnn" and short else "scan"
 
 
 def set_threads(threads: int) -> None:
-    """XLA takes its number of threads for the CPU as it starts, from the environment; a later job
-    of the process keeps the first. Measured on jaxlib 0.10.2: `XLA_FLAGS` with
+    """Set XLA's number of threads on the CPU, which is fixed once XLA runs.
+
+    A later job in the process keeps the first number, with a warning. XLA reads the number from the
+    environment as it starts. Measured on jaxlib 0.10.2: `XLA_FLAGS` with
     `--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1` leaves two busy threads on
-    two cores, `PJRT_NPROC=1` one. Where other code has started XLA before, neither can be known.
+    two cores, `PJRT_NPROC=1` one. Where other code has started XLA before, its number is unknown.
     """
     global started_threads
     if started_threads is None:
         before = os.environ.get(THREADS)
         os.environ[THREADS] = str(threads)
-        _devices("cpu")  # starts it
+        _devices("cpu")  # starts XLA
         started_threads = threads
         if before is None:
-            del os.environ[THREADS]  # child processes have their own number
+            del os.environ[THREADS]  # child processes set their own number
         else:
             os.environ[THREADS] = before
     elif started_threads != threads:
@@ -141,22 +150,26 @@ def set_threads(threads: int) -> None:
 
 
 def choose_device(device: str) -> Any:
-    """`auto` takes a GPU that JAX can use; `cuda` insists on it."""
-    found = [each for each in _devices() if each.platform == "gpu"]
-    if device == "cuda" and not found:
+    """Return the JAX device; `auto` takes a GPU where JAX can use one.
+
+    Raises `ConfigError` for `cuda` where it cannot.
+    """
+    gpus = [d for d in _devices() if d.platform == "gpu"]
+    if device == "cuda" and not gpus:
         raise ConfigError(
-            f"device=cuda: this JAX ({jax.__version__}) sees no GPU; install jax[cuda12], or use "
-            "device=cpu."
+            f"device=cuda: this JAX ({jax.__version__}) cannot use a GPU; install jax[cuda12], "
+            "or use device=cpu."
         )
-    return found[0] if device != "cpu" and found else _devices("cpu")[0]
+    return gpus[0] if device != "cpu" and gpus else _devices("cpu")[0]
 
 
 def _devices(platform: str | None = None) -> list[Any]:
-    """JAX starts here, or says why it cannot."""
+    """Return JAX's devices; JAX starts here. Raises `ConfigError` where it cannot start."""
     try:
         return jax.devices(platform)
     except (RuntimeError, AssertionError) as error:
-        asked = os.environ.get("JAX_PLATFORMS", "")
+        platforms = os.environ.get("JAX_PLATFORMS", "")
         raise ConfigError(
-            f"JAX_PLATFORMS={asked}: JAX cannot start ({first_line(error)}); unset it, or use cpu."
+            f"JAX_PLATFORMS={platforms}: JAX cannot start ({first_line(error)}); unset it, or use "
+            "cpu."
         ) from error

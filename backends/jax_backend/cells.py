@@ -1,9 +1,9 @@
 """The network as pure functions of one replica's weights; `vmap` adds the replica axis.
 
-A cell is `advance(inputs, state, U, dot, activation) -> state`: one time step from the state, a
-tuple with h `(B, H)` first, and from inputs `(B, GH)` that no step has to wait for: the projected
-ones and, in a GRU, the recurrent side's bias. `lax.scan` runs it over time and JAX differentiates
-that, so backpropagation through time is nowhere written down.
+A cell is `advance(inputs, state, U, dot, activation) -> state`, one time step. `state` is a tuple
+with h `(B, H)` first; `inputs` `(B, GH)` do not depend on the step before: the projected inputs
+and, in a GRU, the recurrent side's bias. `lax.scan` runs it over time and JAX differentiates it, so
+there is no code for backpropagation through time.
 
 Gates as in `harness/core/model.py`; W input kernel, U recurrent kernel; T time steps, B samples, F
 inputs, H units, G gates.
@@ -45,14 +45,16 @@ def network(
     tf32: str,
     unrolled: bool = False,
 ) -> Array:
-    """`x` `(B, T, F)` and `mask` `(B, T)` -> outputs `(B, O)`, or `(B, T, O)` at every step."""
+    """Map `x` `(B, T, F)` and `mask` `(B, T)` to outputs `(B, O)` or `(B, T, O)`."""
     recurrent, head = (partial(jnp.matmul, precision=p) for p in PRECISIONS[tf32])
     real = None if mask is None else mask.T[..., None]  # (T, B, 1)
     h = x.swapaxes(0, 1)  # (T, B, F)
     for layer in range(model.layers):
         prefix = f"rnn.{layer}."
-        own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
-        h = recurrent_layer(model, own, h, real, recurrent, unrolled)
+        layer_weights = {
+            n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)
+        }
+        h = recurrent_layer(model, layer_weights, h, real, recurrent, unrolled)
     seen = h.swapaxes(0, 1) if model.every_step else h[-1]
     if model.head == "none":
         return seen
@@ -60,12 +62,15 @@ def network(
 
 
 def recurrent_layer(
-    model: ModelSpec, own: Weights, x: Array, real: Array | None, dot: Dot, unrolled: bool
+    model: ModelSpec, layer_weights: Weights, x: Array, real: Array | None, dot: Dot, unrolled: bool
 ) -> Array:
-    """`x` `(T, B, F)` and `real` `(T, B, 1)` -> h `(T, B, H)`; padding keeps the state before."""
+    """Return h `(T, B, H)` of every time step; padding keeps the state before.
+
+    `x` is `(T, B, F)` and `real` `(T, B, 1)` or None.
+    """
     advance = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
-    input_side, recurrent_side = biases(model, own)
-    a = dot(x, own["kernel"]) + input_side  # (T, B, GH)
+    input_side, recurrent_side = biases(model, layer_weights)
+    a = dot(x, layer_weights["kernel"]) + input_side  # (T, B, GH)
     inputs = (a,) if model.cell != "gru" else (a, jnp.broadcast_to(recurrent_side, a.shape))
 
     def over_time(inputs: Inputs, real: Array | None, U: Array) -> Array:
@@ -74,9 +79,9 @@ def recurrent_layer(
         step = partial(time_step, advance, U, dot, model.activation)
         return lax.scan(step, start, (inputs, real), unroll=unrolled)[1]
 
-    # In `gru_before` more than h is multiplied with U.
+    # In `gru_before`, U also multiplies r ⊙ h_{t−1}.
     run = over_time if advance is gru_before else kernel_gradient_at_once(over_time, dot)
-    return run(inputs, real, own["recurrent_kernel"])
+    return run(inputs, real, layer_weights["recurrent_kernel"])
 
 
 def time_step(
@@ -87,61 +92,66 @@ def time_step(
     state: State,
     now: tuple[Inputs, Array | None],
 ) -> tuple[State, Array]:
-    """The state after one step, twice over: h is also the step's output."""
+    """Return the state after one step, and h as the step's output for `lax.scan`."""
     inputs, real = now
     after = advance(inputs, state, U, dot, activation)
     if real is not None:
-        kept = zip(after, state, strict=True)
-        after = tuple(jnp.where(real, new, old) for new, old in kept)
+        pairs = zip(after, state, strict=True)
+        after = tuple(jnp.where(real, new, old) for new, old in pairs)
     return after, after[0]
 
 
 def kernel_gradient_at_once(over_time: OverTime, dot: Dot) -> OverTime:
-    """The same function of inputs, real and U, with ∂L/∂U = Σ_t h_{t−1}ᵀ ∂L/∂(h_{t−1} U) as one
-    product over all time steps. JAX by itself would add up T small ones, which takes a third longer
-    in all. The last of the inputs is added to h_{t−1} U, so it has the same error.
+    """Return `over_time` with ∂L/∂U = Σ_t h_{t−1}ᵀ ∂L/∂(h_{t−1} U) as one product over all steps.
+
+    JAX by itself would add up T small products, and an update takes a third longer. The last of the
+    inputs is added to h_{t−1} U, so it has the same error.
     """
 
     def forward(inputs: Inputs, real: Array | None, U: Array) -> tuple[Array, Any]:
         h, back = jax.vjp(lambda inputs: over_time(inputs, real, U), inputs)
         return h, (h, back)
 
-    def backward(kept: Any, dh: Array) -> tuple[Inputs, None, Array]:
-        h, back = kept
+    def backward(residuals: Any, dh: Array) -> tuple[Inputs, None, Array]:
+        h, back = residuals
         (errors,) = back(dh)
         before, error = (a.reshape(-1, a.shape[-1]) for a in (h[:-1], errors[-1][1:]))
         return errors, None, dot(before.T, error)
 
-    again = jax.custom_vjp(over_time)
-    again.defvjp(forward, backward)
-    return again
+    function = jax.custom_vjp(over_time)
+    function.defvjp(forward, backward)
+    return function
 
 
-def biases(model: ModelSpec, own: Weights) -> tuple[Array, Array]:
-    """What acts on the input side and, for the GRU, on the recurrent side: `(GH,)` each.
+def biases(model: ModelSpec, layer_weights: Weights) -> tuple[Array, Array]:
+    """Return the biases of the input side `(GH,)` and, in a GRU, of the recurrent `(GH,)`.
 
-    In the other cells both act in the same place, and the second one is added to the first.
+    In the other cells a second bias is added to the first.
     """
-    first, second = own["bias"], own.get("recurrent_bias")
+    first, second = layer_weights["bias"], layer_weights.get("recurrent_bias")
     if model.cell == "gru" and model.biases == "double":
         return first[0], first[1]
     if second is None:
         return first, jnp.zeros_like(first)
-    if model.cell == "gru":  # a second one for the candidate alone
+    if model.cell == "gru":  # acts on the candidate alone
         return first, jnp.concatenate([jnp.zeros_like(first)[: -model.units], second])
     return first + second, second
 
 
 def rnn(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """h_t = φ(a_t + h_{t−1} U) (Elman 1990); relu's slope at 0 is 0, where jnp.maximum(a, 0) would
-    have 1/2."""
+    """Simple cell (Elman 1990): h_t = φ(a_t + h_{t−1} U) with φ tanh or relu.
+
+    The slope of relu at 0 is 0; that of jnp.maximum(a, 0) would be 1/2.
+    """
     a = inputs[0] + dot(state[0], U)
     return (jnp.tanh(a) if activation == "tanh" else jax.nn.relu(a),)
 
 
 def lstm(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t), gates from a_t + h_{t−1} U in the order
-    i, f, g, o (Hochreiter & Schmidhuber 1997; Gers 2000)."""
+    """LSTM (Hochreiter & Schmidhuber 1997; Gers 2000), with its gates in the order i, f, g, o.
+
+    i, f, o = σ(·), g = tanh(·) of a_t + h_{t−1} U; c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t).
+    """
     (a,), (h, c) = inputs, state
     i, f, g, o = jnp.split(a + dot(h, U), 4, axis=-1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
@@ -149,8 +159,10 @@ def lstm(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> S
 
 
 def gru_after(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ, gates z, r, h. With q = h_{t−1} U + b, as in cuDNN:
-    z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h)."""
+    """GRU with the reset after the product, as in cuDNN: h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ.
+
+    With q = h_{t−1} U + b: z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h).
+    """
     (a, b), (h,) = inputs, state
     (a_z, a_r, a_h), (q_z, q_r, q_h) = jnp.split(a, 3, -1), jnp.split(dot(h, U) + b, 3, -1)
     z, r = jax.nn.sigmoid(a_z + q_z), jax.nn.sigmoid(a_r + q_r)
@@ -158,7 +170,8 @@ def gru_after(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str)
 
 
 def gru_before(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """As `gru_after`, but ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h) (Cho et al. 2014)."""
+    """GRU with the reset before the product (Cho et al. 2014): see `gru_after`, but with
+    ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h)."""
     (a, b), (h,) = inputs, state
     units = h.shape[-1]
     a = a + b

@@ -1,13 +1,15 @@
 """The optimisers' update rules as pure functions of one replica's arrays.
 
-Each rule is `rule(θ, g, slots, n, s) -> θ, slots`: parameter, gradient, this parameter's memory by
-slot name, the numbers, and the semantics. `n` holds the learning rate `lr` in the training
-precision, the number of the update `t`, 1 for the first, and the optimiser's own numbers as float64
-scalars (`backends/numbers.py`). optax can state neither a learning rate inside the velocity nor
-float64 norms and powers of β in a float32 run: hence own rules.
+optax cannot express these rules: a learning rate inside the velocity, float64 norms and powers of β
+in a float32 run.
 
-A choice is part of the compiled program: the semantics, or a key that is there or not (the slot
-`velocity`, the numbers `nesterov`, `clip` and `weight_decay`). A number is an argument of it.
+Each rule is `rule(θ, g, slots, n, s) -> θ, slots`: weight, gradient, the weight's slot variables by
+name, the numbers, and the semantics, which choose between the forms that frameworks have. `n` holds
+the learning rate `lr` in the training precision, the number of the update `t`, 1 for the first, and
+the optimiser's numbers as float64 scalars (`backends/numbers.py`).
+
+A choice is part of the compiled program: the semantics, or a key that is present or absent (the
+slot `velocity`, the numbers `nesterov`, `clip` and `weight_decay`). A number is an argument of it.
 """
 
 import jax
@@ -24,22 +26,22 @@ Updated = tuple[Array, Arrays]
 def update(
     optimizer: str, params: Arrays, gradients: Arrays, slots: Slots, n: Arrays, s: Semantics
 ) -> tuple[Arrays, Slots]:
-    """Clip, decay, step: the order that all backends follow."""
+    """Clip, decay, step: the order of all backends."""
     gradients = clip(gradients, n, s)
     new_params: Arrays = {}
     new_slots: Slots = {slot: {} for slot in slots}
     for name, θ in params.items():
         θ, g = decay(θ, gradients[name], n, s)
-        own = {slot: values[name] for slot, values in slots.items()}
-        new_params[name], own = UPDATE[optimizer](θ, g, own, n, s)
-        for slot, value in own.items():
+        memory = {slot: values[name] for slot, values in slots.items()}
+        new_params[name], memory = UPDATE[optimizer](θ, g, memory, n, s)
+        for slot, value in memory.items():
             new_slots[slot][name] = value
     return new_params, new_slots
 
 
 def clip(gradients: Arrays, n: Arrays, s: Semantics) -> Arrays:
-    """g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all parameters or over each (Pascanu et
-    al. 2013, Algorithm 1), or each entry within ±limit."""
+    """Clip one replica's gradient: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all of it
+    or over each weight (Pascanu et al. 2013, Algorithm 1), or each entry to ±limit."""
     if "clip" not in n:
         return gradients
     limit = n["clip"]
@@ -59,8 +61,8 @@ def clip(gradients: Arrays, n: Arrays, s: Semantics) -> Arrays:
 
 
 def decay(θ: Array, g: Array, n: Arrays, s: Semantics) -> tuple[Array, Array]:
-    """λ·θ into the gradient (coupled), or lr·λ·θ off the parameter (decoupled; Loshchilov & Hutter
-    2019); θ·(1 − lr·λ) would round that factor."""
+    """Add λ·θ to the gradient (coupled), or subtract lr·λ·θ from the weight (decoupled;
+    Loshchilov & Hutter 2019); return both. θ·(1 − lr·λ) would round that factor."""
     if "weight_decay" not in n:
         return θ, g
     λ = n["weight_decay"].astype(θ.dtype)
@@ -68,8 +70,10 @@ def decay(θ: Array, g: Array, n: Arrays, s: Semantics) -> tuple[Array, Array]:
 
 
 def sgd(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated:
-    """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
-    the place of g and θ moves by v itself."""
+    """SGD: v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov (Sutskever et al. 2013).
+
+    With momentum_lr `inside`, lr·g takes the place of g and θ moves by v itself.
+    """
     if "velocity" not in slots:
         return θ - n["lr"] * g, slots
     μ, lr, inside = n["momentum"].astype(g.dtype), n["lr"], s.momentum_lr == "inside"
@@ -80,8 +84,10 @@ def sgd(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated:
 
 
 def adam(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated:
-    """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
-    Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
+    """Adam: θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
+
+    Kingma & Ba 2015, Algorithm 1. With ε `uncorrected`, as in the remark below it:
+    θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
     """
     dtype, lr, t = g.dtype, n["lr"], n["t"]
     m, v = slots["m"], slots["v"]
@@ -101,7 +107,8 @@ def adam(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated
 
 
 def rmsprop(θ: Array, g: Array, slots: Arrays, n: Arrays, s: Semantics) -> Updated:
-    """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
+    """RMSprop (Tieleman & Hinton 2012): v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε)
+    with ε `inside`."""
     v = slots["v"]
     v = v + (1 - n["rho"]).astype(g.dtype) * (g * g - v)
     inside = s.rmsprop_eps_place == "inside"

@@ -1,8 +1,8 @@
 """An epoch of updates of all replicas as one compiled program: nothing returns to Python.
 
-Functions of one replica, `vmap` over replicas, `lax.scan` over the steps of an epoch. Weights,
-data, learning rates and the optimiser's numbers are arguments of the program: a later job of the
-same shapes and rules compiles nothing.
+It is made of functions of one replica, `vmap` over replicas and `lax.scan` over the steps of an
+epoch. Weights, data, learning rates and the optimiser's numbers are arguments of the program, and
+the new state is its result: a later job of the same rules and shapes compiles nothing.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from harness.system.compiled_programs import freed_by
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a program is compiled for: all that is no number."""
+    """The static arguments of a program, besides the model."""
 
     loss: str
     optimizer: str
@@ -31,7 +31,7 @@ class Rules:
 
 @freed_by
 def free_programs() -> None:
-    """Free what JAX has compiled."""
+    """Free the programs that this process has compiled."""
     jax.clear_caches()
 
 
@@ -60,13 +60,17 @@ def train(
     model: ModelSpec,
     rules: Rules,
 ) -> tuple[tuple[Arrays, Slots], jax.Array]:
-    """All updates of an epoch: `batches` `(S, R, B)`, `lr` `(S, R)` -> state, losses `(S, R)`."""
+    """Do all updates of an epoch; return params and slots, and the losses `(S, R)` before each.
+
+    `batches` `(S, R, B)` are indices into `data`, `lr` is `(S, R)` and `step` the number of updates
+    done.
+    """
 
     def loss(params, x, y, mask):
         tf32, unrolled = rules.semantics.tf32, rules.unrolled
-        found = network(model, params, x, mask, tf32=tf32, unrolled=unrolled)
+        predictions = network(model, params, x, mask, tf32=tf32, unrolled=unrolled)
         counted = mask if model.every_step else None
-        return mean_loss(rules.loss, rules.semantics.bce, found, y, counted)
+        return mean_loss(rules.loss, rules.semantics.bce, predictions, y, counted)
 
     def one_epoch(params, slots, data, numbers, batches, lr):
         def one_step(carry, inputs):
@@ -80,25 +84,25 @@ def train(
         carry, losses = lax.scan(one_step, (params, slots, step), (batches, lr))
         return carry[:2], losses
 
-    own, axes = unshared(data)
+    arrays, axes = unshared(data)
     over_replicas = jax.vmap(one_epoch, in_axes=(0, 0, axes, 0, 1, 1), out_axes=(0, 1))
-    return over_replicas(params, slots, own, numbers, batches, lr)
+    return over_replicas(params, slots, arrays, numbers, batches, lr)
 
 
 @partial(jax.jit, static_argnames=("model", "tf32"), compiler_options=COMPILER)
 def outputs(
     params: Arrays, x: jax.Array, mask: jax.Array | None, *, model: ModelSpec, tf32: str
 ) -> jax.Array:
-    """`x` `(R, N, T, F)` -> `(R, N, O)` or `(R, N, T, O)`."""
-    own, axes = unshared((x, mask))
-    return jax.vmap(partial(network, model, tf32=tf32), in_axes=(0, *axes))(params, *own)
+    """Map `x` `(R, N, T, F)` to outputs `(R, N, O)` or `(R, N, T, O)`."""
+    arrays, axes = unshared((x, mask))
+    return jax.vmap(partial(network, model, tf32=tf32), in_axes=(0, *axes))(params, *arrays)
 
 
 def unshared(parts: tuple[jax.Array | None, ...]) -> tuple[tuple, tuple]:
-    """Arrays and their axes for `vmap`: what has one row only is shared and loses the axis."""
+    """Return arrays and their axes for `vmap`; a shared one `(1, …)` loses its replica axis."""
     axes = tuple(None if part is None or len(part) == 1 else 0 for part in parts)
-    own = (
+    arrays = (
         part[0] if part is not None and axis is None else part
         for part, axis in zip(parts, axes, strict=True)
     )
-    return tuple(own), axes
+    return tuple(arrays), axes

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow."""
+"""The Keras backend, on TensorFlow."""
 
 from backends.keras_backend.backend import KerasBackend
 

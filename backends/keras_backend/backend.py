@@ -1,9 +1,10 @@
-"""Keras 3 on TensorFlow: `keras.layers` in one program per epoch.
+"""Keras 3 on TensorFlow: an epoch is one program.
 
-Most of the time of `model.fit` on a small network goes into calling it, step by step. Here the
-whole epoch is one `tf.function` (`program.py`), in one of two kernels: `layers` are Keras'
-own, one replica after the other, run operation by operation; `xla` is the network in `keras.ops`,
-all replicas at once, compiled together with the loop over steps. Layout and gates are canonical.
+On a small network, `model.fit` spends most of its time on Python calls, step by step. Here the
+whole epoch is one `tf.function` (`program.py`), in one of two kernels: `layers` runs
+`keras.layers`, one replica after the other, operation by operation; `xla` is the network in
+`keras.ops`, all replicas at once, compiled together with the loop over steps. Layout and gate order
+are canonical in both.
 """
 
 import logging
@@ -24,28 +25,28 @@ from harness.system.native_stderr import without_native_messages
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with without_native_messages():
-    import keras  # noqa: F401 - first, and quietly
+    import keras  # noqa: F401 - before TensorFlow, without its messages
     import tensorflow as tf
 
     from backends.keras_backend.program import Rules, call, predict_program, train_program
 
-    for gpu in tf.config.list_physical_devices("GPU"):  # at the first call it misses drivers aloud
+    for gpu in tf.config.list_physical_devices("GPU"):  # its first call warns of missing drivers
         tf.config.experimental.set_memory_growth(gpu, True)  # leave room for other jobs' frameworks
-tf.get_logger().setLevel("ERROR")  # warns of retracing whenever a process trains several networks
+tf.get_logger().setLevel("ERROR")  # else it warns where a process trains several networks
 
 Array = np.ndarray
 log = logging.getLogger(__name__)
 
-# `xla` begins a few tenths of a second later than `layers`. It saves some 20 µs in each time step
-# of a layer, and 1 µs more for each 100 gates of the batch.
-LATER = 0.2  # seconds
-MOST_TRACED = 2  # replicas, as `layers` traces each of them
+# `xla` takes a few tenths of a second longer to start than `layers`. It saves some 20 µs in each
+# time step of a layer, and 1 µs more for each 100 gates of the batch.
+XLA_STARTUP = 0.2  # seconds
+MAX_TRACED = 2  # replicas at most, since `layers` traces each of them
 
 PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
 
 
 class KerasBackend:
-    """See `backends.Backend`."""
+    """The Keras backend; see `backends.Backend`."""
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class KerasBackend:
             self.numbers = self._numbers()
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         with tf.device(PLACES[self.device]):
             arguments = (
                 self.weights,
@@ -100,6 +102,7 @@ class KerasBackend:
         return losses.numpy().astype(np.float64)
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         with tf.device(PLACES[self.device]):
             inputs = self._constant(np.broadcast_to(x, (self.replicas, *x.shape[1:])))
             real = None
@@ -109,14 +112,15 @@ class KerasBackend:
             return call(self.rules, program, arguments, ((), (1,), (1,))).numpy()
 
     def state(self) -> State:
+        """Return a copy of weights, optimiser memory and step count."""
         slots = {slot: self._params(flat) for slot, flat in self.slots.items()}
         return State(self._params(self.weights), slots, self.step)
 
     def _numbers(self) -> dict[str, Any]:
         """Return the optimiser's numbers, `(R, 1)` in float64."""
-        own = numbers_of(self.training).items()
-        wide = {name: np.broadcast_to(v, self.replicas)[:, None] for name, v in own}
-        return {name: tf.constant(value, tf.float64) for name, value in wide.items()}
+        numbers = numbers_of(self.training)
+        repeated = {n: np.broadcast_to(v, self.replicas)[:, None] for n, v in numbers.items()}
+        return {name: tf.constant(value, tf.float64) for name, value in repeated.items()}
 
     def _constant(self, array: Array) -> Any:
         return tf.constant(array, self.training.precision)
@@ -126,17 +130,23 @@ class KerasBackend:
 
 
 def choose_kernel(model: ModelSpec, data: Data, execution: Execution, replicas: int) -> str:
-    """The kernel that is asked for; with `auto`, `layers` for short runs of few replicas."""
+    """Return the requested kernel, or with `auto` the one that is likely to be fastest.
+
+    That is `layers` for short runs of few replicas, else `xla`.
+    """
     if execution.kernel != "auto":
         return execution.kernel
     gates = execution.batch * GATES[model.cell] * model.units
     time_steps = execution.updates * model.layers * data.x.shape[2]
     saved = time_steps * (20 + gates / 100) / 1e6
-    return "xla" if saved >= LATER or replicas > MOST_TRACED else "layers"
+    return "xla" if saved >= XLA_STARTUP or replicas > MAX_TRACED else "layers"
 
 
 def set_threads(threads: int) -> None:
-    """TensorFlow takes its number of threads once; a later job of the process keeps the first."""
+    """Set TensorFlow's number of threads, which is fixed once TensorFlow runs.
+
+    A later job in the process keeps the first number, with a warning.
+    """
     settings = tf.config.threading
     if settings.get_intra_op_parallelism_threads() == threads:
         return
@@ -144,23 +154,26 @@ def set_threads(threads: int) -> None:
         settings.set_intra_op_parallelism_threads(threads)
         settings.set_inter_op_parallelism_threads(1)
     except RuntimeError:
-        kept = settings.get_intra_op_parallelism_threads()
-        log.warning("threads=%d: TensorFlow is running already and keeps %d.", threads, kept)
+        first = settings.get_intra_op_parallelism_threads()
+        log.warning("threads=%d: TensorFlow is running already and keeps %d.", threads, first)
 
 
 def choose_device(device: str) -> str:
-    """`auto` takes a GPU that TensorFlow can use; `cuda` insists on it."""
-    found = bool(tf.config.list_physical_devices("GPU"))
-    if device == "cuda" and not found:
+    """Return "cuda" or "cpu"; `auto` takes a GPU where TensorFlow can use one.
+
+    Raises `ConfigError` for `cuda` where it cannot.
+    """
+    usable = bool(tf.config.list_physical_devices("GPU"))
+    if device == "cuda" and not usable:
         raise ConfigError(
-            f"device=cuda: this TensorFlow ({tf.__version__}) sees no GPU; install "
+            f"device=cuda: this TensorFlow ({tf.__version__}) cannot use a GPU; install "
             "tensorflow[and-cuda], or use device=cpu."
         )
-    return "cuda" if device != "cpu" and found else "cpu"
+    return "cuda" if device != "cpu" and usable else "cpu"
 
 
 def set_tf32(rule: str, device: str) -> None:
-    """TensorFlow has one switch for all products, and takes its present value at each."""
+    """Set TensorFlow's TF32 switch, one for all products, which each product reads as it runs."""
     tf.config.experimental.enable_tensor_float_32_execution(rule != "off")
     if rule == "recurrent" and device == "cuda":
         warn_of_tf32()
@@ -168,6 +181,7 @@ def set_tf32(rule: str, device: str) -> None:
 
 @cache
 def warn_of_tf32() -> None:
+    """Warn, once in a process, that `recurrent` acts on the head too."""
     log.warning(
         "semantics.tf32=recurrent: TensorFlow has one switch for all products, so the head's are "
         "in TensorFloat-32 too."

@@ -1,8 +1,8 @@
 """The network in `keras.layers`, as a function of one replica's weights.
 
-The layers are built once and hold no weights that matter: `keras.StatelessScope` puts tensors in
-the place of their variables for the length of a call. Where the semantics train other biases than
-a layer has, it puts the bias that acts in the place of the layer's.
+The layers are built once, and their own weights are not used: during a call,
+`keras.StatelessScope` replaces their variables by tensors. Where the semantics train other biases
+than a layer has, the layer's bias is replaced by the effective bias.
 """
 
 from typing import Any
@@ -19,7 +19,10 @@ UNROLLED_STEPS = 32  # up to this length the loop over time is unrolled: faster,
 
 
 class Layers:
-    """`(weights, x (B, T, F), mask (B, T) or None) -> (B, O) or (B, T, O)`."""
+    """The network of one replica: `(weights, x, mask) -> outputs`.
+
+    `x` is `(B, T, F)`, `mask` `(B, T)` or None, the outputs are `(B, O)` or `(B, T, O)`.
+    """
 
     def __init__(self, model: ModelSpec, precision: str, device: str) -> None:
         self.model, self.device = model, device
@@ -38,22 +41,26 @@ class Layers:
             self.head.build((None, model.units))
 
     def __call__(self, weights: Weights, x: Any, mask: Any) -> Any:
+        """Return the outputs for inputs `(B, T, F)` and a mask `(B, T)` or None, with `weights`."""
         with keras.StatelessScope(self._in_place(weights)):
             for layer in self.layers:
                 layer.unroll = x.shape[1] <= UNROLLED_STEPS
-                # cuDNN's kernels want padding at the end only, and have no twin on the CPU.
+                # cuDNN's kernels accept padding at the end only, and do not exist on the CPU.
                 layer.use_cudnn = "auto" if mask is None and self.device == "cuda" else False
                 x = layer(x, mask=mask)
             return x if self.head is None else self.head(x)
 
     def _in_place(self, weights: Weights) -> list[tuple[Any, Any]]:
-        """Every variable of the layers, with the tensor that acts in its place."""
+        """Return every variable of the layers with the tensor that replaces it."""
         pairs = []
         for index, layer in enumerate(self.layers):
             prefix = f"rnn.{index}."
-            own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
-            own["bias"] = acting_bias(self.model, own["bias"], own.get("recurrent_bias"))
-            pairs += [(variable, own[variable.name]) for variable in layer.trainable_variables]
+            layer_weights = {
+                n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)
+            }
+            first, second = layer_weights["bias"], layer_weights.get("recurrent_bias")
+            layer_weights["bias"] = acting_bias(self.model, first, second)
+            pairs += [(v, layer_weights[v.name]) for v in layer.trainable_variables]
         if self.head is not None:
             pairs += [(v, weights[f"head.{v.name}"]) for v in self.head.trainable_variables]
         return pairs
@@ -65,7 +72,7 @@ def has_two_rows(model: ModelSpec) -> bool:
 
 
 def acting_bias(model: ModelSpec, bias: Any, second: Any) -> Any:
-    """What a layer's bias has to be, from the trained ones: their sum, or the two as rows."""
+    """Return the effective bias of a layer from the trained ones: their sum, or the two as rows."""
     if model.cell == "gru" and model.biases == "double":
         bias, second = tf.unstack(bias)
     elif model.biases == "candidate":

@@ -1,9 +1,9 @@
-"""The loop over time and, beside TensorFlow's own derivatives, the loop back.
+"""The loop over time and its backward loop, written by hand around TensorFlow's derivatives.
 
-TensorFlow can differentiate a `tf.while_loop`, but each step back then adds up arrays as long as
-the sequence, so that T steps cost T². Here a step back is TensorFlow's derivative of one time step,
-and what is done by hand is to pass errors on from step to step: through the product h_{t−1} U,
-which stays outside the step, and whose ∂L/∂U is one product over all time steps at the end.
+TensorFlow can differentiate a `tf.while_loop`, but each backward step then adds up arrays as long
+as the sequence, so that T steps cost T². Here a backward step is TensorFlow's derivative of one
+time step, and the loop passes errors from step to step by hand, through the product h_{t−1} U. That
+product is outside the step, and ∂L/∂U is one product over all time steps at the end.
 
 T time steps, R replicas, B samples, H units.
 """
@@ -14,13 +14,13 @@ from typing import Any
 import tensorflow as tf
 
 Tensors = tuple[Any, ...]
-# `step(t, now, state, inner)` -> the next state: a time step from its inputs, the last of which has
-# the product added to it, and from weights that it multiplies by itself.
+# `step(t, now, state, inner)` -> the next state, a time step. `now` are its inputs, the last with
+# the product h_{t−1} U added; `inner` are weights that the step itself multiplies with.
 Step = Callable[[Any, Tensors, Tensors, Tensors], Tensors]
 
 
 def over_time(step: Step, inputs: Tensors, start: Tensors, U: Any, inner: Tensors) -> Any:
-    """h of every time step `(T, R, B, H)`.
+    """Return h of every time step `(T, R, B, H)`.
 
     `inputs` are `(T, R, B, ·)` each; `start` is the first state, a tuple with h `(R, B, H)` first;
     U is `(R, H, ·)`, as wide as the last of the inputs; `inner` is `(R, …)` each.
@@ -42,12 +42,15 @@ def over_time(step: Step, inputs: Tensors, start: Tensors, U: Any, inner: Tensor
 def forward(
     step: Step, inputs: Tensors, start: Tensors, U: Any, inner: Tensors
 ) -> tuple[Any, Tensors, Tensors]:
-    """h of every step; what each step saw: its inputs with the product, and the state before."""
+    """Return h of every step, and for `backward` each step's inputs and the state before it.
+
+    The last of these inputs has the product h_{t−1} U added.
+    """
 
     def one(t: Any, state: Tensors, last: Any, before: Tensors) -> tuple:
         now = (*(a[t] for a in inputs[:-1]), inputs[-1][t] + state[0] @ U)
-        kept = tuple(b.write(t, part) for b, part in zip(before, state, strict=True))
-        return t + 1, step(t, now, state, inner), last.write(t, now[-1]), kept
+        before = tuple(b.write(t, part) for b, part in zip(before, state, strict=True))
+        return t + 1, step(t, now, state, inner), last.write(t, now[-1]), before
 
     T = inputs[0].shape[0]
     empty = (room_for(inputs[-1][0], T), tuple(room_for(part, T) for part in start))
@@ -60,7 +63,7 @@ def forward(
 def backward(
     step: Step, now: Tensors, before: Tensors, U: Any, inner: Tensors, dh: Any
 ) -> tuple[Tensors, Tensors]:
-    """The errors of all inputs `(T, R, B, ·)`, and those of `inner`, summed over the steps."""
+    """Return the inputs' errors `(T, R, B, ·)`, and those of `inner`, summed over the steps."""
     T, UT = dh.shape[0], tf.transpose(U, (0, 2, 1))
 
     def one(n: Any, carried: Tensors, d_inner: Tensors, errors: Tensors) -> tuple:
@@ -70,7 +73,7 @@ def backward(
             tape.watch((seen, state, inner))
             after = step(t, seen, state, inner)
         d_after = (carried[0] + dh[t], *carried[1:])
-        derivative: Any = tape.gradient  # whose type knows lists only
+        derivative: Any = tape.gradient  # Any: its declared type accepts lists only
         d_seen, d_state, d_weights = derivative(
             after, (seen, state, inner), d_after, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
@@ -85,17 +88,17 @@ def backward(
 
 
 def loop(T: int, body: Callable[..., tuple], start: tuple) -> tuple:
-    """XLA wants to know the most iterations."""
+    """Run `body` T times, with `maximum_iterations`, which XLA needs."""
     return tf.while_loop(lambda n, *_: n < T, body, start, maximum_iterations=T)
 
 
 def room_for(example: Any, T: int) -> Any:
-    """For T tensors like it."""
+    """Return a tensor array for T tensors like `example`."""
     return tf.TensorArray(example.dtype, T, element_shape=example.shape)
 
 
 def by_replica(array: Any, swap: bool = False) -> Any:
-    """`(T, R, B, ·)` -> `(R, T·B, ·)`, or with its last two axes swapped."""
+    """Reshape `(T, R, B, ·)` to `(R, T·B, ·)`, or with `swap` to `(R, ·, T·B)`."""
     T, R, B, width = array.shape
     if swap:
         return tf.reshape(tf.transpose(array, (1, 3, 0, 2)), (R, width, T * B))

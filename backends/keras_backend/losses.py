@@ -1,9 +1,9 @@
-"""Losses in TensorFlow: the mean over a batch's real entries, for automatic differentiation.
+"""Losses: the mean over a batch's real entries. TensorFlow takes the gradient.
 
-mse, or binary cross-entropy of logits o with p = σ(o) in one of three forms (`semantics.bce`),
+mse: (o − y)². Binary cross-entropy of logits o with p = σ(o) has three forms (`semantics.bce`),
 which differ where p saturates:
 
-    logits       TensorFlow's own, from o
+    logits       `tf.nn.sigmoid_cross_entropy_with_logits`
     clipped      from p kept within [1e-7, 1 − 1e-7], as on Keras' other engines; beyond, the
                  gradient is 0
     log_clamped  both logarithms at least −100, and the gradient's denominator at least 1e-12, as in
@@ -22,8 +22,10 @@ CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a 
 
 
 def mean_loss(loss: str, form: str, outputs: Any, y: Any, mask: Any) -> Any:
-    """Each replica's loss `(R,)` from `outputs` and `y` `(R, B, O)`, or `(R, B, T, O)` with `mask`
-    `(R, B, T)` or None: 0 for a batch of padding alone."""
+    """Return each replica's mean loss `(R,)`: 0 for a batch of padding alone.
+
+    `outputs` and `y` are `(R, B, O)`, or `(R, B, T, O)` with `mask` `(R, B, T)` or None.
+    """
     terms = TERMS[form if gives_logits(loss) else "mse"](outputs, y)
     axes = list(range(1, len(terms.shape)))
     if mask is None:
@@ -34,36 +36,45 @@ def mean_loss(loss: str, form: str, outputs: Any, y: Any, mask: Any) -> Any:
 
 
 def squared_error(o: Any, y: Any) -> Any:
+    """Squared error (o − y)²."""
     return tf.square(o - y)
 
 
 def from_logits(o: Any, y: Any) -> Any:
+    """Binary cross-entropy from logits."""
     return tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=o)
 
 
 @tf.custom_gradient
 def probability(o: Any) -> Any:
-    """σ(o) as 1 / (1 + e⁻ᵒ), rounded as PyTorch rounds it. Near 1, where log(1 − p) shows the last
-    digit, `tf.sigmoid` rounds otherwise, and so does the quotient in float32, which TensorFlow's
-    graph optimiser replaces. The gradient is p(1−p): the quotient's is NaN where e⁻ᵒ overflows."""
+    """Return σ(o) = 1 / (1 + e⁻ᵒ), rounded as PyTorch rounds it.
+
+    Near 1, where log(1 − p) shows the last digit, `tf.sigmoid` rounds otherwise, and so does the
+    quotient in float32, which TensorFlow's graph optimiser replaces. The gradient is p(1−p): the
+    quotient's is NaN where e⁻ᵒ overflows.
+    """
     below = tf.cast(1 + tf.exp(-o), tf.float64)
     p = tf.cast(1 / below, o.dtype)
     return p, lambda above: above * p * (1 - p)
 
 
 def clipped(o: Any, y: Any) -> Any:
-    """In the precision of `o`: float32 rounds 1 − 1e-7 to 1 − 1.19e-7."""
+    """Binary cross-entropy with p within [1e-7, 1 − 1e-7].
+
+    The bounds have the precision of `o`: float32 rounds 1 − 1e-7 to 1 − 1.19e-7.
+    """
     p = tf.clip_by_value(probability(o), CLIPPED, 1 - CLIPPED)
     return -y * tf.math.log(p) - (1 - y) * tf.math.log(1 - p)
 
 
 def log_clamped(o: Any, y: Any) -> Any:
+    """Binary cross-entropy with logarithms of at least −100."""
     return _log_clamped(probability(o), y)
 
 
 @tf.custom_gradient
 def _log_clamped(p: Any, y: Any) -> Any:
-    """(p − y) / max(p(1−p), 1e-12) is the gradient: where p(1−p) is 0 there is none of its own."""
+    """Return the terms from p, with the gradient (p − y) / max(p(1−p), 1e-12) by p."""
 
     def gradient(above: Any) -> tuple[Any, None]:
         return above * (p - y) / tf.maximum(p * (1 - p), SMALLEST), None

@@ -1,8 +1,8 @@
 """An epoch of updates of all replicas as one `tf.function` of tensors: nothing returns to Python.
 
-Weights, data, learning rates and the optimiser's numbers are its arguments and its result is the
-new state, so a later job of the same rules and shapes traces and compiles nothing. With the kernel
-`xla` the loop over steps is part of the compiled program.
+Weights, data, learning rates and the optimiser's numbers are arguments of the program, and the new
+state is its result: a later job of the same rules and shapes traces and compiles nothing. With the
+kernel `xla` the loop over steps is part of the compiled program.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ compiled = 0  # training programs that this process has traced so far
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """All that is no number: what a program is compiled for."""
+    """The static arguments of a program: everything that is not a tensor."""
 
     model: ModelSpec
     loss: str
@@ -39,7 +39,7 @@ class Rules:
 
 
 def network_of(rules: Rules) -> Callable[[Any, Any, Any], Any]:
-    """All replicas' outputs from weights `(R, P)`, `x` `(R, B, T, F)` and `mask` `(R, B, T)`."""
+    """Return the network as a function of weights `(R, P)`, x `(R, B, T, F)`, mask `(R, B, T)`."""
     model = rules.model
     if rules.kernel == "xla":
         return lambda flat, x, mask: cells.network(model, by_name(flat, model), x, mask)
@@ -47,17 +47,17 @@ def network_of(rules: Rules) -> Callable[[Any, Any, Any], Any]:
 
     def outputs(flat: Any, x: Any, mask: Any) -> Any:
         weights = by_name(flat, model)
-        each = []
+        per_replica = []
         for r in range(flat.shape[0]):
-            own = {name: value[r] for name, value in weights.items()}
-            each.append(layers(own, x[r], None if mask is None else mask[r]))
-        return tf.stack(each)
+            weights_r = {name: value[r] for name, value in weights.items()}
+            per_replica.append(layers(weights_r, x[r], None if mask is None else mask[r]))
+        return tf.stack(per_replica)
 
     return outputs
 
 
 def by_name(flat: Any, model: ModelSpec) -> dict[str, Any]:
-    """Every weight `(R, …)` from `(R, P)`."""
+    """Return each weight `(R, …)` of θ `(R, P)`."""
     parts = tf.split(flat, sizes(model), axis=1)
     named = zip(shapes(model).items(), parts, strict=True)
     return {name: tf.reshape(part, (flat.shape[0], *shape)) for (name, shape), part in named}
@@ -65,7 +65,7 @@ def by_name(flat: Any, model: ModelSpec) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def predict_program(rules: Rules) -> Any:
-    """`(weights, x, mask) -> outputs`."""
+    """Return the program `(weights, x, mask) -> outputs`."""
     outputs = network_of(rules)
 
     @tf.function
@@ -78,10 +78,10 @@ def predict_program(rules: Rules) -> Any:
 
 @lru_cache(maxsize=16)
 def train_program(rules: Rules) -> Any:
-    """`(weights, slots, t, data, numbers, rows, lr) -> weights, slots, losses`.
+    """Return the program `(weights, slots, t, data, numbers, rows, lr) -> weights, slots, losses`.
 
-    `rows` `(S, R, B)` are samples of `data`, whose entries are `(M, …)`; `lr` `(S, R)`; losses
-    `(S, R)`; `t` counts the updates that are done.
+    `rows` `(S, R, B)` are indices into `data`, whose arrays are `(M, …)`; `lr` and the losses are
+    `(S, R)`; `t` is the number of updates done.
     """
     outputs = network_of(rules)
 
@@ -91,9 +91,9 @@ def train_program(rules: Rules) -> Any:
         mask = batch.get("mask")
         with tf.GradientTape() as tape:
             tape.watch(flat)
-            found = outputs(flat, batch["x"], mask)
+            predictions = outputs(flat, batch["x"], mask)
             counted = mask if rules.model.every_step else None
-            losses = mean_loss(rules.loss, rules.semantics.bce, found, batch["y"], counted)
+            losses = mean_loss(rules.loss, rules.semantics.bce, predictions, batch["y"], counted)
         # Replicas share no weight, so the gradient of the sum is each one's own gradient.
         g = clip(tape.gradient(losses, flat), sizes(rules.model), n, rules.semantics)
         flat, g = decay(flat, g, n, rules.semantics)
@@ -118,8 +118,11 @@ def train_program(rules: Rules) -> Any:
 def call(
     rules: Rules, program: Any, arguments: tuple, open_axes: tuple[tuple[int, ...], ...]
 ) -> Any:
-    """Run a program. With `layers`, axes whose sizes change from call to call (steps, batch,
-    samples) are left open in it, so that it is traced once; XLA needs to know them."""
+    """Run a program.
+
+    With `layers`, axes whose sizes change from call to call (steps, batch, samples) have no fixed
+    size in it, so that it is traced once; XLA needs all sizes.
+    """
     if rules.kernel == "xla":
         return program(*arguments)
     specs = [
@@ -138,7 +141,7 @@ def _spec(tensor: Any, open_axes: tuple[int, ...]) -> Any:
 
 @freed_by
 def free_programs() -> None:
-    """Free the graphs that were traced here."""
+    """Free the programs that this process has traced."""
     train_program.cache_clear()
     predict_program.cache_clear()
     keras.backend.clear_session()

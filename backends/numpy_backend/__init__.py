@@ -1,4 +1,4 @@
-"""The reference: forward and backward by hand, in NumPy."""
+"""The NumPy backend, the reference: forward and backward pass written by hand."""
 
 from backends.numpy_backend.backend import NumpyBackend
 

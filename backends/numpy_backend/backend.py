@@ -1,10 +1,10 @@
-"""The reference: forward, backpropagation through time and updates in plain NumPy.
+"""NumPy, the reference: forward pass, backpropagation through time and updates by hand.
 
-Read `cells.py` for BPTT, `losses.py` for the losses and `optimizers.py` for the
-update rules; this file strings them together: recurrent layers, head, loss, clipping, update.
-Replicas are a leading axis of every array, so R runs cost R times the arithmetic but one time the
-overhead of Python. All weights lie in one array `flat` `(R, P)`, of which `params` are views by
-name, and so do gradients: an update touches one array, not one per weight.
+BPTT is in `cells.py`, the losses in `losses.py` and the update rules in `optimizers.py`; this file
+combines them: recurrent layers, head, loss, clipping, update. Replicas are a leading axis of every
+array, so R runs cost R times the arithmetic but one time the overhead of Python. All weights are in
+one array `flat` `(R, P)`, and `params` are views of it by name; so are the gradients. So an update
+works on one array, not on one per weight.
 """
 
 from typing import Any
@@ -24,12 +24,12 @@ Array = np.ndarray
 
 BLAS = ThreadpoolController().select(user_api="blas")
 
-# As in the other backends, a diverging run shows in its loss; the trainer says so, once.
+# As in the other backends, a diverging run shows in its loss, which the trainer reports once.
 QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 class NumpyBackend:
-    """See `backends.Backend`."""
+    """The NumPy backend; see `backends.Backend`."""
 
     device, kernel = "cpu", "loops"
 
@@ -49,7 +49,7 @@ class NumpyBackend:
         self.cell_forward, self.cell_backward = CELLS[cell]
         self.flat = flatten(state.params, model).astype(dtype)
         self.params = unflatten(self.flat, model)
-        self.slots = {s: flatten(kept, model).astype(dtype) for s, kept in state.slots.items()}
+        self.slots = {s: flatten(v, model).astype(dtype) for s, v in state.slots.items()}
         self.gradient = np.empty_like(self.flat)
         self.gradients = unflatten(self.gradient, model)
         self.step = state.step
@@ -59,6 +59,7 @@ class NumpyBackend:
 
     @QUIETLY
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         self._use_threads()
         losses = np.empty(lr.shape)
         for s, rows in enumerate(batches):
@@ -78,29 +79,33 @@ class NumpyBackend:
 
     @QUIETLY
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         self._use_threads()
         dtype = self.training.precision
         outputs, _ = self._forward(x.astype(dtype), None if mask is None else mask.astype(dtype))
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
 
     def state(self) -> State:
-        slots = {slot: unflatten(kept.copy(), self.model) for slot, kept in self.slots.items()}
+        """Return a copy of weights, optimiser memory and step count."""
+        slots = {slot: unflatten(flat.copy(), self.model) for slot, flat in self.slots.items()}
         return State(unflatten(self.flat.copy(), self.model), slots, self.step)
 
     def _use_threads(self) -> None:
-        """Their number is the whole program's, so every call sees to it; to set it while another
-        part multiplies slows both, so it is set only where it is not right yet."""
-        wanted = self.execution.threads_each
-        if any(lib.num_threads != wanted for lib in BLAS.lib_controllers):
-            BLAS.limit(limits=wanted, user_api="blas")
+        """Set the number of BLAS threads, which is global to the process, at every call.
+
+        Setting it while another backend multiplies slows both: it is set only where it differs.
+        """
+        threads = self.execution.threads_each
+        if any(lib.num_threads != threads for lib in BLAS.lib_controllers):
+            BLAS.limit(limits=threads, user_api="blas")
 
     @staticmethod
     def _rows(array: Array, rows: Array) -> Array:
-        """Each replica's samples `rows` `(R, B)` from `(R, N, …)`, or from `(1, N, …)` shared."""
+        """Return each replica's samples `rows` `(R, B)` of `array` `(R, N, …)` or `(1, N, …)`."""
         return array[0][rows] if len(array) == 1 else array[np.arange(len(array))[:, None], rows]
 
     def _weights(self, layer: int) -> tuple[Array, Array, Array]:
-        """W, U and the bias that acts: `(R, GH)`, or the GRU's two rows `(R, 2, 3H)`."""
+        """Return W, U and the effective bias: `(R, GH)`, or the GRU's two rows `(R, 2, 3H)`."""
         names = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
         W, U, b, second = (self.params.get(f"rnn.{layer}.{name}") for name in names)
         assert W is not None
@@ -115,10 +120,10 @@ class NumpyBackend:
         return W, U, b
 
     def _bias_gradients(self, layer: int, db: Array) -> None:
-        """Of the trained biases, from that of the bias which acts."""
+        """Write the gradients of the trained biases, from `db`, that of the effective bias."""
         first = self.gradients[f"rnn.{layer}.bias"]
         second = self.gradients.get(f"rnn.{layer}.recurrent_bias")
-        if self.model.cell != "gru":  # each of two gets the whole gradient
+        if self.model.cell != "gru":  # the biases are added: each gets the whole gradient
             first[...] = db
             if second is not None:
                 second[...] = db
@@ -128,7 +133,7 @@ class NumpyBackend:
             second[...] = db[:, 1, -self.model.units :]
 
     def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
-        """`x` `(R, B, T, F)` -> outputs `(R, B, O)` or `(R, T, B, O)`, and what backward needs."""
+        """Return outputs `(R, B, O)` or `(R, T, B, O)` of `x` `(R, B, T, F)`, and their caches."""
         caches: list[Any] = []
         h, real = np.ascontiguousarray(x.swapaxes(1, 2)), over_time(mask)
         for layer in range(self.model.layers):
@@ -162,7 +167,7 @@ class NumpyBackend:
             dh[:, -1] = d_seen
         for layer in reversed(range(self.model.layers)):
             da, (dW, dU, db) = self.cell_backward(dh, caches[layer])
-            if layer:  # the data's own error is of no use
+            if layer:  # no gradient with respect to the data is needed
                 W = self.params[f"rnn.{layer}.kernel"]
                 dh = (da.reshape(len(da), -1, da.shape[-1]) @ W.swapaxes(1, 2)).reshape(dh.shape)
             self.gradients[f"rnn.{layer}.kernel"][...] = dW
@@ -170,7 +175,7 @@ class NumpyBackend:
             self._bias_gradients(layer, db)
 
     def _update(self, lr: Array) -> None:
-        """Clip, decay, step: the order that all backends follow. `lr` `(R, 1)`."""
+        """Clip, decay, step: the order of all backends. `lr` `(R, 1)`."""
         self.step += 1
         s, θ, g = self.training.semantics, self.flat, self.gradient
         n = self.numbers | {"lr": lr.astype(θ.dtype), "t": np.array(self.step)}
@@ -180,5 +185,5 @@ class NumpyBackend:
 
 
 def over_time(mask: Array | None) -> Array | None:
-    """`(R, B, T)` -> `(R, T, B, 1)`, as the cells take it."""
+    """Transpose a mask `(R, B, T)` to `(R, T, B, 1)`, as the cells take it."""
     return None if mask is None else mask.swapaxes(1, 2)[..., None]

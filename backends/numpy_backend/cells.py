@@ -1,17 +1,19 @@
-"""Recurrent layers by hand: each a pair `forward(x, weights, mask) -> h, cache` and
-`backward(dh, cache) -> da, gradients`, with da the error of the projected inputs x W + b, of which
-∂L/∂x is a product (`numpy_backend.py`). Backpropagation through time is the loop in `backward`.
-The simple cell and the LSTM are here, the GRU is in `gru.py`, what they share in `recurrence.py`.
+"""Recurrent layers with BPTT by hand: the simple cell and the LSTM; the GRU is in `gru.py`.
+
+Each cell is a pair `forward(x, weights, mask, activation) -> h, cache` and
+`backward(dh, cache) -> da, gradients`. da is the error of the projected inputs x W + b, from which
+`backend.py` takes ∂L/∂x = da Wᵀ. Backpropagation through time is the loop in `backward`. Functions
+that the cells share are in `recurrence.py`.
 
 Symbols: x inputs, h hidden states, W input kernel, U recurrent kernel, b bias, a pre-activations,
 σ the logistic function, ⊙ the elementwise product; `da` means ∂L/∂a. Shapes: R replicas, T time
 steps, B samples of the batch, F inputs, H units, G gates. Arrays over time are `(R, T, B, ·)`.
 
 `mask` `(R, T, B, 1)` is None or 1 at real steps and 0 at padding, where the state stays as it was:
-h_t = h_{t−1}. So its error passes such a step by unchanged, and the gates there get none.
+h_t = h_{t−1}. So the state's error passes such a step unchanged, and the gates there get none.
 
 The inputs of all time steps are projected in one product before the loop, and the gradients of the
-kernels are taken in one product after it; only what truly depends on the step before is inside.
+kernels are taken in one product after it; only what depends on the previous step is inside.
 """
 
 from typing import Any
@@ -40,7 +42,7 @@ from backends.numpy_backend.recurrence import (
 
 
 def rnn_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
-    """h_t = φ(x_t W + h_{t−1} U + b) with φ tanh or relu."""
+    """Simple cell: h_t = φ(x_t W + h_{t−1} U + b) with φ tanh or relu."""
     W, U, b = weights
     h, x_1 = project(x, W, b)  # (R, T, B, H); each step's pre-activation becomes its state in place
     for t in range(h.shape[1]):
@@ -56,7 +58,7 @@ def rnn_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tupl
 
 
 def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
-    """da_t = φ'(a_t) ⊙ (dh_t + da_{t+1} Uᵀ), from the last step back to the first."""
+    """BPTT of the simple cell, from last to first step: da_t = φ'(a_t) ⊙ (dh_t + da_{t+1} Uᵀ)."""
     x_1, U, mask, activation, h = cache
     UT = transposed(U)
     slope = 1 - h * h if activation == "tanh" else (h > 0).astype(h.dtype)
@@ -76,8 +78,11 @@ def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
 
 
 def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
-    """i, f, o = σ(·), g = tanh(·) of x_t W + h_{t−1} U + b in the order i, f, g, o;
-    c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t)."""
+    """LSTM, with its gates in the order i, f, g, o.
+
+    i, f, o = σ(·), g = tanh(·) of x_t W + h_{t−1} U + b; c_t = f ⊙ c_{t−1} + i ⊙ g;
+    h_t = o ⊙ tanh(c_t).
+    """
     assert activation == "tanh"
     W, U, b = weights
     gates, x_1 = project(x, W, b)  # (R, T, B, 4H); pre-activations become gate values in place
@@ -103,9 +108,9 @@ def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tup
 
 
 def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
-    """Two errors flow back in time: through the states h, and through the cells c.
+    """BPTT of the LSTM: two errors flow back, through the states h and through the cells c.
 
-    What a gate's error is multiplied with depends on no later step, so it is computed for all time
+    The factors of the gates' errors depend on no later step, so they are computed for all time
     steps at once: da_i = dc ⊙ g ⊙ i ⊙ (1−i), da_f = dc ⊙ c_{t−1} ⊙ f ⊙ (1−f),
     da_g = dc ⊙ i ⊙ (1−g²), da_o = dh ⊙ tanh(c) ⊙ o ⊙ (1−o).
     """
@@ -132,8 +137,8 @@ def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
             dc_t += dc
         da[:, t, :, :3] *= dc_t[:, :, None]
         da[:, t, :, 3] *= dh_t
-        beyond, dc_before = dc, dc_t * f[:, t]
-        dc = dc_before if beyond is None else pass_padding(dc_before, beyond, t, mask)
+        dc_after, dc_before = dc, dc_t * f[:, t]
+        dc = dc_before if dc_after is None else pass_padding(dc_before, dc_after, t, mask)
         dh_carried = pass_padding(da[:, t].reshape(R, B, 4 * H) @ UT, dh_t, t, mask)  # (R, B, H)
     flat = da.reshape(R, T, B, 4 * H)
     dW, db = project_backward(x_1, flat)

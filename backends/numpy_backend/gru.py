@@ -26,8 +26,11 @@ from backends.numpy_backend.recurrence import (
 
 
 def gru_after_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
-    """With p = x_t W + b₀ and q = h_{t−1} U + b₁, each split as z, r, h:
-    z = σ(p_z + q_z); r = σ(p_r + q_r); ĥ = tanh(p_h + r ⊙ q_h); h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ."""
+    """GRU with the reset after the product, as in cuDNN: h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ.
+
+    With p = x_t W + b₀ and q = h_{t−1} U + b₁, each split as z, r, h: z = σ(p_z + q_z);
+    r = σ(p_r + q_r); ĥ = tanh(p_h + r ⊙ q_h).
+    """
     assert activation == "tanh"
     W, U, b = weights
     gates, x_1 = project(x, W, b[:, 0])  # (R, T, B, 3H); p becomes z, r, ĥ in place
@@ -53,7 +56,7 @@ def gru_after_forward(x: Array, weights: Weights, mask: Mask, activation: str) -
 
 
 def gru_after_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
-    """The state's error splits: z carries part of it back directly, the gates take the rest.
+    """BPTT of `gru_after_forward`: z carries part of the error back directly, the gates the rest.
 
     The factors of the gates' errors are computed for all time steps at once:
     dp_h = dh ⊙ (1−z) ⊙ (1−ĥ²), dp_z = dh ⊙ (h_{t−1} − ĥ) ⊙ z ⊙ (1−z) and
@@ -75,9 +78,9 @@ def gru_after_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
         dp[:, t] *= dh_t[:, :, None]
         dq[:, t] = dp[:, t]
         dq[:, t, :, 2] *= r[:, t]
-        through = dq[:, t].reshape(R, B, 3 * H) @ UT
-        through += dh_t * z[:, t]
-        carried = pass_padding(through, dh_t, t, mask)
+        dh_before = dq[:, t].reshape(R, B, 3 * H) @ UT
+        dh_before += dh_t * z[:, t]
+        carried = pass_padding(dh_before, dh_t, t, mask)
     dp, dq = dp.reshape(R, T, B, 3 * H), dq.reshape(R, T, B, 3 * H)
     dW, db_input = project_backward(x_1, dp)
     db = np.stack([db_input, dq.sum(axis=(1, 2))], axis=1)  # (R, 2, 3H)
@@ -85,7 +88,10 @@ def gru_after_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
 
 
 def state_factors(h: Array, z: Array, candidate: Array) -> Array:
-    """What dh_t is multiplied with for z and for the candidate: `(R, T, B, 3, H)`, r left open."""
+    """Return the factors of dh_t in the errors of z and of the candidate: `(R, T, B, 3, H)`.
+
+    The entries of r are 0, to be filled by the caller.
+    """
     factors = np.zeros((*h.shape[:3], 3, h.shape[3]), h.dtype)
     to_z = factors[..., 0, :]
     np.negative(candidate, out=to_z)
@@ -101,7 +107,8 @@ def state_factors(h: Array, z: Array, candidate: Array) -> Array:
 def gru_before_forward(
     x: Array, weights: Weights, mask: Mask, activation: str
 ) -> tuple[Array, Any]:
-    """As reset after, but ĥ = tanh(p_h + (r ⊙ h_{t−1}) U_h + b₁_h): two products per step."""
+    """GRU with the reset before the product (Cho et al. 2014): see `gru_after_forward`, but with
+    ĥ = tanh(p_h + (r ⊙ h_{t−1}) U_h + b₁_h), which takes two products a step."""
     assert activation == "tanh"
     W, U, b = weights
     gates, x_1 = project(x, W, b.sum(axis=1))  # (R, T, B, 3H); both rows of b act in the same place
@@ -122,7 +129,7 @@ def gru_before_forward(
 
 
 def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
-    """The candidate's error reaches h_{t−1} through r ⊙ h_{t−1}, and r through the same product."""
+    """BPTT of `gru_before_forward`: the candidate's error reaches r and h_{t−1} by r ⊙ h_{t−1}."""
     x_1, U, mask, gates, h = cache
     (R, T, B, H), UT = h.shape, transposed(U)
     z, r, candidate = (gates[..., k * H : (k + 1) * H] for k in range(3))  # (R, T, B, H) each
@@ -140,9 +147,9 @@ def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
         da[:, t, :, 2] *= dh_t
         d_reset = da[:, t, :, 2] @ UT[:, 2 * H :]  # (R, B, H)
         np.multiply(d_reset, to_r[:, t], out=da[:, t, :, 1])
-        through = da[:, t, :, :2].reshape(R, B, 2 * H) @ UT[:, : 2 * H]
-        through += dh_t * z[:, t] + d_reset * r[:, t]
-        carried = pass_padding(through, dh_t, t, mask)
+        dh_before = da[:, t, :, :2].reshape(R, B, 2 * H) @ UT[:, : 2 * H]
+        dh_before += dh_t * z[:, t] + d_reset * r[:, t]
+        carried = pass_padding(dh_before, dh_t, t, mask)
     da = da.reshape(R, T, B, 3 * H)
     dW, db = project_backward(x_1, da)
     dU_gates = recurrent_backward(h, da[..., : 2 * H])

@@ -1,7 +1,7 @@
 """Losses: the mean over a batch's real entries, and its gradient with respect to the outputs.
 
-mse: (o − y)². Binary cross-entropy of logits o with p = σ(o), in the three forms that frameworks
-have (`semantics.bce`); they part where p saturates:
+mse: (o − y)². Binary cross-entropy of logits o with p = σ(o) has three forms (`semantics.bce`),
+which differ where p saturates:
 
     logits       max(o, 0) − o·y + log(1 + e^−|o|); its gradient is p − y, whatever o is
     clipped      −y log p̂ − (1−y) log(1−p̂) with p̂ = p kept within [1e-7, 1 − 1e-7]; beyond, the
@@ -23,7 +23,7 @@ CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a 
 def mean_loss(
     loss: str, form: str, outputs: Array, y: Array, mask: Array | None
 ) -> tuple[Array, Array]:
-    """Each replica's mean loss `(R,)`, and its gradient in the shape of `outputs`.
+    """Return each replica's mean loss `(R,)`, and its gradient in the shape of `outputs`.
 
     `outputs` and `y` are `(R, B, O)`, or `(R, T, B, O)` with `mask` `(R, T, B, 1)` or None.
     """
@@ -37,29 +37,35 @@ def mean_loss(
 
 
 def probability(o: Array) -> Array:
-    """σ(o), of which a logarithm is taken: right to the last digit where it is small, too."""
+    """Return σ(o), right to the last digit where it is small, too: its logarithm is taken."""
     return 1 / (1 + np.exp(-o))
 
 
 def squared_error(o: Array, y: Array) -> tuple[Array, Array]:
+    """Squared error (o − y)², and its gradient."""
     return (o - y) ** 2, 2 * (o - y)
 
 
 def from_logits(o: Array, y: Array) -> tuple[Array, Array]:
+    """Binary cross-entropy from logits, and its gradient."""
     return np.maximum(o, 0) - o * y + np.log1p(np.exp(-np.abs(o))), probability(o) - y
 
 
 def clipped(o: Array, y: Array) -> tuple[Array, Array]:
-    """In the precision of `o`: float32 rounds 1 − 1e-7 to 1 − 1.19e-7."""
+    """Binary cross-entropy with p within [1e-7, 1 − 1e-7], and its gradient.
+
+    The bounds have the precision of `o`: float32 rounds 1 − 1e-7 to 1 − 1.19e-7.
+    """
     low, high = o.dtype.type(CLIPPED), o.dtype.type(1 - CLIPPED)
     p = probability(o)
-    kept = np.clip(p, low, high)
-    terms = -y * np.log(kept) - (1 - y) * np.log(1 - kept)
+    bounded = np.clip(p, low, high)
+    terms = -y * np.log(bounded) - (1 - y) * np.log(1 - bounded)
     inside = (low <= p) & (p <= high)
     return terms, np.where(inside, p - y, 0)
 
 
 def log_clamped(o: Array, y: Array) -> tuple[Array, Array]:
+    """Binary cross-entropy with logarithms of at least −100, and its gradient."""
     p = probability(o)
     terms = -y * np.maximum(np.log(p), CLAMPED) - (1 - y) * np.maximum(np.log1p(-p), CLAMPED)
     variance = p * (1 - p)

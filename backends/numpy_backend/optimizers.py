@@ -1,9 +1,9 @@
 """The optimisers' update rules, in place, on all weights of all replicas at once: `(R, P)` arrays.
 
-Each is `update(θ, g, slots, n, s)`: weights, gradients, the optimiser's memory by slot name, the
-numbers, and the semantics, which choose between the forms that frameworks have. `n` holds the
+Each rule is `rule(θ, g, slots, n, s)`: weights, gradients, the optimiser's slot variables by name,
+the numbers, and the semantics, which choose between the forms that frameworks have. `n` holds the
 learning rate `lr` `(R, 1)` in the training precision, the number of the update `t`, 1 for the
-first, and the optimiser's own numbers `(R or 1, 1)` in float64 (`backends/numbers.py`).
+first, and the optimiser's numbers `(R or 1, 1)` in float64 (`backends/numbers.py`).
 """
 
 import numpy as np
@@ -15,15 +15,17 @@ Array = np.ndarray
 
 
 def towards(mean: Array, new: Array, share: Array) -> None:
-    """A running mean moves by `share` of its way to `new`."""
+    """Move a running mean by `share` of its distance to `new`: mean ← mean + share·(new − mean)."""
     change = new - mean
     change *= share.astype(mean.dtype)
     mean += change
 
 
 def sgd(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
-    """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
-    the place of g and θ moves by v itself."""
+    """SGD: v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov (Sutskever et al. 2013).
+
+    With momentum_lr `inside`, lr·g takes the place of g and θ moves by v itself.
+    """
     if "velocity" not in slots:
         θ -= n["lr"] * g
         return
@@ -37,8 +39,10 @@ def sgd(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
 
 
 def adam(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
-    """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
-    Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
+    """Adam: θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
+
+    Kingma & Ba 2015, Algorithm 1. With ε `uncorrected`, as in the remark below it:
+    θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
     """
     m, v = slots["m"], slots["v"]
     β1, β2, lr, t = n["beta1"], n["beta2"], n["lr"], n["t"]
@@ -59,7 +63,8 @@ def adam(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
 
 
 def rmsprop(θ: Array, g: Array, slots: Params, n: Params, s: Semantics) -> None:
-    """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
+    """RMSprop (Tieleman & Hinton 2012): v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε)
+    with ε `inside`."""
     v, ε = slots["v"], g.dtype.type(s.rmsprop_eps)
     towards(v, g * g, 1 - n["rho"])
     θ -= n["lr"] * g / (np.sqrt(v + ε) if s.rmsprop_eps_place == "inside" else np.sqrt(v) + ε)
@@ -69,8 +74,8 @@ UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 
 def decay(θ: Array, g: Array, n: Params, s: Semantics) -> None:
-    """Add λ·θ to the gradient (coupled), or take lr·λ·θ off the weights (decoupled; Loshchilov &
-    Hutter 2019)."""
+    """Add λ·θ to the gradient (coupled), or subtract lr·λ·θ from the weights (decoupled;
+    Loshchilov & Hutter 2019)."""
     if "weight_decay" not in n:
         return
     λ = n["weight_decay"].astype(θ.dtype)
@@ -81,9 +86,11 @@ def decay(θ: Array, g: Array, n: Params, s: Semantics) -> None:
 
 
 def clip(g: Array, sizes: list[int], n: Params, s: Semantics) -> None:
-    """Keep each replica's gradient small: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all
-    of it or over each weight's part, of `sizes` (Pascanu et al. 2013, Algorithm 1), or each entry
-    within ±limit."""
+    """Clip each replica's gradient: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all of it
+    or over each weight (Pascanu et al. 2013, Algorithm 1), or each entry to ±limit.
+
+    `sizes` are the numbers of entries of the weights.
+    """
     if "clip" not in n:
         return
     limit = n["clip"]

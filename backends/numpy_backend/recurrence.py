@@ -1,4 +1,4 @@
-"""What the cells share: projections of all time steps at once, the logistic function, padding.
+"""Functions that the cells share: projections of all time steps, the logistic function, padding.
 
 Symbols, shapes and masks are those of `cells.py`.
 """
@@ -11,7 +11,7 @@ Mask = Array | None
 
 
 def sigmoid(a: Array, out: Array) -> None:
-    """σ(a) = 1 / (1 + e⁻ᵃ), written as (1 + tanh(a/2)) / 2, which cannot overflow."""
+    """Compute σ(a) = 1 / (1 + e⁻ᵃ) as (1 + tanh(a/2)) / 2, which cannot overflow."""
     np.multiply(a, 0.5, out=out)
     np.tanh(out, out=out)
     out *= 0.5
@@ -19,7 +19,7 @@ def sigmoid(a: Array, out: Array) -> None:
 
 
 def keep_state(h: Array, t: int, mask: Mask) -> None:
-    """Put the state before t in the place of h_t, in `h` `(R, T, B, H)`, where t is padding."""
+    """Replace h_t by h_{t−1} in `h` `(R, T, B, H)` where step t is padding."""
     if mask is not None:
         h[:, t] *= mask[:, t]
         if t:
@@ -27,16 +27,16 @@ def keep_state(h: Array, t: int, mask: Mask) -> None:
 
 
 def pass_padding(carried: Array, error: Array, t: int, mask: Mask) -> Array:
-    """Where t is padding, the error of the state after it is that of the state before it, too."""
+    """Return the error of h_{t−1}: `carried`, plus the `error` of h_t where step t is padding."""
     if mask is not None:
         carried += (1 - mask[:, t]) * error
     return carried
 
 
 def project(x: Array, W: Array, b: Array) -> tuple[Array, Array]:
-    """x_t W + b for all steps at once: `(R, T, B, F)` -> `(R, T, B, GH)`; and what backward needs.
+    """Compute x_t W + b for all steps at once: `(R, T, B, F)` -> `(R, T, B, GH)`, and [x 1].
 
-    As one product [x 1] [W; b]: NumPy multiplies matrices of inner size 1, such as those of one
+    It is one product [x 1] [W; b]: NumPy multiplies matrices of inner size 1, such as those of one
     feature, ten times slower than of size 2.
     """
     R, T, B, F = x.shape
@@ -47,19 +47,19 @@ def project(x: Array, W: Array, b: Array) -> tuple[Array, Array]:
 
 
 def project_backward(x_1: Array, da: Array) -> tuple[Array, Array]:
-    """Of `project`: ∂L/∂W and ∂L/∂b, summed over steps and samples."""
+    """Return ∂L/∂W and ∂L/∂b of `project`, summed over steps and samples."""
     R, T, B, _ = da.shape
     d_both = x_1.swapaxes(1, 2) @ da.reshape(R, T * B, -1)  # (R, F + 1, GH)
     return d_both[:, :-1], d_both[:, -1]
 
 
 def recurrent_backward(h: Array, da: Array) -> Array:
-    """∂L/∂U = Σ_t h_{t−1}ᵀ da_t, where h_0 = 0 adds nothing: `(R, H, GH)`."""
+    """Return ∂L/∂U = Σ_t h_{t−1}ᵀ da_t, where h_0 = 0 adds nothing: `(R, H, GH)`."""
     R, T, B, H = h.shape
     before = h[:, :-1].reshape(R, (T - 1) * B, H)
     return before.swapaxes(1, 2) @ da[:, 1:].reshape(R, (T - 1) * B, da.shape[-1])
 
 
 def transposed(U: Array) -> Array:
-    """Uᵀ as rows in memory: worth a copy, since each time step multiplies with it."""
+    """Return a contiguous copy of Uᵀ: each time step multiplies with it."""
     return np.ascontiguousarray(U.swapaxes(1, 2))

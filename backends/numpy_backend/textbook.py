@@ -9,10 +9,10 @@ Symbols: x inputs, h hidden states, c cell states, W input kernel, U recurrent k
 T time steps, B samples, F inputs, H units; gates lie side by side. `mask` `(T, B, 1)` is 1 at real
 steps and 0 at padding, where the state stays as it was: h_t = h_{t−1}, c_t = c_{t−1}.
 
-Each cell is a pair. `forward(x, weights, mask)` gives all states `(T, B, H)` and what `backward`
-needs of each step; `backward(dh, W, U, steps)`, with `dh` `(T, B, H)` the error that arrives at
-each state from above, gives the gradients of W, U and b. Errors flow from the last step to the
-first.
+Each cell is a pair. `forward(x, weights, mask)` returns all states `(T, B, H)` and a record of each
+step for `backward`; `backward(dh, W, U, steps)`, with `dh` `(T, B, H)` the error that arrives at
+each state from the layer above, returns the gradients of W, U and b. Errors flow from the last step
+to the first.
 """
 
 from typing import NamedTuple
@@ -24,6 +24,7 @@ Weights = tuple[Array, Array, Array]
 
 
 def sigmoid(a: Array) -> Array:
+    """Return σ(a) = 1 / (1 + e⁻ᵃ)."""
     return 1 / (1 + np.exp(-a))
 
 
@@ -31,6 +32,8 @@ def sigmoid(a: Array) -> Array:
 
 
 class RnnStep(NamedTuple):
+    """Values of one time step that the backward pass needs."""
+
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
     a: Array  # (B, H)
@@ -40,7 +43,7 @@ class RnnStep(NamedTuple):
 def rnn_forward(
     x: Array, weights: Weights, mask: Array, activation: str = "tanh"
 ) -> tuple[Array, list[RnnStep]]:
-    """Simple cell. `weights`: W `(F, H)`, U `(H, H)`, b `(H,)`."""
+    """Compute the simple cell's states. `weights`: W `(F, H)`, U `(H, H)`, b `(H,)`."""
     W, U, b = weights
     h, states, steps = np.zeros((x.shape[1], len(U))), [], []
     for x_t, real in zip(x, mask, strict=True):
@@ -74,6 +77,8 @@ def rnn_backward(
 
 
 class LstmStep(NamedTuple):
+    """Values of one time step that the backward pass needs."""
+
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
     c_before: Array  # (B, H), c_{t−1}
@@ -83,7 +88,7 @@ class LstmStep(NamedTuple):
 
 
 def lstm_forward(x: Array, weights: Weights, mask: Array) -> tuple[Array, list[LstmStep]]:
-    """LSTM. `weights`: W `(F, 4H)`, U `(H, 4H)`, b `(4H,)` in the order i, f, g, o."""
+    """Compute the LSTM's states. `weights`: W `(F, 4H)`, U `(H, 4H)`, b `(4H,)`, as i, f, g, o."""
     W, U, b = weights
     h = c = np.zeros((x.shape[1], len(U)))
     states, steps = [], []
@@ -129,20 +134,24 @@ def lstm_backward(dh: Array, W: Array, U: Array, steps: list[LstmStep]) -> Weigh
 
 
 class GruStep(NamedTuple):
+    """Values of one time step that the backward pass needs."""
+
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
     z: Array  # (B, H), update gate
     r: Array  # (B, H), reset gate
     candidate: Array  # (B, H), ĥ
-    q_h: Array  # (B, H): of the state, what the candidate sees, before the reset gate acts
+    q_h: Array  # (B, H), the factor of the reset gate in the candidate
     real: Array  # (B, 1)
 
 
 def gru_forward(
     x: Array, weights: Weights, mask: Array, reset: str = "after"
 ) -> tuple[Array, list[GruStep]]:
-    """GRU. `weights`: W `(F, 3H)`, U `(H, 3H)`, b `(2, 3H)` in the order z, r, ĥ; the rows of b are
-    on the input side and on the recurrent side."""
+    """Compute the GRU's states. `weights`: W `(F, 3H)`, U `(H, 3H)`, b `(2, 3H)`, as z, r, ĥ.
+
+    The rows of b act on the input side and on the recurrent side.
+    """
     W, U, b = weights
     U_z, U_r, U_h = np.split(U, 3, axis=1)
     b_z, b_r, b_h = np.split(b[1], 3)
@@ -181,6 +190,6 @@ def gru_backward(
         dW += s.x.T @ dp
         dU += np.concatenate([s.before.T @ dp_z, s.before.T @ dp_r, seen.T @ d_seen], axis=1)
         db += [dp.sum(axis=0), np.concatenate([dp_z, dp_r, d_seen], axis=1).sum(axis=0)]
-        back = dq_h @ U_h.T if reset == "after" else dq_h
-        carried = d_new * s.z + dp_z @ U_z.T + dp_r @ U_r.T + back + (1 - s.real) * d
+        d_before = dq_h @ U_h.T if reset == "after" else dq_h  # through the candidate
+        carried = d_new * s.z + dp_z @ U_z.T + dp_r @ U_r.T + d_before + (1 - s.real) * d
     return dW, dU, db

@@ -1,4 +1,4 @@
-"""PyTorch."""
+"""The PyTorch backend."""
 
 from backends.torch_backend.backend import TorchBackend
 

@@ -1,9 +1,9 @@
 """PyTorch: autograd, with replicas as the first axis of every weight.
 
-An epoch is a loop over `step.step`, in one of four kernels: `modules` calls `nn.RNN`,
-`nn.LSTM` or `nn.GRU` for each replica; `stacked` multiplies all replicas at once, time step by time
-step; `compiled` is that as one program per update, and `graphed`, on a GPU, as one CUDA graph.
-Layout and gate order are canonical in all.
+An epoch is a loop over `step.step`, in one of four kernels: `modules` calls `nn.RNN`, `nn.LSTM` or
+`nn.GRU` for each replica; `stacked` multiplies all replicas at once, time step by time step;
+`compiled` is `stacked` with each update compiled into one program, and `graphed`, on a GPU, with
+each update as one CUDA graph. Layout and gate order are canonical in all.
 """
 
 from typing import Any
@@ -26,11 +26,12 @@ from harness.core.model import GATES, ModelSpec
 
 Array = np.ndarray
 
-# From LONG updates on speed counts more than to train PyTorch's own layers. Compiling takes 13 to
-# 50 seconds on two cores, the more cells the longer, and saves 0.7 to 4 milliseconds per update.
+# From LONG updates on, `stacked` is preferred to PyTorch's layers for its speed. Compiling takes 13
+# to 50 seconds on two cores, growing with the number of cells, and saves 0.7 to 4 milliseconds per
+# update.
 LONG, WORTH_COMPILING = 2_000, 20_000
-MOST_CELLS = 50  # time steps times layers
-SMALL = 2_048  # gates in one time step of all replicas; below, a second thread only costs time
+MAX_CELLS = 50  # time steps times layers
+SMALL = 2_048  # gates in one time step of all replicas; below, a second thread is slower
 WIDE = 64  # units; in a wider LSTM, oneDNN's loop is as fast as compiled code, even for replicas
 
 Program = Compiled | Graphed
@@ -38,7 +39,7 @@ PROGRAMS: dict[str, type[Program]] = {"compiled": Compiled, "graphed": Graphed}
 
 
 class TorchBackend:
-    """See `backends.Backend`."""
+    """The PyTorch backend; see `backends.Backend`."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class TorchBackend:
         self.model, self.training, self.step = model, training, state.step
         self.dtype = getattr(torch, training.precision)
         self.weights = self._tensor(flatten(state.params, model))  # (R, P)
-        self.slots = {s: self._tensor(flatten(kept, model)) for s, kept in state.slots.items()}
+        self.slots = {s: self._tensor(flatten(v, model)) for s, v in state.slots.items()}
         self.replicas = len(self.weights)
         self.kernel = choose_kernel(model, data, execution, self.replicas, self.device)
         self.network = Modules(model) if self.kernel == "modules" else network
@@ -60,94 +61,97 @@ class TorchBackend:
         kinds = {"mask": torch.bool}
         self.data = {n: self._tensor(a, kinds.get(n)) for n, a in samples.arrays.items()}
         self.offset = samples.offset
-        self.numbers = {n: self._wide(v[None])[0] for n, v in numbers(training).items()}
+        self.numbers = {n: self._per_replica(v[None])[0] for n, v in numbers(training).items()}
         self.rules = rules_of(model, training)
         gates = execution.batch * GATES[model.cell] * model.units * self.replicas
         self.threads = execution.threads_each if gates >= SMALL else 1
         self.programs: dict[torch.Size, Program] = {}  # by the shape of a batch
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         self._use_switches()
         rows = np.ascontiguousarray(batches + self.offset)  # (S, R, B)
-        found = rates(self.training, lr, self.step)
-        steps = zip(*map(self._wide, found.values()), strict=True)
-        changing = [dict(zip(found, own, strict=True)) for own in steps]
-        batches_there = torch.as_tensor(rows, device=self.device)
-        losses = [self._update(*one) for one in zip(batches_there, changing, strict=True)]
+        step_numbers = rates(self.training, lr, self.step)
+        steps = zip(*map(self._per_replica, step_numbers.values()), strict=True)
+        changing = [dict(zip(step_numbers, values, strict=True)) for values in steps]
+        rows_on_device = torch.as_tensor(rows, device=self.device)
+        losses = [self._update(*step) for step in zip(rows_on_device, changing, strict=True)]
         self.step += len(lr)
         return torch.stack(losses).double().cpu().numpy()
 
     def _update(self, rows: Tensor, changing: Tensors) -> Tensor:
-        """One update of all replicas with the samples `rows` `(R, B)`; the losses `(R,)` before."""
+        """Update all replicas with the samples `rows` `(R, B)`; return the losses `(R,)` before."""
         if rows.shape in self.programs:
             return self.programs[rows.shape](rows, changing)
-        given = (self.weights, self.slots, self.data, rows, self.numbers | changing)
+        arguments = (self.weights, self.slots, self.data, rows, self.numbers | changing)
         if self.kernel not in PROGRAMS:
-            return step(self.rules, self.network, *given)
-        program = PROGRAMS[self.kernel](self.rules, *given)
+            return step(self.rules, self.network, *arguments)
+        program = PROGRAMS[self.kernel](self.rules, *arguments)
         self.programs[rows.shape] = program
         return program(rows, changing)
 
     @torch.no_grad()
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         self._use_switches()
         inputs = self._tensor(np.broadcast_to(x, (self.replicas, *x.shape[1:])))
         real = None
         if mask is not None:
-            wide = np.broadcast_to(mask, (self.replicas, *mask.shape[1:]))
-            real = self._tensor(wide, torch.bool)
+            masks = np.broadcast_to(mask, (self.replicas, *mask.shape[1:]))
+            real = self._tensor(masks, torch.bool)
         run = self.network if real is None else network
         return run(self.model, by_name(self.weights, self.model), inputs, real).cpu().numpy()
 
     def state(self) -> State:
-        slots = {slot: self._params(kept) for slot, kept in self.slots.items()}
+        """Return a copy of weights, optimiser memory and step count."""
+        slots = {slot: self._params(flat) for slot, flat in self.slots.items()}
         return State(self._params(self.weights), slots, self.step)
 
     def _use_switches(self) -> None:
-        """They are the whole program's, so every call sets them."""
+        """Set threads and TF32, which are global to the process, at every call."""
         torch.set_num_threads(self.threads)
         use_tf32(self.training.semantics.tf32)
 
-    def _wide(self, values: Array) -> tuple[Tensor, ...]:
-        """Numbers `(S, R or 1)` as S tensors `(R, 1)` in the training precision."""
-        wide = np.broadcast_to(values, (len(values), self.replicas))[..., None]
-        return self._tensor(wide).unbind()
+    def _per_replica(self, values: Array) -> tuple[Tensor, ...]:
+        """Return numbers `(S, R or 1)` as S tensors `(R, 1)` in the training precision."""
+        repeated = np.broadcast_to(values, (len(values), self.replicas))[..., None]
+        return self._tensor(repeated).unbind()
 
     def _params(self, flat: Tensor) -> Any:
         return {n: v.copy() for n, v in unflatten(flat.cpu().numpy(), self.model).items()}
 
     def _tensor(self, array: Array, dtype: torch.dtype | None = None) -> Tensor:
-        """A copy of its own, so that an update changes nothing else."""
-        kind = self.dtype if dtype is None else dtype
-        return torch.tensor(np.ascontiguousarray(array), dtype=kind, device=self.device)
+        """Return a copy on the device, since updates are in place."""
+        dtype = self.dtype if dtype is None else dtype
+        return torch.tensor(np.ascontiguousarray(array), dtype=dtype, device=self.device)
 
 
 def choose_kernel(
     model: ModelSpec, data: Data, execution: Execution, replicas: int, device: str
 ) -> str:
-    """The kernel that is asked for, or with `auto` the one that is likely to be fastest.
+    """Return the requested kernel, or with `auto` the one that is likely to be fastest.
 
-    Raises `ConfigError` for one that cannot do it.
+    Raises `ConfigError` for a kernel that cannot train this network on this machine.
     """
     other_gru = model.cell == "gru" and model.reset == "before"
-    wanted, cells = execution.kernel, model.layers * data.x.shape[2]
-    if wanted == "modules" and (other_gru or data.mask is not None):
-        reason = "nn.GRU resets after the product only" if other_gru else "nn.RNN knows no masks"
+    requested, cells = execution.kernel, model.layers * data.x.shape[2]
+    if requested == "modules" and (other_gru or data.mask is not None):
+        reason = "nn.GRU resets after the product only" if other_gru else "nn.RNN takes no masks"
         raise ConfigError(f"backend.kernel=modules: {reason}; use stacked, compiled or auto.")
-    if wanted == "graphed" and device == "cpu":
+    if requested == "graphed" and device == "cpu":
         raise ConfigError(
-            "backend.kernel=graphed: needs a GPU, and this runs on the CPU; use stacked, compiled "
-            "or auto."
+            "backend.kernel=graphed: needs a GPU, and this run is on the CPU; use stacked, "
+            "compiled or auto."
         )
-    if wanted == "compiled" and not compiler_present():
+    if requested == "compiled" and not compiler_present():
         raise ConfigError(
             "backend.kernel=compiled: needs a C++ compiler, such as g++, and finds none; install "
             "one, or use backend.kernel=auto."
         )
-    if wanted != "auto":
-        return wanted
+    if requested != "auto":
+        return requested
     wide = model.cell == "lstm" and model.units > WIDE and device == "cpu"
-    worth = execution.updates >= WORTH_COMPILING and cells <= MOST_CELLS and not wide
+    worth = execution.updates >= WORTH_COMPILING and cells <= MAX_CELLS and not wide
     if worth and compiler_present():
         return "compiled"
     if other_gru or data.mask is not None:
@@ -158,13 +162,19 @@ def choose_kernel(
 
 
 def use_tf32(rule: str) -> None:
-    """Only cuDNN's recurrent layers (the kernel `modules`) heed `recurrent`."""
+    """Set PyTorch's TF32 switches.
+
+    `recurrent` acts on cuDNN's recurrent layers (the kernel `modules`) alone.
+    """
     torch.backends.cudnn.allow_tf32 = rule != "off"
     torch.backends.cuda.matmul.allow_tf32 = rule == "on"
 
 
 def choose_device(device: str) -> str:
-    """`auto` takes a GPU that this build of PyTorch can use; `cuda` insists on it."""
+    """Return "cuda" or "cpu"; `auto` takes a GPU where PyTorch can use one.
+
+    Raises `ConfigError` for `cuda` where it cannot.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             f"device=cuda: this PyTorch ({torch.__version__}) cannot use a GPU; install a CUDA "

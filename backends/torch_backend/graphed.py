@@ -1,7 +1,7 @@
-"""The update as a CUDA graph: recorded once, then started as one, however many kernels it has.
+"""The update as a CUDA graph: recorded once, then launched as one, however many kernels it has.
 
-A graph is bound to the memory that it was recorded with. So each backend has its own, one for each
-batch size; which samples are next and the numbers that change are copied to where it reads them.
+A graph is bound to the memory that it was recorded with. So each backend has its own graphs, one
+for each batch size; the sample indices and the changing numbers are copied to the recorded memory.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ WARM_UP = 3  # updates before recording, in which libraries choose their algorit
 
 
 class Graphed:
-    """`(rows, n) -> losses (R,)`: see `compiled.Compiled`."""
+    """A recorded update `(rows, n) -> losses (R,)`; see `compiled.Compiled`."""
 
     def __init__(
         self, rules: Rules, θ: Tensor, slots: Tensors, data: Tensors, rows: Tensor, n: Tensors
@@ -30,10 +30,11 @@ class Graphed:
                 step(rules, network, θ.clone(), copies(slots), data, self._rows, self._n)
         torch.cuda.current_stream().wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):  # which runs nothing
+        with torch.cuda.graph(self._graph):  # records without running
             self._losses = step(rules, network, θ, slots, data, self._rows, self._n)
 
     def __call__(self, rows: Tensor, n: Tensors) -> Tensor:
+        """Train one step on the samples `rows` with the numbers `n`; return the losses `(R,)`."""
         self._rows.copy_(rows)
         for name, value in n.items():
             self._n[name].copy_(value)
@@ -42,4 +43,5 @@ class Graphed:
 
 
 def copies(tensors: Tensors) -> Tensors:
+    """Return copies of the tensors."""
     return {name: tensor.clone() for name, tensor in tensors.items()}

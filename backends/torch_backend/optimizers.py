@@ -1,13 +1,13 @@
 """The optimisers' update rules, in place, on all weights of all replicas at once: `(R, P)` tensors.
 
-`torch.optim` cannot express these rules (an ε before the bias correction or under the root, powers
-of β in the training precision, a learning rate inside the velocity, one per replica), so they stand
-here. Where they overlap, tests compare with the real `torch.optim`.
+`torch.optim` cannot express these rules: ε before the bias correction or under the root, powers of
+β in the training precision, a learning rate inside the velocity, a learning rate per replica. Where
+they overlap, tests compare them with `torch.optim`.
 
-Each is `update(θ, g, slots, n, s)`: weights, gradients, the optimiser's memory by slot name, its
-numbers `(R, 1)` each, and the semantics, which choose between the forms that frameworks have. What
-is no choice of a number but of a rule (`nesterov`, `weight_decay`, `clip`) is a key that is there
-or not, so that all of an update can be compiled.
+Each rule is `rule(θ, g, slots, n, s)`: weights, gradients, the optimiser's slot variables by name,
+its numbers `(R, 1)` each, and the semantics, which choose between the forms that frameworks have. A
+rule that can be off (`nesterov`, `weight_decay`, `clip`) is a key of `n` that is present or absent,
+so that the whole update can be compiled.
 """
 
 import numpy as np
@@ -23,16 +23,21 @@ Tensors = dict[str, Tensor]
 
 
 def numbers(training: TrainingSpec) -> dict[str, Array]:
-    """Return the optimiser's own numbers as the rules take them, `(R,)` or `(1,)` each, in float64:
-    of β and ρ the share of what is new."""
-    given = numbers_of(training)
+    """Return the optimiser's numbers, `(R,)` or `(1,)` each, in float64.
+
+    `new_m` and `new_v` take the place of β₁, β₂ and ρ: the shares 1 − β and 1 − ρ of new values.
+    """
+    hyperparameters = numbers_of(training)
     shares = {"beta1": "new_m", "beta2": "new_v", "rho": "new_v"}
-    return {shares.get(n, n): 1 - value if n in shares else value for n, value in given.items()}
+    return {shares.get(n, n): 1 - v if n in shares else v for n, v in hyperparameters.items()}
 
 
 def rates(training: TrainingSpec, lr: Array, done: int) -> dict[str, Array]:
-    """What changes from step to step, `(S, R)` each: the learning rate, and with Adam the factor
-    before m and the root of v's correction, for the updates after the first `done`."""
+    """Return the numbers that change from step to step, `(S, R)` each, after `done` updates.
+
+    They are the learning rate and, with Adam, the factor of m (`rate`) and the root of v's bias
+    correction (`root`).
+    """
     if training.optimizer != "adam":
         return {"lr": lr}
     s, t = training.semantics, np.arange(done + 1, done + 1 + len(lr))[:, None]
@@ -46,8 +51,10 @@ def rates(training: TrainingSpec, lr: Array, done: int) -> dict[str, Array]:
 
 
 def sgd(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> None:
-    """v ← μ·v + g; θ ← θ − lr·v, Nesterov: θ − lr·(g + μ·v). With momentum_lr `inside`, lr·g takes
-    the place of g and θ moves by v itself."""
+    """SGD: v ← μ·v + g; θ ← θ − lr·v, or θ − lr·(g + μ·v) with Nesterov (Sutskever et al. 2013).
+
+    With momentum_lr `inside`, lr·g takes the place of g and θ moves by v itself.
+    """
     if "velocity" not in slots:
         θ.sub_(n["lr"] * g)
         return
@@ -59,8 +66,10 @@ def sgd(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> None
 
 
 def adam(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> None:
-    """θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ) and v̂ = v/(1−β₂ᵗ): Kingma & Ba 2015,
-    Algorithm 1. Uncorrected, as in the remark below it: θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
+    """Adam: θ ← θ − lr·m̂ / (√v̂ + ε) with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
+
+    Kingma & Ba 2015, Algorithm 1. With ε `uncorrected`, as in the remark below it:
+    θ ← θ − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m / (√v + ε).
     """
     m, v = slots["m"], slots["v"]
     m.lerp_(g, n["new_m"])
@@ -72,7 +81,8 @@ def adam(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> Non
 
 
 def rmsprop(θ: Tensor, g: Tensor, slots: Tensors, n: Tensors, s: Semantics) -> None:
-    """v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε) with ε inside."""
+    """RMSprop (Tieleman & Hinton 2012): v ← ρ·v + (1−ρ)·g²; θ ← θ − lr·g / (√v + ε), or / √(v + ε)
+    with ε `inside`."""
     v, ε = slots["v"], s.rmsprop_eps
     v.lerp_(g * g, n["new_v"])
     below = (v + ε).sqrt() if s.rmsprop_eps_place == "inside" else v.sqrt() + ε
@@ -83,8 +93,8 @@ UPDATE = {"sgd": sgd, "adam": adam, "rmsprop": rmsprop}
 
 
 def decay(θ: Tensor, g: Tensor, n: Tensors, s: Semantics) -> Tensor:
-    """The gradient with λ·θ in it (coupled); or lr·λ·θ is taken off θ (decoupled; Loshchilov &
-    Hutter 2019) and it stays as it is."""
+    """Add λ·θ to the gradient (coupled), or subtract lr·λ·θ from the weights (decoupled;
+    Loshchilov & Hutter 2019); return the gradient."""
     if "weight_decay" not in n:
         return g
     if s.weight_decay == "coupled":
@@ -94,8 +104,11 @@ def decay(θ: Tensor, g: Tensor, n: Tensors, s: Semantics) -> Tensor:
 
 
 def clip(g: Tensor, sizes: list[int], n: Tensors, s: Semantics) -> Tensor:
-    """The gradient kept small: g·min(1, limit / (‖g‖ + ε)) with the norm of all of it or of each
-    weight's part (Pascanu et al. 2013, Algorithm 1), or each entry within ±limit."""
+    """Clip each replica's gradient: g ← g·min(1, limit / (‖g‖ + ε)), with the norm over all of it
+    or over each weight (Pascanu et al. 2013, Algorithm 1), or each entry to ±limit.
+
+    `sizes` are the numbers of entries of the weights.
+    """
     if "clip" not in n:
         return g
     limit = n["clip"]

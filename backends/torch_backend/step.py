@@ -1,7 +1,8 @@
-"""One update of all replicas, as a function of tensors alone: what a kernel runs, or compiles.
+"""One update of all replicas as a function of tensors alone, which a kernel runs or compiles.
 
-What decides the course of it is in `Rules`, which can be compared and hashed; every number is a
-tensor. So a program compiled for some rules and shapes serves every later job that has the same.
+Everything that decides its control flow is in `Rules`, which can be compared and hashed; every
+number is a tensor. So a program that is compiled for some rules and shapes serves every later job
+with the same rules and shapes.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ Network = Callable[[ModelSpec, Weights, Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The part of a training that is no number."""
+    """The static arguments of a program: everything that is not a tensor."""
 
     model: ModelSpec
     loss: str
@@ -32,13 +33,14 @@ class Rules:
 
 
 def rules_of(model: ModelSpec, training: TrainingSpec) -> Rules:
+    """Return the static arguments of a training."""
     return Rules(
         model=model, loss=training.loss, optimizer=training.optimizer, semantics=training.semantics
     )
 
 
 def by_name(θ: Tensor, model: ModelSpec) -> Weights:
-    """`(R, P)` -> views of each weight `(R, …)`."""
+    """Return each weight `(R, …)` as a view of θ `(R, P)`."""
     named = zip(shapes(model).items(), θ.split(sizes(model), 1), strict=True)
     return {name: part.view(len(θ), *shape) for (name, shape), part in named}
 
@@ -53,10 +55,10 @@ def step(
     rows: Tensor,
     n: Tensors,
 ) -> Tensor:
-    """Update θ `(R, P)` and `slots` in place; each replica's loss `(R,)` before that.
+    """Update θ `(R, P)` and `slots` in place; return each replica's loss `(R,)` before the update.
 
-    `data` holds samples `(M, …)` as x, y and perhaps mask, `rows` `(R, B)` which of them, `n` the
-    optimiser's numbers `(R, 1)`. Clip, decay, step: the order that all backends follow.
+    `data` holds the samples `(M, …)` as x, y and perhaps mask, `rows` `(R, B)` the batch's indices
+    into them, `n` the optimiser's numbers `(R, 1)`. Clip, decay, step: the order of all backends.
     """
     batch = {name: part[rows] for name, part in data.items()}
     mask = batch.get("mask")

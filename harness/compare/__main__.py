@@ -27,8 +27,9 @@ from harness.console import streams
 from harness.console.command_line import shell_word
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
-from harness.runs.folders import made
+from harness.runs.folders import new_folder
 from harness.system import signals
+from harness.tracking.mlflow_errors import is_from_mlflow
 from harness.tracking.mlflow_reader import find_runs, latest_sweep
 from harness.tracking.mlflow_store import client, tracking_uri
 
@@ -100,8 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
     except Exception as error:
-        # By name: MLflow is imported late, and in harness.tracking alone.
-        if type(error).__name__ not in ("MlflowException", "RestException"):
+        if not is_from_mlflow(error):
             raise
         print(f"MLflow does not answer this: {first_line(error)[:300]}", file=sys.stderr)
     return 2
@@ -138,7 +138,7 @@ def _compare(options: argparse.Namespace) -> int:
     chosen += [f"where {options.filter}"] if options.filter else []
     source = f"{_count(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
     curves = {g.title: g.runs for g in groups}
-    with made(folder):
+    with new_folder(folder):
         write_report(folder, source, table, curves, shown, listed)
     _show(table, console())
     _show_settings(listed, console())

@@ -5,17 +5,16 @@ in COMP_LINE. Hydra answers for the settings of a run; the names of commands, th
 settings that `parity` and `why` take are added here.
 """
 
-import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from io import StringIO
 
 from hydra._internal.utils import get_args_parser
 
-from harness.console.arguments import options_first
+from harness.console.arguments import Parser, options_first
 from harness.console.commands import COMMANDS
 
 QUERY = ("query=bash", "query=zsh", "query=fish")
@@ -42,11 +41,12 @@ def complete(hydra_main: Callable[[], object]) -> int:
 def candidates(words: list[str], ask: Callable[[list[str], str | None], list[str]]) -> list[str]:
     """The words that may stand in the place of the last one, which may be empty.
 
-    `ask` completes the last of a run's settings, given the user's own folder of them."""
+    `ask` completes the last of a run's settings, given the user's own folder of them.
+    """
     *before, word = words or [""]
     command = before.pop(0) if before and before[0] in COMMANDS else None
     if command is None:
-        parser: argparse.ArgumentParser = get_args_parser()
+        parser = Parser(add_help=False, parents=[get_args_parser()])
     else:
         parser = import_module(f"harness.{command}.arguments").parser()
     options = parser.options()
@@ -65,7 +65,7 @@ def candidates(words: list[str], ask: Callable[[list[str], str | None], list[str
     return []  # a file or a folder, which the shell completes
 
 
-def _beginning(word: str, names: list[str]) -> list[str]:
+def _beginning(word: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(word)]
 
 
@@ -85,8 +85,10 @@ def _settings(words: list[str], side: str) -> list[str]:
 def _ask_hydra(
     hydra_main: Callable[[], object], settings: list[str], folder: str | None
 ) -> list[str]:
-    """Hydra's own completions. It prints them; what it says against a line that is not yet
-    complete would only spoil the prompt."""
+    """Return Hydra's own completions, which it prints.
+
+    Its messages about a line that is not complete yet would spoil the prompt.
+    """
     os.environ["COMP_LINE"] = " ".join(["harness", *settings])
     if folder is not None:
         sys.argv += ["--config-dir", folder]

@@ -31,6 +31,7 @@ class Parser(argparse.ArgumentParser):
         return {name: action for action in self._actions for name in action.option_strings}
 
     def format_help(self) -> str:
+        """Return the help, with its purpose first."""
         return (
             f"{self.purpose}\n\n{super().format_help()}" if self.purpose else super().format_help()
         )
@@ -38,7 +39,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Raise `ConfigError` for a value that is not one of the option's choices."""
         if action.choices is not None:
-            check_choice("/".join(action.option_strings), value, action.choices)
+            check_choice("/".join(action.option_strings) or action.dest, value, action.choices)
 
     def error(self, message: str) -> NoReturn:
         """Raise `ConfigError` with argparse's `message`, reworded."""

@@ -1,1 +1,1 @@
-"""A trained network for a framework to load without this project. See `__main__.py`."""
+"""The command `export`: write a trained network so that a framework loads it by itself."""

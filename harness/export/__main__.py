@@ -25,10 +25,10 @@ from harness.core.errors import ConfigError, first_line
 from harness.core.tolerances import LIMITS
 from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
-from harness.export.missing import why_none
+from harness.export.missing import why_no_weights
 from harness.export.network import Array, Network, in_float32
 from harness.runs.find import find_run
-from harness.runs.folders import free
+from harness.runs.folders import first_free
 from harness.runs.network_file import NetworkFile
 from harness.runs.network_file import read_network as read_network_file
 from harness.system import signals
@@ -40,11 +40,11 @@ NEEDED = (file_names.CONFIG, file_names.NETWORK, file_names.WEIGHTS)
 
 
 def read_network(directory: Path, replica: int) -> Network:
-    """One replica of a run, or `ConfigError` for a run that has none to give."""
+    """Read one replica of a run; raise `ConfigError` if the run has no final weights for it."""
     weights, facts = directory / file_names.FINAL_WEIGHTS, directory / file_names.NETWORK
     if not weights.exists():
         name = file_names.FINAL_WEIGHTS
-        raise ConfigError(f"{directory}: has no {name}: {why_none(directory)}.")
+        raise ConfigError(f"{directory}: has no {name}: {why_no_weights(directory)}.")
     if not facts.exists():
         raise ConfigError(f"{directory}: has no {facts.name}; train it again to export it.")
     with reading(weights):
@@ -55,9 +55,9 @@ def read_network(directory: Path, replica: int) -> Network:
         raise ConfigError(f"--replica {replica}: must be {valid}.")
     start = last(directory, "start") or {}
     origin = f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}."
-    one = {name: value[replica] for name, value in params.items()}
+    weights_of_one = {name: value[replica] for name, value in params.items()}
     with reading(facts):
-        return _network(read_network_file(facts), one, replica, origin)
+        return _network(read_network_file(facts), weights_of_one, replica, origin)
 
 
 def _network(facts: NetworkFile, weights: dict[str, Array], replica: int, origin: str) -> Network:
@@ -78,8 +78,11 @@ def _network(facts: NetworkFile, weights: dict[str, Array], replica: int, origin
 
 
 def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
-    """Write `network` as `to` into `folder`, once it is checked: the difference that was found,
-    and how the model is used."""
+    """Write `network` in the format `to` into `folder`, but only if it passes its check.
+
+    Returns the largest difference from the reference, as `check` defines it, and the code that uses
+    the model. Raises `ConfigError`, and `Unfaithful` if the check fails.
+    """
     for module, package in FORMATS[to].items():
         if importlib.util.find_spec(module) is None:
             raise ConfigError(
@@ -89,14 +92,16 @@ def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
     with _folder_beside(folder) as place:
         writer.write(network, place)
         worst = check(network, place, writer.USAGE)
-        place.rename(folder)  # whole, and over nothing but an empty folder
+        place.rename(folder)  # atomic, and fails unless `folder` is missing or empty
     return worst, writer.USAGE
 
 
 @contextmanager
 def _folder_beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder in the file system of `folder`, so that it can be moved there at once.
-    Raises `ConfigError` where the file system refuses."""
+    """Give a temporary folder beside `folder`, so that it can be renamed to it.
+
+    Raises `ConfigError` if the file system refuses.
+    """
     try:
         make_folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:
@@ -110,7 +115,7 @@ def _folder_beside(folder: Path) -> Iterator[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line and return its exit code."""
     streams.prepare()
     try:
         return _export(_parse(arguments))
@@ -135,7 +140,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.to == "onnx":
         network = in_float32(network)
     name = f"{options.to}-replica-{options.replica}" if options.replica else options.to
-    folder = free(home / name) if options.out is None else Path(options.out)
+    folder = first_free(home / name) if options.out is None else Path(options.out)
     if options.out == "":  # Path would make it the current directory
         raise ConfigError("--out: must name a folder.")
     if options.out and folder.exists() and (folder.is_file() or os.listdir(folder)):

@@ -1,5 +1,8 @@
-"""Is what was written the run's network? It is used as its reader is told to, in a process of its
-own that cannot import this project, and compared with the NumPy reference on random inputs."""
+"""Check an exported model against the NumPy reference on random inputs.
+
+The model is used by the code that its reader is given, in a process that cannot import this
+project.
+"""
 
 import subprocess
 import sys
@@ -15,7 +18,7 @@ from harness.core.losses import gives_logits
 from harness.core.tolerances import LIMITS
 from harness.export.network import Array, Network
 
-SHAPES = ((5, 12), (2, 3))  # sequences and steps: any number of both must do
+SHAPES = ((5, 12), (2, 3))  # sequences and steps: a model must take any number of both
 
 # `None` in sys.modules makes an import fail.
 PROGRAM = """
@@ -31,13 +34,15 @@ np.savez({outputs!r}, **results)
 
 
 class Unfaithful(RuntimeError):
-    """What was written does not compute what the run computed. The message is one line."""
+    """A model that does not compute what the run's network computes. The message is one line."""
 
 
 def check(network: Network, folder: Path, usage: str) -> float:
-    """The largest difference between the model in `folder` and the reference, as a share of the
-    largest output, counted from the outputs' mean; `Unfaithful` where it is above the limit
-    between two backends."""
+    """Return the largest difference between the model in `folder` and the reference.
+
+    It is a share of the largest output, measured from the outputs' mean. Raises `Unfaithful` if it
+    is above the limit between two backends.
+    """
     rng = np.random.default_rng(0)
     inputs = []
     for shape in SHAPES:
@@ -45,26 +50,29 @@ def check(network: Network, folder: Path, usage: str) -> float:
         x = network.x_mean + network.x_std * drawn
         inputs.append(x.astype(network.outer_precision))
     differences = []
-    for x, y in zip(inputs, use(folder, usage, inputs), strict=True):
-        wanted = reference(network, x)
-        if y.shape != wanted.shape:
-            raise Unfaithful(f"the exported model gives {y.shape} where {wanted.shape} is right")
-        largest = np.abs(wanted - network.y_mean).max() or 1.0
-        differences.append(np.abs(y - wanted).max() / largest)
+    for x, y in zip(inputs, run_model(folder, usage, inputs), strict=True):
+        expected = reference(network, x)
+        if y.shape != expected.shape:
+            raise Unfaithful(f"the exported model gives {y.shape} where {expected.shape} is right")
+        largest = np.abs(expected - network.y_mean).max() or 1.0
+        differences.append(np.abs(y - expected).max() / largest)
     worst, limit = float(np.max(differences)), LIMITS[network.precision].forward
-    if not worst <= limit:  # NaN is no agreement either
+    if not worst <= limit:  # also if it is NaN
         raise Unfaithful(
             f"the exported model differs from the run's by {worst:.2g}, over {limit:g}"
         )
     return worst
 
 
-def use(folder: Path, usage: str, inputs: list[Array]) -> list[Array]:
-    """What the model in `folder` answers to each input, in a fresh process."""
+def run_model(folder: Path, usage: str, inputs: list[Array]) -> list[Array]:
+    """Return the outputs of the model in `folder` for each input, from a new process.
+
+    Raises `Unfaithful` if the model cannot be loaded and used.
+    """
     with tempfile.TemporaryDirectory() as place:
-        given, answered = Path(place, "inputs.npz"), Path(place, "outputs.npz")
-        np.savez(given, *inputs)
-        program = PROGRAM.format(inputs=str(given), outputs=str(answered), usage=usage)
+        input_file, output_file = Path(place, "inputs.npz"), Path(place, "outputs.npz")
+        np.savez(input_file, *inputs)
+        program = PROGRAM.format(inputs=str(input_file), outputs=str(output_file), usage=usage)
         command = [sys.executable, "-B", "-c", program]
         done = subprocess.run(
             command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
@@ -72,14 +80,14 @@ def use(folder: Path, usage: str, inputs: list[Array]) -> list[Array]:
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
             raise Unfaithful(f"the exported model cannot be loaded and used: {reason[0]}")
-        with np.load(answered) as file:
+        with np.load(output_file) as file:
             return [file[f"arr_{n}"] for n in range(len(inputs))]
 
 
 def reference(network: Network, x: Array) -> Array:
-    """The NumPy backend's outputs for `x` `(N, T, F)`, as `predictions.csv` has them, float64."""
-    model, nothing = network.model, np.zeros((1, 1, 1, 1))
-    rules = preset("matched")  # any would do: they matter in training only
+    """Return the NumPy backend's outputs for `x` `(N, T, F)`, in original units and float64."""
+    model, no_data = network.model, np.zeros((1, 1, 1, 1))
+    rules = preset("matched")  # any preset would do: the rules matter in training only
     training = TrainingSpec(
         loss=network.loss,
         optimizer="sgd",
@@ -88,7 +96,7 @@ def reference(network: Network, x: Array) -> Array:
         precision=network.precision,
     )
     state = State({name: value[None] for name, value in network.weights.items()})
-    backend = NumpyBackend(model, training, Data(nothing, nothing), state)
+    backend = NumpyBackend(model, training, Data(no_data, no_data), state)
     scaled = ((x - network.x_mean) / network.x_std).astype(network.precision)
     y = backend.predict(scaled[None])[0].astype(np.float64)
     if gives_logits(network.loss):

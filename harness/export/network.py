@@ -1,10 +1,10 @@
-"""A trained network as it leaves this project: one replica, with all that its outputs depend on.
+"""A trained network to export: one replica, with all that its outputs depend on.
 
-Each module beside this file writes one format and has `write(network, folder)`. What all formats
-share is decided here. A model takes inputs and gives outputs in original units, as
-`predictions.csv` holds them: it standardises, and it ends in a sigmoid where the loss is `bce`.
-Where a run standardised, its model takes and gives float64 and computes in the run's precision
-in between, as the run did: in float32 a mean far above the deviation would drown what varies.
+Each module `to_FORMAT.py` beside this file writes one format by `write(network, folder)`. This file
+decides what all formats share. A model takes inputs and gives outputs in original units, as
+`predictions.csv` holds them: it standardises, and it ends in a sigmoid if the loss is `bce`. If a
+run standardised, its model takes and gives float64 and computes in the run's precision in between,
+as the run did: in float32, a mean far above the deviation would leave few digits of what varies.
 """
 
 from dataclasses import dataclass, replace
@@ -22,41 +22,46 @@ LAYER_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """One replica of a run; `weights` under canonical names, without the replica axis."""
+    """One replica of a run."""
 
     model: ModelSpec
     loss: str
     precision: str
     padded: bool  # trained on sequences of several lengths
-    weights: dict[str, Array]
+    weights: dict[str, Array]  # by canonical name, without the replica axis
     x_mean: Array  # (F,)
-    x_std: Array
+    x_std: Array  # (F,)
     y_mean: float
     y_std: float
-    origin: str  # which run and replica it was
+    origin: str  # a sentence that names the run and the replica
     rounded: bool = False  # to float32, from a run in float64
 
     @property
     def standardised(self) -> bool:
+        """Whether inputs or targets were standardised."""
         return bool(self.x_mean.any() or (self.x_std != 1).any() or self.rescaled)
 
     @property
     def rescaled(self) -> bool:
+        """Whether targets were standardised, so that outputs have to be scaled back."""
         return (self.y_mean, self.y_std) != (0.0, 1.0)
 
     @property
     def outer_precision(self) -> str:
-        """Of inputs and outputs."""
+        """The precision of inputs and outputs."""
         return "float64" if self.standardised else self.precision
 
     @property
     def layers(self) -> list[Weights]:
-        """Of each layer W `(F, GU)`, U `(U, GU)` and b `(2, GU)`, see `acting_weights`."""
+        """W `(F, GU)`, U `(U, GU)` and b `(2, GU)` of each layer, see `acting_weights`."""
         return acting_weights(self.model, self.weights)
 
     @property
     def title(self) -> str:
-        """`"2 LSTM layers of 32 units, then a dense layer with 1 output and a sigmoid"`."""
+        """The network in words.
+
+        Such as `2 LSTM layers of 32 units, then a dense layer with 1 output and a sigmoid`.
+        """
         model = self.model
         count = "" if model.layers == 1 else f"{model.layers} "
         plural = "" if model.layers == 1 else "s"
@@ -71,11 +76,12 @@ class Network:
 
     @property
     def resets_before(self) -> bool:
+        """Whether the cell is a GRU whose reset gate acts before the recurrent product."""
         return self.model.cell == "gru" and self.model.reset == "before"
 
     @property
     def interface(self) -> str:
-        """Inputs and outputs in words, one line each."""
+        """Inputs and outputs in words, with shapes, precision and units; one line each."""
         model, precision = self.model, self.outer_precision
         steps = "one per time step" if model.every_step else "one per sequence, after its last step"
         shape = f"(N, T, {model.outputs})" if model.every_step else f"(N, {model.outputs})"
@@ -99,7 +105,7 @@ class Network:
 
 
 def in_float32(network: Network) -> Network:
-    """The same network for ONNX Runtime, whose recurrent operators exist in float32 only."""
+    """Return the network in float32, for ONNX Runtime, whose recurrent operators have no other."""
     if network.precision == "float32":
         return network
     weights = {name: value.astype(np.float32) for name, value in network.weights.items()}
@@ -107,14 +113,14 @@ def in_float32(network: Network) -> Network:
 
 
 def about(network: Network, usage: str) -> str:
-    """What a reader of the exported model needs first: what it is, inputs, outputs, how to use; as
-    the text of a docstring, so a run's name must not end it."""
+    """Describe a model as the text of a docstring: what it is, inputs, outputs, and its use."""
+    # The name of a run must not end the docstring.
     origin = network.origin.replace("\\", "/").replace('"', "'")
     indented = "\n".join(f"    {line}".rstrip() for line in usage.splitlines())
     return f"{network.title}.\n\n{origin}\n\n{network.interface}\n\n{indented}\n"
 
 
 def as_markdown(network: Network, usage: str) -> str:
-    """The same as a page of its own, for formats that are no source code."""
+    """Describe a model as `about` does, but as Markdown, for formats that are no source code."""
     interface = "\n".join(f"- {line}" for line in network.interface.splitlines())
     return f"# {network.title}\n\n{network.origin}\n\n{interface}\n\n```python\n{usage}```\n"

@@ -1,7 +1,7 @@
-"""JAX: a jitted forward pass with `lax.scan` in `model.py`, the weights in `model.npz` under the
-NumPy format's names.
+"""JAX: a jitted forward pass with `lax.scan` in `model.py`, the weights in `model.npz`.
 
-Scaling is in float64, which JAX has only where all of it is switched to it; so NumPy does it.
+The weights have the names of the NumPy format. NumPy does the scaling, in float64, which JAX has
+only if it is enabled for the whole process.
 """
 
 from pathlib import Path
@@ -86,7 +86,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
-{wide}
+{enable_x64}
 
 def load(path=Path(__file__).with_name("model.npz")):
     """The weights: name -> array."""
@@ -104,22 +104,23 @@ def forward(w, x):
 {forward}
 {layer}'''
 
-WIDE = '\njax.config.update("jax_enable_x64", True)  # it was trained in float64\n'
+ENABLE_X64 = '\njax.config.update("jax_enable_x64", True)  # it was trained in float64\n'
 
 
 def write(network: Network, folder: Path) -> None:
+    """Write `model.py` and `model.npz` into `folder`."""
     to_numpy.save(network, folder)
     (folder / "model.py").write_text(source(network), encoding="utf-8")
 
 
 def source(network: Network) -> str:
-    """The text of `model.py`."""
+    """Return the text of `model.py`."""
     model = network.model
     cell = {"rnn": SIMPLE, "lstm": LSTM, "gru": GRU_BEFORE if network.resets_before else GRU_AFTER}
     activation = "jnp.tanh(a + h @ U)" if model.activation == "tanh" else "nn.relu(a + h @ U)"
     return MODULE.format(
         about=about(network, USAGE),
-        wide=WIDE if network.precision == "float64" else "",
+        enable_x64=ENABLE_X64 if network.precision == "float64" else "",
         predict=to_numpy.indented(to_numpy.predict_lines(network, "np.asarray(forward(w, x))")),
         forward=to_numpy.indented(to_numpy.forward_lines(network, "nn.sigmoid")),
         layer=cell[model.cell].replace("{activation}", activation),

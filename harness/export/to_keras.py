@@ -1,7 +1,7 @@
-"""Keras: `model.keras`, made of Keras' own layers only, so that it loads in safe mode.
+"""Keras: `model.keras`, built of Keras' own layers only, so that it loads in safe mode.
 
-Keras' layout is the canonical one, so weights go in as they are. It keeps two rows of biases only
-in a GRU whose reset gate acts after the product; elsewhere the sum acts.
+Keras' layout is the canonical one, so kernels are used as they are. It has two rows of biases only
+in a GRU whose reset gate acts after the product; elsewhere the sum of both is used.
 """
 
 import os
@@ -20,17 +20,18 @@ import keras
 model = keras.models.load_model("model.keras")
 y = model.predict_on_batch(x)  # predict() would round float64 inputs to float32
 """
-FLOOR = 1e-6  # of deviations; below 1e-7, Normalization divides by 1e-7 instead
+FLOOR = 1e-6  # of deviations: below 1e-7, Normalization would divide by 1e-7 instead
 
 
 def write(network: Network, folder: Path) -> None:
+    """Write `model.keras` and `model.md` into `folder`."""
     model = build(network)
     model.save(folder / "model.keras")
     (folder / "model.md").write_text(as_markdown(network, USAGE), encoding="utf-8")
 
 
 def build(network: Network) -> Any:
-    """The `keras.Sequential` with its weights; any batch size and any length."""
+    """Return a `keras.Sequential` with the weights, for any batch size and any length."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with without_native_messages():
         import keras
@@ -67,12 +68,12 @@ def build(network: Network) -> Any:
 
 
 def _factor(std: Array) -> float:
-    """What lifts deviations over the floor; a power of 2, which rounds nothing."""
+    """Return a factor that lifts deviations above `FLOOR`: a power of 2, which rounds nothing."""
     return 2.0 ** -int(np.frexp(std.min())[1]) if std.min() < FLOOR else 1.0
 
 
 def _set_scale(layer: Any, mean: Array, std: Array) -> None:
-    """As weights, in float64: what a layer's settings hold, TensorFlow reads as float32."""
+    """Set mean and deviation as float64 weights: TensorFlow reads a layer's settings in float32."""
     layer.set_weights([mean, std**2, np.array(0)])
     layer.finalize_state()
 

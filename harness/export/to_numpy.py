@@ -1,4 +1,4 @@
-"""NumPy: the weights in `model.npz` (no pickle) and the forward pass to read in `model.py`."""
+"""NumPy: the weights in `model.npz` (no pickle) and a readable forward pass in `model.py`."""
 
 from pathlib import Path
 from typing import Any
@@ -102,17 +102,19 @@ def forward(w, x):
 
 
 def write(network: Network, folder: Path) -> None:
+    """Write `model.py` and `model.npz` into `folder`."""
     save(network, folder)
     (folder / "model.py").write_text(source(network), encoding="utf-8")
 
 
 def save(network: Network, folder: Path) -> None:
-    arrays: Any = named(network)
+    """Write `model.npz` into `folder`."""
+    arrays: Any = named_arrays(network)
     np.savez(folder / "model.npz", allow_pickle=False, **arrays)
 
 
-def named(network: Network) -> dict[str, Array]:
-    """`rnn.0.W`, `rnn.0.U`, `rnn.0.b`, …, `head.W`, `head.b`, and the scales."""
+def named_arrays(network: Network) -> dict[str, Array]:
+    """Return all arrays: `rnn.0.W`, `rnn.0.U`, `rnn.0.b`, …, `head.W`, `head.b`, and the scales."""
     arrays: dict[str, Array] = {}
     two_rows = network.model.cell == "gru" and not network.resets_before
     for n, (W, U, b) in enumerate(network.layers):
@@ -132,7 +134,7 @@ def named(network: Network) -> dict[str, Array]:
 
 
 def source(network: Network) -> str:
-    """The text of `model.py`."""
+    """Return the text of `model.py`."""
     model = network.model
     cell = {"rnn": SIMPLE, "lstm": LSTM, "gru": GRU_BEFORE if network.resets_before else GRU_AFTER}
     activation = "np.tanh(a + h @ U)" if model.activation == "tanh" else "np.maximum(a + h @ U, 0)"
@@ -148,7 +150,7 @@ def source(network: Network) -> str:
 
 
 def predict_lines(network: Network, result: str) -> list[str]:
-    """The body of `predict`: scaling, around the network's `result`, a NumPy array."""
+    """Return the body of `predict`: scaling around the network's `result`, a NumPy array."""
     lines = [f'x = np.asarray(x, "{network.outer_precision}")']
     if network.standardised:
         cast = "" if network.precision == "float64" else f'.astype("{network.precision}")'
@@ -159,8 +161,8 @@ def predict_lines(network: Network, result: str) -> list[str]:
 
 
 def forward_lines(network: Network, sigmoid: str) -> list[str]:
-    """The body of `forward`: layers and head."""
-    model, arrays, lines = network.model, named(network), []
+    """Return the body of `forward`: layers and head."""
+    model, arrays, lines = network.model, named_arrays(network), []
     source = "x"
     for n in range(model.layers):
         names = [f"rnn.{n}.{kind}" for kind in ("W", "U", "b", "recurrent_b")]
@@ -176,4 +178,5 @@ def forward_lines(network: Network, sigmoid: str) -> list[str]:
 
 
 def indented(lines: list[str]) -> str:
+    """Join lines, each indented by four spaces."""
     return "\n".join(f"    {line}" for line in lines)

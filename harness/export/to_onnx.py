@@ -1,7 +1,7 @@
-"""ONNX: `model.onnx` with the standard's own RNN, LSTM and GRU operators.
+"""ONNX: `model.onnx` with the standard's RNN, LSTM and GRU operators.
 
-ONNX Runtime has them in float32 only, so that is what `write` must be given
-(`harness.export.network.in_float32`). The layers themselves are in `harness/core/onnx_layers.py`.
+ONNX Runtime has these in float32 only, so `write` must be given a network in float32
+(`harness.export.network.in_float32`). The layers are built by `harness/core/onnx_layers.py`.
 """
 
 from pathlib import Path
@@ -22,6 +22,7 @@ session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionPro
 
 
 def write(network: Network, folder: Path) -> None:
+    """Write `model.onnx` and `model.md` into `folder`."""
     import onnx
 
     model = build(network)
@@ -31,7 +32,7 @@ def write(network: Network, folder: Path) -> None:
 
 
 def build(network: Network) -> Any:
-    """The ONNX model: x (N, T, F) -> y, with N and T left open."""
+    """Return the ONNX model: x `(N, T, F)` to y `(N, O)` or `(N, T, O)`, with N and T left open."""
     from onnx import TensorProto, helper
 
     graph, spec, weights = Graph(), network.model, network.weights

@@ -1,7 +1,7 @@
 """PyTorch: `model.py` with plain `torch.nn` layers, and their state_dict in `model.safetensors`.
 
-PyTorch's kernels are transposed and its GRU has its gates in the order r, z, n. It has no GRU whose
-reset gate acts before the recurrent product, so that one is written out.
+PyTorch's kernels are transposed, and the gates of its GRU are in the order r, z, n. It has no GRU
+whose reset gate acts before the recurrent product, so `model.py` then has the code of one.
 """
 
 from pathlib import Path
@@ -75,6 +75,7 @@ def load(path=Path(__file__).with_name("model.safetensors")):
 
 
 def write(network: Network, folder: Path) -> None:
+    """Write `model.py` and `model.safetensors` into `folder`."""
     from safetensors.numpy import save_file
 
     # `np.ascontiguousarray` would give the scalars an axis.
@@ -84,7 +85,7 @@ def write(network: Network, folder: Path) -> None:
 
 
 def state_dict(network: Network) -> dict[str, Array]:
-    """PyTorch's names -> arrays in PyTorch's layout."""
+    """Return PyTorch's state_dict: its names to arrays in its layout."""
     state: dict[str, Array] = {}
     order = GATE_ORDER[network.model.cell]
     for n, (W, U, b) in enumerate(network.layers):
@@ -106,7 +107,7 @@ def state_dict(network: Network) -> dict[str, Array]:
 
 
 def source(network: Network) -> str:
-    """The text of `model.py`."""
+    """Return the text of `model.py`."""
     double = "\n    network.double()  # it was trained in float64"
     return MODULE.format(
         about=about(network, USAGE),
@@ -126,7 +127,7 @@ def _layers(network: Network) -> list[str]:
     lines = [f"self.rnn = nn.{name}({sizes}{extra}, batch_first=True)"]
     if network.resets_before:
         deeper = [f"({model.units}, {model.units})"] * (model.layers - 1)
-        gru = [f"ResetBeforeGRU{each}" for each in [f"({sizes})", *deeper]]
+        gru = [f"ResetBeforeGRU{arguments}" for arguments in [f"({sizes})", *deeper]]
         lines = [f"self.rnn = nn.Sequential({', '.join(gru)})"]
     if model.head == "dense":
         lines.append(f"self.head = nn.Linear({model.units}, {model.outputs})")
@@ -148,8 +149,8 @@ def _forward(network: Network) -> list[str]:
         cast = ".float()" if network.precision == "float32" else ""
         lines.append(f"x = ((x - self.x_mean) / self.x_std){cast}")
     lines.append("h = self.rnn(x)" if network.resets_before else "h, _ = self.rnn(x)")
-    seen = "h" if model.every_step else "h[:, -1]"
-    lines.append(f"y = self.head({seen})" if model.head == "dense" else f"y = {seen}")
+    states = "h" if model.every_step else "h[:, -1]"
+    lines.append(f"y = self.head({states})" if model.head == "dense" else f"y = {states}")
     if gives_logits(network.loss):
         lines.append("y = torch.sigmoid(y)")
     if network.standardised:

@@ -23,7 +23,7 @@ from harness.export.__main__ import read_network
 from harness.export.check import reference
 from harness.runs import run as runs
 from harness.runs.find import find_run
-from harness.runs.folders import claim_run, free, give_up_claims
+from harness.runs.folders import claim_run, first_free, release_claims
 from harness.runs.names import single_name
 from harness.tracking.journal import Event, read
 
@@ -84,7 +84,7 @@ def run(*overrides: str, progress: bool = False) -> Run:
             )
     config = compose(list(overrides))
     folder = Path(config.results) / "runs" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    directory = free(folder.absolute())
+    directory = first_free(folder.absolute())
     claim_run(directory, "results")
     try:
         words = list(overrides)
@@ -96,7 +96,7 @@ def run(*overrides: str, progress: bool = False) -> Run:
         )
         runs.run(config, identity)
     finally:
-        give_up_claims()
+        release_claims()
     return load_run(directory)
 
 
@@ -123,8 +123,7 @@ def load_run(run: str | Path, results: str | Path = "results", uri: str | None =
 
 
 def find_runs(results: str | Path = "results") -> list[Run]:
-    """Read all runs in the folder `results`, those of sweeps too, by the time of their directory's
-    name."""
+    """Read all runs in the folder `results`, those of sweeps too, in the order of their folders."""
     folders = {path.parent for path in Path(results).rglob(file_names.CONFIG)}
     folders = {folder for folder in folders if (folder / file_names.JOURNAL).is_file()}
     return [load_run(folder) for folder in sorted(folders)]
@@ -145,8 +144,11 @@ def _curves(events: list[Event]) -> pd.DataFrame:
 
 
 def _values(events: list[Event]) -> dict[str, Array]:
-    """Return each metric at the final weights: what was restored by early stopping, or else what
-    the last epoch and the evaluation after it gave."""
+    """Return each metric at the final weights.
+
+    After early stopping these are the best epoch's, or else those of the last epoch and of the
+    evaluation after it.
+    """
     values: dict[str, Array] = {}
     for event in events:
         if event["kind"] == "metrics":

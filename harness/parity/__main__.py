@@ -27,7 +27,7 @@ from harness.parity.arguments import STEPS, fuzz_command, parse
 from harness.parity.lockstep import BackendFailed, Parity, check
 from harness.parity.problem import configs, load_classes, problem_of, with_scattered_padding
 from harness.parity.table import show
-from harness.runs.folders import made
+from harness.runs.folders import new_folder
 from harness.system import signals
 from harness.tracking import provenance
 from harness.tracking.browse import say_next
@@ -65,7 +65,7 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
     screen, results = console(), Path(config.results)
     folder = results / "parity" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     experiment = config.tracking.experiment_or("parity")
-    with made(folder):
+    with new_folder(folder):
         tracking = track(config.tracking, experiment, results, folder)
         classes = load_classes(names, composed)
         _say_fewer(options.steps, len(problem.batches), config, screen)
@@ -77,11 +77,11 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
             with open_record() as record:
                 _start(record, config, str(error), names, command)
                 raise
-        facts = certificate.facts(parity, config, len(problem.batches), command)
+        certified = certificate.certify(parity, config, len(problem.batches), command)
         with open_record() as record:
-            _start(record, config, facts["first"] or "agrees", names, command)
+            _start(record, config, certified.first or "agrees", names, command)
             record.write("scalars", values=_errors(parity))
-            for name in certificate.write(folder, facts):
+            for name in certificate.write(folder, certified):
                 record.file(name)
     show(parity, names, len(problem.batches), screen)
     say(f"\n  certificate  {shell_word(str(folder / 'certificate.md'))}", screen)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,46 +10,96 @@ from typing import Any
 from harness.config.schema import Config
 from harness.config.serialise import flat_params
 from harness.core.tolerances import LIMITS
-from harness.parity.lockstep import Parity
+from harness.parity.difference import Difference
+from harness.parity.lockstep import Names, Parity
 from harness.parity.stages import steps_compared
 from harness.tracking import provenance
 
+FORMAT = 1  # counted up when a field changes its meaning
 
-def facts(parity: Parity, config: Config, steps: int, command: str) -> dict[str, Any]:
-    """Return all contents of the certificate, ready for JSON."""
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """The largest difference of one stage between two backends.
+
+    Numbers are None where the stage was not judged, or where they are not finite.
+    """
+
+    stage: str
+    pair: Names
+    tensor: str
+    index: tuple[int, ...]
+    relative_error: float | None
+    ulps: float | None
+    limit: float | None
+    judged: bool
+    agrees: bool | None
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """The contents of `certificate.json`."""
+
+    format: int = FORMAT
+    agrees: bool
+    first: str | None  # the first difference beyond its limit, in words
+    first_pair: Names | None
+    command: str
+    time: str  # ISO 8601, UTC
+    versions: dict[str, str]
+    host: str
+    machine: str
+    commit: str | None
+    backends: dict[str, str]  # name -> device
+    seeds: list[int]
+    steps: int
+    precision: str
+    limits: dict[str, float]
+    not_judged: list[str]
+    extent: str
+    steps_compared: str
+    settings: dict[str, Any]
+    stages: list[StageResult]
+
+
+def certify(parity: Parity, config: Config, steps: int, command: str) -> Certificate:
+    """Return the certificate of a comparison over so many steps."""
     first = parity.first
-    return {
-        "agrees": parity.agrees,
-        "first": None if first is None else first.sentence(),
-        "first_pair": parity.first_pair,
-        "command": command,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    return Certificate(
+        agrees=parity.agrees,
+        first=None if first is None else first.sentence(),
+        first_pair=parity.first_pair,
+        command=command,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance.machine(),
-        "backends": parity.devices,
-        "seeds": config.seeds,
-        "steps": steps,
-        "precision": config.precision,
-        "limits": vars(LIMITS[config.precision]),
-        "not_judged": parity.not_judged,
-        "extent": parity.extent,
-        "steps_compared": steps_compared(steps),
-        "settings": settings(config),
-        "stages": [
-            {
-                "stage": stage,
-                "pair": list(pair),
-                "tensor": difference.tensor,
-                "index": list(difference.index),
-                "relative_error": _finite(difference.error) if difference.judged else None,
-                "ulps": _finite(difference.ulps) if difference.judged else None,
-                "limit": _finite(difference.limit),
-                "judged": difference.judged,
-                "agrees": not difference.beyond if difference.judged else None,
-                "note": difference.note,
-            }
-            for (stage, pair), difference in parity.differences.items()
-        ],
-    }
+        backends=dict(parity.devices),
+        seeds=config.seeds,
+        steps=steps,
+        precision=config.precision,
+        limits=asdict(LIMITS[config.precision]),
+        not_judged=list(parity.not_judged),
+        extent=parity.extent,
+        steps_compared=steps_compared(steps),
+        settings=settings(config),
+        stages=[_stage(*key, difference) for key, difference in parity.differences.items()],
+    )
+
+
+def _stage(stage: str, pair: Names, difference: Difference) -> StageResult:
+    judged = difference.judged
+    return StageResult(
+        stage=stage,
+        pair=pair,
+        tensor=difference.tensor,
+        index=tuple(difference.index),
+        relative_error=_finite(difference.error) if judged else None,
+        ulps=_finite(difference.ulps) if judged else None,
+        limit=_finite(difference.limit),
+        judged=judged,
+        agrees=not difference.beyond if judged else None,
+        note=difference.note,
+    )
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -61,42 +112,40 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def write(folder: Path, contents: dict[str, Any]) -> list[str]:
+def write(folder: Path, certificate: Certificate) -> list[str]:
     """Write `certificate.json` and `certificate.md`, and return their names."""
-    text = json.dumps(contents, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(asdict(certificate), indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "certificate.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "certificate.md").write_text(_markdown(contents), encoding="utf-8")
+    (folder / "certificate.md").write_text(_markdown(certificate), encoding="utf-8")
     return ["certificate.json", "certificate.md"]
 
 
-def _markdown(contents: dict[str, Any]) -> str:
-    agree = f"The backends agree at {contents['extent']}: {contents['steps_compared']}."
-    verdict = agree if contents["agrees"] else "**The backends differ.**"
-    if contents["first"]:
-        verdict += f" First: {' and '.join(contents['first_pair'])}, {contents['first']}."
-    lines = ["# Certificate of agreement", "", verdict, "", f"    {contents['command']}", ""]
+def _markdown(c: Certificate) -> str:
+    agree = f"The backends agree at {c.extent}: {c.steps_compared}."
+    verdict = agree if c.agrees else "**The backends differ.**"
+    if c.first and c.first_pair:
+        verdict += f" First: {' and '.join(c.first_pair)}, {c.first}."
+    lines = ["# Certificate of agreement", "", verdict, "", f"    {c.command}", ""]
     lines += ["| | |", "|---|---|"]
-    lines += [f"| {key} | {contents[key]} |" for key in ("time", "host", "commit", "precision")]
-    lines += [f"| steps | {contents['steps']}: {contents['steps_compared']} |"]
-    lines += [f"| seeds | {contents['seeds']} |"]
-    lines += [f"| {name} | on {device} |" for name, device in contents["backends"].items()]
-    lines += [
-        f"| not judged | {part}: the control band is too wide |" for part in contents["not_judged"]
-    ]
-    lines += [f"| {name} | {number} |" for name, number in contents["versions"].items()]
+    lines += [f"| time | {c.time} |", f"| host | {c.host} |", f"| commit | {c.commit} |"]
+    lines += [f"| precision | {c.precision} |", f"| steps | {c.steps}: {c.steps_compared} |"]
+    lines += [f"| seeds | {c.seeds} |"]
+    lines += [f"| {name} | on {device} |" for name, device in c.backends.items()]
+    lines += [f"| not judged | {part}: the control band is too wide |" for part in c.not_judged]
+    lines += [f"| {name} | {number} |" for name, number in c.versions.items()]
     lines += ["", "| stage | pair | worst at | relative error | ulp | limit | |"]
     lines += ["|---|---|---|--:|--:|--:|---|"]
-    lines += map(_row, contents["stages"])
+    lines += map(_row, c.stages)
     lines += ["", "| setting | value |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in contents["settings"].items()]
+    lines += [f"| {key} | {value} |" for key, value in c.settings.items()]
     return "\n".join(lines) + "\n"
 
 
-def _row(row: dict[str, Any]) -> str:
+def _row(result: StageResult) -> str:
     """Return one stage of one pair as a line of the Markdown table."""
-    place = f"{row['tensor']} {tuple(row['index']) or ''}"
-    values = (row["relative_error"], row["ulps"], row["limit"])
+    place = f"{result.tensor} {result.index or ''}"
+    values = (result.relative_error, result.ulps, result.limit)
     numbers = " | ".join("–" if value is None else f"{value:.1e}" for value in values)
-    verdicts = {True: "agrees", False: f"**differs** {row['note']}", None: "not judged"}
-    verdict = verdicts[row["agrees"]]
-    return f"| {row['stage']} | {' · '.join(row['pair'])} | {place} | {numbers} | {verdict} |"
+    verdicts = {True: "agrees", False: f"**differs** {result.note}", None: "not judged"}
+    verdict = verdicts[result.agrees]
+    return f"| {result.stage} | {' · '.join(result.pair)} | {place} | {numbers} | {verdict} |"

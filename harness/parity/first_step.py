@@ -1,7 +1,7 @@
 """Find the first of many steps at which two backends differ, and the place of the difference.
 
-A difference at a stage of the first step has its place. Losses, and weights after the last step,
-depend on many steps, so both backends repeat these one by one.
+A stage of the first step gives the place directly. Losses, and weights after the last step, depend
+on many steps, so both backends repeat these one by one.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ def place_of(
     traces: tuple[Trace, Trace],
     limits: StageTensors,
 ) -> Place:
-    """Return the place at which `pair` first differs; `difference` is one of its `traces`.
+    """Return the place at which `pair` first differs; `difference` is one that its `traces` show.
 
     `limits` are the control bands that were computed.
     """

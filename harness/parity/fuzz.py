@@ -100,23 +100,23 @@ def fuzz(
     count: int,
     seed: int,
     names: list[str],
-    given: list[str],
+    overrides: list[str],
     config_dir: Path | None,
     screen: Console,
 ) -> int:
     """Try `count` random configurations, print the result, and return the exit code.
 
-    The overrides `given` hold in all configurations. `config_dir` is the folder of the user's own
+    The `overrides` hold in all configurations. `config_dir` is the folder of the user's own
     options. Raises `ConfigError` if no configuration could be compared.
     """
-    _refuse_tasks(given)
+    _refuse_tasks(overrides)
     tally = Tally()
     with composing(config_dir) as compose, Count(count, "random configurations") as progress:
-        classes = load_classes(names, configs(names, ["task=gaussian", *given], compose))
+        classes = load_classes(names, configs(names, ["task=gaussian", *overrides], compose))
 
         def attempt(drawn: RandomConfig) -> None:
             failing = bool(tally.failed)
-            _attempt(drawn, given, compose, classes, tally)
+            _attempt(drawn, overrides, compose, classes, tally)
             if not failing:
                 progress.update()
 
@@ -124,15 +124,15 @@ def fuzz(
     if not tally.judged:
         raise ConfigError(f"none of the configurations could be compared: {tally.refused}")
     if tally.failure:
-        _print_failure(tally, names, given, config_dir, screen)
+        _print_failure(tally, names, overrides, config_dir, screen)
         return 1
     _print_agreement(tally, names, screen)
     return 0
 
 
-def _refuse_tasks(given: list[str]) -> None:
+def _refuse_tasks(overrides: list[str]) -> None:
     """Raise `ConfigError` for another task: only `gaussian` has the settings that are drawn."""
-    for word in given:
+    for word in overrides:
         key, value = key_of(word), word.partition("=")[2]
         if key in ("task", "experiment") and value not in ("gaussian", "null"):
             raise ConfigError(
@@ -142,7 +142,7 @@ def _refuse_tasks(given: list[str]) -> None:
 
 def _attempt(
     drawn: RandomConfig,
-    given: list[str],
+    overrides: list[str],
     compose: Compose,
     classes: dict[str, BackendFactory],
     tally: Tally,
@@ -152,7 +152,7 @@ def _attempt(
         hypothesis.reject()
     chosen = classes if tally.pair is None else {name: classes[name] for name in tally.pair}
     try:
-        problem = _problem(drawn, next(iter(chosen)), given, compose)
+        problem = _problem(drawn, next(iter(chosen)), overrides, compose)
     except ConfigError as error:  # the drawn settings do not go with the given ones
         tally.refuse(str(error))
     try:
@@ -161,9 +161,9 @@ def _attempt(
         tally.diverged += not tally.failed
         tally.refuse(str(error))
     except BackendFailed as error:  # a failure, too
-        other = next(name for name in chosen if name != error.backend)
+        partner = next(name for name in chosen if name != error.backend)
         tally.judged += 1
-        tally.fail(str(error), drawn, (other, error.backend), broke=True)
+        tally.fail(str(error), drawn, (partner, error.backend), broke=True)
         raise AssertionError from error
     finally:
         free()  # the compiled programs, which the next configuration cannot use
@@ -172,8 +172,8 @@ def _attempt(
         raise AssertionError
 
 
-def _problem(drawn: RandomConfig, name: str, given: list[str], compose: Compose) -> Problem:
-    [config] = configs([name], [*drawn.words, *FIXED, *given], compose)
+def _problem(drawn: RandomConfig, name: str, overrides: list[str], compose: Compose) -> Problem:
+    [config] = configs([name], [*drawn.words, *FIXED, *overrides], compose)
     problem = problem_of(config, STEPS)
     return with_scattered_padding(problem) if drawn.scatter else problem
 
@@ -222,17 +222,17 @@ def _print_agreement(tally: Tally, names: list[str], screen: Console) -> None:
 
 
 def _print_failure(
-    tally: Tally, names: list[str], given: list[str], config_dir: Path | None, screen: Console
+    tally: Tally, names: list[str], overrides: list[str], config_dir: Path | None, screen: Console
 ) -> None:
     smallest, pair = tally.failed[-1], tally.pair or (names[0], names[1])
-    words = [*smallest.words, *FIXED, *given]
+    words = [*smallest.words, *FIXED, *overrides]
     words += [f"backends=[{','.join(pair)}]", "--steps", str(STEPS)]
     words += ["--scatter-padding"] if smallest.scatter else []
     words += [] if config_dir is None else option("--config-dir", str(config_dir))
     often = ", but not each time" if tally.flaky else ""
-    who = f"{pair[1]} broke" if tally.broke else f"{pair[0]} and {pair[1]} differ"
+    verdict = f"{pair[1]} broke" if tally.broke else f"{pair[0]} and {pair[1]} differ"
     failure = tally.failure.removeprefix(f"{pair[1]} broke: ")
-    screen.print(f"\n  [bold red]{who}{often}[/bold red]: {escape(failure)}", soft_wrap=True)
+    screen.print(f"\n  [bold red]{verdict}{often}[/bold red]: {escape(failure)}", soft_wrap=True)
     if tally.cut_short:
         seconds = f"{SHRINK_SECONDS:.0f} s"
         screen.print(f"  shrinking was cut short after {seconds}: a smaller one may fail as well")

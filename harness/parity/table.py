@@ -30,9 +30,9 @@ def show(parity: Parity, names: list[str], steps: int, screen: Console) -> None:
         what = f"{', '.join(names)} agree[/bold] at {parity.extent}: {steps_compared(steps)}."
         screen.print(f"\n  [bold]{what}", soft_wrap=True, highlight=False)
     else:
-        who: Names = parity.first_pair or ("", "")
+        differing: Names = parity.first_pair or ("", "")
         screen.print(f"\n  {steps_compared(steps)}", soft_wrap=True, highlight=False)
-        screen.print(f"  [bold red]{who[0]} and {who[1]} differ.[/bold red] First at")
+        screen.print(f"  [bold red]{differing[0]} and {differing[1]} differ.[/bold red] First at")
         text = escape(parity.first.sentence())
         screen.print(f"    {text}", soft_wrap=True, highlight=False)
 
@@ -48,8 +48,8 @@ def _table(parity: Parity, pairs: list[Names]) -> Table:
         title = stage
         for pair, difference in _rows(parity, stage, pairs):
             limit = f"{difference.limit:.0e}" if difference.limit and difference.judged else ""
-            who = " · ".join(pair) if difference.judged else ""
-            table.add_row(title, _error(difference), limit, who, escape(_at(difference)))
+            backends = " · ".join(pair) if difference.judged else ""
+            table.add_row(title, _error(difference), limit, backends, escape(_at(difference)))
             title = ""
     return table
 

@@ -1,6 +1,7 @@
-"""A run's pictures; those of the many runs of a sweep are drawn in processes of their own.
+"""A run's pictures, drawn in worker processes where a sweep has many runs.
 
-A small network is trained sooner than its pictures are drawn, and drawing holds Python's lock.
+A small network is trained sooner than its pictures are drawn, and drawing holds the GIL: threads
+would not help.
 """
 
 from collections.abc import Sequence
@@ -18,14 +19,18 @@ from harness.tracking.journal import read
 if TYPE_CHECKING:
     import pandas as pd
 
-MANY = 16  # runs, from which on it pays to start other processes
-MOST = 4  # processes: each takes a second to begin
+MIN_RUNS = 16  # runs; below, starting worker processes takes longer than it saves
+MAX_PROCESSES = 4  # worker processes; each takes a second to start
 
 
 def draw(
     directory: Path, title: str, loss: str, bound: Bound | None, predictions: "pd.DataFrame"
 ) -> list[str]:
-    """The pictures of the run in `directory`, whose curves are in its journal; their paths."""
+    """Draw the pictures of the run in `directory`, with the curves in its journal.
+
+    `bound` is the best possible loss, if the task knows one; `predictions` has the columns of
+    `run_files.prediction_table`. Returns the pictures' paths, relative to `directory`.
+    """
     (directory / "plots").mkdir(exist_ok=True)
     curves: dict[str, list[Any]] = {"train/loss": [], "val/loss": []}
     for event in read(directory):
@@ -42,17 +47,17 @@ def draw(
 
 
 def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:
-    """What `draw` returns or raises for the arguments of each run."""
-    if len(runs) < MANY or cores(MOST) == 1:
+    """Call `draw` with the arguments of each run; return its results, or what it raised."""
+    if len(runs) < MIN_RUNS or cores(MAX_PROCESSES) == 1:
         return [_drawn(run) for run in runs]
     futures = []
     try:
         futures += [_processes().submit(_drawn, run) for run in runs]
         return [future.result() for future in futures]
-    except BrokenExecutor:  # a process was killed, for its memory perhaps
+    except BrokenExecutor:  # a process was killed, perhaps for lack of memory
         _processes.cache_clear()
         return [_drawn(run) for run in runs]
-    except KeyboardInterrupt:  # what has not begun need not
+    except KeyboardInterrupt:  # drop what has not begun
         for future in futures:
             future.cancel()
         raise
@@ -67,4 +72,4 @@ def _drawn(run: tuple[Any, ...]) -> list[str] | Exception:
 
 @cache
 def _processes() -> ProcessPoolExecutor:
-    return processes(cores(MOST))
+    return processes(cores(MAX_PROCESSES))

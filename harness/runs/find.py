@@ -1,5 +1,8 @@
-"""The run that a word means: a directory, the name of one in the results, an MLflow run id, or a
-run's name (the newest of it)."""
+"""Find a run by its directory, its folder's name in the results, its MLflow id or its name.
+
+Words are tried in this order, since MLflow takes seconds to answer. Of several runs of one name the
+newest counts.
+"""
 
 import os
 import re
@@ -10,6 +13,7 @@ from harness.core.errors import ConfigError, first_line, nearest
 from harness.core.file_names import CONFIG, JOURNAL
 from harness.runs.run_folders import folder_named, places
 from harness.system.own_files import make_folder, note_tree
+from harness.tracking.mlflow_errors import is_from_mlflow
 from harness.tracking.mlflow_store import client, tracking_uri
 
 if TYPE_CHECKING:
@@ -19,10 +23,11 @@ if TYPE_CHECKING:
 def find_run(
     key: str, word: str, results: Path, uri: str | None, paths: tuple[str, ...], fetched: Path
 ) -> Path:
-    """The directory of the run `word`. Where it is gone, its files and folders `paths` are fetched
-    from MLflow into `fetched`, which then takes its place.
+    """Return the directory of the run `word`.
 
-    `key` is what the user typed in front of the run, for messages. Raises `ConfigError`.
+    Where the directory is gone, the files and folders `paths` are downloaded from MLflow to
+    `fetched`, and `fetched` is returned. `key` is what the user typed before `word`, for messages.
+    Raises `ConfigError` where there is no such run, or MLflow lacks one of `paths`.
     """
     if not word:  # Path() would be the current directory
         raise ConfigError(f"{key or 'RUN'}: a run's directory, id or name must be given.")
@@ -42,12 +47,12 @@ def find_run(
         )
     try:
         run = _tracked(key, word, client(uri), places(results, uri))
-        own = run.tags.get("run_directory")  # without it, Path() would be the current directory
-        if own and (Path(own) / CONFIG).is_file():
-            return Path(own)
+        directory = run.tags.get("run_directory")  # Path("") would be the current directory
+        if directory and (Path(directory) / CONFIG).is_file():
+            return Path(directory)
         return _fetch(key, run, paths, fetched)
     except Exception as error:
-        if type(error).__name__ not in ("MlflowException", "RestException"):  # late import
+        if not is_from_mlflow(error):
             raise
         raise ConfigError(
             f"{key}{word}: MLflow does not answer this: {first_line(error)[:300]}"
@@ -55,24 +60,27 @@ def find_run(
 
 
 def _tracked(key: str, word: str, mlflow: Any, searched: str) -> "TrackedRun":
-    """By id, or else the newest of that name; `searched` says where there is none."""
+    """Find a run in MLflow by its id, or else the newest of that name.
+
+    `searched` names the places that were searched, for messages.
+    """
     from harness.tracking.mlflow_reader import find_runs  # late: it imports pandas
 
     kind = "run_id" if re.fullmatch(r"[0-9a-f]{32}", word) else "run_name"
-    asked = f"attributes.{kind} = '{word}'"
-    found = find_runs(mlflow, None, None, asked) if "'" not in word else []
-    if not found:
+    condition = f"attributes.{kind} = '{word}'"
+    runs = find_runs(mlflow, None, None, condition) if "'" not in word else []
+    if not runs:
         names = [run.name for run in find_runs(mlflow, None, None, None)]
         known = nearest(word, names) or " It must be a run's directory, or its MLflow id or name."
         raise ConfigError(f"{key}{word}: there is no such run in {searched}.{known}")
-    return found[-1]
+    return runs[-1]
 
 
 def _fetch(key: str, run: "TrackedRun", paths: tuple[str, ...], folder: Path) -> Path:
-    """Those files of a run out of MLflow, and its journal if it is there."""
-    there = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
+    """Download `paths` of a run from MLflow to `folder`, and its journal if MLflow has it."""
+    tracked = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
     for path in (*paths, JOURNAL):
-        if path in there:
+        if path in tracked:
             make_folder(folder)
             run.mlflow.download_artifacts(run.run_id, path, str(folder))
             note_tree(folder / path)

@@ -1,8 +1,8 @@
-"""Folders of runs, sweeps and reports: each is taken by one process before anything is written.
+"""Folders of runs, sweeps and reports: a process claims each before it writes into it.
 
-A run writes files whose names anybody may use. So a folder is taken only if it holds none of them,
-and its journal, which the process creates exclusively, keeps every other process out. What is
-refused before it has begun takes back what it has made, and nothing else.
+A run's files have names that any file may have. So a folder is claimed only if it holds none of
+them, and its journal, which the process creates exclusively, keeps every other process out. A run
+that is refused before it has begun removes what it has made, and nothing else.
 """
 
 import os
@@ -26,55 +26,58 @@ from harness.core.file_names import (
 )
 from harness.system.own_files import make_folder, note_files, note_folder, take_back
 
-FETCHED = "resumed_from"  # what came from MLflow of a resumed run whose own directory is gone
-# Everything at the top of a run's folder: the harness's own, and what Hydra puts there before.
+FETCHED = "resumed_from"  # files from MLflow of a resumed run whose directory is gone
+# Everything at the top of a run's folder: the harness's files, and those that Hydra writes first.
 JOB_NAMES = (
     *(CHECKPOINTS, CONFIG, JOURNAL, NETWORK, PARAMETERS, PLOTS),
     *(PREDICTIONS, FETCHED, TRACEBACK, WEIGHTS),
 )
 RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
-SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK)  # and of a sweep's, besides its jobs
-HYDRAS = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
+SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK)  # in a sweep's folder, besides its jobs
+HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 
-_claims: list[Path] = []  # of runs
+_claims: list[Path] = []  # folders of single runs
 
 
 class FolderTaken(ConfigError):
-    """The folder holds a run, or files that a run would write over."""
+    """The folder holds a run, or files that a run would overwrite."""
 
 
 def claim_run(folder: Path, key: str) -> None:
-    """Take `folder` for one run; `key` is what decides where it is, for messages.
+    """Claim `folder` for one run; `key` is the setting that decides its place, for messages.
 
-    Raises `FolderTaken`, also where another process takes it at the same time, and `ConfigError`
-    where it cannot be made.
+    Raises `FolderTaken`, also where another process claims it at the same time, and `ConfigError`
+    where it cannot be created.
     """
     _claim(folder, key, RUN_NAMES)
-    note_files(folder / "run.log", *(folder / ".hydra" / name for name in HYDRAS))
+    note_files(folder / "run.log", *(folder / ".hydra" / name for name in HYDRA_FILES))
     note_folder(folder / ".hydra")
     _claims.append(folder.absolute())
 
 
 def claim_job(folder: Path, key: str) -> None:
-    """Take `folder`, which Hydra has made, for one job of a sweep; as `claim_run`."""
+    """Claim `folder`, which Hydra has created, for one job of a sweep; see `claim_run`."""
     _claim(folder, key, JOB_NAMES)
 
 
 def claim_sweep(folder: Path, key: str) -> None:
-    """Take `folder` for one sweep; as `claim_run`."""
+    """Claim `folder` for one sweep; see `claim_run`."""
     _claim(folder, key, SWEEP_NAMES)
     note_files(folder / "multirun.yaml", folder / PARENT_LOCK)
 
 
-def check_unbegun(folder: Path) -> None:
-    """Raise `FolderTaken` where a run has begun in `folder`, whoever claimed it."""
+def check_not_begun(folder: Path) -> None:
+    """Raise `FolderTaken` where a run has begun in `folder`, also if this process claimed it."""
     journal = folder / JOURNAL
     if journal.exists() and journal.stat().st_size:
-        raise FolderTaken(f"{shown(folder)}: this folder holds a run already; choose another.")
+        raise FolderTaken(
+            f"{relative_to_cwd(folder)}: this folder holds a run already; choose another."
+        )
 
 
-def give_up_claims() -> None:
-    """Take back what was claimed for a run, unless the run has begun: then its record stays."""
+def release_claims() -> None:
+    """Remove the folders that this process claimed for a run, unless the run has begun: then its
+    record stays."""
     while _claims:
         folder = _claims.pop()
         journal = folder / JOURNAL
@@ -110,48 +113,50 @@ def _taken(folder: Path, key: str, name: str) -> FolderTaken:
     if key == "hydra.sweep.subdir":
         remedy = "give each job a folder of its own, such as with ${hydra.job.num}"
     else:
-        remedy = f"choose another, such as {key}={shown(free(folder.absolute()))}"
-    return FolderTaken(f"{key}={shown(folder)}: {reason}; {remedy}.")
+        remedy = f"choose another, such as {key}={relative_to_cwd(first_free(folder.absolute()))}"
+    return FolderTaken(f"{key}={relative_to_cwd(folder)}: {reason}; {remedy}.")
 
 
-def free(folder: Path) -> Path:
-    """`folder`, or where it is taken the first of folder-2, folder-3, … that is not."""
-    number, found = 1, folder
-    while os.path.lexists(found):
+def first_free(folder: Path) -> Path:
+    """Return `folder`, or the first of folder-2, folder-3, … where that exists."""
+    number, candidate = 1, folder
+    while os.path.lexists(candidate):
         number += 1
-        found = folder.with_name(f"{folder.name}-{number}")
-    return found
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
 
 
-def shown(path: Path) -> str:
-    """Relative to the current directory where it is below it: shorter to read and to type."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+def relative_to_cwd(path: Path) -> str:
+    """Return `path`, relative to the current directory where it is below it: shorter to type."""
+    current = Path.cwd()
+    return str(path.relative_to(current)) if path.is_relative_to(current) else str(path)
 
 
-def folder_key(typed: Sequence[str], own: str) -> str:
-    """Which key decides where a folder is: Hydra's `own`, if it was typed, or else `results`."""
-    return own if own in map(key_of, typed) else "results"
+def folder_key(typed: Sequence[str], hydra_key: str) -> str:
+    """Return the key that decides where a folder is: `hydra_key` if it was typed, or `results`."""
+    return hydra_key if hydra_key in map(key_of, typed) else "results"
 
 
 def cannot_write(error: OSError, key: str = "results") -> str:
-    """One line for a folder that cannot be made; `key` decides where it is."""
+    """Return the message for a folder that cannot be created; `key` decides its place."""
     return f"{key}: cannot write there ({error}); choose another with {key}=FOLDER."
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[None]:
-    """Make the new `folder`, below the results, before work begins that would be lost without it;
-    it is taken back where the work raises an exception and has left nothing in it.
+def new_folder(folder: Path) -> Iterator[None]:
+    """Create `folder`, below the results, before work whose outcome is written there.
 
-    Raises `ConfigError` where it cannot be made.
+    Where the work raises an exception and has left nothing in the folder, it is removed again.
+    Raises `ConfigError` where it cannot be created, and `FolderTaken` where it exists.
     """
     try:
         new = make_folder(folder)
     except OSError as error:
         raise ConfigError(cannot_write(error)) from error
     if not new:
-        raise FolderTaken(f"{shown(folder)}: is in use by another process; type the command again.")
+        raise FolderTaken(
+            f"{relative_to_cwd(folder)}: is in use by another process; type the command again."
+        )
     try:
         yield
     except BaseException:

@@ -1,6 +1,6 @@
-"""The jobs of a sweep, wherever their folders are: the sweep's journal lists each as it begins.
+"""The jobs of a sweep that have begun: the sweep's journal lists each as it begins.
 
-`hydra.sweep.subdir` may put a job at any depth, so jobs are not found by looking for folders.
+`hydra.sweep.subdir` may put a job's folder at any depth, so jobs are not found by their folders.
 """
 
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from harness.tracking.journal import append, read
 
 
 @dataclass(frozen=True)
-class Launched:
-    """One job that has begun."""
+class LaunchedJob:
+    """A job that has begun."""
 
     number: int
     folder: Path
 
 
-def note_job(sweep: Path, number: int, folder: Path) -> None:
-    """List a job in the journal of the sweep whose folder is `sweep`."""
+def record_job(sweep: Path, number: int, folder: Path) -> None:
+    """Add a job to the journal of the sweep in the folder `sweep`."""
     folder = folder.absolute()
     inside = folder.is_relative_to(sweep)
     append(sweep, "job", number=number, folder=str(folder.relative_to(sweep) if inside else folder))
 
 
-def launched(sweep: Path) -> list[Launched]:
-    """Every job that has begun, by number."""
+def launched_jobs(sweep: Path) -> list[LaunchedJob]:
+    """Return every job that has begun, in the order of their numbers."""
     events = [event for event in read(sweep) if event["kind"] == "job"]
-    found = [Launched(event["number"], sweep / event["folder"]) for event in events]
-    return sorted(found, key=lambda job: job.number)
+    jobs = [LaunchedJob(event["number"], sweep / event["folder"]) for event in events]
+    return sorted(jobs, key=lambda job: job.number)

@@ -1,4 +1,4 @@
-"""`network.json` of a run: what its weights need beside them to give predictions."""
+"""`network.json` of a run: the model and the scaling that its weights need for predictions."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
 from harness.training.plan import Plan
 
-FORMAT = 1  # counted up when a field changes its meaning
+FORMAT = 1  # increased when a field changes its meaning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class NetworkFile:
 
 
 def network_of(plan: Plan) -> NetworkFile:
-    """Collect what a plan says of its network."""
+    """Return the contents of `network.json` for a plan."""
     scale = plan.splits.scale
     arrays = {"x_mean": scale.x_mean[:, 0, 0], "x_std": scale.x_std[:, 0, 0]}  # (R, F)
     arrays |= {"y_mean": scale.y_mean, "y_std": scale.y_std}  # (R,)
@@ -43,22 +43,22 @@ def network_of(plan: Plan) -> NetworkFile:
 
 
 def write_network(path: Path, network: NetworkFile) -> None:
-    """Write the file in the present format."""
+    """Write `network.json` in the present format."""
     text = json.dumps({"format": FORMAT, **asdict(network)}, indent=2)
     path.write_text(text, encoding="utf-8")
 
 
 def read_network(path: Path) -> NetworkFile:
-    """Read the file; one without a format is of the first.
+    """Read `network.json`; a file without a format number has the first format.
 
-    Raises `ConfigError` for a damaged file and for one of another format.
+    Raises `ConfigError` for a damaged file and for another format.
     """
     with reading(path):
         contents: dict[str, Any] = json.loads(path.read_bytes())
-        found = contents.pop("format", FORMAT)
-        if found == FORMAT:
+        file_format = contents.pop("format", FORMAT)
+        if file_format == FORMAT:
             return NetworkFile(**contents | {"model": ModelSpec(**contents["model"])})
     raise ConfigError(
-        f"{path}: format={found}: this version reads format {FORMAT}; use a newer version of the "
-        "harness."
+        f"{path}: format={file_format}: this version reads format {FORMAT}; use a newer "
+        "version of the harness."
     )

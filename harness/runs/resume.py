@@ -1,8 +1,8 @@
-"""`python -m harness resume=RUN …`: a new run that goes on where RUN has left off.
+"""Resuming: `python -m harness resume=RUN …` starts a new run from a checkpoint of RUN.
 
-Its configuration is RUN's `config.yaml` with what is typed on top of it. The backend, the device,
-the precision and how training goes on may change; what was learnt, by which network and from which
-seeds may not, since the state of training would then mean something else.
+Its configuration is RUN's `config.yaml` with the typed overrides applied to it. The backend, the
+device, the precision and the rest of the training may change. The task, the network, the seeds and
+the kind of optimiser may not, since the checkpoint's state would then mean something else.
 """
 
 import logging
@@ -26,7 +26,7 @@ from harness.core.file_names import CHECKPOINTS, CONFIG
 from harness.core.model import Params
 from harness.runs.find import find_run
 from harness.runs.folders import FETCHED
-from harness.runs.resume_rules import refuse_changes, say_changes
+from harness.runs.resume_rules import check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
 from harness.training.checkpoints import Checkpoint, State, load_checkpoint
@@ -34,58 +34,62 @@ from harness.training.plan import Plan
 
 log = logging.getLogger(__name__)
 
-GO_ON = "go on with: "  # begins the note on an exception that says how
+RESUME_NOTE = (
+    "go on with: "  # begins the note on an exception with the command that resumes the run
+)
 
 
 @dataclass(frozen=True)
 class ResumedRun:
-    """The run that is gone on with."""
+    """The run that is resumed, and the checkpoint that training starts from."""
 
     directory: Path
     checkpoint: Checkpoint
 
     @property
     def run(self) -> str:
-        """Its id in MLflow; its directory, if MLflow does not know it."""
+        """The run's id in MLflow, or its directory where MLflow does not know it."""
         address = last(self.directory, "mlflow")
         return str(self.directory.resolve()) if address is None else address["run_id"]
 
     def curve(self) -> Iterator[Event]:
-        """Its journal's metrics of the epochs that the checkpoint has behind it."""
+        """Yield the journal's metrics of epochs 1 to the checkpoint's."""
         for event in read(self.directory):
             if event["kind"] == "metrics" and 1 <= event["step"] <= self.checkpoint.epoch:
                 yield event
 
     def values(self) -> Params:
-        """The metrics of the checkpoint's epoch, `(R,)` each."""
-        values = [e["values"] for e in self.curve() if e["step"] == self.checkpoint.epoch]
-        return {name: np.array(each) for name, each in values[-1].items()} if values else {}
+        """Return the metrics of the checkpoint's epoch, `(R,)` each; empty where there are none."""
+        epochs = [e["values"] for e in self.curve() if e["step"] == self.checkpoint.epoch]
+        return {name: np.array(values) for name, values in epochs[-1].items()} if epochs else {}
 
 
 def command(directory: Path, results: str, more: Sequence[str] = ()) -> str:
-    """What to type to go on with the run in `directory`."""
+    """Return the command that resumes the run in `directory`, with the overrides `more`."""
     words = [override("resume", str(directory))]
     words += [] if results == "results" else [override("results", results)]
     return provenance.command([*words, *more])
 
 
 @contextmanager
-def offered(directory: Path, results: str) -> Iterator[None]:
-    """Who stops training, or whose training fails, is told how to go on."""
+def note_resume_command(directory: Path, results: str) -> Iterator[None]:
+    """Add the command that resumes the run to an exception that stops or fails its training."""
     try:
         yield
     except BaseException as error:
-        if kept(directory):
-            error.add_note(f"{GO_ON}{command(directory, results)}")
+        if checkpoint_names(directory):
+            error.add_note(f"{RESUME_NOTE}{command(directory, results)}")
         raise
 
 
 def configuration(composed: Composed, overrides: list[str], directory: Path) -> Composed:
-    """RUN's configuration with the `overrides` on top, whose groups `composed` has; `resume` and
-    `checkpoint` in it are a directory and a name. What has to be fetched goes to `directory`.
+    """Return RUN's configuration with `overrides` applied to it.
 
-    Raises `ConfigError` for a run or checkpoint that is not there or is damaged, and for what
-    cannot be or must not change.
+    `composed` has the groups that the overrides choose. In the result, `resume` is a directory and
+    `checkpoint` a name. Files that only MLflow has are downloaded below `directory`.
+
+    Raises `ConfigError` for a missing or damaged run or checkpoint, for an invalid value, and for a
+    change that resuming does not allow.
     """
     word = str(composed.resume)
     where = (Path(composed.results), composed.tracking.uri)
@@ -94,14 +98,16 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     new = with_overrides(old, overrides, f"resume={word}", composed)
     new.resume, new.results = str(folder), composed.results
     new.checkpoint = _checkpoint(folder, word, composed.checkpoint)
-    from_hydra(new)  # what is wrong in itself is refused before anything is said
-    refuse_changes(old, new, word)
+    from_hydra(new)  # checks every value before it is compared with the old one
+    check_changes(old, new, word)
     return new
 
 
 def resumed(plan: Plan) -> tuple[Plan, ResumedRun | None]:
-    """The plan with the state of the checkpoint that `resume` names, and where that comes from; as
-    it is, and None, without `resume`. Raises `ConfigError` where training cannot go on from it.
+    """Return the plan with the checkpoint's state as its start, and the run that is resumed.
+
+    Without `resume`, return the plan as it is, and None. Raises `ConfigError` where training cannot
+    go on from the checkpoint.
     """
     origin = _origin(plan.config, plan.start)
     if origin is not None:
@@ -110,28 +116,31 @@ def resumed(plan: Plan) -> tuple[Plan, ResumedRun | None]:
 
 
 def _origin(config: Config, start: State) -> ResumedRun | None:
-    """The checkpoint to begin with, in the precision and shapes of `start`."""
+    """Load the checkpoint to start from; check it against `start` and cast it to the precision."""
     if config.resume is None:
         if config.checkpoint is not None:
             raise ConfigError(f"checkpoint={config.checkpoint}: needs resume=RUN.")
         return None
     folder = Path(config.resume)
     name = _checkpoint(folder, config.resume, config.checkpoint)
-    found = _read(folder, name)
-    _check_state(found.state, start)
-    _check_rest(config, folder, name, found)
-    best = None if found.best is None else _cast(found.best, config.precision)
-    say_changes(load_config(folder), config, name)
-    return ResumedRun(folder, replace(found, state=_cast(found.state, config.precision), best=best))
+    checkpoint = _read(folder, name)
+    _check_state(checkpoint.state, start)
+    _check_rest(config, folder, name, checkpoint)
+    best = None if checkpoint.best is None else _cast(checkpoint.best, config.precision)
+    log_changes(load_config(folder), config, name)
+    state = _cast(checkpoint.state, config.precision)
+    return ResumedRun(folder, replace(checkpoint, state=state, best=best))
 
 
-def _check_rest(config: Config, folder: Path, name: str, found: Checkpoint) -> None:
-    """Something is left to be done: epochs, or, for a run that was stopped after its last one, its
-    evaluation and its files."""
-    epochs, patience, done = config.trainer.epochs, config.trainer.patience, found.epoch
-    waited = done - found.stopping.get("epoch", np.array(done))  # since the best epoch, (R,)
+def _check_rest(config: Config, folder: Path, name: str, checkpoint: Checkpoint) -> None:
+    """Raise `ConfigError` where nothing is left to do.
+
+    For a run that was stopped after its last epoch, its evaluation and its files are left.
+    """
+    epochs, patience, done = config.trainer.epochs, config.trainer.patience, checkpoint.epoch
+    waited = done - checkpoint.stopping.get("epoch", np.array(done))  # since the best epoch, (R,)
     stopped_early = patience is not None and bool((waited >= patience).all())
-    unfinished = not _finished(folder) and name == kept(folder)[-1]
+    unfinished = not _finished(folder) and name == checkpoint_names(folder)[-1]
     if unfinished and (epochs == done or (stopped_early and epochs > done)):
         log.info("completes %s, whose %d epochs are trained", folder, done)
     elif epochs <= done:
@@ -147,28 +156,31 @@ def _check_rest(config: Config, folder: Path, name: str, found: Checkpoint) -> N
 
 
 def _finished(folder: Path) -> bool:
-    """Whether a run came to its end. A journal that was fetched from MLflow may lack its last line,
-    but not the seconds that training took, which come last before it."""
+    """Whether a run finished.
+
+    A journal that was downloaded from MLflow may lack its last line, but not the line before it,
+    which has the seconds that training took.
+    """
     events = list(read(folder))
-    ends = [event["status"] for event in events if event["kind"] == "end"]
-    if ends:
-        return ends[-1] == "FINISHED"
+    statuses = [event["status"] for event in events if event["kind"] == "end"]
+    if statuses:
+        return statuses[-1] == "FINISHED"
     return not events or any("time/train_s" in event.get("values", {}) for event in events)
 
 
-def kept(directory: Path) -> list[str]:
-    """The names of a run's checkpoints, first to last; a file of another name is none."""
-    names = [path.stem for path in directory.glob(f"{CHECKPOINTS}/*.safetensors")]
-    found = [name for name in names if re.fullmatch(r"epoch-[0-9]+", name)]
-    return sorted(found, key=lambda name: int(name.removeprefix("epoch-")))
+def checkpoint_names(directory: Path) -> list[str]:
+    """Return the names of a run's checkpoints, first to last; files of other names are left out."""
+    stems = [path.stem for path in directory.glob(f"{CHECKPOINTS}/*.safetensors")]
+    names = [stem for stem in stems if re.fullmatch(r"epoch-[0-9]+", stem)]
+    return sorted(names, key=lambda name: int(name.removeprefix("epoch-")))
 
 
-def _checkpoint(folder: Path, word: str, asked: Any) -> str:
-    """The name of the checkpoint that was asked for, or of the last."""
-    names = kept(folder)
+def _checkpoint(folder: Path, word: str, requested: Any) -> str:
+    """Return the name of the requested checkpoint, or of the last one."""
+    names = checkpoint_names(folder)
     if not names:
         raise ConfigError(f"resume={word}: this run has no checkpoint; {_why_none(folder)}.")
-    name = names[-1] if asked is None else str(asked)
+    name = names[-1] if requested is None else str(requested)
     if name not in names:
         raise ConfigError(
             f"checkpoint={name}: must be one of {', '.join(names)}.{nearest(name, names)}"
@@ -177,7 +189,7 @@ def _checkpoint(folder: Path, word: str, asked: Any) -> str:
 
 
 def _why_none(folder: Path) -> str:
-    """Why a run has kept nothing, and what to do about it."""
+    """Say why a run has no checkpoint, and what to do about it."""
     done = max((e["step"] for e in read(folder) if e["kind"] == "metrics"), default=0)
     if done == 0:
         return "it ended before its first epoch was done; start it again"
@@ -193,23 +205,23 @@ def _why_none(folder: Path) -> str:
 
 def _read(folder: Path, name: str) -> Checkpoint:
     path = folder / CHECKPOINTS / f"{name}.safetensors"
-    others = [f"checkpoint={other}" for other in kept(folder) if other != name]
+    others = [f"checkpoint={word}" for word in checkpoint_names(folder) if word != name]
     with reading(path, f"choose {others[-1]}" if others else "train the run again"):
         return load_checkpoint(path)
 
 
-def _check_state(found: State, start: State) -> None:
-    """Every array that the new run needs is there, in its shape."""
-    if set(found.slots) != set(start.slots):
-        has, needs = (", ".join(sorted(s.slots)) or "none" for s in (found, start))
+def _check_state(state: State, start: State) -> None:
+    """Raise `ConfigError` unless `state` has the arrays of `start`, in the same shapes."""
+    if set(state.slots) != set(start.slots):
+        has, needs = (", ".join(sorted(s.slots)) or "none" for s in (state, start))
         raise ConfigError(
             f"optimizer: the checkpoint's memory is {has}, but the optimiser needs {needs}; choose "
             "the optimizer and momentum of the run that is resumed."
         )
-    pairs = [(found.params, start.params)]
-    pairs += [(found.slots[slot], start.slots[slot]) for slot in start.slots]
-    for there, here in pairs:
-        shapes = [{name: value.shape for name, value in p.items()} for p in (there, here)]
+    pairs = [(state.params, start.params)]
+    pairs += [(state.slots[slot], start.slots[slot]) for slot in start.slots]
+    for pair in pairs:
+        shapes = [{name: value.shape for name, value in params.items()} for params in pair]
         if shapes[0] != shapes[1]:
             raise ConfigError(
                 f"model: the checkpoint's arrays are {shapes[0]}, but the network needs "

@@ -1,4 +1,4 @@
-"""What a resumed run has otherwise than the run before it: what is refused, and what is said."""
+"""Changes between a run and the run that resumes it: which are refused, and which are logged."""
 
 import logging
 from typing import Any
@@ -9,16 +9,16 @@ from harness.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-OWN = ("resume", "checkpoint", "results")  # what the new command line alone decides
-FIXED = ("task", "model", "seed", "replicas", "optimizer.name")
+OWN = ("resume", "checkpoint", "results")  # keys that are not taken from the old run
+FIXED = ("task", "model", "seed", "replicas", "optimizer.name")  # keys that must not change
 
 
-def refuse_changes(old: Any, new: Any, word: str) -> None:
-    """Raise `ConfigError` for what must stay as it was in the run `word`."""
+def check_changes(old: Any, new: Any, word: str) -> None:
+    """Raise `ConfigError` for a key that must stay as it was in the run `word`."""
     before, now = map(flat_composed, (old, new))
     gru = ("semantics.gru_biases", "semantics.gru_reset")
     fixed = {*FIXED, *(gru if old.model.cell == "gru" else ("semantics.biases",))}
-    if before.get("optimizer.momentum"):  # the velocity holds learning rates, or does not
+    if before.get("optimizer.momentum"):  # decides whether lr is part of the velocity
         fixed.add("semantics.momentum_lr")
     changed = [key for key in now if key not in OWN and before.get(key) != now[key]]
     for key in sorted(changed, key=lambda k: k.endswith("_target_")):
@@ -29,12 +29,12 @@ def refuse_changes(old: Any, new: Any, word: str) -> None:
             )
 
 
-def say_changes(old: Any, new: Config, checkpoint: str) -> None:
-    """Log where the run goes on, and with what it differs from the run before."""
+def log_changes(old: Any, new: Config, checkpoint: str) -> None:
+    """Log which checkpoint the run starts from, and which keys differ from the old run."""
     before, now = flat_composed(old), flatten(nested_params(new))
-    changed = [key for key in now if key in before and before[key] != now[key] and _shown(key)]
-    said = ", ".join(f"{key}={now[key]}" for key in changed)
-    log.info("goes on from %s of %s; changed: %s", checkpoint, new.resume, said or "nothing")
+    changed = [key for key in now if key in before and before[key] != now[key] and _is_logged(key)]
+    words = ", ".join(f"{key}={now[key]}" for key in changed)
+    log.info("goes on from %s of %s; changed: %s", checkpoint, new.resume, words or "nothing")
     if "trainer.epochs" in changed and new.trainer.schedule != "constant":
         log.info(
             "trainer.schedule=%s spreads over all epochs, %s then and %s now: the learning rate "
@@ -45,5 +45,5 @@ def say_changes(old: Any, new: Config, checkpoint: str) -> None:
         )
 
 
-def _shown(key: str) -> bool:
+def _is_logged(key: str) -> bool:
     return key not in OWN and key.removeprefix("backend.") not in FIXED_BY_BACKEND

@@ -1,4 +1,8 @@
-"""One run, from a checked configuration to a closed record with all its files."""
+"""One run, from a checked configuration to a closed record with all its files.
+
+The order is fixed here: the plan is prepared and checked first, then the folder is checked, then
+the record begins; the record is closed whatever happens afterwards.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,7 +20,7 @@ from harness.core import file_names
 from harness.core.model import Params, count_params
 from harness.reporting import plots
 from harness.runs import figures, resume
-from harness.runs.folders import check_unbegun
+from harness.runs.folders import check_not_begun
 from harness.runs.network_file import network_of, write_network
 from harness.runs.run_files import parameter_table, prediction_table
 from harness.system.compile_cache import use_compile_cache
@@ -39,45 +43,48 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a run is called and where it belongs."""
+    """A run's name, its directory and the sweep that it is part of."""
 
     name: str
     directory: Path
-    overrides: list[str]  # of the command line, to repeat it
-    parent: Path | None = None  # directory of the sweep that it is part of
+    overrides: list[str]  # as typed, for the command that repeats the run
+    parent: Path | None = None  # directory of the sweep
     shows_progress: bool = True
 
 
 @dataclass(kw_only=True)
 class Result:
-    """What a finished run found, for its summary."""
+    """The outcome of a finished run, for its summary."""
 
     plan: Plan
     outcome: Outcome
     directory: Path
     values: dict[str, Array]  # name -> (R,), at the final weights
     predictions: "pd.DataFrame"
-    gradient: Params  # empty unless it was asked for
+    gradient: Params  # empty unless trainer.save_gradient is set
     timings: dict[str, float] = field(default_factory=dict)
     tracking: Tracking | None = None
 
     def wait_for_address(self) -> dict[str, str]:
-        """Wait until all of the run has arrived in MLflow, or cannot any more; return its place
-        there, or nothing. Raises `ConfigError` if MLflow refuses the run."""
+        """Wait until MLflow has all of the run, or cannot get it any more; return its address.
+
+        The address is empty without MLflow. Raises `ConfigError` if MLflow refuses the run.
+        """
         return {} if self.tracking is None else self.tracking.wait_for_address()
 
     @property
     def loss(self) -> float:
-        """What an optimising sweep minimises: `val/loss`, or else `train/loss`; NaN untrained."""
-        found = self.values.get("val/loss", self.values.get("train/loss"))
-        return float("nan") if found is None else float(found.mean())
+        """The loss that an optimising sweep minimises: the mean over the replicas of `val/loss`, or
+        else of `train/loss`; NaN for a run without training."""
+        losses = self.values.get("val/loss", self.values.get("train/loss"))
+        return float("nan") if losses is None else float(losses.mean())
 
 
 def run(config: Config, identity: Identity) -> Result:
     """Train, evaluate, write and track one run.
 
-    Raises `ConfigError` for what the user can put right and `Diverged` for a loss that is no longer
-    finite; either way, and on Ctrl-C, the record is closed with the right status.
+    Raises `ConfigError` for a mistake of the user's and `Diverged` for a loss that is not finite;
+    in both cases, and on Ctrl-C, the record is closed with the right status.
     """
     plan, origin = resume.resumed(prepare(config))
     get_ready(config.tracking, config.experiment_name, Path(config.results))
@@ -92,10 +99,13 @@ def carry_out(
     draw: Callable[..., list[str]] = figures.draw,
     origin: resume.ResumedRun | None = None,
 ) -> Result:
-    """`run` for a configuration that is prepared already, in the backend that `load` constructs,
-    with pictures by `draw`; `origin` is the run that this one resumes."""
+    """Carry out a prepared plan; see `run`.
+
+    `load` constructs the backend, `draw` draws the pictures (see `figures.draw`), and `origin` is
+    the run that this one resumes.
+    """
     began, config = time.monotonic(), plan.config
-    check_unbegun(identity.directory)
+    check_not_begun(identity.directory)
     tracking = track(
         config.tracking, config.experiment_name, Path(config.results), identity.directory
     )
@@ -103,7 +113,7 @@ def carry_out(
         _begin(record, plan, identity, origin)
         build = partial(plan.build, load)
         begun = None if origin is None else origin.checkpoint
-        with resume.offered(identity.directory, config.results):
+        with resume.note_resume_command(identity.directory, config.results):
             outcome = train(
                 build, plan.start, plan.splits, config, record, begun, identity.shows_progress
             )
@@ -121,7 +131,7 @@ def carry_out(
 def _begin(
     record: RunLog, plan: Plan, identity: Identity, origin: resume.ResumedRun | None
 ) -> None:
-    """The first events: who, what, on which data. The run is visible from here on."""
+    """Write the first events and files; from here on the run is visible in MLflow."""
     config, splits = plan.config, plan.splits
     tags = {
         "kind": "run",
@@ -172,7 +182,7 @@ def _begin(
 
 
 def _about(config: Config) -> str:
-    """The description of the task's experiment in MLflow."""
+    """Return the description of the task's experiment in MLflow."""
     text = (type(config.task).__doc__ or "").strip()
     bound = config.task.best_loss()
     if bound is None:
@@ -194,7 +204,7 @@ def _finish(
     for name in ("val", "test"):
         if name in splits.parts:
             values |= evaluate(backend, splits, name, plan.training.loss)
-    # At step 0, where MLflow shows a value that a run has once as a bar and not as a lone point.
+    # At step 0: MLflow then shows a metric that a run has once as a bar, not as a single point.
     record.metrics(0, {n: v for n, v in values.items() if n.startswith("test/")})
     if outcome.best_epoch is not None:  # then the last epoch's values are not the final ones
         record.write("scalars", values={f"final/{n}": v.tolist() for n, v in values.items()})
@@ -210,8 +220,8 @@ def _finish(
         files.append(file_names.GRADIENT)
     config = plan.config
     title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
-    pictured = draw(directory, title, config.task.loss, config.task.best_loss(), predictions)
-    for path in [*files, *pictured]:
+    pictures = draw(directory, title, config.task.loss, config.task.best_loss(), predictions)
+    for path in [*files, *pictures]:
         record.file(path)
     record.write("table", path=file_names.PREDICTIONS)
     check_measured(values, config, splits)
@@ -226,11 +236,13 @@ def _finish(
 
 
 def _gradient(plan: Plan, load: BackendFactory, first: int) -> Params:
-    """Of the first batch of epoch `first`, at the weights before it; in float64, where small ones
-    keep digits."""
+    """Return the gradient of the first batch of epoch `first`, at the weights before it.
+
+    It is computed in float64, so that small entries keep their digits, and cast afterwards.
+    """
     batches, _ = next(plan.schedule.epoch(first))
     data = plan.splits.training_data()
     training = replace(plan.training, precision="float64")
     start = State({name: value.astype("float64") for name, value in plan.start.params.items()})
-    found = gradients(load, plan.model, training, data, start, batches[0], plan.execution)
-    return {name: value.astype(plan.config.precision) for name, value in found.items()}
+    gradient = gradients(load, plan.model, training, data, start, batches[0], plan.execution)
+    return {name: value.astype(plan.config.precision) for name, value in gradient.items()}

@@ -1,4 +1,4 @@
-"""The files that a run leaves besides its journal: weights, predictions, parameters, gradient."""
+"""The tables that a run writes: its parameters and its predictions."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ Array = np.ndarray
 
 
 def parameter_table(model: ModelSpec) -> "pd.DataFrame":
-    """`name, shape, count, formula` of every parameter, with a last row for the sum."""
+    """Return `name, shape, count, formula` of every parameter, with a last row for the total."""
     import pandas as pd
 
     formula = param_formulas(model)
@@ -33,11 +33,11 @@ def parameter_table(model: ModelSpec) -> "pd.DataFrame":
 def prediction_table(
     model: ModelSpec, backend: Backend, splits: Splits, loss: str
 ) -> "pd.DataFrame":
-    """Every split's targets and predictions in original units, one row per number.
+    """Return every split's targets and predictions in original units, one row per number.
 
-    Columns `split, replica, sample, time_step, output, true, predicted`, all indices from 0; a
-    model that answers once per sequence does so at its last real time step, and padding has no
-    rows. A binary task's prediction is a probability.
+    Columns are `split, replica, sample, time_step, output, true, predicted`; indices start at 0. A
+    model with one output per sequence has it at the last real time step; padding has no rows. A
+    binary task's prediction is a probability.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What a finished run says: what happened, where it is kept and what to type next."""
+"""The summary of a finished run: its metrics, its files and the commands to type next."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from harness.console.command_line import shell_word
 from harness.console.terminal import say
 from harness.core.intervals import over_replicas
 from harness.core.model import count_params
+from harness.runs.bound_comparison import compare_with_bound
 from harness.runs.resume import command
 from harness.runs.run import Result
-from harness.runs.verdict import verdict
 from harness.tracking.browse import compare_command, say_next
 from harness.training.metrics import predict
 
-ROWS = 12  # of predictions shown
+ROWS = 12  # predictions shown at most
 
 
 def show(result: Result, console: Console) -> None:
-    """Print the whole summary."""
+    """Print the summary."""
     outcome = result.outcome
     console.print(f"[bold]{escape(headline(result))}[/bold]")
     for name, values in sorted(result.values.items()):
@@ -32,8 +32,8 @@ def show(result: Result, console: Console) -> None:
         console.print(
             f"  stopped after epoch {outcome.epochs}; best weights (epoch {epochs}) restored"
         )
-    if said := _verdict(result):
-        console.print(f"  {escape(said)}", soft_wrap=True)
+    if sentence := _bound_sentence(result):
+        console.print(f"  {escape(sentence)}", soft_wrap=True)
     timings = result.timings
     if "time/per_step_us" in timings:
         console.print(
@@ -48,7 +48,7 @@ def show(result: Result, console: Console) -> None:
 
 
 def _show_places(result: Result, console: Console) -> None:
-    """Where everything is, and what can be typed next."""
+    """Print where files and MLflow's run are, and the commands to type next."""
     config, outcome = result.plan.config, result.outcome
     say(f"  files    {shell_word(str(result.directory))}", console)
     if outcome.epochs:
@@ -65,7 +65,7 @@ def _show_places(result: Result, console: Console) -> None:
 
 
 def headline(result: Result) -> str:
-    """Task, backend, network and size in one line."""
+    """Return task, backend, network, size, optimiser, precision and seeds in one line."""
     config = result.plan.config
     layers = f"{config.model.layers}×" if config.model.layers > 1 else ""
     seeds = f"seed {config.seed}"
@@ -79,24 +79,23 @@ def headline(result: Result) -> str:
 
 
 def _with_spread(name: str, values: list[float]) -> str:
-    found = over_replicas(name, values)
+    interval = over_replicas(name, values)
+    mean = f"{interval[name]:.6g}"
     if len(values) == 1:
-        return f"{found[name]:.6g}"
-    low, high = found[f"{name}_lo"], found[f"{name}_hi"]
-    return (
-        f"{found[name]:.6g}  (95 % of the mean over {len(values)} replicas: {low:.6g} … {high:.6g})"
-    )
+        return mean
+    low, high = interval[f"{name}_lo"], interval[f"{name}_hi"]
+    return f"{mean}  (95 % of the mean over {len(values)} replicas: {low:.6g} … {high:.6g})"
 
 
-def _verdict(result: Result) -> str | None:
-    """Judged on data that was not trained on, where there is any."""
+def _bound_sentence(result: Result) -> str | None:
+    """Compare the loss with the best possible one, on held-out data where there is any."""
     bound = result.plan.config.task.best_loss()
     if bound is None or not result.outcome.epochs:
         return None
     splits = result.plan.splits
     name = next(n for n in ("test", "val", "train") if n in splits.parts)
     outputs = predict(result.outcome.backend, splits, splits.parts[name])
-    return verdict(bound, result.plan.training.loss, name, outputs, splits)
+    return compare_with_bound(bound, result.plan.training.loss, name, outputs, splits)
 
 
 def _gradient(result: Result) -> Table | None:
@@ -110,14 +109,14 @@ def _gradient(result: Result) -> Table | None:
 
 
 def _shown_predictions(result: Result) -> Table | None:
-    """Probes, or the outputs of a pass without targets; of the first replica."""
-    found: Any = result.predictions
-    found = found[found["replica"] == 0]
-    probes = found[found["split"] == "probe"]
-    if probes.empty and found["true"].notna().any():
+    """Return the first replica's predictions of probes, or of data without targets; else None."""
+    predictions: Any = result.predictions
+    predictions = predictions[predictions["replica"] == 0]
+    probes = predictions[predictions["split"] == "probe"]
+    if probes.empty and predictions["true"].notna().any():
         return None
     table = Table("split", "sample", "step", "output", "true", "predicted")
-    for row in (found if probes.empty else probes).head(ROWS).itertuples():
+    for row in (predictions if probes.empty else probes).head(ROWS).itertuples():
         true = "" if np.isnan(row.true) else f"{row.true:g}"
         cells = (row.split, row.sample, row.time_step, row.output, true, f"{row.predicted:.4f}")
         table.add_row(*map(str, cells))

@@ -1,12 +1,12 @@
-"""Several runs at once as the replicas of one backend, each exactly as if it ran alone.
+"""Train several runs at once as replicas of one backend, each exactly as if it ran alone.
 
-Every run goes through `harness.runs.run` in a greenlet of its own: a function that can be left in
-the middle and gone on with. The backend that it is given only notes what is asked of it and leaves
-the greenlet; when all runs wait, what they ask is done in one call for all of them, and each goes
-on with its own replicas' part of the answer. So no run knows of the others: each has its own loop,
-journal, early stopping and files, and one that fails or ends takes no other with it.
+Every run executes `harness.runs.run` in its own greenlet, a function that can be suspended and
+resumed. Its backend is a proxy: a call of it suspends the greenlet with a request. When all runs
+wait, the requests are answered by one call of the shared backend, and each run is resumed with its
+replicas' slice of the result. So no run knows of the others: each has its own loop, journal, early
+stopping and files, and one that fails or ends does not affect the others.
 
-A run that has ended keeps its place in the program, and what becomes of it there is of no interest.
+The replicas of a run that has ended stay in the program; their results are ignored.
 """
 
 import contextlib
@@ -21,71 +21,76 @@ from greenlet import getcurrent, greenlet
 from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import ModelSpec
 from harness.runs.figures import draw_all
-from harness.sweeps.grouping import merged
+from harness.sweeps.grouping import merge_plans
 from harness.training.plan import Plan
 from harness.training.replicas import merge_states, state_slice
 
-Work = Callable[[BackendFactory], Any]  # a run, given what constructs its backend
+Work = Callable[[BackendFactory], Any]  # carries out a run with a backend from this factory
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Build:
-    """Ask for the shared backend, with this run's replicas in `state`; answered by its device and
-    kernel."""
+    """Request to construct the shared backend with `state` for this run's replicas.
+
+    The answer is the backend's device and kernel.
+    """
 
     state: State
 
 
 @dataclass(frozen=True)
 class Train:
-    """Ask for `Backend.train_epoch`."""
+    """Request for `Backend.train_epoch`."""
 
     batches: Array
     lr: Array
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """Sizes without that of the replica axis, the second one here."""
+        """Shapes without the replica axis, here the second one."""
         return tuple((len(array), *array.shape[2:]) for array in (self.batches, self.lr))
 
 
 @dataclass(frozen=True)
 class Predict:
-    """Ask for `Backend.predict`."""
+    """Request for `Backend.predict`."""
 
     x: Array
     mask: Array | None
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """Sizes without that of the replica axis."""
+        """Shapes without the replica axis."""
         return tuple(array.shape[1:] for array in (self.x, self.mask) if array is not None)
 
 
 @dataclass(frozen=True)
 class Save:
-    """Ask for `Backend.state`."""
+    """Request for `Backend.state`."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Ask for a run's pictures; the arguments are those of `figures.draw`."""
+    """Request for a run's pictures, with the arguments of `figures.draw`."""
 
     arguments: tuple[Any, ...]
 
 
 Request = Build | Train | Predict | Save | Draw
-LATE: dict[type, int] = {Draw: 1, Train: 2}  # these wait until nothing earlier is asked for
+ANSWER_ORDER: dict[type, int] = {
+    Draw: 1,
+    Train: 2,
+}  # answered after all other requests, in this order
 
 
-def form(request: Request) -> tuple[Any, ...]:
-    """Return what requests that one call answers have in common."""
+def request_form(request: Request) -> tuple[Any, ...]:
+    """Return the type and shapes of a request; one call answers all requests that agree in them."""
     return (type(request), *(request.shapes if isinstance(request, Train | Predict) else ()))
 
 
 class SharedReplicas:
-    """One run's replicas of the shared backend; see `backends.Backend`."""
+    """Proxy for one run's replicas of the shared backend; see `backends.Backend`."""
 
     device: str
     kernel: str
@@ -101,43 +106,49 @@ class SharedReplicas:
         self.device, self.kernel = ask(Build(state))
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
+        """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
         return ask(Train(batches, lr))
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
+        """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
         return ask(Predict(x, mask))
 
     def state(self) -> State:
+        """Return a copy of this run's weights, optimiser memory and step count."""
         return ask(Save())
 
 
 def draw(*arguments: Any) -> list[str]:
-    """Draw a run's pictures together with those of other runs; see `figures.draw`."""
+    """Draw a run's pictures when those of the other runs are drawn; see `figures.draw`."""
     return ask(Draw(arguments))
 
 
 def ask(request: Request) -> Any:
-    """Leave the run until its answer is there."""
+    """Suspend the run until the request is answered; return the answer."""
     parent = getcurrent().parent
     assert parent is not None
     return parent.switch(request)
 
 
 class SharedTraining:
-    """The shared backend and the runs that wait for it."""
+    """The shared backend and the runs that wait for it.
+
+    `plans` are those of the runs; `factory` constructs the backend.
+    """
 
     def __init__(self, plans: Sequence[Plan], factory: BackendFactory) -> None:
         self.plans, self.factory = plans, factory
         ends = np.cumsum([0, *(plan.config.replicas for plan in plans)])
         self.slices = [slice(int(a), int(b)) for a, b in pairwise(ends)]
-        self.training, self.data, self.start, self.execution = merged(plans)
+        self.training, self.data, self.start, self.execution = merge_plans(plans)
         self.backend: Backend | None = None
         self.waiting: dict[int, Request] = {}
         self.runs: list[greenlet] = []
 
     def train(self, works: Sequence[Work], ended: Callable[[int, Any], None]) -> None:
-        """Carry all runs to their ends; `ended` hears of each, its result or its exception.
+        """Carry out all runs; as run i ends, call `ended` with i and its result or exception.
 
-        A stop (`KeyboardInterrupt`) reaches every run, so that each closes its record.
+        A stop (`KeyboardInterrupt`) is raised in every run, so that each closes its record.
         """
         self.runs = [greenlet(work) for work in works]
         answers: dict[int, Any] = {i: self._factory_for(i) for i in range(len(works))}
@@ -150,22 +161,22 @@ class SharedTraining:
             for run in self.runs:
                 if not run.dead:
                     self._stop(run, stop)
-            stop.__notes__ = []  # each run's own: the end of the sweep lists them all
+            stop.__notes__ = []  # each run added its own; the summary of the sweep lists them all
             raise
 
     def _go_on(self, i: int, answer: Any, ended: Callable[[int, Any], None]) -> None:
-        """Let a run go on until it asks for something or ends."""
+        """Resume a run with its answer until its next request or its end."""
         run = self.runs[i]
-        found: Any
+        outcome: Any  # the next request, or the result of the run
         try:
-            found = run.throw(answer) if isinstance(answer, Exception) else run.switch(answer)
+            outcome = run.throw(answer) if isinstance(answer, Exception) else run.switch(answer)
         except Exception as error:
-            found = error
+            outcome = error
         if self.runs[i].dead:
             self.waiting.pop(i, None)
-            ended(i, found)
+            ended(i, outcome)
         else:
-            self.waiting[i] = found
+            self.waiting[i] = outcome
 
     @staticmethod
     def _stop(run: greenlet, stop: KeyboardInterrupt) -> None:
@@ -173,8 +184,11 @@ class SharedTraining:
             run.throw(stop)
 
     def _factory_for(self, i: int) -> BackendFactory:
-        """Return what constructs run i's backend: its replicas of the shared one, or for anything
-        else than its own training (such as a gradient) a backend of its own."""
+        """Return the backend factory of run i.
+
+        For the run's own training it gives a proxy of the shared backend, for anything else, such
+        as a gradient, a separate backend.
+        """
 
         def factory(
             model: ModelSpec,
@@ -190,11 +204,11 @@ class SharedTraining:
         return factory
 
     def _answers(self) -> dict[int, Any]:
-        """Answer some of those that wait: what is best done for many runs at once as late as can
-        be, training last. If the backend breaks, that is the answer."""
-        first = min(self.waiting, key=lambda i: LATE.get(type(self.waiting[i]), 0))
-        same = form(self.waiting[first])
-        chosen = [i for i, request in self.waiting.items() if form(request) == same]
+        """Answer the waiting requests of one form; pictures and training come last, since they gain
+        most from many runs at once. If the backend raises, its exception is the answer."""
+        first = min(self.waiting, key=lambda i: ANSWER_ORDER.get(type(self.waiting[i]), 0))
+        chosen_form = request_form(self.waiting[first])
+        chosen = [i for i, request in self.waiting.items() if request_form(request) == chosen_form]
         requests = {i: self.waiting.pop(i) for i in chosen}
         try:
             return self._answer(requests)
@@ -213,9 +227,11 @@ class SharedTraining:
         return methods[type(next(iter(requests.values())))](requests)
 
     def _build(self, requests: Mapping[int, Build]) -> dict[int, tuple[str, str]]:
-        """Put the states in their places and construct the backend anew: shapes stay the same, so
-        nothing is compiled again. The others are as far as they were: a run that gets earlier
-        weights back does not train any more."""
+        """Construct the backend anew with the requested states in their slices.
+
+        Shapes stay the same, so nothing is compiled again. The other runs keep their states, and
+        the step count is theirs: a run that restores earlier weights does not train any more.
+        """
         whole = self.start if self.backend is None else self.backend.state()
         states = [state_slice(whole, replicas) for replicas in self.slices]
         for i, request in requests.items():
@@ -225,7 +241,7 @@ class SharedTraining:
         return dict.fromkeys(requests, (self.backend.device, self.backend.kernel))
 
     def _train(self, requests: Mapping[int, Train]) -> dict[int, Array]:
-        assert not self.waiting, "all runs that go on are at the same batches"
+        assert not self.waiting, "all runs that still train are at the same batches"
         assert self.backend is not None
         batches = self._joined({i: request.batches for i, request in requests.items()}, 1)
         lr = self._joined({i: request.lr for i, request in requests.items()}, 1)
@@ -250,12 +266,14 @@ class SharedTraining:
         return dict(zip(requests, pictures, strict=True))
 
     def _joined(self, arrays: Mapping[int, Array], axis: int) -> Array:
-        """Join the runs' arrays along their replica axis; a run that does not ask gets another's
-        values, which it never sees."""
+        """Join the runs' arrays along their replica axis.
+
+        A run without a request gets another run's values; its results are ignored.
+        """
         pieces = []
-        other = next(iter(arrays.values()))
+        filler = next(iter(arrays.values()))
         for i, replicas in enumerate(self.slices):
-            array, count = arrays.get(i, other), replicas.stop - replicas.start
+            array, count = arrays.get(i, filler), replicas.stop - replicas.start
             if array.shape[axis] not in (1, count):
                 array = array.take([0], axis)
             shape = list(array.shape)

@@ -1,7 +1,7 @@
-"""The jobs of a sweep: which of them are trained together, and how each ends.
+"""The jobs of a sweep: form groups that train together, run them, and record how each ends.
 
-A job never fails in Hydra's eyes (see `harness/sweeps/sweep.py`): what went wrong is said at once
-and left in its journal.
+A job never raises an exception to Hydra (see `harness/sweeps/sweep.py`): a failure is logged at
+once and written to the job's journal.
 """
 
 import logging
@@ -16,8 +16,8 @@ from omegaconf import DictConfig
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.runs.folders import FolderTaken, check_free, claim_job, shown
-from harness.runs.launched_jobs import note_job
+from harness.runs.folders import FolderTaken, check_free, claim_job, relative_to_cwd
+from harness.runs.launched_jobs import record_job
 from harness.sweeps import sweep
 from harness.system.physical_memory import physical_memory
 from harness.tracking import provenance
@@ -28,11 +28,12 @@ from harness.training.plan import Plan, prepare
 
 log = logging.getLogger(__name__)
 
-JOB_KEY = "hydra.sweep.subdir"  # decides the folder of a job
-SHARE = 0.25  # of the machine's memory that one group may need
-# Jobs of a group: whatever a sweep's size, so many runs are open at once, and a stop or a crash
-# costs no more than these. Beyond some 100 replicas a larger program is no faster per replica.
-MOST = 256
+JOB_KEY = "hydra.sweep.subdir"  # the setting that decides the folder of a job
+MEMORY_SHARE = 0.25  # share of the machine's memory that one group may need
+# Jobs of a group at most. So many runs are open at once, whatever the size of the sweep, and a stop
+# or a crash costs no more than these. Beyond some 100 replicas a larger program is no faster per
+# replica.
+MAX_GROUP = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,60 +47,63 @@ class Job:
 
     @cached_property
     def config(self) -> Config:
-        """Raises `ConfigError`."""
+        """The checked configuration. Raises `ConfigError`."""
         return from_hydra(self.composed)
 
 
 def groups(jobs: Sequence[Job]) -> list[list[int]]:
-    """Indices of jobs that share a program, in the order of each group's first; a job that can
-    share with none, cannot be prepared or goes on with an earlier run is alone."""
-    from harness.sweeps.grouping import key
+    """Return groups of indices of the jobs that share a program, ordered by their first jobs.
 
-    found: dict[tuple[Hashable, int], list[int]] = {}
+    A job that shares with no other, cannot be prepared, or resumes a run is a group by itself.
+    """
+    from harness.sweeps.grouping import sharing_key
+
+    members: dict[tuple[Hashable, int], list[int]] = {}
     room: dict[tuple[Hashable, int], float] = {}
     for i, job in enumerate(jobs):
-        name: tuple[Hashable, int] = ("alone", i)
+        group: tuple[Hashable, int] = ("alone", i)
         if job.composed.get("resume") is None:
             try:
                 needed = required_memory(job.config)
-                base = key(prepare(job.config))
-                # A group that is full is followed by another of the same kind.
-                part = sum(
+                key = sharing_key(prepare(job.config))
+                # After a full group, another one with the same key is begun.
+                full_groups = sum(
                     1
-                    for known, own in found.items()
-                    if known[0] == base and (room[known] < needed or len(own) == MOST)
+                    for known, indices in members.items()
+                    if known[0] == key and (room[known] < needed or len(indices) == MAX_GROUP)
                 )
-                name = (base, part)
-                room[name] = room.get(name, SHARE * physical_memory()) - needed
-            except ConfigError:  # it will say so when it runs
+                group = (key, full_groups)
+                room[group] = room.get(group, MEMORY_SHARE * physical_memory()) - needed
+            except ConfigError:  # reported when the job runs
                 pass
-        found.setdefault(name, []).append(i)
-    return list(found.values())
+        members.setdefault(group, []).append(i)
+    return list(members.values())
 
 
 def check_folders(jobs: Sequence[Job], swept: sweep.Sweep) -> None:
-    """Each job has a folder of its own in which no run is, and all keep their results in one place:
-    raises `ConfigError` before any job has begun."""
-    seen: dict[Path, Job] = {}
+    """Raise `ConfigError`, before any job has begun, unless each job has its own folder without a
+    run in it, and all keep their results in one place."""
+    first_in: dict[Path, Job] = {}
     for job in jobs:
         swept.check_place(job.composed)
         check_free(job.directory, JOB_KEY)
-        other = seen.setdefault(job.directory.absolute(), job)
-        if other is not job:
+        first = first_in.setdefault(job.directory.absolute(), job)
+        if first is not job:
             raise ConfigError(
-                f"{JOB_KEY}: jobs {other.number} and {job.number} would both have the folder "
-                f"{shown(job.directory)}; add what tells them apart, such as ${{hydra.job.num}}."
+                f"{JOB_KEY}: jobs {first.number} and {job.number} would both have the folder "
+                f"{relative_to_cwd(job.directory)}; add what tells them apart, such as "
+                "${hydra.job.num}."
             )
 
 
 def begin(swept: sweep.Sweep, number: int, directory: Path) -> None:
-    """Take the folder of a job, and list the job in the sweep's journal. Raises `ConfigError`."""
+    """Claim the folder of a job, and add the job to the sweep's journal. Raises `ConfigError`."""
     claim_job(directory, JOB_KEY)
-    note_job(Path(swept.directory), number, directory)
+    record_job(Path(swept.directory), number, directory)
 
 
 def run_together(jobs: Sequence[Job]) -> list[float]:
-    """Train the jobs of one group as replicas of one program: their losses, NaN for a failure."""
+    """Train the jobs of one group as replicas of one program; return losses, NaN for failures."""
     from harness.runs.run import Identity, carry_out
     from harness.sweeps.cotraining import SharedTraining, draw
     from harness.system.compile_cache import use_compile_cache
@@ -126,11 +130,11 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
         )
         return carry_out(plan, identity, load, draw)
 
-    def ended(i: int, found: Any) -> None:
-        if isinstance(found, Exception):
-            note_failure(swept, jobs[i].number, jobs[i].directory, jobs[i].overrides, found)
+    def ended(i: int, result: Any) -> None:
+        if isinstance(result, Exception):
+            note_failure(swept, jobs[i].number, jobs[i].directory, jobs[i].overrides, result)
         else:
-            losses[i] = report(found)
+            losses[i] = report(result)
 
     works = [partial(work, plan, job) for plan, job in zip(plans, jobs, strict=True)]
     SharedTraining(plans, load_backend(config.backend)).train(works, ended)
@@ -138,7 +142,7 @@ def run_together(jobs: Sequence[Job]) -> list[float]:
 
 
 def run_alone(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep) -> float:
-    """One job by itself; its loss."""
+    """Run one job by itself; return its loss."""
     from harness.runs.run import Identity, run
 
     parent = sweep.parent(swept, config)
@@ -156,7 +160,7 @@ def run_alone(config: Config, directory: Path, overrides: list[str], swept: swee
 
 
 def report(result: Any) -> float:
-    """Say how a job ended well; its loss."""
+    """Log the loss of a finished job; return it."""
     from harness.runs.summary import headline
 
     log.info("   %s: loss %.6g", headline(result), result.loss)
@@ -166,13 +170,15 @@ def report(result: Any) -> float:
 def note_failure(
     swept: sweep.Sweep, number: int, directory: Path, overrides: list[str], error: Exception
 ) -> None:
-    """Say it now, and leave it for the table at the end of the sweep: in the job's journal, or in
-    the sweep's where the folder belongs to another run."""
+    """Log a failure, and record it for the table at the end of the sweep.
+
+    It is written to the job's journal, or to the sweep's where the folder belongs to another run.
+    """
     name, command = swept.job_name(overrides), provenance.command(overrides)
     log.error("   %s failed: %s", name, error)
     if isinstance(error, FolderTaken):
-        facts = {"number": number, "name": name, "command": command, "error": str(error)}
-        append(Path(swept.directory), "refused", **facts)
+        event = {"number": number, "name": name, "command": command, "error": str(error)}
+        append(Path(swept.directory), "refused", **event)
     elif last(directory, "end") is None:
         journal = Journal(directory)
         journal.write("refused", name=name, command=command)

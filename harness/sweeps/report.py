@@ -1,4 +1,4 @@
-"""How a sweep ended: read from its jobs' journals, told to the user and to MLflow's parent run."""
+"""The end of a sweep: read its jobs' journals, print a table, end the parent run in MLflow."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.config.tracking_store import source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
-from harness.runs.launched_jobs import Launched, launched
+from harness.runs.launched_jobs import LaunchedJob, launched_jobs
 from harness.sweeps.sweep import Sweep
 from harness.system.own_files import take_back
 from harness.tracking import mlflow_process
@@ -21,16 +21,21 @@ from harness.tracking.mlflow_store import NOTE
 from harness.tracking.mlflow_writer import NUMBERS
 from harness.tracking.run_log import RunLog
 
-DESCRIPTION = 8000  # characters that MLflow keeps of a tag
-LOSSES = ("final/val/loss", "final/train/loss", "val/loss", "train/loss")
+DESCRIPTION = 8000  # MLflow's limit on the length of a tag, in characters
+LOSSES = (
+    "final/val/loss",
+    "final/train/loss",
+    "val/loss",
+    "train/loss",
+)  # the first that an event has
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """How one job of a sweep ended, from its journal."""
+    """The outcome of one job of a sweep, from its journal."""
 
     number: int
-    folder: str  # in the sweep's, or wherever it is
+    folder: str  # relative to the sweep's folder where it is inside, else absolute
     name: str
     status: str
     error: str = ""
@@ -41,9 +46,12 @@ class Job:
 
 
 def jobs(directory: Path) -> list[Job]:
-    """Every job that has begun, or was refused, by number. One that never wrote its end is LOST."""
-    found = [_begun(job, directory) for job in launched(directory)]
-    found += [
+    """Return every job that has begun or was refused, in the order of their numbers.
+
+    A job whose journal has no end has the status LOST.
+    """
+    outcomes = [_outcome(job, directory) for job in launched_jobs(directory)]
+    outcomes += [
         Job(
             number=event["number"],
             folder="",
@@ -55,10 +63,10 @@ def jobs(directory: Path) -> list[Job]:
         for event in read(directory)
         if event["kind"] == "refused"
     ]
-    return sorted(found, key=lambda job: job.number)
+    return sorted(outcomes, key=lambda job: job.number)
 
 
-def _begun(job: Launched, sweep: Path) -> Job:
+def _outcome(job: LaunchedJob, sweep: Path) -> Job:
     journal = list(read(job.folder))
     events = {event["kind"]: event for event in journal}  # the latest of each kind
     values = [event["values"] for event in journal if event["kind"] in NUMBERS]
@@ -80,23 +88,26 @@ def _begun(job: Launched, sweep: Path) -> Job:
 
 
 def close(sweep: Sweep, killed: bool, console: Console) -> int:
-    """Print how every job ended, end the parent run, and return the exit code."""
-    mlflow_process.wait()  # until MLflow has given each job its id
+    """Print every job's outcome, end the parent run, and return the exit code.
+
+    It is 0 where all jobs finished, else 1, also where none has begun.
+    """
+    mlflow_process.wait()  # then the journals have each job's id in MLflow
     directory = Path(sweep.directory)
-    found = jobs(directory)
-    if not found:  # refused before its first job: leave nothing behind
+    outcomes = jobs(directory)
+    if not outcomes:  # refused before its first job: no folder is left
         take_back(directory)
         return 1
-    failed = [job for job in found if job.status != "FINISHED"]
-    _end_parent(directory, found, "KILLED" if killed else "FAILED" if failed else "FINISHED")
-    console.print(_job_table(found))
+    failed = [job for job in outcomes if job.status != "FINISHED"]
+    _end_parent(directory, outcomes, "KILLED" if killed else "FAILED" if failed else "FINISHED")
+    console.print(_job_table(outcomes))
     if failed:
-        console.print(f"\n[bold]{len(failed)} of {len(found)} jobs did not finish[/bold]")
+        console.print(f"\n[bold]{len(failed)} of {len(outcomes)} jobs did not finish[/bold]")
         for job in failed:
             console.print(f"  {escape(job.name)}: {job.status} {escape(job.error)}", soft_wrap=True)
             say(f"    {job.command}", console)
-    if killed and sweep.total > len(found):
-        console.print(f"\n{sweep.total - len(found)} of {sweep.total} jobs were not started")
+    if killed and sweep.total > len(outcomes):
+        console.print(f"\n{sweep.total - len(outcomes)} of {sweep.total} jobs were not started")
     start = last(directory, "start")
     say(f"\n  files    {shell_word(str(directory))}", console)
     address = last(directory, "mlflow")
@@ -108,32 +119,33 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     return 1 if failed else 0
 
 
-def _job_table(found: list[Job]) -> Table:
-    """With the folders of the jobs where their numbers do not say them."""
+def _job_table(outcomes: list[Job]) -> Table:
+    """Return the table of jobs, with a column of folders where these differ from the numbers."""
     table = Table("#", "job", "status", "loss", "seconds", title="sweep", title_justify="left")
-    elsewhere = any(job.folder not in ("", str(job.number)) for job in found)
+    elsewhere = any(job.folder not in ("", str(job.number)) for job in outcomes)
     if elsewhere:
         table.add_column("folder", overflow="fold")
-    for job in found:
+    for job in outcomes:
         cells = [str(job.number), escape(job.name), job.status, _loss(job), f"{job.seconds:.1f}"]
         table.add_row(*cells, *([escape(job.folder)] if elsewhere else []))
     return table
 
 
-def _end_parent(directory: Path, found: list[Job], status: str) -> None:
-    """Nothing to do where MLflow never heard of the sweep."""
+def _end_parent(directory: Path, outcomes: list[Job], status: str) -> None:
+    """End the sweep's parent run in MLflow, if there is one."""
     address, start = last(directory, "mlflow"), last(directory, "start")
     if address is None or start is None:
         return
     record = RunLog(directory, mlflow_process.track_on(directory, address))
-    record.write("tags", values={NOTE: describe_jobs(found, start["tags"]["command"])})
+    record.write("tags", values={NOTE: describe_jobs(outcomes, start["tags"]["command"])})
     record.end(status)
 
 
-def describe_jobs(found: list[Job], command: str) -> str:
-    """Describe a sweep for the page of its parent run, in Markdown: best job first, as many jobs as
-    MLflow's limit on a description allows."""
-    ranked = sorted(found, key=_rank)
+def describe_jobs(outcomes: list[Job], command: str) -> str:
+    """Return the parent's description, in Markdown: as many jobs as MLflow's limit allows, best
+    first.
+    """
+    ranked = sorted(outcomes, key=_rank)
     rows = ["| job | loss | status | seconds |", "|---|--:|---|--:|", *map(_markdown_row, ranked)]
     end = f"\n\n    {command}"
     while len(rows) > 2 and len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
@@ -144,12 +156,12 @@ def describe_jobs(found: list[Job], command: str) -> str:
 
 
 def _rank(job: Job) -> float:
-    """By loss; jobs without one, or with one that is not finite, come last."""
+    """Return the sort key of a job: its loss, or infinity where it has no finite one."""
     return job.loss if job.loss is not None and np.isfinite(job.loss) else np.inf
 
 
 def _markdown_row(job: Job) -> str:
-    """A child in the parent's description; its name links to it, in whichever experiment it is."""
+    """Return a job's row in the parent's description; its name links to its run in MLflow."""
     run = job.address.get("run_id")
     place = f"#/experiments/{job.address.get('experiment_id')}/runs/{run}"
     name = f"[{job.name}]({place})" if run else job.name

@@ -1,11 +1,11 @@
-"""A multirun as one thing: a parent run in MLflow, named children, and an honest end.
+"""One sweep (Hydra's multirun): its folder, its parent run in MLflow and its jobs' names.
 
-Hydra's sweeper raises at the first failed job and then never says that the sweep is over. So jobs
-never fail in Hydra's eyes: each writes how it ended into its own journal, and when Hydra returns
-(or is interrupted) the sweep is closed from those journals.
+Hydra's sweeper raises at the first failed job and then does not report the end of the sweep. So a
+job never raises to Hydra: it writes its outcome to its own journal, and when Hydra returns (or is
+interrupted) the sweep is closed from those journals.
 
-What a job needs to know of its sweep travels in an environment variable, since launchers may run
-jobs in other processes; whichever job comes first begins the sweep's record, under a lock.
+A job gets the description of its sweep from an environment variable, since launchers may run jobs
+in other processes. The first job begins the sweep's record, under a lock.
 """
 
 import json
@@ -28,12 +28,12 @@ from harness.tracking.journal import Journal, append, last
 from harness.tracking.mlflow_store import NOTE
 
 VARIABLE = "HARNESS_SWEEP"
-SHARED = "sweeps"  # experiment of the parents of sweeps over several tasks
+SHARED = "sweeps"  # MLflow experiment of the parent runs of sweeps over several tasks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What is known of a sweep before its first job."""
+    """The description of a sweep, known before its first job."""
 
     directory: str
     arguments: list[str]
@@ -43,19 +43,21 @@ class Sweep:
     uri: str | None  # of MLflow
 
     def check_place(self, composed: DictConfig) -> None:
-        """Refuse a job that would keep its results elsewhere than the sweep does, whose table,
-        parent run and folder are one. Raises `ConfigError`."""
-        for key, here in (("results", self.results), ("tracking.uri", self.uri)):
+        """Raise `ConfigError` for a job with other `results` or another `tracking.uri` than the
+        sweep, which has one table, one parent run and one folder."""
+        for key, expected in (("results", self.results), ("tracking.uri", self.uri)):
             value = OmegaConf.select(composed, key)
-            if value != here:
+            if value != expected:
                 raise ConfigError(
                     f"{key}={value}: a sweep keeps all its jobs in one place, and this one has "
-                    f"{key}={'null' if here is None else here}; start a sweep for each."
+                    f"{key}={'null' if expected is None else expected}; start a sweep for each."
                 )
 
     def job_name(self, overrides: list[str]) -> str:
-        """What distinguishes this job from its siblings: `sum·torch`, `torch·lr=0.01`. Hydra
-        escapes what its grammar would read otherwise: `lengths=2\\:4`."""
+        r"""Name a job by the values that distinguish it: `sum·torch`, `torch·lr=0.01`.
+
+        Hydra escapes characters of its grammar, as in `lengths=2\:4`; here they are unescaped.
+        """
         parts = []
         for key, value in (o.lstrip("+~").split("=", 1) for o in overrides if "=" in o):
             if key in self.varying:
@@ -65,16 +67,18 @@ class Sweep:
         return "·".join(parts) or "job"
 
     def experiment(self, config: Config) -> str:
-        """Where the parent lives: with its children, if they all share one experiment."""
+        """Return the parent run's experiment: its children's, if they all have the same one."""
         if "tracking.experiment" in self.varying:
             return SHARED
-        spread = {"task", "experiment"} & set(self.varying)
-        return config.tracking.experiment_or(SHARED if spread else config.task.name)
+        several_tasks = {"task", "experiment"} & set(self.varying)
+        return config.tracking.experiment_or(SHARED if several_tasks else config.task.name)
 
 
 def begin(config: DictConfig) -> None:
-    """Take the sweep's folder, and say in its journal what the sweep is over; `config` is Hydra's,
-    before it is split into jobs. Raises `ConfigError`."""
+    """Claim the sweep's folder, and write its jobs' number and varying keys to its journal.
+
+    `config` is Hydra's, before it is split into jobs. Raises `ConfigError`.
+    """
     arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     swept = parse_sweep([*(f"{key}={value}" for key, value in params.items()), *arguments])
@@ -94,13 +98,15 @@ def begin(config: DictConfig) -> None:
 
 
 def current() -> Sweep | None:
-    """The sweep that this process works for, if any."""
+    """Return the sweep that this process works for; None outside a sweep."""
     return Sweep(**json.loads(os.environ[VARIABLE])) if VARIABLE in os.environ else None
 
 
 def parent(sweep: Sweep, config: Config) -> Path | None:
-    """The directory of the sweep's own record, begun by the first job that asks; MLflow's parent
-    run is made from it. None without MLflow."""
+    """Return the directory of the sweep's record, from which MLflow's parent run is made.
+
+    The first call begins the record. None where the run is not tracked by MLflow.
+    """
     if config.tracking.name != "mlflow":
         return None
     directory = Path(sweep.directory)

@@ -6,6 +6,7 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from harness.config.compose import own_folders
 from harness.console.command_line import python
@@ -41,7 +42,7 @@ def commit() -> str | None:
     return result.stdout.strip()
 
 
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """Return where numbers are computed: versions, host, processor, commit."""
     return {
         "versions": versions(),

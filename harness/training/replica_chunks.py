@@ -122,9 +122,8 @@ class ReplicaChunks(Backend):
         The first chunk of a size finishes a new kind of call before others begin: so its program is
         compiled once, and the others find it.
         """
-        self._blas.limit(
-            limits=self._threads_each, user_api="blas"
-        )  # in the threads it would slow all
+        # Set here, since setting it within each thread would slow all of them.
+        self._blas.limit(limits=self._threads_each, user_api="blas")
         futures: list[Future[Array]] = []
         try:
             for chunk, replicas in zip(self.chunks, self.slices, strict=True):

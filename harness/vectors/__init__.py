@@ -1,1 +1,1 @@
-"""Reference vectors: numbers that any implementation of a recurrent layer must repeat."""
+"""The command `vectors`: reference numbers that any recurrent layer must reproduce."""

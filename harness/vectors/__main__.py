@@ -24,7 +24,7 @@ from harness.vectors.placing import filled
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line and return its exit code."""
     streams.prepare()
     try:
         return _write(_parse(arguments))
@@ -41,14 +41,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def chosen(only: list[str]) -> list[Case]:
-    """The cases with all these words in their names; `ConfigError` where there is none."""
-    found = CASES
+    """Return the cases with all these words in their names; raise `ConfigError` if none has."""
+    cases = CASES
     for word in only:
-        found = [case for case in found if word in case.name]
-        if not word or not found:
+        cases = [case for case in cases if word in case.name]
+        if not word or not cases:
             valid = ", ".join([*NETWORKS, *BIASES, *SEQUENCES])
             raise ConfigError(f"--only {word}: no such case; its name is made of {valid}.")
-    return found
+    return cases
 
 
 def _write(options: argparse.Namespace) -> int:
@@ -74,7 +74,7 @@ def _write(options: argparse.Namespace) -> int:
 
 
 def write_case(case: Case, place: Path, onnx: bool) -> None:
-    """Its files, into `place`."""
+    """Write the files of a case into `place`."""
     named: dict[str, Any] = arrays(case)
     np.savez(place / f"{case.name}.npz", **named)
     if onnx:

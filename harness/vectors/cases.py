@@ -1,8 +1,8 @@
-"""The cases: which network, on sequences of which lengths, and the random numbers of each.
+"""The cases: networks, the lengths of their sequences, and the random numbers of each.
 
-All sizes differ, from each other and from the numbers of gates, so that exchanged axes show;
-weights and biases are random, so that exchanged gates, a transposed kernel and a bias on the wrong
-side show; and padding holds numbers like any other, so that whoever reads it gets other results.
+All sizes differ from each other and from the numbers of gates, so that swapped axes change the
+results. Weights and biases are random, so that swapped gates, a transposed kernel and a bias on the
+wrong side do. Padding holds random numbers, so that code that reads it gets other results, too.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NETWORKS = {
     "gru_reset_before": ("gru", "tanh", "before"),
 }
 BIASES = {"one_bias": "single", "two_biases": "double"}
-# Name -> time steps, layers, of several lengths.
+# Name -> time steps, layers, and whether sequences have several lengths.
 SEQUENCES = {
     "T1": (1, 1, False),
     "T7": (7, 1, False),
@@ -46,20 +46,22 @@ class Case:
 
     @property
     def name(self) -> str:
-        """As its files are called."""
+        """The name of the case and of its files, without suffix."""
         return f"{self.network}-{self.biases}-{self.sequences}"
 
     @property
     def steps(self) -> int:
+        """The number T of time steps."""
         return SEQUENCES[self.sequences][0]
 
     @property
     def ragged(self) -> bool:
+        """Whether the sequences have several lengths."""
         return SEQUENCES[self.sequences][2]
 
     @property
     def model(self) -> ModelSpec:
-        """Recurrent layers without a head: the last layer's states are the outputs."""
+        """The network: recurrent layers without a head, so the last layer's states are outputs."""
         cell, activation, reset = NETWORKS[self.network]
         return ModelSpec(
             cell=cell,
@@ -75,21 +77,21 @@ class Case:
         )
 
     def params(self) -> Params:
-        """Random weights `(1, …)`, always the same for the same name."""
+        """Draw weights `(1, …)`, always the same for a case."""
         rng = stream(0, "vectors", self.name, "params")
         named = shapes(self.model).items()
         scales = {name: 0.3 if "bias" in name else 0.4 for name, _ in named}
         return {name: scales[name] * rng.standard_normal((1, *shape)) for name, shape in named}
 
     def data(self) -> Data:
-        """Inputs `(1, N, T, F)`, targets `(1, N, T, U)` and, if ragged, the mask `(1, N, T)`."""
+        """Draw inputs `(1, N, T, F)`, targets `(1, N, T, U)` and, if ragged, a mask `(1, N, T)`."""
         rng = stream(0, "vectors", self.name, "data")
         x = rng.standard_normal((1, SAMPLES, self.steps, FEATURES))
         y = 0.5 * rng.standard_normal((1, SAMPLES, self.steps, UNITS))
         return Data(x, y, self.mask()[None] if self.ragged else None)
 
     def mask(self) -> Array:
-        """True at real steps, `(N, T)`; padding is behind."""
+        """Return the mask `(N, T)`, True at real steps; padding is behind these."""
         lengths = np.array(LENGTHS) if self.ragged else np.full(SAMPLES, self.steps)
         return np.arange(self.steps) < lengths[:, None]
 

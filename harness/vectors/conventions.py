@@ -1,4 +1,4 @@
-"""What a description says of each thing: equations with their source, layouts, each array."""
+"""The texts of a description: equations with their source, layouts, the meaning of each array."""
 
 from harness.vectors.cases import Case
 
@@ -78,7 +78,7 @@ FOLDERS = {
 
 
 def meaning(name: str, case: Case) -> tuple[str, str]:
-    """The axes of an array, and what it is, from its name in the `.npz`."""
+    """Return the axes of an array and its meaning, by its name in the `.npz`."""
     folder, _, rest = name.partition("/")
     last = name.rpartition("/")[2].rpartition(".")[2]
     axes, text = MEANINGS[last]

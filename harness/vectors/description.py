@@ -1,4 +1,4 @@
-"""A case's `.json`: every array and every rule that its numbers follow."""
+"""The `.json` of a case: every array, and the rules that its numbers follow."""
 
 import json
 import re
@@ -22,13 +22,13 @@ from harness.vectors.conventions import (
 from harness.vectors.optimizers import RULES, STEPS
 
 FORMAT = 1
-LIST = re.compile(r"\[\s+([^\[\]{}]*)\]")  # of numbers or words: it goes on one line
-# Of float32 models against float64 numbers; 5.0e-7 was measured.
+LIST = re.compile(r"\[\s+([^\[\]{}]*)\]")  # of numbers or words, which is put on one line
+# Of the float32 models against the float64 numbers; 5.0e-7 was measured.
 ONNX_LIMIT = LIMITS["float32"].forward
 
 
 def description(case: Case, arrays: dict[str, Array], onnx: bool) -> str:
-    """The text of the file."""
+    """Return the text of the file."""
     facts: dict[str, Any] = {
         "format": FORMAT,
         "name": case.name,
@@ -45,10 +45,11 @@ def description(case: Case, arrays: dict[str, Array], onnx: bool) -> str:
     if onnx:
         facts["model"] = model(case)
     text = json.dumps(facts, indent=1, ensure_ascii=False)
-    return LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+    return LIST.sub(lambda match: f"[{' '.join(match[1].split())}]", text) + "\n"
 
 
 def network(case: Case) -> dict[str, Any]:
+    """Return the facts about the network: cell, layers, equations with their source, biases."""
     spec, (equations, source) = case.model, EQUATIONS[case.network]
     cell, _, reset = NETWORKS[case.network]
     facts: dict[str, Any] = {"cell": cell, "layers": spec.layers, "activation": spec.activation}
@@ -65,18 +66,18 @@ def network(case: Case) -> dict[str, Any]:
 
 
 def limits() -> dict[str, Any]:
-    """How near a correct implementation in float64 comes."""
-    wanted = LIMITS["float64"]
+    """Return the relative errors within which a correct implementation in float64 is."""
+    tolerances = LIMITS["float64"]
     return {
         "relative to": "the largest entry of the array here",
-        "outputs, loss": wanted.forward,
-        "gradients": wanted.gradient,
-        "losses and weights of the optimisers": wanted.losses,
+        "outputs, loss": tolerances.forward,
+        "gradients": tolerances.gradient,
+        "losses and weights of the optimisers": tolerances.losses,
     }
 
 
 def model(case: Case) -> dict[str, Any]:
-    """Of the `.onnx`."""
+    """Return the facts about the `.onnx`: inputs, outputs, precision and limit."""
     inputs = {"x": "(N, T, F) float32"}
     if case.ragged:
         inputs["lengths"] = "(N,) int32"

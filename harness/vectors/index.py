@@ -1,11 +1,11 @@
-"""The `README.md` beside the files: what is in them, and how a framework is checked."""
+"""The `README.md` beside the files: their contents, and how to check an implementation."""
 
 from harness.vectors.cases import CASES, LENGTHS, NETWORKS, SEQUENCES, Case
 from harness.vectors.conventions import EQUATIONS
 from harness.vectors.description import ONNX_LIMIT, limits
 from harness.vectors.optimizers import RULES, STEPS
 
-# Runs in the folder itself; each needs only NumPy and the case whose name stands in it.
+# Programs to run in the folder; each needs only NumPy and the case that it names.
 FORWARD = """\
 import numpy as np
 v = np.load("lstm-one_bias-T7.npz")
@@ -102,7 +102,7 @@ float32, since ONNX Runtime has these operators in no other precision: they agre
 
 
 def page(cases: list[Case], onnx: bool) -> str:
-    """The whole text, for these cases."""
+    """Return the whole text, for these cases."""
     rows = [f"| `{name}` | {EQUATIONS[name][0]} ({EQUATIONS[name][1]}) |" for name in NETWORKS]
     given = [f"{name}: {value:g}" for name, value in limits().items() if name != "relative to"]
     return PAGE.format(

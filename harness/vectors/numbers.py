@@ -1,4 +1,4 @@
-"""A case's numbers in float64, from the NumPy reference by its contract; without replica axis."""
+"""Compute the numbers of a case by the NumPy reference, in float64 and without a replica axis."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ MATCHED = preset("matched")
 
 
 def arrays(case: Case) -> dict[str, Array]:
-    """Every array of the case by its name in the `.npz`, in the order in which it is described."""
+    """Return every array of the case by its name in the `.npz`, in the order of the description."""
     params, data = case.params(), case.data()
     rows = np.arange(data.x.shape[1])[None]
     training = RULES["sgd"].training(MATCHED)
@@ -29,8 +29,8 @@ def arrays(case: Case) -> dict[str, Array]:
     named |= under("params", params)
     named["outputs"] = backend.predict(data.x, data.mask)[0]
     named["loss"] = backend.train_epoch(rows[None], np.zeros((1, 1)))[0, 0]
-    found = gradients(NumpyBackend, case.model, training, data, start, rows)
-    named |= under("gradients", found)
+    weight_gradients = gradients(NumpyBackend, case.model, training, data, start, rows)
+    named |= under("gradients", weight_gradients)
     named["gradients/x"] = input_gradient(case, params, data)
     for name, rule in RULES.items():
         losses, after = trained(case, rule, params, data)
@@ -40,37 +40,39 @@ def arrays(case: Case) -> dict[str, Array]:
 
 
 def under(folder: str, params: Params) -> dict[str, Array]:
-    """The arrays of the one replica, with `folder` before their names."""
+    """Return the arrays of the only replica, with `folder/` before their names."""
     return {f"{folder}/{name}": value[0] for name, value in params.items()}
 
 
 def input_gradient(case: Case, params: Params, data: Data) -> Array:
-    """∂L/∂x `(N, T, F)`, although no backend gives it.
+    """Return ∂L/∂x `(N, T, F)`, which no backend gives.
 
-    Each sample's each step gets a feature of its own, which is 1 there, 0 elsewhere, and has zeros
-    as weights. So it changes nothing, and the gradient of its row of the kernel is the error of
-    that step's gates, which the kernel takes back to the inputs.
+    Each step of each sample gets an additional feature, which is 1 there and 0 elsewhere, and whose
+    weights are zero. So it changes no output, and the gradient of its row of the kernel is the
+    error at the gates of that step, ∂L/∂a; ∂L/∂x is the product of this with Wᵀ.
     """
     _, N, T, F = data.x.shape
-    own = np.eye(N * T).reshape(1, N, T, N * T)
+    indicators = np.eye(N * T).reshape(1, N, T, N * T)
     kernel = params["rnn.0.kernel"]  # (1, F, GU)
     rows_of_zeros = np.zeros((1, N * T, kernel.shape[2]))
-    wide = params | {"rnn.0.kernel": np.concatenate([kernel, rows_of_zeros], axis=1)}
-    found = gradients(
+    extended = params | {"rnn.0.kernel": np.concatenate([kernel, rows_of_zeros], axis=1)}
+    weight_gradients = gradients(
         NumpyBackend,
         replace(case.model, features=F + N * T),
         RULES["sgd"].training(MATCHED),
-        replace(data, x=np.concatenate([data.x, own], axis=3)),
-        State(wide),
+        replace(data, x=np.concatenate([data.x, indicators], axis=3)),
+        State(extended),
         np.arange(N)[None],
     )
-    errors = found["rnn.0.kernel"][0, F:]  # (N·T, GU)
+    errors = weight_gradients["rnn.0.kernel"][0, F:]  # (N·T, GU)
     return (errors @ kernel[0].T).reshape(N, T, F)
 
 
 def trained(case: Case, rule: Rule, params: Params, data: Data) -> tuple[Array, Params]:
-    """The loss before each of the first steps on all samples, `(STEPS,)`, and the weights after
-    the last, `(1, …)`."""
+    """Train `STEPS` steps, each on all samples.
+
+    Returns the loss before each step, `(STEPS,)`, and the weights after the last, `(1, …)`.
+    """
     training = rule.training(MATCHED)
     backend = NumpyBackend(case.model, training, data, fresh_state(params, training))
     batches = np.tile(np.arange(data.x.shape[1]), (STEPS, 1, 1))

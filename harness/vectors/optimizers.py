@@ -1,4 +1,4 @@
-"""The five optimisers whose first steps the vectors hold, each with its numbers and its rule."""
+"""The five optimisers whose first steps are in the vectors, with their numbers and rules."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ STEPS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One optimiser: its numbers by name, and its update as text with the source."""
+    """An optimiser: its numbers by name, and its update rule as text with the source."""
 
     optimizer: str
     lr: float
@@ -22,11 +22,11 @@ class Rule:
     nesterov: bool = False
 
     def training(self, semantics: Semantics) -> TrainingSpec:
-        """Of the mean squared error, in float64, without clipping or weight decay."""
-        given = {"weight_decay": 0.0, **self.numbers}
+        """Return a training of the mean squared error in float64, without clipping or decay."""
+        numbers = {"weight_decay": 0.0, **self.numbers}
         if self.optimizer == "sgd":
-            given = {"momentum": 0.0, **given}
-        arrays = {name: np.array([value]) for name, value in given.items() if name != "epsilon"}
+            numbers = {"momentum": 0.0, **numbers}
+        arrays = {name: np.array([value]) for name, value in numbers.items() if name != "epsilon"}
         return TrainingSpec(
             loss="mse",
             optimizer=self.optimizer,

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, in a folder that holds nothing else."""
+"""Write files into a new folder such that all of them appear or none."""
 
 import os
 import tempfile
@@ -9,15 +9,15 @@ from pathlib import Path
 from harness.core.errors import ConfigError, first_line
 from harness.system.own_files import make_folder, note_files, take_back
 
-INDEX = "README.md"  # which comes last, so that a folder which has it is whole
+INDEX = "README.md"  # moved last, so that a folder that has it is complete
 
 
 @contextmanager
 def filled(out: Path) -> Iterator[Path]:
-    """Give a folder to write into; its files are moved to `out` when the block ends.
+    """Give a temporary folder to write into; its files are moved to `out` when the block ends.
 
-    `out` must be new or empty, else `ConfigError`. Where the block raises an exception nothing is
-    left behind; what was there before is never touched.
+    Raises `ConfigError` unless `out` is new or empty. If the block raises an exception, nothing is
+    left behind. Files that were there before are never touched.
     """
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -38,8 +38,10 @@ def filled(out: Path) -> Iterator[Path]:
 
 
 def _move(place: Path, out: Path) -> None:
-    """All files, once their bytes are on the disk: one that is renamed before could be empty after
-    a power cut."""
+    """Move all files, once their bytes are on the disk.
+
+    A file that is renamed earlier could be empty after a power cut.
+    """
     files = sorted(place.iterdir(), key=lambda path: (path.name == INDEX, path.name))
     for path in files:
         with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""Why do two ways of training the same network train differently? See `__main__.py`."""
+"""The command `why`: which settings make two trainings of the same network end differently."""

@@ -28,25 +28,27 @@ from harness.console import streams
 from harness.console.command_line import python, shell_word
 from harness.console.terminal import console, say
 from harness.core.errors import ConfigError, Diverged, check_range
-from harness.runs.folders import made
+from harness.runs.folders import new_folder
 from harness.system import signals
 from harness.system.gpu import gpu_present
 from harness.training.plan import prepare
 from harness.why.answer import Answer, Question, find_answer
 from harness.why.arguments import parser
 from harness.why.follow_up import follow_up
-from harness.why.players import beside, differences
+from harness.why.players import differences, shared_differences
 from harness.why.sentences import caption, headline, interplay, levels, sentence
 from harness.why.shapley import design
-from harness.why.sides import as_typed, from_overrides, from_runs
+from harness.why.sides import from_overrides, from_runs, prefixed_errors
 
-# Names and directories of runs may hold a = too, after a dot · or a slash.
+# Names and directories of runs may contain a =, too, but only after a dot · or a slash.
 OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0 answered, 1 a training diverged, 2 the command
-    cannot be run as it stands."""
+    """Run the command line and return its exit code.
+
+    0: answered; 1: a training diverged; 2: the command cannot be run as it stands.
+    """
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -83,7 +85,7 @@ def _why(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def read_question(options: argparse.Namespace) -> Question:
-    """Check both sides and find out what differs between them. Raises `ConfigError`."""
+    """Return both sides, checked, and the settings in which they differ. Raises `ConfigError`."""
     check_range("--seed", options.seed, 0)
     if options.uri is not None:
         check_uri("--uri", options.uri)
@@ -93,15 +95,20 @@ def read_question(options: argparse.Namespace) -> Question:
     if options.uri is not None:
         a = replace(a, tracking=replace(a.tracking, uri=options.uri))
     backend = _train_backend(options)
-    with as_typed("b", options.words):
+    with prefixed_errors("b", options.words):
         prepare(b)
-    with as_typed("a", options.words):
+    with prefixed_errors("a", options.words):
         samples = prepare(a).splits.train.x.shape[1]
     gpu = "cuda" in backend.devices and a.device != "cpu" and gpu_present()
     players, idle = differences(a, b, samples, gpu)
     chosen = design(len(players), options.evaluations, np.random.default_rng(options.seed))
     return Question(
-        a=a, b=b, players=players, idle=[*idle, *beside(a, b)], backend=backend, design=chosen
+        a=a,
+        b=b,
+        players=players,
+        idle=[*idle, *shared_differences(a, b)],
+        backend=backend,
+        design=chosen,
     )
 
 
@@ -115,7 +122,7 @@ def _train_backend(options: argparse.Namespace) -> BackendConfig:
 
 
 def read_sides(options: argparse.Namespace) -> tuple[Config, Config]:
-    """Compose A and B: from two runs and overrides, or from overrides alone.
+    """Return A and B, from two runs and overrides or from overrides alone.
 
     Raises `ConfigError`.
     """
@@ -134,18 +141,19 @@ def read_sides(options: argparse.Namespace) -> tuple[Config, Config]:
 
 
 def is_run(word: str) -> bool:
+    """Return whether a word names a run, and is not an override."""
     return OVERRIDE.match(word) is None or Path(word).is_dir()
 
 
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
-    """Find it, and leave its report in a folder and in MLflow."""
+    """Return the answer and the folder of its report, which MLflow gets, too."""
     from harness.tracking.mlflow_process import track
     from harness.tracking.run_log import RunLog
-    from harness.why import report  # late: with pandas and Matplotlib it takes a second
+    from harness.why import report  # late, since pandas and Matplotlib take a second to import
 
     results, tracking = Path(question.a.results), question.a.tracking
     folder = results / "why" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    with made(folder):
+    with new_folder(folder):
         shown = track(tracking, tracking.experiment_or(report.EXPERIMENT), results, folder)
         with RunLog(folder, shown) as record:
             report.begin(record, question, command)
@@ -155,7 +163,7 @@ def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
 
 
 def _show(question: Question, answer: Answer, screen: Console) -> None:
-    """The answers first, then the table behind them: that of the final loss if it has a gap."""
+    """Print the answers, then the table of the first measure with a gap."""
     from harness.why.report import acting_table, shown
 
     for outcome in answer.outcomes:
@@ -196,7 +204,7 @@ def _table(rows: Any, title: str) -> Table:
 def _say_next(
     question: Question, answer: Answer, words: list[str], folder: Path, screen: Console
 ) -> None:
-    """Where it all is, and what to type to go on."""
+    """Print where the results are, and the command that may follow."""
     lines = [f"  report   {shell_word(str(folder / 'report.html'))}"]
     if more := follow_up(question, answer, words):
         lines.append(f"  next     {python('harness.why', more)}")

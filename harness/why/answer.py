@@ -1,4 +1,4 @@
-"""What the trainings say: the gap, every setting's part in it, and the uncertainty of both.
+"""Train the coalitions and compute the gap, each setting's part in it, and their uncertainty.
 
 All intervals are 95 % and paired: seed r on one side is compared with seed r on the other. The gap
 is B's loss minus A's, each side trained in its own backend. The settings' parts are Shapley values
@@ -23,7 +23,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Two sides with the same data and seeds, and what differs between them."""
+    """Two sides with the same data and seeds, and the settings in which they differ."""
 
     a: Config
     b: Config
@@ -34,32 +34,35 @@ class Question:
 
     @property
     def measures(self) -> list[str]:
-        """What is explained, in the order of `harness.why.retrain.losses`."""
+        """The names of the explained measures, in the order of `harness.why.retrain.losses`."""
         loss = loss_name(self.a)
         return [f"final {loss}", f"mean {loss} over epochs"]
 
     @property
     def same_framework(self) -> bool:
-        """Whether no other backend or device takes part than those of the coalitions."""
+        """Whether both sides have the backend and device of the coalitions."""
         return self.alike(self.a) and self.alike(self.b)
 
     @property
     def identical(self) -> bool:
-        """Whether both sides are bound to train alike."""
+        """Whether both sides have the same acting settings, backend and device."""
         same = (self.a.backend.name, self.a.device) == (self.b.backend.name, self.b.device)
         return same and not self.players
 
     def alike(self, side: Config) -> bool:
-        """Whether a side's own backend and device are those of the coalitions."""
+        """Return whether a side has the backend and device of the coalitions."""
         same = side.device == self.a.device or "cuda" not in self.backend.devices
         return same and side.backend.name == self.backend.name
 
     def members(self, mask: int) -> list[Player]:
+        """Return the players in the coalition `mask`."""
         return [player for i, player in enumerate(self.players) if mask >> i & 1]
 
     def coalition(self, mask: int) -> Config:
-        """A with a coalition's settings switched to B's, as it is trained here: on one thread and
-        without checkpoints."""
+        """Return A with a coalition's settings switched to B's, as it is trained here.
+
+        It is trained by `backend`, on one thread and without checkpoints.
+        """
         config = coalition(self.a, self.b, self.members(mask))
         device = config.device if "cuda" in self.backend.devices else "cpu"
         trainer = replace(config.trainer, checkpoint_every=0, save_gradient=False)
@@ -73,73 +76,82 @@ class Outcome:
     name: str
     a: Array  # (R,), each side in its own backend
     b: Array
-    frameworks: Array  # (R,): what the settings leave
-    alone_a: Array  # (n, R): each setting alone switched, from A
-    alone_b: Array  # (n, R): each setting switched last, to B
+    frameworks: Array  # (R,): what the settings leave of the gap
+    alone_a: Array  # (n, R): the change of the loss if one setting is switched first, from A
+    alone_b: Array  # (n, R): the change of the loss if one setting is switched last, to B
     parts: Estimate  # (n, …)
 
     @property
     def gap(self) -> float:
+        """B's loss minus A's, averaged over replicas."""
         return float((self.b - self.a).mean())
 
     @property
     def half(self) -> float:
+        """The half width of the gap's 95 % interval."""
         return float(half_width(self.b - self.a))
 
     @property
     def significant(self) -> bool:
-        """Whether there is a gap beyond what the choice of seeds explains."""
+        """Whether the gap's 95 % interval over seeds excludes 0."""
         return abs(self.gap) > self.half
 
     @property
     def framework(self) -> tuple[float, float]:
-        """The frameworks' own part and the half width of its interval."""
+        """The part of the frameworks and the half width of its interval."""
         return float(self.frameworks.mean()), float(half_width(self.frameworks))
 
     def share(self, part: float) -> float:
+        """Return a part as a share of the gap."""
         return float(part) / self.gap
 
     def share_half(self, half: float) -> float:
-        """The half width of a part's interval, as a share."""
+        """Return the half width of a part's interval as a share of the gap."""
         return float(half) / abs(self.gap)
 
     def together(self, settings: list[int]) -> tuple[float, float]:
-        """The sum of several settings' parts and its half width. Sampling errors of parts add up to
-        zero over all settings, so that adding them in quadrature overstates that of the sum."""
+        """Return the sum of several settings' parts and the half width of its interval.
+
+        Sampling errors of parts add up to zero over all settings, so adding them in quadrature
+        overstates the error of the sum.
+        """
         summed = self.parts.replicas[settings].sum(axis=0)  # (R,)
         sampling = np.linalg.norm(self.parts.sampling[settings])
         return float(summed.mean()), float(np.hypot(half_width(summed), sampling))
 
     def ranked(self) -> list[int]:
-        """Settings by the size of their parts, largest first."""
+        """Return the indices of the settings by the size of their parts, largest first."""
         return [int(i) for i in np.argsort(-np.abs(self.parts.mean), kind="stable")]
 
     def interplay(self) -> tuple[float, float]:
-        """What is left of the settings' part when each is switched alone, from A and from B."""
+        """Return the sum of parts minus that of single switches, from A's side and from B's."""
         total = float(self.parts.mean.sum())
-        alone = (float(way.mean(axis=1).sum()) for way in (self.alone_a, self.alone_b))
-        from_a, from_b = (total - explained for explained in alone)
+        sums = (float(changes.mean(axis=1).sum()) for changes in (self.alone_a, self.alone_b))
+        from_a, from_b = (total - single for single in sums)
         return from_a, from_b
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Where no measure has a gap, nothing is divided and only the ends are trained."""
+    """The outcomes of all measures, and the losses of the trainings behind them."""
 
     outcomes: list[Outcome]
-    divided: bool
+    divided: bool  # False if no measure has a gap: then only the ends are trained
     values: Values  # (K, R) by coalition
-    seconds: float
+    seconds: float  # that all trainings took
 
     @property
     def first(self) -> Outcome:
-        """The one whose table comes first: the first that has a gap."""
+        """The first outcome that has a gap, or else the first of all."""
         return next((outcome for outcome in self.outcomes if outcome.significant), self.outcomes[0])
 
 
 def find_answer(question: Question) -> Answer:
-    """Train both ends, both sides in their own backends and, where there is a gap beyond the
-    noise, the coalitions in between. Raises `Diverged`, saying what was switched."""
+    """Train both ends, both sides in their own backends and, if there is a gap, the coalitions.
+
+    The ends are A's and B's settings in the backend of the coalitions. A gap is one beyond the
+    noise of the seeds. Raises `Diverged`, which says what was switched.
+    """
     began = time.monotonic()
     full = 2 ** len(question.players) - 1
     values: Values = {}
@@ -149,31 +161,36 @@ def find_answer(question: Question) -> Answer:
             values |= _train(question, [mask], 0.0, progress)
             seconds = time.monotonic() - started  # the first one also imports
         ends = np.stack([values[0], values[full]])  # (2, K, R)
-        own = ends.copy()
+        sides = ends.copy()
         for i, side in enumerate((question.a, question.b)):
             if not question.alike(side):
-                own[i] = own_losses(side, "AB"[i])
+                sides[i] = losses_of_side(side, "AB"[i])
             progress.update()
-    found = explain(question.measures, own, ends)
-    divided = bool(question.players) and any(outcome.significant for outcome in found)
+    outcomes = explain(question.measures, sides, ends)
+    divided = bool(question.players) and any(outcome.significant for outcome in outcomes)
     if divided:
         between = [mask for mask in question.design.coalitions if mask not in values]
         with Count(len(between), "training what is in between") as progress:
             values |= _train(question, between, seconds, progress)
-        found = explain(question.measures, own, ends, values, question.design)
-    return Answer(outcomes=found, divided=divided, values=values, seconds=time.monotonic() - began)
+        outcomes = explain(question.measures, sides, ends, values, question.design)
+    return Answer(
+        outcomes=outcomes, divided=divided, values=values, seconds=time.monotonic() - began
+    )
 
 
 def explain(
     names: list[str],
-    own: Array,
+    sides: Array,
     ends: Array,
     values: Values | None = None,
     design: Design | None = None,
 ) -> list[Outcome]:
-    """Each measure k from the losses of A and B in their own backends and in that of the
-    coalitions, `(2, K, R)` both, and if it is to be divided the coalitions' `values`."""
-    frameworks = (own[1] - ends[1]) - (own[0] - ends[0])  # (K, R)
+    """Return the outcome of each of the K measures.
+
+    `sides` `(2, K, R)` has the losses of A and B in their own backends, `ends` `(2, K, R)` in the
+    backend of the coalitions. The gap is divided if the coalitions' `values` are given.
+    """
+    frameworks = (sides[1] - ends[1]) - (sides[0] - ends[0])  # (K, R)
     nothing = np.zeros((0, *frameworks.shape))
     parts, alone_a, alone_b = Estimate(nothing, nothing[..., 0], nothing[..., 0]), nothing, nothing
     if values is not None and design is not None:
@@ -184,8 +201,8 @@ def explain(
     return [
         Outcome(
             name=name,
-            a=own[0, k],
-            b=own[1, k],
+            a=sides[0, k],
+            b=sides[1, k],
             frameworks=frameworks[k],
             alone_a=alone_a[:, k],
             alone_b=alone_b[:, k],
@@ -196,7 +213,7 @@ def explain(
 
 
 def _train(question: Question, masks: Iterable[int], seconds: float, progress: Count) -> Values:
-    """The losses of coalitions, one of which takes about that many seconds."""
+    """Return the losses of coalitions; training one takes about `seconds`."""
     values: Values = {}
     try:
         for mask, value in retrain({m: question.coalition(m) for m in masks}, seconds):
@@ -210,7 +227,7 @@ def _train(question: Question, masks: Iterable[int], seconds: float, progress: C
     return values
 
 
-def own_losses(side: Config, name: str) -> Array:
+def losses_of_side(side: Config, name: str) -> Array:
     """Train a side in its own backend; its losses `(K, R)`. Raises `Diverged`, naming the side."""
     try:
         return losses(side)

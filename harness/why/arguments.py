@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.console.arguments import Parser
-from harness.why.shapley import USUAL
+from harness.why.shapley import DEFAULT_EVALUATIONS
 
 EXAMPLES = """\
   harness why task=sum a.semantics=torch b.semantics=keras
@@ -23,7 +23,7 @@ def parser() -> Parser:
     add = made.add_argument
     kinds = "settings of both, or of one: a.KEY=VALUE; or two runs"
     add("words", nargs="+", metavar="KEY=VALUE | RUN", help=kinds)
-    number = f"train N combinations (default: usually {USUAL})"
+    number = f"train N combinations (default: usually {DEFAULT_EVALUATIONS})"
     add("--evaluations", type=int, metavar="N", help=number)
     add("--seed", type=int, default=0, help="draws which, where there are more (default: 0)")
     add(

@@ -1,9 +1,9 @@
-"""Which settings of two configurations differ, and which of those act.
+"""Find the settings in which two configurations differ, and those of them that act.
 
 A setting that acts is a player: the configuration of a coalition is A's with the players in it set
 to B's values. A field that cannot act here (RMSprop's ε when training with Adam) is no player, and
-is listed with what it would need. `RULES` holds that knowledge, and a test trains both ways for
-each of its lines.
+is listed with what it would need. `RULES` says when a field acts; a test trains both ways for each
+of its lines.
 """
 
 import itertools
@@ -15,17 +15,17 @@ from harness.config.schema import Config
 from harness.core.losses import gives_logits
 from harness.core.model import GATES
 
-# What does not change how a network trains, or is the same on both sides by construction.
+# Fields that do not change how a network trains.
 NO_SETTINGS = ("semantics.name", "trainer.checkpoint_every", "trainer.save_gradient")
 GROUPS = ("model", "optimizer", "semantics", "trainer")
-KINDS = {"model": "cell", "optimizer": "name"}  # where they differ, the group is one player
-# Neither of two may be valid without the other, so together they are one player.
-TOGETHER = (
+KINDS = {"model": "cell", "optimizer": "name"}  # if these differ, the whole group is one player
+# Pairs of which one may be invalid without the other, so together they are one player.
+BUNDLES = (
     ("optimizer.momentum", "optimizer.nesterov"),
     ("trainer.schedule", "trainer.final_lr"),
     ("model.units", "model.head"),
 )
-# Settings on which it depends whether others act.
+# Settings that decide whether others act.
 ENABLING = (
     *("model", "model.head", "model.units", "optimizer", "optimizer.momentum", "optimizer.rho"),
     *("optimizer.weight_decay", "semantics.clip_scope", "semantics.last_batch"),
@@ -43,12 +43,13 @@ class Player:
 
     @property
     def name(self) -> str:
+        """The keys joined by "and", as in reports."""
         return " and ".join(key.removeprefix("semantics.") for key in self.keys)
 
 
 @dataclass(frozen=True)
 class Idle:
-    """A setting that differs and plays no part, and why it plays none."""
+    """A setting that differs but cannot act, and the reason."""
 
     player: Player
     reason: str
@@ -56,18 +57,19 @@ class Idle:
 
 @dataclass(frozen=True)
 class Case:
-    """What decides whether a field acts: a configuration, its number of training samples, and
-    whether it trains on a GPU."""
+    """The facts that decide whether a field acts."""
 
     config: Config
-    samples: int
-    gpu: bool
+    samples: int  # for training
+    gpu: bool  # whether it trains on a GPU
 
     def optimizer(self, name: str) -> bool:
+        """Return whether this is the optimiser."""
         return self.config.optimizer.name == name
 
     @property
     def momentum(self) -> bool:
+        """Whether the optimiser has a momentum above 0."""
         return getattr(self.config.optimizer, "momentum", 0.0) > 0
 
     @property
@@ -78,7 +80,7 @@ class Case:
 
     @property
     def train_loss_counts(self) -> bool:
-        """Without a validation split the training loss is what is compared."""
+        """Whether the training loss is compared, which is so without a validation split."""
         return self.config.task.val_fraction == 0
 
 
@@ -89,7 +91,7 @@ GRU: Rule = (lambda c: c.config.model.cell == "gru", "model=gru")
 ADAM: Rule = (lambda c: c.optimizer("adam"), "optimizer=adam")
 RMSPROP: Rule = (lambda c: c.optimizer("rmsprop"), "optimizer=rmsprop")
 
-# Key: when it acts, and the same in words. What is not listed always acts.
+# Key -> when the field acts, as a function and in words. A field that is not listed always acts.
 RULES: dict[str, Rule] = {
     "semantics.init_gates": (
         lambda c: GATES[c.config.model.cell] > 1,
@@ -146,7 +148,11 @@ RULES: dict[str, Rule] = {
 
 
 def differences(a: Config, b: Config, samples: int, gpu: bool) -> tuple[list[Player], list[Idle]]:
-    """What differs between `a` and `b`: players, and fields that act in no coalition of them."""
+    """Return the settings in which `a` and `b` differ: players, and those that never act.
+
+    A setting never acts if it acts in no coalition of players. `samples` is the number of training
+    samples, and `gpu` says whether the coalitions train on a GPU.
+    """
     players = [_player(a, b, keys) for keys in _differing(a, b)]
     enabling = [p for p in players if set(p.keys) & set(ENABLING)]
     cases = [
@@ -164,69 +170,74 @@ def differences(a: Config, b: Config, samples: int, gpu: bool) -> tuple[list[Pla
     return acting, idle
 
 
-def beside(a: Config, b: Config) -> list[Idle]:
-    """What the coalitions have in common although the sides differ in it."""
+def shared_differences(a: Config, b: Config) -> list[Idle]:
+    """Return the differences between the sides that are not switched in coalitions."""
     reasons = {
         "device": "counts as part of the frameworks",
         "threads": "changes rounding alone",
     }
-    keys = [key for key in reasons if value(a, key) != value(b, key)]
+    keys = [key for key in reasons if get_value(a, key) != get_value(b, key)]
     return [Idle(_player(a, b, (key,)), reasons[key]) for key in keys]
 
 
 def coalition(a: Config, b: Config, players: "list[Player] | tuple[Player, ...]") -> Config:
-    """A's configuration with those players set to B's values."""
+    """Return A's configuration with the values of `players` set to B's."""
     changes: dict[str, Any] = {}
     for key in itertools.chain.from_iterable(player.keys for player in players):
         group, _, name = key.partition(".")
         if name:
-            part = changes.get(group, {})
-            changes[group] = part | {name: getattr(getattr(b, group), name)}
+            values = changes.get(group, {})
+            changes[group] = values | {name: getattr(getattr(b, group), name)}
         else:
             changes[group] = getattr(b, group)
-    whole = {
+    groups = {
         group: replace(getattr(a, group), **value) if isinstance(value, dict) else value
         for group, value in changes.items()
     }
-    return replace(a, **whole)
+    return replace(a, **groups)
 
 
 def _differing(a: Config, b: Config) -> list[tuple[str, ...]]:
-    """The keys of each player, in the order of the configuration."""
+    """Return the keys of each player, in the order of the configuration."""
     keys = [f"{group}.{field.name}" for group in GROUPS for field in fields(getattr(a, group))]
     differing: dict[str, None] = {}
     for key in [*keys, "precision"]:
         group = key.partition(".")[0]
         kind = KINDS.get(group)
-        if kind and value(a, f"{group}.{kind}") != value(b, f"{group}.{kind}"):
+        if kind and get_value(a, f"{group}.{kind}") != get_value(b, f"{group}.{kind}"):
             differing[group] = None
-        elif key not in NO_SETTINGS and value(a, key) != value(b, key):
+        elif key not in NO_SETTINGS and get_value(a, key) != get_value(b, key):
             differing[key] = None
-    bundles = {keys[0]: keys for keys in TOGETHER if set(keys) <= differing.keys()}
-    second = {key for keys in bundles.values() for key in keys[1:]}
-    return [bundles.get(key, (key,)) for key in differing if key not in second]
+    bundles = {keys[0]: keys for keys in BUNDLES if set(keys) <= differing.keys()}
+    bundled = {key for keys in bundles.values() for key in keys[1:]}
+    return [bundles.get(key, (key,)) for key in differing if key not in bundled]
 
 
-def value(config: Config, key: str) -> Any:
-    """The value of a dotted key. Whether every step is returned may be left to the task."""
+def get_value(config: Config, key: str) -> Any:
+    """Return the value of a dotted key; a null `model.returns` is the one that the task implies."""
     group, _, name = key.partition(".")
-    found = getattr(config, group)
-    if key == "model.returns" and found.returns is None:
+    settings = getattr(config, group)
+    if key == "model.returns" and settings.returns is None:
         return "every_step" if config.task.every_step else "last"
-    return getattr(found, name) if name else found
+    return getattr(settings, name) if name else settings
 
 
 def _player(a: Config, b: Config, keys: tuple[str, ...]) -> Player:
-    sides = [", ".join(_shown(one, other, key) for key in keys) for one, other in ((a, b), (b, a))]
-    return Player(keys, *sides)
+    values = [
+        ", ".join(_shown(side, other, key) for key in keys) for side, other in ((a, b), (b, a))
+    ]
+    return Player(keys, *values)
 
 
-def _shown(one: Config, other: Config, key: str) -> str:
-    """A value; of a group its kind, and its settings that `other` has with another value or, unless
-    they are off, does not have at all."""
+def _shown(side: Config, other: Config, key: str) -> str:
+    """Return a value of `side` as text.
+
+    A group is shown by its kind and the settings that differ from `other`. Settings that `other`
+    does not have are shown, too, unless they are off.
+    """
     if key not in GROUPS:
-        return word(value(one, key))
-    mine, theirs, kind = getattr(one, key), getattr(other, key), KINDS[key]
+        return format_value(get_value(side, key))
+    mine, theirs, kind = getattr(side, key), getattr(other, key), KINDS[key]
     names = [f.name for f in fields(mine) if f.name != kind]
     off = (None, False, 0.0)  # such as a momentum of 0
     shown = [
@@ -235,11 +246,12 @@ def _shown(one: Config, other: Config, key: str) -> str:
         if getattr(mine, name) != getattr(theirs, name, None)
         and (hasattr(theirs, name) or getattr(mine, name) not in off)
     ]
-    return " ".join([getattr(mine, kind), *(f"{n}={word(getattr(mine, n))}" for n in shown)])
+    settings = [f"{name}={format_value(getattr(mine, name))}" for name in shown]
+    return " ".join([getattr(mine, kind), *settings])
 
 
-def word(found: Any) -> str:
-    """A value as it is written on the command line, with all of its digits."""
-    if found is None or isinstance(found, bool):
-        return {None: "null", True: "true", False: "false"}[found]
-    return repr(found).removesuffix(".0") if isinstance(found, float) else str(found)
+def format_value(setting: Any) -> str:
+    """Return a value as it is written on the command line, with all of its digits."""
+    if setting is None or isinstance(setting, bool):
+        return {None: "null", True: "true", False: "false"}[setting]
+    return repr(setting).removesuffix(".0") if isinstance(setting, float) else str(setting)

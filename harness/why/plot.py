@@ -1,6 +1,6 @@
-"""The picture of an answer: the way from A's loss to B's, one bar per setting.
+"""The figure of an answer: a waterfall from A's loss to B's, with one bar per setting.
 
-Drawn is what is added to A's loss: a gap may be a millionth of the losses themselves.
+The axis is the difference to A's loss, since a gap may be a millionth of the losses.
 """
 
 import textwrap
@@ -11,18 +11,18 @@ from typing import Any
 from harness.reporting.matplotlib_settings import default_settings
 from harness.reporting.plots import figure
 from harness.why.answer import Outcome, Question
-from harness.why.sentences import apart, number, percent, plus_minus, side
+from harness.why.sentences import distinct, number, percent, plus_minus, side_name
 
-SHOWN = 9  # settings with a bar of their own; the others share one
+SHOWN = 9  # settings with a bar each; the others share one
 COLOURS = {"up": "#c44e52", "down": "#55a868", "end": "#4c72b0"}  # a rising loss is red
 SIZE = 8  # of the text beside the axes, in points
-CHARACTER = 0.56 * SIZE  # how wide one is on average, in points, with some to spare
-LABEL = (38, 4)  # characters in a line of a label, and lines
+CHARACTER = 0.56 * SIZE  # average width of a character, in points, rounded up
+LABEL = (38, 4)  # most characters in a line of a label, and most lines
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One step of the way from A's loss to B's."""
+    """One step from A's loss to B's."""
 
     label: str
     part: float
@@ -31,27 +31,27 @@ class Bar:
 
 @default_settings()
 def draw_waterfall(path: Path, question: Question, outcomes: list[Outcome], title: str) -> None:
-    """One panel per outcome, below each other."""
+    """Draw a waterfall for each outcome, one below the other, and save the figure to `path`."""
     rows = [bars(question, outcome) for outcome in outcomes]
     lines = max(step.label.count("\n") + 1 for steps in rows for step in steps)
     height = (0.1 + 0.13 * max(lines, 2)) * (max(map(len, rows)) + 2) + 1.3
-    made, axes = figure(1, len(outcomes), width=9.5, height=height)
+    drawing, axes = figure(1, len(outcomes), width=9.5, height=height)
     for axis, outcome, steps in zip(axes[:, 0], outcomes, rows, strict=True):
         _draw(axis, question, outcome, steps)
-    made.suptitle(textwrap.fill(title, 100), fontsize=11)
-    made.savefig(path, dpi=120, bbox_inches="tight")
+    drawing.suptitle(textwrap.fill(title, 100), fontsize=11)
+    drawing.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def bars(question: Question, outcome: Outcome) -> list[Bar]:
-    """Settings, largest part first; those that are left in one bar; the frameworks."""
+    """Return the bars: settings with the largest part first, one for all others, the frameworks."""
     means, halves, ranked = outcome.parts.mean, outcome.parts.half, outcome.ranked()
-    own = ranked if len(ranked) <= SHOWN + 1 else ranked[:SHOWN]
+    largest = ranked if len(ranked) <= SHOWN + 1 else ranked[:SHOWN]
     result = []
-    for i in own:
+    for i in largest:
         player = question.players[i]
         label = _label(player.name, f"{player.a} → {player.b}")
         result.append(Bar(label, float(means[i]), float(halves[i])))
-    if rest := ranked[len(own) :]:
+    if rest := ranked[len(largest) :]:
         result.append(Bar(f"{len(rest)} other settings", *outcome.together(rest)))
     if not question.same_framework:
         names = f"{question.a.backend.name} → {question.b.backend.name}"
@@ -60,14 +60,16 @@ def bars(question: Question, outcome: Outcome) -> list[Bar]:
 
 
 def _label(name: str, values: str) -> str:
-    """A setting and its values, in lines that leave room for the bars."""
-    width, most = LABEL
+    """Return a setting and its values, in lines that leave room for the bars."""
+    width, height = LABEL
     lines = [*textwrap.wrap(name, width), *textwrap.wrap(values, width)]
-    return "\n".join(lines if len(lines) <= most else [*lines[: most - 1], lines[most - 1] + " …"])
+    if len(lines) > height:
+        lines = [*lines[: height - 1], lines[height - 1] + " …"]
+    return "\n".join(lines)
 
 
 def _draw(axis: Any, question: Question, outcome: Outcome, steps: list[Bar]) -> None:
-    """Horizontal, so that long names can be read: A on top, B at the bottom."""
+    """Draw horizontal bars, beside which long names fit: A on top, B at the bottom."""
     reached = 0.0
     for row, step in enumerate(steps, start=1):
         colour = COLOURS["up" if step.part > 0 else "down"]
@@ -78,7 +80,7 @@ def _draw(axis: Any, question: Question, outcome: Outcome, steps: list[Bar]) -> 
     axis.plot([reached] * 2, [len(steps), len(steps) + 1.31], color="black", linewidth=0.6)
     for row, level in ((0, 0.0), (len(steps) + 1, outcome.gap)):
         axis.plot([level] * 2, [row - 0.31, row + 0.31], color=COLOURS["end"], linewidth=5)
-    ends = [f"A: {side(question.a)}", f"B: {side(question.b)}"]
+    ends = [f"A: {side_name(question.a)}", f"B: {side_name(question.b)}"]
     axis.set_yticks(range(len(steps) + 2), [ends[0], *(s.label for s in steps), ends[1]])
     axis.tick_params(axis="y", labelsize=SIZE)
     axis.invert_yaxis()
@@ -101,28 +103,28 @@ def _finish(axis: Any, label: str) -> None:
 
 
 def _tick(axis: Any, x: float) -> str:
-    """With its own exponent: a common one would stand in the axis' label."""
+    """Return the label of a tick with its exponent, which Matplotlib would put beside the axis."""
     low, high = axis.get_xlim()
     return number(x if abs(x) > 1e-6 * (high - low) else 0.0)
 
 
 def _write_values(axis: Any, outcome: Outcome, steps: list[Bar]) -> None:
-    """In two columns beside the axes, as wide as their longest text."""
-    first, last = apart(float(outcome.a.mean()), float(outcome.b.mean()))
+    """Write parts and shares in two columns beside the axes, each as wide as its longest text."""
+    first, last = distinct(float(outcome.a.mean()), float(outcome.b.mean()))
     rows = [(first, "")]
     for step in steps:
         share = percent(outcome.share(step.part), outcome.share_half(step.half))
         noise = abs(step.part) <= step.half
         rows.append((plus_minus(step.part, step.half), f"({share})" if noise else share))
     rows.append((last, ""))
-    at = 0.0  # points right of the axes
+    offset = 0.0  # to the right of the axes, in points
     for texts in zip(*rows, strict=True):
-        at += 12 + CHARACTER * max(map(len, texts))
+        offset += 12 + CHARACTER * max(map(len, texts))
         for row, text in enumerate(texts):
             axis.annotate(
                 text,
                 (1, row),
-                (at, 0),
+                (offset, 0),
                 xycoords=axis.get_yaxis_transform(),
                 textcoords="offset points",
                 fontsize=SIZE,

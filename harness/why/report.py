@@ -1,4 +1,4 @@
-"""What `python -m harness.why` leaves behind: tables, a report, a picture, and a run in MLflow."""
+"""The results of `python -m harness.why`: tables, a report, a figure, and a run in MLflow."""
 
 import base64
 import html
@@ -25,15 +25,16 @@ from harness.why.sentences import (
     percent,
     plus_minus,
     sentence,
-    side,
+    side_name,
 )
 
+FORMAT = 1  # of why.json; counted up when a field changes its meaning
 EXPERIMENT = "why"
 ABOUT = "Why two ways of training the same network train differently: every setting's part."
 
 
 def begin(record: RunLog, question: Question, command: str) -> None:
-    """The run's first event: both sides' settings, as `a.KEY` and `b.KEY` where they differ."""
+    """Record the start: both sides' settings, as `a.KEY` and `b.KEY` where they differ."""
     a, b = flat_params(question.a), flat_params(question.b)
     params: dict[str, Any] = {key: a[key] for key in a if key in b and a[key] == b[key]}
     for name, settings in (("a", a), ("b", b)):
@@ -42,7 +43,7 @@ def begin(record: RunLog, question: Question, command: str) -> None:
     tags |= provenance.tags([], record.directory)
     tags |= {"command": command, "mlflow.source.name": command}
     tags[NOTE] = f"Repeat it with\n\n    {command}"
-    name = f"{question.a.task.name}·{side(question.a)}→{side(question.b)}"
+    name = f"{question.a.task.name}·{side_name(question.a)}→{side_name(question.b)}"
     record.write(
         "start",
         name=name,
@@ -54,16 +55,17 @@ def begin(record: RunLog, question: Question, command: str) -> None:
 
 
 def finish(record: RunLog, question: Question, answer: Answer, command: str) -> None:
-    """Write every file and what MLflow shows as metrics."""
+    """Write every file, and the metrics that MLflow shows."""
     folder = record.directory
-    said = [sentence(question, outcome) for outcome in answer.outcomes]
-    record.write("tags", values={NOTE: f"{said[0]}\n\nRepeat it with\n\n    {command}"})
+    sentences = [sentence(question, outcome) for outcome in answer.outcomes]
+    record.write("tags", values={NOTE: f"{sentences[0]}\n\nRepeat it with\n\n    {command}"})
     for prefix, outcome in zip(("why", "why/mean"), answer.outcomes, strict=True):
         record.write("scalars", values=_metrics(prefix, question, outcome))
-    facts = {"command": command, "seeds": question.a.seeds, "seconds": answer.seconds}
+    facts: dict[str, Any] = {"format": FORMAT}
+    facts |= {"command": command, "seeds": question.a.seeds, "seconds": answer.seconds}
     facts |= {"trained_by": question.backend.name, "method": question.design.method}
     facts |= {"idle": [{"setting": i.player.name, "reason": i.reason} for i in question.idle]}
-    facts |= {"outcomes": [_facts(question, o) for o in answer.outcomes], "sentences": said}
+    facts |= {"outcomes": [_facts(question, o) for o in answer.outcomes], "sentences": sentences}
     facts |= provenance.machine()
     (folder / "why.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False), "utf-8")
     tables = [records(question, o).assign(measure=o.name, **_interplay(o)) for o in answer.outcomes]
@@ -80,8 +82,10 @@ def finish(record: RunLog, question: Question, answer: Answer, command: str) -> 
 
 
 def records(question: Question, outcome: Outcome) -> pd.DataFrame:
-    """One row per setting, largest part first, then the frameworks and the gap; numbers as
-    numbers. Shares only where there is a gap, parts only where it was divided."""
+    """Return a table with one row per setting, largest part first, then the frameworks and the gap.
+
+    There are shares only if there is a gap, and parts only if it was divided.
+    """
     parts, rows = outcome.parts, []
     for i in outcome.ranked() if len(parts.mean) else []:
         player = question.players[i]
@@ -110,7 +114,7 @@ def records(question: Question, outcome: Outcome) -> pd.DataFrame:
 
 
 def shown(question: Question, outcome: Outcome, errors: bool = True) -> pd.DataFrame:
-    """The same as text, shares with or without their errors."""
+    """Return the table of `records` as text; `errors` adds the errors of the shares."""
     table = pd.DataFrame(
         {
             "setting": row["setting"].strip("()"),
@@ -129,7 +133,7 @@ def shown(question: Question, outcome: Outcome, errors: bool = True) -> pd.DataF
 
 
 def _share(row: Any, errors: bool) -> str:
-    """In brackets where it is within the noise."""
+    """Return a share as text, in brackets if it is within the noise."""
     share = percent(row["share"], row["share_half"] if errors else 0.0)
     return f"({share})" if row["within_noise"] else share
 
@@ -143,14 +147,14 @@ def _number(value: float | None) -> str:
 
 
 def acting_table(question: Question) -> pd.DataFrame:
-    """What differs and acts."""
+    """Return the settings that differ and act, and the frameworks."""
     names = {"setting": "framework", "A": question.a.backend.name, "B": question.b.backend.name}
     rows = [{"setting": p.name, "A": p.a, "B": p.b} for p in question.players]
     return pd.DataFrame([*rows, names])
 
 
 def idle_table(question: Question) -> pd.DataFrame:
-    """What differs and plays no part."""
+    """Return the settings that differ but cannot act."""
     return pd.DataFrame(
         {"setting": i.player.name, "A": i.player.a, "B": i.player.b, "why": i.reason}
         for i in question.idle
@@ -158,7 +162,7 @@ def idle_table(question: Question) -> pd.DataFrame:
 
 
 def _coalitions(question: Question, answer: Answer) -> pd.DataFrame:
-    """Every training: which settings were B's, and the mean losses over seeds."""
+    """Return the settings that were B's in each training, and its mean losses over seeds."""
     rows = []
     for mask, value in answer.values.items():
         names = "; ".join(player.name for player in question.members(mask))
@@ -167,7 +171,7 @@ def _coalitions(question: Question, answer: Answer) -> pd.DataFrame:
 
 
 def _metrics(prefix: str, question: Question, outcome: Outcome) -> dict[str, Any]:
-    """The gap with its interval, and the shares where there is one."""
+    """Return the gap of each replica and, if the gap is significant, the shares."""
     values: dict[str, Any] = {f"{prefix}/gap": (outcome.b - outcome.a).tolist()}
     if outcome.significant and len(outcome.parts.mean):
         for player, part in zip(question.players, outcome.parts.mean, strict=True):
@@ -178,7 +182,7 @@ def _metrics(prefix: str, question: Question, outcome: Outcome) -> dict[str, Any
 
 
 def _interplay(outcome: Outcome) -> dict[str, float]:
-    """What is left when settings are switched alone; nothing where the gap was not divided."""
+    """Return the interplay from both sides; nothing if the gap was not divided."""
     if not len(outcome.parts.mean):
         return {}
     return dict(zip(("interplay_from_a", "interplay_from_b"), outcome.interplay(), strict=True))
@@ -200,7 +204,7 @@ def _facts(question: Question, outcome: Outcome) -> dict[str, Any]:
 def _write_report(
     folder: Path, question: Question, answer: Answer, command: str, picture: bool
 ) -> None:
-    """`report.md` and `report.html`, which say the same; the second needs no other file."""
+    """Write `report.md` and `report.html` with equal contents; the second needs no other file."""
     text = [f"# {headline(question)}"]
     page = [f"<h1>{html.escape(headline(question))}</h1>"]
 

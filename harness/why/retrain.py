@@ -1,5 +1,6 @@
-"""Train configurations in memory, many of them, and keep two numbers of each run: nothing is
-recorded. A training process per core is used where the trainings take longer than starting one.
+"""Train many configurations without recording them, and return two losses of each.
+
+One process per core is used if the trainings take longer than starting a process.
 """
 
 import contextlib
@@ -23,57 +24,64 @@ from harness.training.trainer import train
 Array = np.ndarray
 
 MOST_WORKERS = 16
-WORTH_PROCESSES = 10.0  # seconds of training that are left; starting a process takes 1 to 2
+# Seconds of training for which processes are worth their start, which takes 1 to 2 s each.
+WORTH_PROCESSES = 10.0
 
 
-class Curve:
-    """Takes the place of a run's record and keeps the losses alone."""
+class LossRecorder:
+    """A `Recorder` that keeps one metric of each epoch in memory and ignores all else."""
 
     def __init__(self, metric: str, directory: Path) -> None:
         self.metric, self.directory = metric, directory
         self.losses: list[Array] = []  # (R,) each epoch
 
-    def write(self, kind: str, **fields: Any) -> None: ...
+    def write(self, kind: str, **fields: Any) -> None:
+        """Ignore an event."""
 
-    def file(self, path: str) -> None: ...
+    def file(self, path: str) -> None:
+        """Ignore a file."""
 
     def metrics(self, step: int, values: dict[str, Array]) -> None:
+        """Keep the metric of one epoch."""
         if self.metric in values:
             self.losses.append(values[self.metric])
 
 
 def losses(config: Config) -> Array:
-    """`(2, R)`: the final loss and the mean loss over all epochs, both of the validation split, or
-    of the training where there is none. Raises `Diverged`.
+    """Train a configuration; return its final loss and its mean loss over epochs: `(2, R)`.
 
-    A replica that stopped early keeps, in the mean, the loss at which it stopped.
+    They are of the validation split or, if there is none, of the training. For the mean, a replica
+    that stopped early keeps the loss at which it stopped. Raises `Diverged`.
     """
     plan = prepare(config)
     metric = loss_name(config)
     build = partial(plan.build, load_backend(config.backend))
     with (
-        tempfile.TemporaryDirectory() as folder,  # the trainer leaves a checkpoint
-        contextlib.redirect_stderr(io.StringIO()),  # and shows its own progress
+        tempfile.TemporaryDirectory() as folder,  # for the trainer's checkpoint
+        contextlib.redirect_stderr(io.StringIO()),  # hides the trainer's progress
     ):
-        curve = Curve(metric, Path(folder))
-        outcome = train(build, plan.start, plan.splits, config, curve)
-    by_epoch = np.stack(curve.losses)  # (epochs run, R)
+        recorder = LossRecorder(metric, Path(folder))
+        outcome = train(build, plan.start, plan.splits, config, recorder)
+    by_epoch = np.stack(recorder.losses)  # (epochs run, R)
     last = np.full(config.replicas, len(by_epoch) - 1)
     if outcome.best_epoch is not None and config.trainer.patience is not None:
         last = np.minimum(last, outcome.best_epoch - 1 + config.trainer.patience)
     epochs = np.minimum(np.arange(config.trainer.epochs)[:, None], last)  # (epochs, R)
-    area = np.take_along_axis(by_epoch, epochs, axis=0).mean(axis=0)
-    return np.stack([outcome.values[metric], area])
+    mean = np.take_along_axis(by_epoch, epochs, axis=0).mean(axis=0)
+    return np.stack([outcome.values[metric], mean])
 
 
 def loss_name(config: Config) -> str:
-    """Which loss is compared."""
+    """Return the compared metric: `val/loss`, or `train/loss` if there is no validation split."""
     return "val/loss" if config.task.val_fraction > 0 else "train/loss"
 
 
 def retrain(configs: dict[int, Config], seconds: float) -> Iterator[tuple[int, Array]]:
-    """The losses of each configuration by its key, as they are done; `seconds` is how long one is
-    expected to take. A `Diverged` has the key as its second argument."""
+    """Yield the key and the losses `(2, R)` of each configuration, in the order of completion.
+
+    `seconds` is how long one training is expected to take. Raises `Diverged`, whose second argument
+    is the key.
+    """
     workers = min(cores(MOST_WORKERS), len(configs))
     if workers < 2 or seconds * len(configs) < WORTH_PROCESSES:
         for key, config in configs.items():

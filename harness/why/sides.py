@@ -1,7 +1,7 @@
-"""The two sides of a question: from overrides, or from two recorded runs and overrides.
+"""Read the two sides of a question from overrides, or from two recorded runs and overrides.
 
-Effects are measured on paired seeds, so both sides are trained with the same ones, and with several
-even where a recorded run had one.
+Effects are measured on paired seeds, so both sides are trained with the same seeds, and with
+several even if a recorded run had one.
 """
 
 import re
@@ -18,15 +18,18 @@ from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.file_names import CONFIG
 from harness.runs.find import find_run
-from harness.why.players import value, word
+from harness.why.players import format_value, get_value
 
-REPLICAS = 16  # where a side has one: an interval needs several
-SHARED = ("seed", "replicas", "results", "tracking")  # of both sides, or of the answer
+REPLICAS = 16  # where both sides have one: an interval needs several
+SHARED = ("seed", "replicas", "results", "tracking")  # keys that a side cannot have for itself
 SAME_TASK = "both must learn from the same data, or their losses cannot be compared."
 
 
 def from_overrides(words: list[str], config_dir: Path | None) -> tuple[Config, Config]:
-    """`a.KEY=VALUE` is for one side, `b.KEY=VALUE` for the other, `KEY=VALUE` for both."""
+    """Compose both sides: `a.KEY=VALUE` is for A, `b.KEY=VALUE` for B, `KEY=VALUE` for both.
+
+    Raises `ConfigError`.
+    """
     _refuse_prefixes(words)
     a, b = (_composed(side, words, config_dir) for side in "ab")
     if a.seed != b.seed:
@@ -40,8 +43,11 @@ def from_overrides(words: list[str], config_dir: Path | None) -> tuple[Config, C
 def from_runs(
     names: list[str], words: list[str], results: Path, uri: str | None
 ) -> tuple[Config, Config]:
-    """Two recorded runs, each a directory, MLflow run id or name, with overrides on top. Seeds are
-    those of the first."""
+    """Load two recorded runs, with overrides on top.
+
+    A run is named by its directory, MLflow run id or name. Both sides have the seeds of the first.
+    Raises `ConfigError`.
+    """
     _refuse_prefixes(words)
     a, b = (
         _recorded(name, side, words, results, uri) for side, name in zip("ab", names, strict=True)
@@ -49,16 +55,16 @@ def from_runs(
     return _paired(a, replace(b, seed=a.seed), words)
 
 
-def of_side(side: str, words: list[str]) -> list[str]:
-    """The overrides for one side, their prefix removed."""
+def side_overrides(side: str, words: list[str]) -> list[str]:
+    """Return the overrides for one side without their prefix."""
     other = {"a": "b", "b": "a"}[side]
-    kept = [word for word in words if not re.match(rf"[+~]*{other}\.", word)]
-    return [re.sub(rf"^([+~]*){side}\.", r"\1", word) for word in kept]
+    overrides = [word for word in words if not re.match(rf"[+~]*{other}\.", word)]
+    return [re.sub(rf"^([+~]*){side}\.", r"\1", word) for word in overrides]
 
 
 @contextmanager
-def as_typed(side: str, words: list[str]) -> Iterator[None]:
-    """What is wrong with a value is said of the key as it was typed, with its prefix."""
+def prefixed_errors(side: str, words: list[str]) -> Iterator[None]:
+    """Put the side's prefix in front of an error about a key that was typed with it."""
     typed = {re.sub(r"^[+~]*|=.*", "", word) for word in words}
     try:
         yield
@@ -70,29 +76,30 @@ def as_typed(side: str, words: list[str]) -> Iterator[None]:
 
 
 def _composed(side: str, words: list[str], config_dir: Path | None) -> Config:
-    with as_typed(side, words):
-        return compose(of_side(side, words), config_dir)
+    with prefixed_errors(side, words):
+        return compose(side_overrides(side, words), config_dir)
 
 
 def _refuse_prefixes(words: list[str]) -> None:
-    """What one side cannot have for itself must not look as if it did."""
+    """Raise `ConfigError` for a prefix before a key that both sides share."""
     for typed in words:
-        found = re.match(r"[+~]*[ab]\.(\w+)", typed)
-        if found and found[1] in SHARED:
+        match = re.match(r"[+~]*[ab]\.(\w+)", typed)
+        if match and match[1] in SHARED:
             plain = re.sub(r"^([+~]*)[ab]\.", r"\1", typed)
             raise ConfigError(f"{typed}: both sides share it; write {plain}.")
 
 
 def _paired(a: Config, b: Config, words: list[str]) -> tuple[Config, Config]:
-    """Both sides with as many replicas, after checking that they can be compared at all."""
+    """Return both sides with equally many replicas, after checking that they can be compared."""
     if type(a.task) is not type(b.task):
         raise ConfigError(f"task: {a.task.name} on side a, {b.task.name} on side b; {SAME_TASK}")
     keys = [f"task.{field.name}" for field in fields(a.task)]
     for key in [*keys, "model.returns"] if a.task.every_step else keys:  # which targets count
-        mine, theirs = (value(side, key) for side in (a, b))
+        mine, theirs = (get_value(side, key) for side in (a, b))
         if mine != theirs:
             raise ConfigError(
-                f"{key}: {word(mine)} on side a, {word(theirs)} on side b; {SAME_TASK}"
+                f"{key}: {format_value(mine)} on side a, {format_value(theirs)} on side b; "
+                f"{SAME_TASK}"
             )
     for side in (a, b):
         if side.trainer.epochs == 0:
@@ -107,7 +114,10 @@ def _paired(a: Config, b: Config, words: list[str]) -> tuple[Config, Config]:
 
 
 def _replicas(a: Config, b: Config, words: list[str]) -> int:
-    """Of both sides: the larger number, or the usual one unless one alone was asked for."""
+    """Return the larger number of replicas, or `REPLICAS` if both sides have one.
+
+    Raises `ConfigError` if a single replica was asked for.
+    """
     count = max(a.replicas, b.replicas)
     if count == 1 and any(re.match(r"\+*replicas=", word) for word in words):
         raise ConfigError(
@@ -117,9 +127,9 @@ def _replicas(a: Config, b: Config, words: list[str]) -> int:
 
 
 def _recorded(name: str, side: str, words: list[str], results: Path, uri: str | None) -> Config:
-    """A recorded run's configuration; a side's `words` change single values."""
+    """Return a recorded run's configuration, with the side's overrides on top."""
     with tempfile.TemporaryDirectory() as fetched:
         folder = find_run("", name, results, uri, (CONFIG,), Path(fetched))
         loaded = load_config(folder)
-    with as_typed(side, words):
-        return from_hydra(with_overrides(loaded, of_side(side, words), name))
+    with prefixed_errors(side, words):
+        return from_hydra(with_overrides(loaded, side_overrides(side, words), name))

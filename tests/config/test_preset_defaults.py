@@ -111,7 +111,7 @@ def test_jax_defaults() -> None:
 
 
 def test_jax_preset_is_that_of_linen() -> None:
-    """nnx' GRU cell has no bias on the candidate's recurrent side, and one kernel for all gates."""
+    """The GRU cell of nnx has no bias on the candidate's recurrent side, and fused kernels."""
     from flax import nnx
 
     rules = preset("jax")

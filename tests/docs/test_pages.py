@@ -2,7 +2,8 @@
 
 A block of bash is pasted into a shell, in the order of the page and in one folder, with tiny
 settings where it leaves them open (`tests/support/shell.py`). One that cannot run has its reason in
-a comment before it: `<!-- not run: REASON -->`.
+a comment before it: `<!-- not run: REASON -->`. A block of Python or YAML that begins with the
+name of a file, as `# mine.py`, is that file.
 """
 
 import re
@@ -16,12 +17,11 @@ from tests.support import ROOT
 from tests.support.program import with_database
 from tests.support.shell import paste
 
-PAGES = [
-    "README.md",
-    *(f"docs/commands/{path.name}" for path in (ROOT / "docs/commands").iterdir()),
-]
-PROSE = [*PAGES, "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+PAGES = ["README.md", "docs/own.md"]
+PAGES += sorted(f"docs/commands/{path.name}" for path in (ROOT / "docs/commands").iterdir())
+PROSE = [*PAGES, "CONTRIBUTING.md", "docs/architecture.md", "docs/semantics.md", "docs/speed.md"]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+FILE = re.compile(r"# ([\w./]+)\n")
 REASON = re.compile(r"<!-- not run: (.+) -->\n\Z")
 
 
@@ -43,6 +43,10 @@ def blocks(page: str) -> list[Block]:
 
 
 def run_page(page: str, folder: Path) -> None:
+    for language, text in FENCE.findall(page):
+        if language in ("python", "yaml") and (name := FILE.match(text)):
+            (folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name[1]).write_text(text)
     for block in blocks(page):
         if block.reason is None:
             done = paste(block.script, folder)

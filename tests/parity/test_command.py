@@ -68,6 +68,7 @@ def test_agreement_is_certified(tmp_path: Path) -> None:
     )
     (path,) = tmp_path.glob("results/parity/*/certificate.json")
     found = json.loads(path.read_text())
+    assert found["format"] == 1
     assert found["agrees"]
     assert found["steps"] == 20
     assert found["seeds"] == [0]

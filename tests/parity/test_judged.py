@@ -100,7 +100,7 @@ def test_screen_says_what_was_not_judged(chaos: Parity) -> None:
 
 def test_certificates_say_what_was_not_judged(chaos: Parity, tmp_path: Path) -> None:
     config = configs(["numpy"], ["task=sum", "precision=float32"])[0]
-    certificate.write(tmp_path, certificate.facts(chaos, config, 100, "python"))
+    certificate.write(tmp_path, certificate.certify(chaos, config, 100, "python"))
     found: dict[str, Any] = json.loads((tmp_path / "certificate.json").read_text())
     assert "resumed" in found["not_judged"]
     (row,) = [row for row in found["stages"] if row["stage"] == "resumed"]

@@ -34,7 +34,7 @@ def run(folder: Path, number: int) -> tuple[Any, ...]:
 
 
 def runs(folder: Path) -> list[tuple[Any, ...]]:
-    return [run(folder, number) for number in range(figures.MANY)]
+    return [run(folder, number) for number in range(figures.MIN_RUNS)]
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_pictures_of_many_are_those_of_one(tmp_path: Path) -> None:
     alone, together = runs(tmp_path / "alone"), runs(tmp_path / "together")
     for arguments in alone:
         assert figures.draw(*arguments) == PATHS
-    assert figures.draw_all(together) == [PATHS] * figures.MANY
+    assert figures.draw_all(together) == [PATHS] * figures.MIN_RUNS
     assert len(workers()) == 2
     assert os.getpid() not in workers()
     for here, there in zip(alone, together, strict=True):
@@ -64,15 +64,15 @@ def test_a_run_that_cannot_be_drawn_harms_no_other(tmp_path: Path) -> None:
     found[3] = (*found[3][:4], "no table")
     done = figures.draw_all(found)
     assert isinstance(done.pop(3), Exception)
-    assert done == [PATHS] * (figures.MANY - 1)
+    assert done == [PATHS] * (figures.MIN_RUNS - 1)
 
 
 def test_pictures_are_drawn_here_if_the_processes_are_killed(tmp_path: Path) -> None:
     figures.draw_all(runs(tmp_path / "before"))
     for worker in workers():
         os.kill(worker, signal.SIGKILL)
-    assert figures.draw_all(runs(tmp_path / "then")) == [PATHS] * figures.MANY
-    assert figures.draw_all(runs(tmp_path / "after")) == [PATHS] * figures.MANY
+    assert figures.draw_all(runs(tmp_path / "then")) == [PATHS] * figures.MIN_RUNS
+    assert figures.draw_all(runs(tmp_path / "after")) == [PATHS] * figures.MIN_RUNS
     assert len(workers()) == 2
 
 

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from harness.runs import run as run_module
-from harness.runs.launched_jobs import note_job
+from harness.runs.launched_jobs import record_job
 from harness.runs.run import Identity, Result
 from harness.sweeps.report import jobs
 from tests.support import program
@@ -86,6 +86,6 @@ def test_a_sweep_lists_the_loss_of_the_weights_that_are_kept(tmp_path: Path) -> 
     result = run(tmp_path / "0", *overrides, "trainer.epochs=40", "trainer.patience=2")
     assert result.outcome is not None
     assert result.outcome.stopped_early
-    note_job(tmp_path, 0, tmp_path / "0")
+    record_job(tmp_path, 0, tmp_path / "0")
     [job] = jobs(tmp_path)
     assert job.loss == pytest.approx(result.loss)

@@ -10,7 +10,7 @@ import pytest
 
 from harness.core.errors import ConfigError
 from harness.runs import folders
-from harness.runs.folders import FolderTaken, check_unbegun, claim_run, give_up_claims, made
+from harness.runs.folders import FolderTaken, check_not_begun, claim_run, new_folder, release_claims
 from harness.system.own_files import make_folder, note_files, take_back
 from tests.support import program
 from tests.support.command_lines import run_all
@@ -56,14 +56,14 @@ def test_a_folder_that_was_there_stays_although_it_is_empty(tmp_path: Path) -> N
 
 
 def test_folder_of_refused_work_is_taken_back(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no"), made(tmp_path / "results/parity/1"):
+    with pytest.raises(ConfigError, match="no"), new_folder(tmp_path / "results/parity/1"):
         raise ConfigError("no")
     assert not (tmp_path / "results").exists()
 
 
 def test_what_failed_work_has_left_stays(tmp_path: Path) -> None:
     folder = tmp_path / "results/parity/1"
-    with pytest.raises(RuntimeError), made(folder):  # noqa: PT012 - the work is what is tested
+    with pytest.raises(RuntimeError), new_folder(folder):  # noqa: PT012 - the work is what is tested
         (folder / "traceback.txt").write_text("")
         raise RuntimeError
     assert (folder / "traceback.txt").exists()
@@ -74,7 +74,7 @@ def test_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path) -
     begun = []
     with (
         pytest.raises(ConfigError, match="results: cannot write there"),
-        made(tmp_path / "file/parity/1"),
+        new_folder(tmp_path / "file/parity/1"),
     ):
         begun.append(1)
     assert not begun
@@ -113,8 +113,8 @@ def test_no_file_of_a_users_is_written_over(folder: Path, name: str) -> None:
 
 def test_a_claim_of_which_no_run_came_is_given_up(folder: Path) -> None:
     claim_run(folder, "hydra.run.dir")
-    check_unbegun(folder)
-    give_up_claims()
+    check_not_begun(folder)
+    release_claims()
     assert not folder.exists()
 
 
@@ -122,8 +122,8 @@ def test_a_run_that_has_begun_keeps_its_folder(folder: Path) -> None:
     claim_run(folder, "hydra.run.dir")
     (folder / "journal.jsonl").write_text("{}\n")
     with pytest.raises(FolderTaken):
-        check_unbegun(folder)
-    give_up_claims()
+        check_not_begun(folder)
+    release_claims()
     assert contents(folder) == {"journal.jsonl": "{}\n"}
 
 

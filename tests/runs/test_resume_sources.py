@@ -13,7 +13,7 @@ import pytest
 
 from harness.core.errors import ConfigError
 from harness.runs.find import find_run
-from harness.runs.launched_jobs import note_job
+from harness.runs.launched_jobs import record_job
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.resumed_runs import plan
@@ -77,7 +77,7 @@ def test_a_word_that_names_no_run_says_where_was_looked(tmp_path: Path) -> None:
     (tmp_path / "runs/20261124-205901-558585").mkdir(parents=True)
     sweep = tmp_path / "multirun/20261124-205902-000000"
     sweep.mkdir(parents=True)
-    note_job(sweep, 0, sweep / "0")
+    record_job(sweep, 0, sweep / "0")
     for word, reason in (
         ("", "a run's directory, id or name must be given"),
         ("20261124-205901-558586", "no such run in .*/runs or .*/multirun. .*205901-558585'"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backends import Array
-from harness.runs.verdict import constant_guess, verdict
+from harness.runs.bound_comparison import compare_with_bound, constant_guess
 from harness.tasks import Bound
 from harness.training.splits import Scale, Split, Splits
 
@@ -27,7 +27,7 @@ def splits(train: Array, test: Array, mask: Array | None = None) -> Splits:
 
 
 def said(loss: str, outputs: Array, data: Splits) -> str:
-    return verdict(CERTAIN, loss, "test", outputs, data).partition("; ")[2]
+    return compare_with_bound(CERTAIN, loss, "test", outputs, data).partition("; ")[2]
 
 
 def test_a_single_test_row_is_compared_with_the_mean_of_the_training_targets() -> None:

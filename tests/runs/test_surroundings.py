@@ -78,7 +78,7 @@ def test_a_sweep_of_many_jobs_needs_few_files(tmp_path: Path) -> None:
 def test_a_group_has_so_many_jobs_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.sweeps.jobs.MOST", 3)
+    monkeypatch.setattr("harness.sweeps.jobs.MAX_GROUP", 3)
     jobs = []
     for number in range(8):
         units = 5 if number == 4 else 4

@@ -1,7 +1,7 @@
 """Commands as a user pastes them: bash, with the real `harness` on its PATH.
 
 What is shown to a user trains for seconds or minutes; here the same command lines train a tiny
-network for an epoch. Settings are added behind the words, and only those that a line leaves open.
+network for an epoch. What a line says itself counts, and a run keeps its name.
 """
 
 import os
@@ -13,17 +13,17 @@ from pathlib import Path
 from tests.support import ROOT
 from tests.support.program import PATIENCE, Done
 
-# Command -> the words that make it cheap, by the key or option that they set; "" is a run.
+SETTINGS = {"trainer.epochs": "trainer.epochs=1", "task.samples": "task.samples=40"}
+
+# Command -> the words that make it cheap, by the key or option that they set.
 TINY = {
-    "": {"trainer.epochs": "trainer.epochs=1", "task.samples": "task.samples=40"},
     "parity": {"--steps": "--steps=2", "backends": "backends=numpy,torch"},
-    "why": {
-        "trainer.epochs": "trainer.epochs=1",
-        "task.samples": "task.samples=40",
-        "replicas": "replicas=2",
-    },
+    "why": {**SETTINGS, "replicas": "replicas=2"},
     "vectors": {"--only": "--only=T1"},
+    "compare": {},
+    "export": {},
 }
+PRESET = ["--config-dir", str(ROOT / "tests/support/tiny_conf"), "experiment=tiny"]  # of a run
 
 PROGRAM = """\
 #!{python}
@@ -41,8 +41,10 @@ def tiny(words: list[str]) -> list[str]:
         return words
     if "--fuzz" in words:
         return [*words, "--fuzz=1", "backends=numpy,torch"]  # the last ones count
-    added = TINY.get(words[0], {} if words[0] in ("compare", "export") else TINY[""])
     keys = {word.partition("=")[0].removeprefix("a.").removeprefix("b.") for word in words}
+    if words[0] not in TINY and not keys & {"experiment", "--config-dir"}:
+        return [*words, *PRESET]
+    added = TINY.get(words[0], SETTINGS)
     return [*words, *(word for key, word in added.items() if key not in keys)]
 
 

@@ -14,7 +14,7 @@ from harness.config.compose import compose
 from harness.core.errors import Diverged
 from harness.runs.run import Identity, Result, carry_out
 from harness.sweeps.cotraining import SharedTraining
-from harness.sweeps.grouping import key
+from harness.sweeps.grouping import sharing_key
 from harness.tracking.journal import last, read
 from harness.training.load_backend import load_backend
 from harness.training.plan import Plan, prepare
@@ -83,7 +83,7 @@ def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> Non
         ["seed=2", "trainer.epochs=12"],  # goes on when the one before has its best weights back
     ]
     plans = [plan(tmp_path, *KINDS[kind], *job) for job in jobs]
-    assert len({key(each) for each in plans}) == 1
+    assert len({sharing_key(each) for each in plans}) == 1
     results = train_together(plans, tmp_path / "together")
     for i, each in enumerate(plans):
         identity = Identity(name=str(i), directory=tmp_path / "alone" / str(i), overrides=[])
@@ -125,7 +125,7 @@ def test_a_job_that_diverges_harms_no_other(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_jobs_of_another_shape_or_rule_do_not_share(other: list[str], tmp_path: Path) -> None:
-    assert key(plan(tmp_path)) != key(plan(tmp_path, *other))
+    assert sharing_key(plan(tmp_path)) != sharing_key(plan(tmp_path, *other))
 
 
 def test_a_sweep_is_the_same_with_either_launcher(tmp_path: Path) -> None:

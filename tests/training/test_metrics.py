@@ -19,8 +19,8 @@ from backends import Array, Backend
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
 from harness.export.network import Network
+from harness.runs.bound_comparison import constant_guess
 from harness.runs.run_files import prediction_table
-from harness.runs.verdict import constant_guess
 from harness.training.metrics import accuracy, evaluate, predict, sample_losses
 from harness.training.splits import Scale, Split, Splits
 

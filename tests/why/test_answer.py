@@ -8,7 +8,7 @@ import pytest
 
 from harness.config.compose import compose
 from harness.core.errors import Diverged
-from harness.why.answer import explain, find_answer, own_losses
+from harness.why.answer import explain, find_answer, losses_of_side
 from harness.why.retrain import losses
 from harness.why.sentences import (
     sentence,
@@ -108,4 +108,4 @@ def test_replicas_that_stop_early_count_as_they_would_alone() -> None:
 
 def test_divergence_in_a_side_s_own_backend_names_the_side() -> None:
     with pytest.raises(Diverged, match="side B in numpy: loss not finite"):
-        own_losses(compose([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"]), "B")
+        losses_of_side(compose([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"]), "B")

@@ -131,11 +131,11 @@ def test_runs_are_told_from_overrides(typed: str, run: bool) -> None:
 
 
 def test_a_deletion_is_for_its_side() -> None:
-    from harness.why.sides import of_side
+    from harness.why.sides import side_overrides
 
     words = ["~b.trainer.clip", "++a.optimizer.lr=1", "seed=1"]
-    assert of_side("a", words) == ["++optimizer.lr=1", "seed=1"]
-    assert of_side("b", words) == ["~trainer.clip", "seed=1"]
+    assert side_overrides("a", words) == ["++optimizer.lr=1", "seed=1"]
+    assert side_overrides("b", words) == ["~trainer.clip", "seed=1"]
 
 
 def test_a_damaged_configuration_of_a_run_is_named(

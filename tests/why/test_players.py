@@ -15,12 +15,12 @@ from harness.core.errors import ConfigError
 from harness.core.semantics import Semantics
 from harness.why import __main__ as why
 from harness.why.answer import Answer
-from harness.why.players import RULES, Case, Player, coalition, differences, word
+from harness.why.players import RULES, Case, Player, coalition, differences, format_value
 from harness.why.retrain import losses
 from harness.why.sentences import (
     caption,
 )
-from harness.why.shapley import PAIRS
+from harness.why.shapley import MIN_PAIRS
 from tests.support.why_questions import SMALL, ask, outcome
 
 # Key: two values, overrides with which it plays no part, overrides with which it acts.
@@ -180,7 +180,7 @@ def test_many_settings_are_no_reason_to_ask_for_more_evaluations() -> None:
     words += ["b.trainer.batch_size=16", "b.trainer.epochs=10", "b.model.units=16"]
     question = ask(*words, "b.trainer.schedule=cosine")
     assert len(question.players) > 15
-    assert len(question.design.orders) >= PAIRS
+    assert len(question.design.orders) >= MIN_PAIRS
     said = caption(
         question,
         Answer(outcomes=[outcome([[1.0, 1.0]], [0.0, 0.0])], divided=True, values={}, seconds=0.0),
@@ -226,7 +226,7 @@ def test_a_coalition_has_b_s_values_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("value", [0.1234567, 1e-8, 1e16, 30.0, 1 / 3])
 def test_a_value_is_written_with_all_of_its_digits(value: float) -> None:
-    assert compose([*SMALL, f"optimizer.lr={word(value)}"]).optimizer.lr == value
+    assert compose([*SMALL, f"optimizer.lr={format_value(value)}"]).optimizer.lr == value
 
 
 def test_values_that_differ_late_are_different() -> None:

@@ -8,16 +8,16 @@ import pytest
 
 from harness.core.errors import ConfigError
 from harness.why.shapley import (
-    PAIRS,
-    USUAL,
+    DEFAULT_EVALUATIONS,
+    MIN_PAIRS,
     Design,
     Estimate,
     Values,
     design,
     estimate,
     half_width,
+    min_evaluations,
     shapley,
-    smallest,
 )
 
 Array = np.ndarray
@@ -98,7 +98,7 @@ def test_design_plays_what_is_promised() -> None:
     assert len(chosen.coalitions) == len(set(chosen.coalitions)) <= 120
     alone = {1 << i for i in range(8)}
     assert {0, 255} | alone | {255 ^ one for one in alone} <= set(chosen.coalitions)
-    assert len(chosen.orders) >= PAIRS
+    assert len(chosen.orders) >= MIN_PAIRS
     assert design(8, 120, np.random.default_rng(3)) == chosen
     assert "permutations in antithetic pairs" in chosen.method
     assert exact(8).method == "exact over 256 coalitions"
@@ -111,21 +111,21 @@ def test_small_games_are_played_whole(players: int) -> None:
 
 @pytest.mark.parametrize("players", [1, 2, 3, 4, 7, 8, 12])
 def test_the_smallest_number_of_evaluations_suffices(players: int) -> None:
-    least = smallest(players)
+    least = min_evaluations(players)
     with pytest.raises(ConfigError, match=f"must be at least {least}, since {players} settings"):
         design(players, least - 1, np.random.default_rng(0))
     for seed in range(20):
         chosen = design(players, least, np.random.default_rng(seed))
         assert len(chosen.coalitions) <= least
-        assert len(chosen.orders) >= PAIRS or len(chosen.coalitions) == 2**players
+        assert len(chosen.orders) >= MIN_PAIRS or len(chosen.coalitions) == 2**players
     assert least <= 2**players
 
 
 def test_what_is_played_by_default_grows_with_the_players() -> None:
     sizes = [len(design(n, None, np.random.default_rng(0)).coalitions) for n in range(1, 21)]
     assert sizes[:7] == [2**n for n in range(1, 8)]
-    assert max(sizes[7:9]) <= USUAL < sizes[-1] <= smallest(20)
-    assert len(design(20, None, np.random.default_rng(0)).orders) >= PAIRS
+    assert max(sizes[7:9]) <= DEFAULT_EVALUATIONS < sizes[-1] <= min_evaluations(20)
+    assert len(design(20, None, np.random.default_rng(0)).orders) >= MIN_PAIRS
 
 
 def worlds(value: Callable[[int], tuple[Values, Array]], players: int, budget: int | None) -> Array:
@@ -148,7 +148,7 @@ def test_intervals_of_the_smallest_number_of_evaluations_cover(players: int) -> 
         game = random_game(players, seed, replicas=2)
         return game, shapley(players, game).mean(axis=-1)[:, 0]
 
-    found = worlds(value, players, smallest(players)).mean(axis=0)
+    found = worlds(value, players, min_evaluations(players)).mean(axis=0)
     assert found.min() >= 0.94
 
 

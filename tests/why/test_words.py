@@ -8,8 +8,8 @@ import pytest
 from harness.config.compose import compose
 from harness.why.answer import Answer, explain
 from harness.why.sentences import (
-    apart,
     caption,
+    distinct,
     headline,
     interplay,
     number,
@@ -82,7 +82,7 @@ def test_zero_has_no_sign() -> None:
 def test_levels_have_the_digits_that_tell_them_apart(
     one: float, other: float, texts: tuple[str, str]
 ) -> None:
-    assert apart(one, other) == texts
+    assert distinct(one, other) == texts
 
 
 def test_a_setting_that_works_against_the_gap_is_said_to() -> None:

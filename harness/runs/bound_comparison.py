@@ -1,4 +1,4 @@
-"""How a loss stands to the best that any model can reach on the task."""
+"""Compare a loss with the best that any model can reach on the task."""
 
 import numpy as np
 
@@ -10,23 +10,23 @@ from harness.training.splits import Split, Splits
 Array = np.ndarray
 
 
-def verdict(bound: Bound, loss: str, split: str, outputs: Array, splits: Splits) -> str:
-    """One sentence about the mean loss on one split, for a network's `outputs` `(R, N, …)` there.
+def compare_with_bound(bound: Bound, loss: str, split: str, outputs: Array, splits: Splits) -> str:
+    """Return a sentence on the mean loss on `split`, where the network gives `outputs` `(R, N, …)`.
 
-    Where the bound is 0, a loss of at most 1 % of what constant guessing costs on the same split
+    Where the bound is 0, a loss of at most 1 % of the loss of constant guessing on the same split
     counts as having reached it. Elsewhere two standard errors of the mean over the samples decide,
     since a finite split never shows the expected loss exactly.
     """
     part = splits.parts[split]
     y, mask = np.broadcast_to(part.y, outputs.shape), part.counted
-    each = sample_losses(loss, outputs, y, mask)
-    mean, samples = float(mean_loss(loss, outputs, y, mask).mean()), each.shape[1]
+    losses = sample_losses(loss, outputs, y, mask)  # (R, N)
+    mean, samples = float(mean_loss(loss, outputs, y, mask).mean()), losses.shape[1]
     best = f"best possible {bound.loss:.4g} ({bound.reason})"
     if bound.loss == 0:
         guess = np.broadcast_to(constant_guess(loss, splits.train), outputs.shape)
         guessing = float(mean_loss(loss, guess, y, mask).mean())
         return f"{best}; {_share(mean, guessing, split)}"
-    error = float(each.mean(axis=0).std(ddof=1) / np.sqrt(samples)) if samples > 1 else np.inf
+    error = float(losses.mean(axis=0).std(ddof=1) / np.sqrt(samples)) if samples > 1 else np.inf
     if split == "train" and mean < bound.loss - 2 * error:
         return f"{best}; {split}/loss is below it: the training data are being memorised"
     if mean <= bound.loss + 2 * error:
@@ -35,11 +35,11 @@ def verdict(bound: Bound, loss: str, split: str, outputs: Array, splits: Splits)
 
 
 def constant_guess(loss: str, train: Split) -> Array:
-    """The best outputs `(R, 1, O)`, or `(R, 1, 1, O)`, of a network that ignores its inputs, as
-    far as the training split tells: each output's mean target, or the logit of its labels' mean.
+    """Return the best constant outputs on the training split, `(R, 1, O)` or `(R, 1, 1, O)`.
 
-    Labels that are all the same would make the logit infinite, and one other label elsewhere the
-    loss, too: of n labels, as much as half a one is taken to be different.
+    For each output this is the mean target, or the logit of the mean label. Labels that are all
+    equal would make the logit infinite, and the loss of one different label on another split, too:
+    so of n labels, at least half a label is taken to be different.
     """
     y, counted = train.y, train.counted
     axes = tuple(range(1, y.ndim - 1))
