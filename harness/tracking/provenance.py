@@ -6,12 +6,21 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from harness.config.compose import own_folders
 from harness.console.command_line import python
 
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
+
+
+class Machine(TypedDict):
+    """Where numbers were computed, for JSON files."""
+
+    versions: dict[str, str]
+    host: str
+    machine: str  # the processor's kind and the operating system
+    commit: str | None
 
 
 @cache
@@ -42,7 +51,7 @@ def commit() -> str | None:
     return result.stdout.strip()
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """Return where numbers are computed: versions, host, processor, commit."""
     return {
         "versions": versions(),
