@@ -13,12 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
+from harness.core.arrays import Array
 from harness.core.model import ModelSpec, Params
 from harness.core.semantics import Semantics
-
-Array = np.ndarray
 
 
 @dataclass

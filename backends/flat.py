@@ -8,9 +8,8 @@ import math
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.model import ModelSpec, Params, shapes
-
-Array = np.ndarray
 
 
 def sizes(model: ModelSpec) -> list[int]:

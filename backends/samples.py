@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends import Data
-
-Array = np.ndarray
+from harness.core.arrays import Array
 
 
 @dataclass(frozen=True)

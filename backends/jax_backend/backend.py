@@ -16,6 +16,7 @@ import numpy as np
 
 from backends import CPU, Data, Execution, State, TrainingSpec
 from backends.numbers import numbers_of
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, first_line
 from harness.core.model import ModelSpec, shapes
 from harness.system import signals
@@ -28,7 +29,6 @@ from backends.jax_backend.program import Arrays, Rules, outputs, train
 
 jax.config.update("jax_enable_x64", True)  # else float64 is float32; every array here is explicit
 
-Array = np.ndarray
 log = logging.getLogger(__name__)
 
 THREADS = "PJRT_NPROC"  # environment variable that XLA's CPU runtime reads as it starts

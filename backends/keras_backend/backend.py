@@ -18,6 +18,7 @@ from backends import CPU, Data, Execution, State, TrainingSpec
 from backends.flat import flatten, unflatten
 from backends.numbers import numbers_of
 from backends.samples import samples_of
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, ModelSpec, Params
 from harness.system.native_stderr import without_native_messages
@@ -34,7 +35,6 @@ with without_native_messages():
         tf.config.experimental.set_memory_growth(gpu, True)  # leave room for other jobs' frameworks
 tf.get_logger().setLevel("ERROR")  # else it warns where a process trains several networks
 
-Array = np.ndarray
 log = logging.getLogger(__name__)
 
 # `xla` takes a few tenths of a second longer to start than `layers`. It saves some 20 µs in each

@@ -18,9 +18,8 @@ from backends.numbers import numbers_of
 from backends.numpy_backend.cells import CELLS
 from backends.numpy_backend.losses import mean_loss
 from backends.numpy_backend.optimizers import UPDATE, clip, decay
+from harness.core.arrays import Array
 from harness.core.model import ModelSpec
-
-Array = np.ndarray
 
 BLAS = ThreadpoolController().select(user_api="blas")
 

@@ -12,9 +12,8 @@ which differ where p saturates:
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.losses import gives_logits
-
-Array = np.ndarray
 
 CLIPPED = 1e-7
 CLAMPED, SMALLEST = -100.0, float(np.float32(1e-12))  # PyTorch's constant is a float32

@@ -8,10 +8,9 @@ first, and the optimiser's numbers `(R or 1, 1)` in float64 (`backends/numbers.p
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.model import Params
 from harness.core.semantics import Semantics
-
-Array = np.ndarray
 
 
 def towards(mean: Array, new: Array, share: Array) -> None:

@@ -5,7 +5,8 @@ Symbols, shapes and masks are those of `cells.py`.
 
 import numpy as np
 
-Array = np.ndarray
+from harness.core.arrays import Array
+
 Weights = tuple[Array, Array, Array]  # W (R, F, GH), U (R, H, GH), b (R, GH); GRU: b (R, 2, 3H)
 Mask = Array | None
 

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-Array = np.ndarray
+from harness.core.arrays import Array
+
 Weights = tuple[Array, Array, Array]
 
 

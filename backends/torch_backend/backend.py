@@ -21,10 +21,9 @@ from backends.torch_backend.graphed import Graphed
 from backends.torch_backend.modules import Modules
 from backends.torch_backend.optimizers import Tensors, numbers, rates
 from backends.torch_backend.step import by_name, rules_of, step
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, ModelSpec
-
-Array = np.ndarray
 
 # From LONG updates on, `stacked` is preferred to PyTorch's layers for its speed. Compiling takes 13
 # to 50 seconds on two cores, growing with the number of cells, and saves 0.7 to 4 milliseconds per

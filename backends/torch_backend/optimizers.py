@@ -16,9 +16,9 @@ from torch import Tensor
 
 from backends import TrainingSpec
 from backends.numbers import numbers_of
+from harness.core.arrays import Array
 from harness.core.semantics import Semantics
 
-Array = np.ndarray
 Tensors = dict[str, Tensor]
 
 

@@ -21,12 +21,13 @@ from safetensors.numpy import load_file
 from harness.config.damaged_files import reading
 from harness.console import streams
 from harness.core import file_names
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError, first_line
 from harness.core.tolerances import LIMITS
 from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_no_weights
-from harness.export.network import Array, Network, in_float32
+from harness.export.network import Network, in_float32
 from harness.runs.find import find_run
 from harness.runs.folders import first_free
 from harness.runs.network_file import NetworkFile

@@ -14,9 +14,10 @@ import numpy as np
 from backends import Data, State, TrainingSpec
 from backends.numpy_backend import NumpyBackend
 from harness.config.semantics_table import preset
+from harness.core.arrays import Array
 from harness.core.losses import gives_logits
 from harness.core.tolerances import LIMITS
-from harness.export.network import Array, Network
+from harness.export.network import Network
 
 SHAPES = ((5, 12), (2, 3))  # sequences and steps: a model must take any number of both
 

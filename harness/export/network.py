@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.layer_weights import Weights, acting_weights
 from harness.core.losses import gives_logits
 from harness.core.model import ModelSpec
-
-Array = np.ndarray
 
 LAYER_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 

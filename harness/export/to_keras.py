@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.losses import gives_logits
-from harness.export.network import Array, Network, as_markdown
+from harness.export.network import Network, as_markdown
 from harness.system.native_stderr import without_native_messages
 
 USAGE = """\

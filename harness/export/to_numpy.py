@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.losses import gives_logits
-from harness.export.network import Array, Network, about
+from harness.export.network import Network, about
 
 USAGE = """\
 from model import load, predict

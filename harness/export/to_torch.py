@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.layer_weights import per_gate
 from harness.core.losses import gives_logits
-from harness.export.network import Array, Network, about
+from harness.export.network import Network, about
 
 USAGE = """\
 import torch

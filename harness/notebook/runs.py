@@ -17,6 +17,7 @@ from harness.config.overrides import key_of
 from harness.config.saved_config import load_config
 from harness.config.serialise import flat_composed
 from harness.core import file_names
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import Params
 from harness.export.__main__ import read_network
@@ -26,8 +27,6 @@ from harness.runs.find import find_run
 from harness.runs.folders import claim_run, first_free, release_claims
 from harness.runs.names import single_name
 from harness.tracking.journal import Event, read
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,11 @@
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.losses import gives_logits
 from harness.tasks import Bound
 from harness.training.metrics import mean_loss, sample_losses
 from harness.training.splits import Split, Splits
-
-Array = np.ndarray
 
 
 def compare_with_bound(bound: Bound, loss: str, split: str, outputs: Array, splits: Splits) -> str:

@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from backends import BackendFactory, State
 from harness.config.schema import Config
 from harness.config.serialise import flat_params, save_config
 from harness.core import file_names
+from harness.core.arrays import Array
 from harness.core.model import Params, count_params
 from harness.reporting import plots
 from harness.runs import figures, resume
@@ -37,8 +36,6 @@ from harness.training.trainer import Outcome, check_measured, train
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)

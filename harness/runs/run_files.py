@@ -14,8 +14,6 @@ from harness.training.splits import Splits
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = np.ndarray
-
 
 def parameter_table(model: ModelSpec) -> "pd.DataFrame":
     """Return `name, shape, count, formula` of every parameter, with a last row for the total."""

@@ -1,1 +1,1 @@
-"""Where the numbers of a run go: its journal first, then MLflow. MLflow is imported here alone."""
+"""The record of a run: its journal first, then MLflow. Only this package imports MLflow."""

@@ -1,4 +1,4 @@
-"""What to type to look at runs: the comparison of them, and MLflow's pages."""
+"""The commands and addresses with which to look at runs: `harness.compare` and MLflow's pages."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from harness.tracking import mlflow_view
 
 
 def compare_command(results: str, uri: str, experiment: str | None = None) -> str:
-    """What to type to see runs side by side: those of the latest sweep, or of an experiment."""
+    """Return the command that compares the runs of the latest sweep, or of an experiment."""
     words = [] if results == "results" else option("--results", results)
-    usual = uri.endswith(f"{Path(results).resolve()}/mlflow.db") and not from_environment(URI)
-    words += [] if usual else ["--uri", uri]
+    is_default = uri.endswith(f"{Path(results).resolve()}/mlflow.db") and not from_environment(URI)
+    words += [] if is_default else ["--uri", uri]
     words += [] if experiment is None else option("--experiment", experiment)
     return python("harness.compare", words)
 
 
 def say_next(command: str, address: dict[str, str], console: Console) -> None:
-    """What to type next: `command`, and how to browse MLflow at `address`."""
+    """Print the next steps: `command`, and how to browse the run at `address` in MLflow."""
     uri, lines = address["uri"], [command]
     if uri.startswith("http"):
         lines.append(mlflow_view.link(address["experiment_id"], uri))

@@ -1,8 +1,7 @@
-"""What one run's events go through on their way to MLflow: they wait for a batch, and for a server
-that fails.
+"""The buffer of one run's events on their way to MLflow, which are sent in batches.
 
 A tracking server that fails never stops a run: its events wait and are sent with the next batch,
-and what could not be sent at all is still in the journal.
+and events that could not be sent at all are still in the journal.
 """
 
 import logging
@@ -19,30 +18,33 @@ PAUSE = 5.0  # seconds, doubled at each failure of the tracking server
 
 
 class View(Protocol):
-    """Something that shows events elsewhere: `harness.tracking.mlflow_writer.MlflowWriter`."""
+    """A destination of events: `harness.tracking.mlflow_writer.MlflowWriter`."""
 
-    address: dict[str, str]  # where the run can be found there; empty until it is known
+    address: dict[str, str]  # the run's place there; empty until it is known
 
     def send(self, events: list[Event]) -> None:
-        """Show `events` in order and remove from the list what has arrived."""
+        """Send `events` in order and remove those that have arrived from the list."""
         ...
 
 
 class EventBuffer:
-    """Sends the events of the run in `directory` to a view, in batches `flush_seconds` apart."""
+    """A buffer that sends the events of a run to a view, in batches `flush_seconds` apart.
+
+    `directory` is the run's.
+    """
 
     def __init__(self, directory: Path, view: View, flush_seconds: float) -> None:
         self.directory, self.view, self.flush_seconds = directory, view, flush_seconds
         self.unsent: list[Event] = []
-        self.lost: list[Event] = []  # what MLflow refused
-        self._refused = False  # for a reason that the user can put right
+        self.lost: list[Event] = []  # events that MLflow refused
+        self._refused = False  # whether MLflow refused the run, which the user can put right
         self._closing = False
         self._announced = bool(view.address)
         self._flushed = time.monotonic()
         self._pause, self._not_before = PAUSE, 0.0
 
     def wait_for_address(self) -> dict[str, str]:
-        """Return where the run is in MLflow, or nothing if it is not there."""
+        """Return the run's address in MLflow, or an empty one if it is not there."""
         return self.view.address
 
     def add(self, event: Event) -> None:
@@ -52,10 +54,11 @@ class EventBuffer:
             self.flush()
 
     def flush(self) -> None:
-        """Send all that waits. A failure is logged and what was not sent is kept; the next try
-        comes after a pause that doubles, or when the run ends.
+        """Send all events that wait.
 
-        Raises `ConfigError` for what the user can put right; nothing is sent from then on.
+        A failure is logged, and events that were not sent are kept; the next try comes after a
+        pause that doubles with each failure, or when the run ends. Raises `ConfigError` for a
+        failure that the user can put right; no events are sent from then on.
         """
         now = time.monotonic()
         if self._refused:
@@ -66,11 +69,14 @@ class EventBuffer:
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Send what can be sent: an event that fails is set aside, since what MLflow refuses must
-        not keep the others from it. After three failures only the end is tried."""
+        """Send the events that can be sent, and log which could not.
+
+        An event that fails is set aside, so that the others still reach MLflow. After three
+        failures only the last event, the end of the run, is tried.
+        """
         self._closing = True
         while not self._refused and self.unsent and not self._try():
-            if not self.view.address:  # it does not even know the run
+            if not self.view.address:  # MLflow does not even know the run
                 break
             self.lost.append(self.unsent.pop(0))
             if len(self.lost) == 3:
@@ -81,7 +87,7 @@ class EventBuffer:
             say_lost(kinds, self.directory)
 
     def _try(self) -> bool:
-        """Send the queue; False if MLflow would not take all of it."""
+        """Send the queue; return whether MLflow took all of it."""
         try:
             self.view.send(self.unsent)
         except Exception as error:  # whatever a tracking server does, the run goes on

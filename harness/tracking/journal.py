@@ -1,10 +1,9 @@
-"""The journal: what happened in a run, one JSON object per line, written before anything else is.
+"""The journal of a run: its events, one JSON object per line, each written before it is sent on.
 
 Each line has `kind` and `time` (milliseconds since 1970); the other fields depend on the kind and
-are listed in `harness/tracking/run_log.py`, which writes them. The first ones of a journal have its
-`format`, too. Lines are only ever appended and
-each is handed to the operating system at once, so a killed process loses at most the line it was
-writing.
+are listed in `harness/tracking/run_log.py`, which writes them. Events that begin a journal also
+have its `format`. Lines are only appended, and each is written to the operating system at once, so
+a killed process loses at most the line that it was writing.
 """
 
 import json
@@ -24,18 +23,21 @@ APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 class Journal:
-    """The journal of one directory. Its file is open only while a line is written: a sweep may have
-    a thousand runs at once, and a process 256 files."""
+    """The journal of one directory.
+
+    Its file is open only while a line is written: a sweep may have a thousand runs at once, and a
+    process may have as few as 256 open files.
+    """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._closed = directory, False
         path = directory / JOURNAL
         if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
-            _append(directory, "\n")  # cut short by a kill: what comes now has a line of its own
+            _append(directory, "\n")  # a kill cut the last line short: begin a new one
 
     def write(self, kind: str, **fields: object) -> Event:
-        """Append one event and return it."""
+        """Append one event and return it; raise `ValueError` if the journal is closed."""
         if self._closed:
             raise ValueError(f"the journal in {self._directory} is closed")
         event = _event(kind, fields)
@@ -43,7 +45,7 @@ class Journal:
         return event
 
     def close(self) -> None:
-        """Force everything to the disk; nothing can be written afterwards."""
+        """Force all lines to the disk; no events can be written afterwards."""
         if not self._closed:
             self._closed = True
             with open(self._directory / JOURNAL, "ab") as file:
@@ -51,24 +53,24 @@ class Journal:
 
 
 def append(directory: Path, kind: str, **fields: object) -> None:
-    """Append one event to a journal that somebody else may be writing, too."""
+    """Append one event to a journal that another process may be writing, too."""
     _append(directory, _line(_event(kind, fields)))
 
 
 def _append(directory: Path, text: str) -> None:
-    """Hand it to the operating system, in one piece where it takes it so."""
-    left = text.encode("utf-8", "backslashreplace")
-    file = os.open(f"{directory}/{JOURNAL}", APPENDING, 0o666)  # a quarter of what `open` takes
+    """Write text to the end of the file, in one piece if the operating system takes it so."""
+    remaining = text.encode("utf-8", "backslashreplace")
+    file = os.open(f"{directory}/{JOURNAL}", APPENDING, 0o666)  # a quarter of the time of `open`
     try:
-        while left:
-            left = left[os.write(file, left) :]
+        while remaining:
+            remaining = remaining[os.write(file, remaining) :]
     finally:
         os.close(file)
 
 
 def _event(kind: str, fields: dict[str, object]) -> Event:
-    stated = {"format": FORMAT} if kind in BEGINNINGS else {}
-    return {"kind": kind, "time": time.time_ns() // 1_000_000, **stated, **fields}
+    version = {"format": FORMAT} if kind in BEGINNINGS else {}
+    return {"kind": kind, "time": time.time_ns() // 1_000_000, **version, **fields}
 
 
 def _line(event: Event) -> str:
@@ -76,8 +78,10 @@ def _line(event: Event) -> str:
 
 
 def read(directory: Path) -> Iterator[Event]:
-    """Yield the events of a directory's journal, oldest first; a line cut short by a kill is left
-    out. Raises `ConfigError` for a journal of another format; one that states none is of the first.
+    """Yield the events of a directory's journal, oldest first.
+
+    A line that a kill has cut short is left out. Raises `ConfigError` for a journal of another
+    format; one that states no format is of the first.
     """
     path = directory / JOURNAL
     if not path.exists():
@@ -88,11 +92,11 @@ def read(directory: Path) -> Iterator[Event]:
         except (json.JSONDecodeError, UnicodeDecodeError):
             continue
         if event.get("format", FORMAT) != FORMAT:
-            stated = f"format={event['format']}: this version reads format {FORMAT}"
-            raise ConfigError(f"{path}: {stated}; use a newer version of the harness.")
+            mismatch = f"format={event['format']}: this version reads format {FORMAT}"
+            raise ConfigError(f"{path}: {mismatch}; use a newer version of the harness.")
         yield event
 
 
 def last(directory: Path, kind: str) -> Event | None:
-    """The latest event of a kind, or None."""
+    """Return the latest event of a kind, or None."""
     return next((e for e in reversed(list(read(directory))) if e["kind"] == kind), None)

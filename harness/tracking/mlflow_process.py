@@ -1,8 +1,8 @@
-"""MLflow in a process of its own: training does not wait for its import, nor for what it writes.
+"""MLflow in a worker process: training does not wait for MLflow's import, nor for its writing.
 
-The process is told of every event right after the journal was, and keeps an `EventBuffer` for each
-run. What it has to say comes back: warnings, and whether MLflow refuses the run. It outlives the
-program for as long as it takes to send what it was given, also when the program is killed.
+The process gets every event right after the journal, and keeps an `EventBuffer` for each run. It
+sends back its warnings, and whether MLflow refuses the run. It goes on after the program has ended,
+or was killed, until it has sent all its events.
 """
 
 import atexit
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class MlflowProcess:
-    """The other process, and two threads that write to it and listen to it."""
+    """The worker process, and two threads of the program that write to it and read from it."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -47,12 +47,12 @@ class MlflowProcess:
         for thread in self._threads:
             thread.start()
 
-    def tell(self, run: str, **what: object) -> None:
+    def tell(self, run: str, **request: object) -> None:
         """Send a request about a run to the process."""
-        self._outgoing.put(json.dumps({"run": run, **what}, ensure_ascii=False) + "\n")
+        self._outgoing.put(json.dumps({"run": run, **request}, ensure_ascii=False) + "\n")
 
     def finish(self) -> None:
-        """Return when everything has been sent or given up."""
+        """Wait until the process has ended: all events are in MLflow, or cannot be sent."""
         self._outgoing.put(None)
         for thread in self._threads:
             thread.join()
@@ -65,18 +65,18 @@ class MlflowProcess:
                     pipe.write(line.encode("utf-8", LEGIBLE))
                     if self._outgoing.empty():
                         pipe.flush()
-        except OSError:  # it has ended: `_listen` says so
+        except OSError:  # the process has ended; `_listen` marks that
             pass
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as pipe:
             for line in pipe:
-                heard = json.loads(line)
-                if "log" in heard:
-                    log.log(heard["level"], "%s", heard["log"])
+                message = json.loads(line)
+                if "log" in message:
+                    log.log(message["level"], "%s", message["log"])
                 else:
-                    self.open_runs[heard["run"]].hear(heard)
+                    self.open_runs[message["run"]].hear(message)
         self._process.wait()
         self.ended = True
         for run in list(self.open_runs.values()):
@@ -84,7 +84,7 @@ class MlflowProcess:
 
 
 class RemoteEvents:
-    """A run's way to MLflow through the process; see `harness.tracking.run_log.Tracking`."""
+    """The `harness.tracking.run_log.Tracking` of a run whose events go through the process."""
 
     def __init__(self, process: MlflowProcess, directory: Path, **destination: object) -> None:
         self.process, self.directory = process, directory
@@ -98,7 +98,10 @@ class RemoteEvents:
         }
 
     def wait_for_address(self) -> dict[str, str]:
-        """Wait until all of the run has arrived, or cannot any more; see `Tracking`."""
+        """Wait until the run is closed in MLflow, or cannot be; return its address.
+
+        The address is empty if the run is not there. Raises `ConfigError` if MLflow has refused it.
+        """
         self.arrived.wait()
         self._check()
         return self._address
@@ -123,34 +126,38 @@ class RemoteEvents:
         if self.process.ended:
             self.left_behind()
 
-    def hear(self, what: dict[str, Any]) -> None:
+    def hear(self, message: dict[str, Any]) -> None:
         """Take an answer of the process: a refusal, or the run's address."""
-        self._refusal = what.get("refusal", self._refusal)
-        if "address" in what:
-            self._address = what["address"]
+        self._refusal = message.get("refusal", self._refusal)
+        if "address" in message:
+            self._address = message["address"]
             self.arrived.set()
 
     def left_behind(self) -> None:
-        """The process is no more."""
+        """Give up on the run's events, since the process has ended."""
         if not self.arrived.is_set():
             say_lost(["events"], self.directory)
             self.arrived.set()
 
     def _check(self) -> None:
-        """Say once what the user can put right."""
+        """Raise `ConfigError` if MLflow has refused the run; once only."""
         refusal, self._refusal = self._refusal, None
         if refusal is not None:
             raise ConfigError(refusal)
 
 
 def _surroundings() -> dict[str, str]:
-    """MLflow takes every file's name for UTF-8; what it is warned of is not the user's to mend."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
-    return kept | {"PYTHONUTF8": "1"}
+    """Return the environment of the process.
+
+    It has UTF-8 mode, since MLflow takes every file's name for UTF-8, and no PYTHONWARNINGS, since
+    users can do nothing about warnings of MLflow's own code.
+    """
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    return variables | {"PYTHONUTF8": "1"}
 
 
 def _in_utf8(path: str) -> str:
-    """A path as the process reads it, whatever the locale here; see `os.fsencode`."""
+    """Return a path as the process reads it, whatever the locale here; see `os.fsencode`."""
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
@@ -166,7 +173,7 @@ def _started() -> MlflowProcess:
 
 
 def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
-    """Start the process, which begins to import MLflow, unless no MLflow is wanted.
+    """Start the process, which begins to import MLflow, unless `config` has no MLflow.
 
     Raises `ConfigError` for a database that cannot be used and for a deleted experiment.
     """
@@ -179,8 +186,10 @@ def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
 def track(
     config: TrackingConfig, experiment: str, results: Path, directory: Path
 ) -> RemoteEvents | None:
-    """What shows the run in `directory`; None where the journal is all that is wanted. Raises as
-    `get_ready`."""
+    """Return the tracking of the run in `directory`, or None if `config` has no MLflow.
+
+    Raises `ConfigError` as `get_ready` does.
+    """
     get_ready(config, experiment, results)
     if config.name != "mlflow":
         return None
@@ -190,23 +199,23 @@ def track(
 
 
 def track_on(directory: Path, address: dict[str, str]) -> RemoteEvents:
-    """What shows more of a run that MLflow knows already."""
-    known = {key: address[key] for key in ("run_id", "experiment_id", "uri")}
+    """Return the tracking of further events of a run that is in MLflow already, at `address`."""
+    known_run = {key: address[key] for key in ("run_id", "experiment_id", "uri")}
     place = {"uri": address["uri"], "results": str(directory), "flush_seconds": 60.0}
-    return RemoteEvents(_started(), directory, **place, address=known)
+    return RemoteEvents(_started(), directory, **place, address=known_run)
 
 
 def wait() -> None:
-    """Until all runs that have ended have arrived in MLflow, or cannot any more."""
+    """Wait until all runs that have ended are closed in MLflow, or cannot be."""
     if _process is not None:
         for run in list(_process.open_runs.values()):
             run.arrived.wait()
 
 
 def finish() -> None:
-    """Wait for all of it, and end the process."""
+    """Wait until all events are sent, and end the process."""
     global _process
     if _process is not None:
-        made, _process = _process, None
+        process, _process = _process, None
         with signals.closing():
-            made.finish()
+            process.finish()

@@ -1,4 +1,4 @@
-"""Runs read back from MLflow: what `compare` and other readers work on."""
+"""Read runs back from MLflow, for `harness.compare` and notebooks."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +17,7 @@ PARENT = "mlflow.parentRunId"
 
 @dataclass(kw_only=True)
 class TrackedRun:
-    """One run as MLflow has it."""
+    """One run as it is in MLflow."""
 
     mlflow: Any = field(repr=False)
     run_id: str
@@ -29,22 +29,24 @@ class TrackedRun:
     tags: dict[str, str]
 
     def final(self, name: str) -> float | None:
-        """A metric at the weights that the run kept: early stopping may have restored others than
-        the last epoch's."""
+        """Return a metric at the weights that the run kept, or None.
+
+        With early stopping these may be other weights than the last epoch's.
+        """
         return self.metrics.get(f"final/{name}", self.metrics.get(name))
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         """The loss curves: index epoch, a column for each of `CURVES` that the run has."""
-        found: dict[str, pd.Series] = {}
+        curves: dict[str, pd.Series] = {}
         for name in CURVES:
             history = self.mlflow.get_metric_history(self.run_id, name)
             if history:
-                found[name] = pd.Series({point.step: point.value for point in history})
-        return pd.DataFrame(found).sort_index()
+                curves[name] = pd.Series({point.step: point.value for point in history})
+        return pd.DataFrame(curves).sort_index()
 
     def predictions(self, folder: Path) -> pd.DataFrame | None:
-        """The run's `predictions.csv`, fetched into `folder`; None if it has none."""
+        """Download the run's `predictions.csv` into `folder` and read it; None if it has none."""
         if PREDICTIONS not in {a.path for a in self.mlflow.list_artifacts(self.run_id)}:
             return None
         path = self.mlflow.download_artifacts(self.run_id, PREDICTIONS, str(folder))
@@ -52,47 +54,48 @@ class TrackedRun:
 
 
 def latest_sweep(mlflow: Any, experiment: str | None = None) -> str | None:
-    """The id of the sweep's parent run that was started last, in an experiment or in any."""
-    found = mlflow.search_runs(
-        _places(mlflow, experiment),
+    """Return the run id of the latest sweep's parent run, in an experiment or in any, or None."""
+    sweeps = mlflow.search_runs(
+        _experiment_ids(mlflow, experiment),
         "tags.kind = 'sweep'",
         order_by=["start_time DESC"],
         max_results=1,
     )
-    return found[0].info.run_id if found else None
+    return sweeps[0].info.run_id if sweeps else None
 
 
 def find_runs(
     mlflow: Any, parent: str | None, experiment: str | None, condition: str | None
 ) -> list[TrackedRun]:
-    """The runs (no parents) that satisfy all that is given, oldest first.
+    """Return the runs, without sweeps' parents, that satisfy all conditions given, oldest first.
 
-    `condition` is in MLflow's search language, such as `params.precision = 'float64'`.
+    `parent` is the run id of a sweep's parent; `condition` is in MLflow's search language, such as
+    `params.precision = 'float64'`.
     """
-    places = _places(mlflow, experiment)
+    experiments = _experiment_ids(mlflow, experiment)
     conditions = ["tags.kind = 'run'"]
     conditions += [f"tags.`{PARENT}` = '{parent}'"] if parent else []
     conditions += [condition] if condition else []
-    found: list[TrackedRun] = []
+    runs: list[TrackedRun] = []
     token: str | None = None
     while True:
         page = mlflow.search_runs(
-            places, " and ".join(conditions), order_by=["start_time ASC"], page_token=token
+            experiments, " and ".join(conditions), order_by=["start_time ASC"], page_token=token
         )
-        found += [_tracked(mlflow, run) for run in page]
+        runs += [_tracked(mlflow, run) for run in page]
         token = page.token
         if not token:
-            return found
+            return runs
 
 
-def _places(mlflow: Any, experiment: str | None) -> list[str]:
-    """The ids of the experiment of that name, or of all."""
-    if experiment is not None and (found := mlflow.get_experiment_by_name(experiment)):
-        return [found.experiment_id]
-    known = mlflow.search_experiments()
+def _experiment_ids(mlflow: Any, experiment: str | None) -> list[str]:
+    """Return the id of the experiment of that name, or the ids of all; raise `ConfigError`."""
+    if experiment is not None and (named := mlflow.get_experiment_by_name(experiment)):
+        return [named.experiment_id]
+    experiments = mlflow.search_experiments()
     if experiment is None:
-        return [each.experiment_id for each in known]
-    names = [each.name for each in known]
+        return [each.experiment_id for each in experiments]
+    names = [each.name for each in experiments]
     key = f"{EXPERIMENT}=" if experiment == experiment_in_environment() else "--experiment "
     raise ConfigError(
         f"{key}{experiment}: must be one of {', '.join(names)}.{nearest(experiment, names)}"

@@ -1,4 +1,4 @@
-"""MLflow's store: where it is, whether it can be used, and a client of it.
+"""MLflow's store: its URI, whether it can be used, and a client for it.
 
 This file and `harness/tracking/mlflow_writer.py` are the only ones that import mlflow, and do so
 late. Experiments are created by name, never "set", because MLflow's fluent `set_experiment` lets a
@@ -38,8 +38,10 @@ NOTE = "mlflow.note.content"  # the description, in Markdown
 
 
 def tracking_uri(named: str | None, results: Path, key: str = "tracking.uri") -> str:
-    """The URI of the store that is `named` by `key`, or else by the environment, or else of
-    `results/mlflow.db`; one of a file is absolute. Raises `ConfigError` for one that cannot work.
+    """Return the URI of the store: `named`, or the environment's, or that of `results/mlflow.db`.
+
+    `key` is the setting that gave `named`. A file's URI is absolute. Raises `ConfigError` for a
+    store that cannot work.
     """
     folder = str(results.resolve())
     if not _is_text(folder):
@@ -68,7 +70,7 @@ def _is_text(path: str) -> bool:
 
 @cache
 def load_mlflow() -> None:
-    """Import MLflow, once and for all, without what it would do and say of its own accord."""
+    """Import MLflow once, without its telemetry, hints, progress bars and long retries."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_DISABLE_AGENT_HINT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -80,16 +82,19 @@ def load_mlflow() -> None:
         from sqlalchemy.engine import Engine
 
     event.listen(Engine, "connect", _connected)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # narrates its migrations
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats what the caller is told anyway
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # logs each migration
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats the caller's exceptions
 
 
 _connections: list[sqlite3.Connection] = []
 
 
 def _connected(connection: object, _: object) -> None:
-    """With a write-ahead log, SQLite need not wait for the disk at each commit: a power failure may
-    then take the last ones back, which the journals still have, but never harms the database."""
+    """Let SQLite not wait for the disk at each commit where it has a write-ahead log.
+
+    A power failure may then undo the last commits, which are still in the journals, but it cannot
+    damage the database.
+    """
     if isinstance(connection, sqlite3.Connection):
         _connections.append(connection)
         [(mode,)] = connection.execute("PRAGMA journal_mode")
@@ -98,7 +103,7 @@ def _connected(connection: object, _: object) -> None:
 
 
 def leave() -> NoReturn:
-    """End the process, its databases closed, without tidying up after MLflow: 0.7 s of nothing."""
+    """Close the databases and end the process without Python's clean-up, which takes 0.7 s."""
     for connection in _connections:
         connection.close()
     os._exit(0)
@@ -106,8 +111,11 @@ def leave() -> NoReturn:
 
 @cache
 def client(uri: str) -> Any:
-    """An `MlflowClient`. A new SQLite database is made by one process at a time, and whole or not
-    at all: MLflow never mends one whose migrations were cut short."""
+    """Return an `MlflowClient`, after the creation of an SQLite database that is not there yet.
+
+    One process at a time creates it, by an atomic rename, since MLflow never repairs a database
+    whose migrations were interrupted. Raises `ConfigError` if it cannot be used.
+    """
     load_mlflow()
     from mlflow import MlflowClient
 
@@ -130,35 +138,36 @@ def _usable(path: Path) -> Generator[None]:
 
 
 def _prepare_database(path: Path) -> None:
-    """Make the database if it is not there, and see that it can be written.
+    """Create the database if it is not there, and check that it can be written.
 
-    MLflow writes where its experiment "Default" keeps files into an SQL statement of its own, which
-    a name with two kinds of quotes breaks: said as a URI, it has none."""
+    MLflow puts the folder of its experiment "Default" unescaped into an SQL statement, which a name
+    with both kinds of quotes would break; a URI has no quotes.
+    """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        made = not path.exists()
-        if made:
+        is_new = not path.exists()
+        if is_new:
             artifacts = path.parent.resolve() / "artifacts"
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as place:
                 partial = Path(place, path.name)
                 SqlAlchemyStore(f"{SQLITE}{partial}", artifacts.as_uri())
                 _put_in_place(partial, path)
         with closing(sqlite3.connect(path, timeout=20.0)) as connection:
-            if made:  # readers then do not lock out a writer
+            if is_new:  # with a write-ahead log readers do not block a writer
                 connection.execute("PRAGMA journal_mode=WAL")
             _check_writable(connection)
 
 
-def _put_in_place(made: Path, path: Path) -> None:
-    """Never over a database that MLflow itself has made there meanwhile, as a rename would."""
+def _put_in_place(new: Path, path: Path) -> None:
+    """Move the database to `path`, but not over one that MLflow has created there meanwhile."""
     try:
-        os.link(made, path)
+        os.link(new, path)  # a rename would replace it
     except FileExistsError:
         pass
     except OSError:  # a file system without hard links
-        made.rename(path)
+        new.rename(path)
 
 
 def _check_writable(connection: sqlite3.Connection) -> None:
@@ -168,15 +177,20 @@ def _check_writable(connection: sqlite3.Connection) -> None:
 
 @cache
 def say_unused(experiment: str | None) -> None:
-    """Say once which of MLflow's variables have no say here; `experiment` is one that was named."""
+    """Warn once of each of MLflow's variables that is set and not used.
+
+    `experiment` is the one that was named, or None.
+    """
     for line in unused_variables(experiment):
         log.warning("%s", line)
 
 
 @cache
 def check_store(uri: str, experiment: str) -> None:
-    """Refuse what can be seen to be wrong without MLflow, whose import takes seconds: a database
-    that cannot be written, or an experiment in it that was deleted. Raises `ConfigError`."""
+    """Raise `ConfigError` for a database that cannot be written, or a deleted experiment in it.
+
+    This check does without MLflow, whose import takes seconds.
+    """
     if not uri.startswith(SQLITE):
         return
     path = Path(uri.removeprefix(SQLITE))
@@ -187,13 +201,13 @@ def check_store(uri: str, experiment: str) -> None:
             return
         with closing(sqlite3.connect(path, timeout=20.0)) as connection:
             _check_writable(connection)
-            with suppress(sqlite3.OperationalError):  # MLflow keeps its tables otherwise by now
+            with suppress(sqlite3.OperationalError):  # another version of MLflow has other tables
                 query = (
                     "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = ?"
                 )
-                found = connection.execute(query, (experiment, "deleted")).fetchone()
-                if found is not None:
-                    raise _deleted(experiment, found[0])
+                row = connection.execute(query, (experiment, "deleted")).fetchone()
+                if row is not None:
+                    raise _deleted(experiment, row[0])
 
 
 def _deleted(experiment: str, number: object) -> ConfigError:
@@ -204,11 +218,14 @@ def _deleted(experiment: str, number: object) -> ConfigError:
 
 
 def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
-    """The id of the experiment `name`, made if it is not there; safe against parallel makers."""
+    """Return the id of the experiment `name`, which is created if it is not there.
+
+    Several processes may do so at once. Raises `ConfigError` for a deleted experiment.
+    """
     from mlflow.exceptions import MlflowException
 
-    found = mlflow.get_experiment_by_name(name)
-    if found is None:
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is None:
         remote = "://" in mlflow.tracking_uri and not mlflow.tracking_uri.startswith("sqlite")
         place = None if remote else (results / "artifacts" / _folder(name)).resolve().as_uri()
         tags = mlflow_view.tag() | {
@@ -218,16 +235,19 @@ def experiment_id(mlflow: Any, name: str, results: Path, note: str = "") -> str:
         try:
             return mlflow.create_experiment(name, artifact_location=place, tags=tags)
         except MlflowException as error:
-            found = mlflow.get_experiment_by_name(name)
-            if found is None:
+            experiment = mlflow.get_experiment_by_name(name)
+            if experiment is None:
                 raise error
-    if found.lifecycle_stage == "deleted":
-        raise _deleted(name, found.experiment_id)
-    return found.experiment_id
+    if experiment.lifecycle_stage == "deleted":
+        raise _deleted(name, experiment.experiment_id)
+    return experiment.experiment_id
 
 
 def _folder(name: str) -> str:
-    """Of an experiment's artifacts: a file system takes 255 bytes, MLflow 500 characters."""
+    """Return the name of the folder of an experiment's artifacts.
+
+    A file system takes 255 bytes, MLflow 500 characters.
+    """
     folder = re.sub(r"[^\w.-]+|^\.+", "_", name)
     if len(folder.encode()) <= 200:
         return folder

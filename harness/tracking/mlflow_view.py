@@ -1,4 +1,4 @@
-"""The view of an experiment that MLflow's page opens with when asked by a link.
+"""A saved view of an experiment, with which MLflow's page opens from a link.
 
 MLflow's own first page shows neither losses nor the children of a folded sweep. A saved view is a
 tag of the experiment: a name and the page's state, as deflated JSON. The format is internal to
@@ -29,7 +29,7 @@ COLUMNS = (
 
 
 def tag() -> dict[str, str]:
-    """The experiment tag that holds the view."""
+    """Return the experiment tag that holds the view."""
     packed = zlib.compress(json.dumps(_state()).encode(), 9)
     view = {
         "name": "Runs by val/loss",
@@ -41,13 +41,16 @@ def tag() -> dict[str, str]:
 
 
 def link(experiment: str, server: str = "http://127.0.0.1:5000") -> str:
-    """The page of an experiment's runs, by its id, in this view."""
+    """Return the address of an experiment's runs, by its id, in this view."""
     page = f"{server}/#/experiments/{experiment}/runs"
     return f"{page}?workflowType=machine_learning&viewStateShareKey={KEY}"
 
 
 def _state() -> dict[str, object]:
-    """All runs but sweeps' parents, best first; sorting by a metric is what unfolds the sweeps."""
+    """Return the page's state: all runs but sweeps' parents, best first.
+
+    MLflow shows the runs of a folded sweep only where runs are sorted by a metric.
+    """
     charts = [_chart(kind, name, key) for key, row in SECTIONS.items() for kind, name in row]
     shown = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
     return {
@@ -69,7 +72,7 @@ def _state() -> dict[str, object]:
 
 
 def _chart(kind: str, name: str, section: str) -> dict[str, object]:
-    """Losses over epochs on a logarithmic axis; bars for what a run has one of."""
+    """Return a chart: lines of losses over epochs, on a logarithmic axis, or bars of one value."""
     chart: dict[str, object] = {
         "uuid": name,
         "type": kind,

@@ -1,7 +1,7 @@
 """The worker process that writes runs to MLflow; `harness.tracking.mlflow_process` starts it.
 
-One JSON object per line, in either direction. It ends with its input. A run that is still open then
-belongs to a program that was killed, and MLflow is told so.
+Messages are one JSON object per line, in both directions. The process ends with its input. A run
+that is still open then belongs to a program that was killed, and is closed as KILLED.
 """
 
 import json
@@ -20,15 +20,15 @@ from harness.tracking.mlflow_writer import MlflowWriter
 
 
 class Speaker(logging.Handler):
-    """Tells the program what would be logged."""
+    """A log handler that sends messages and log records to the program."""
 
     def __init__(self, output: TextIO) -> None:
         super().__init__()
         self.output = output
 
-    def say(self, **what: object) -> None:
+    def say(self, **message: object) -> None:
         """Write a message to the program, as a line of JSON."""
-        self.output.write(json.dumps(what) + "\n")
+        self.output.write(json.dumps(message) + "\n")
         self.output.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -37,48 +37,48 @@ class Speaker(logging.Handler):
 
 
 def serve(lines: TextIO, speaker: Speaker) -> None:
-    """Do what the lines say until there are no more."""
-    feeds: dict[str, EventBuffer] = {}
+    """Carry out the requests, one per line, until there are no more."""
+    buffers: dict[str, EventBuffer] = {}
     for line in lines:
-        told = json.loads(line)
-        run = told.pop("run")
+        request = json.loads(line)
+        run = request.pop("run")
         try:
-            _do(feeds, run, speaker, **told)
+            _do(buffers, run, speaker, **request)
         except ConfigError as error:
             speaker.say(run=run, refusal=str(error))
-    for feed in feeds.values():
+    for buffer in buffers.values():
         now = time.time_ns() // 1_000_000
-        feed.add(
+        buffer.add(
             {"kind": "end", "time": now, "status": "KILLED", "error": "the process was killed"}
         )
-        feed.close()
+        buffer.close()
 
 
-def _do(feeds: dict[str, EventBuffer], run: str, speaker: Speaker, do: str, **what: Any) -> None:
+def _do(buffers: dict[str, EventBuffer], run: str, speaker: Speaker, do: str, **data: Any) -> None:
     directory = Path(run)
     if do == "open":
-        view = MlflowWriter(what["uri"], Path(what["results"]), directory)
-        view.address = what.get("address", {})
-        feeds[run] = EventBuffer(directory, view, what["flush_seconds"])
+        view = MlflowWriter(data["uri"], Path(data["results"]), directory)
+        view.address = data.get("address", {})
+        buffers[run] = EventBuffer(directory, view, data["flush_seconds"])
     elif do == "add":
-        feeds[run].add(what["event"])
+        buffers[run].add(data["event"])
     elif do == "flush":
-        feeds[run].flush()
+        buffers[run].flush()
     else:
-        _close(feeds.pop(run), run, speaker)
+        _close(buffers.pop(run), run, speaker)
 
 
-def _close(feed: EventBuffer, run: str, speaker: Speaker) -> None:
-    feed.close()
-    speaker.say(run=run, address=feed.wait_for_address())
+def _close(buffer: EventBuffer, run: str, speaker: Speaker) -> None:
+    buffer.close()
+    speaker.say(run=run, address=buffer.wait_for_address())
 
 
 def main() -> None:
     """Serve the program's requests until its end of the pipe is closed."""
     streams.prepare()
-    signals.ignore()  # it ends when the program has ended
+    signals.ignore()  # this process ends when the program has ended
     speaker = Speaker(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    os.dup2(2, 1)  # what MLflow prints is not for the program
+    os.dup2(2, 1)  # MLflow's prints must not reach the program
     logging.getLogger("harness").addHandler(speaker)
     logging.getLogger("harness").propagate = False
     load_mlflow()

@@ -1,7 +1,6 @@
-"""MLflow as a view of the journal: how each kind of event shows in a run.
+"""Write the events of a run's journal to MLflow.
 
-One batch per flush. Of MLflow's own automatic logging nothing is used: what a run logs is what its
-journal says.
+A flush is one batch. MLflow's automatic logging is not used: a run logs only its journal's events.
 """
 
 import csv
@@ -30,7 +29,7 @@ TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
 
 
 class MlflowWriter:
-    """Shows one run's events in MLflow; a run is known by `address` once it is created."""
+    """A writer of one run's events to MLflow; the run has an `address` once it is created."""
 
     def __init__(self, uri: str, results: Path, directory: Path) -> None:
         self.uri, self.results, self.directory = uri, results, directory
@@ -46,16 +45,19 @@ class MlflowWriter:
         }
 
     def send(self, events: list[Event]) -> None:
-        """See `harness.tracking.event_buffer.View`. Sending an event twice does no harm."""
+        """Write `events` and remove those written; see `harness.tracking.event_buffer.View`.
+
+        To send an event twice does no harm.
+        """
         if events and self._client is None:
             self._client = mlflow_store.client(self.uri)
         while events:
-            together = list(itertools.takewhile(lambda e: e["kind"] in BATCHED, events))
-            if together:
-                self._batch(together)
+            batch = list(itertools.takewhile(lambda e: e["kind"] in BATCHED, events))
+            if batch:
+                self._batch(batch)
             else:
                 self.handlers[events[0]["kind"]](**events[0])
-            del events[: len(together) or 1]
+            del events[: len(batch) or 1]
 
     @property
     def _run(self) -> str:
@@ -77,22 +79,22 @@ class MlflowWriter:
         self._client.log_batch(self._run, params=rows)
 
     def _parent(self, directory: Path) -> str:
-        """The id of the run whose journal is in `directory`; whoever needs it first creates it."""
+        """Return the id of the run whose journal is in `directory`, which is created if needed."""
         with FileLock(directory / PARENT_LOCK):
-            found = last(directory, "mlflow")
-            if found is None:
+            event = last(directory, "mlflow")
+            if event is None:
                 view = MlflowWriter(self.uri, self.results, directory)
                 view._client = self._client
                 try:
                     view.send([e for e in read(directory) if e["kind"] == "start"])
-                finally:  # one that was made is not made again, whatever it still lacks
+                finally:  # a run that was created is not created again, even if it lacks events
                     if view.address:
                         append(directory, "mlflow", **view.address)
                 return view.address["run_id"]
-        return found["run_id"]
+        return event["run_id"]
 
     def _batch(self, events: list[Event]) -> None:
-        """All numbers and tags of the events, in as few batches as MLflow allows."""
+        """Write all numbers and tags of the events, in as few batches as MLflow allows."""
         from mlflow.entities import Metric, RunTag
 
         rows: list[Metric] = []
@@ -114,7 +116,7 @@ class MlflowWriter:
     def _dataset(
         self, *, name: str, digest: str, source: object, shapes: object, **_: object
     ) -> None:
-        """The training data as a dataset input, with our own digest and no copy of the values."""
+        """Write the training data as a dataset input, with our digest and no copy of the values."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         data = Dataset(
@@ -134,10 +136,12 @@ class MlflowWriter:
         self._client.log_artifact(self._run, self.directory / path, target)
 
     def _table(self, *, path: str, **_: object) -> None:
-        """A CSV of predictions as the table that MLflow puts side by side for several runs: it
-        takes the first column for the row's name and the second for the value to compare.
+        """Write a CSV of predictions as a table that MLflow can show side by side for several runs.
 
-        What MLflow's own `log_table` writes, without pandas, whose import takes half a second."""
+        MLflow takes the first column for the row's name and the second for the value to compare.
+        The file is like that of MLflow's `log_table`, which needs pandas, whose import takes half a
+        second.
+        """
         rows: list[list[Any]] = []
         seen: Counter[str] = Counter()
         with (self.directory / path).open(encoding="utf-8", newline="") as file:
@@ -163,5 +167,5 @@ class MlflowWriter:
 
 
 def _storable(value: float) -> float:
-    """MLflow keeps an infinity as 1.8e308, which then looks like a number: keep it as NaN."""
+    """Return NaN for an infinity, which MLflow would store as 1.8e308, like a finite number."""
     return value if np.isfinite(value) else float("nan")

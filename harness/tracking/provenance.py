@@ -1,4 +1,4 @@
-"""Where a run came from: versions, host, commit and the command that repeats it."""
+"""The provenance of a run: versions, host, commit and the command that repeats it."""
 
 import getpass
 import importlib.metadata
@@ -6,7 +6,7 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from harness.config.compose import own_folders
 from harness.console.command_line import python
@@ -14,34 +14,45 @@ from harness.console.command_line import python
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
 
 
+class Machine(TypedDict):
+    """Where numbers were computed, for JSON files."""
+
+    versions: dict[str, str]
+    host: str
+    machine: str  # the processor's kind and the operating system
+    commit: str | None
+
+
 @cache
 def versions() -> dict[str, str]:
-    """Installed versions by package, read without importing any of them."""
-    found = {"version.python": platform.python_version()}
+    """Return the installed version of each package, without importing any of them."""
+    installed = {"version.python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[f"version.{package}"] = importlib.metadata.version(package)
+            installed[f"version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @cache
 def commit() -> str | None:
-    """The commit of the harness' own source, with `+dirty` if files differ from it."""
+    """Return the commit of the harness' own source, with `+dirty` if files differ, or None."""
     root = Path(__file__).resolve().parent.parent.parent
-    if not (root / ".git").exists():  # installed somewhere: a repository around it is not ours
+    if not (root / ".git").exists():  # installed: a repository around it is another's
         return None
-    shown = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
+    describe = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
     try:
-        done = subprocess.run(shown, capture_output=True, encoding="utf-8", timeout=10, check=True)
+        result = subprocess.run(
+            describe, capture_output=True, encoding="utf-8", timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
-def machine() -> dict[str, Any]:
-    """Where numbers were computed: versions, host, processor, commit."""
+def machine() -> Machine:
+    """Return where numbers are computed: versions, host, processor, commit."""
     return {
         "versions": versions(),
         "host": platform.node(),
@@ -51,7 +62,7 @@ def machine() -> dict[str, Any]:
 
 
 def user() -> str:
-    """Who runs this; a container may have no name for them."""
+    """Return the user's name; `unknown` in a container that has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -59,14 +70,14 @@ def user() -> str:
 
 
 def command(overrides: list[str]) -> str:
-    """The shell command that runs one configuration, with the folder of the user's own files."""
+    """Return the shell command of one configuration, with the folders of the user's own files."""
     flags = [word for path in own_folders() for word in ("--config-dir", path)]
     return python("harness", [*flags, *overrides])
 
 
 def tags(overrides: list[str], directory: Path) -> dict[str, str]:
-    """Tags for MLflow that say where a run came from."""
-    found = versions() | {
+    """Return MLflow's tags of a run's provenance."""
+    values = versions() | {
         "host": platform.node(),
         "command": command(overrides),
         "run_directory": str(directory.resolve()),
@@ -76,6 +87,6 @@ def tags(overrides: list[str], directory: Path) -> dict[str, str]:
     }
     presets = [o.partition("=")[2] for o in overrides if o.startswith("experiment=")]
     if presets:
-        found["preset"] = presets[-1]
+        values["preset"] = presets[-1]
     revision = commit()
-    return found if revision is None else found | {"mlflow.source.git.commit": revision}
+    return values if revision is None else values | {"mlflow.source.git.commit": revision}

@@ -5,9 +5,9 @@
     tags     values
     metrics  step, values: name -> one number per replica
     scalars  values: name -> number (or one per replica), once per run
-    dataset  name, digest, source, shapes               what it trained on
+    dataset  name, digest, source, shapes               the training data
     file     path, relative to the run's directory
-    table    path of a CSV that MLflow shall show as a table
+    table    path of a CSV, for MLflow to show as a table
     end      status, error                              FINISHED, FAILED or KILLED
 
 A resumed run begins with a copy of the metrics of those epochs that it does not train itself.
@@ -34,14 +34,16 @@ from harness.tracking.journal import Event, Journal
 
 
 class Tracking(Protocol):
-    """Where the events go besides the journal: an `EventBuffer`, here or in another process.
+    """The destination of events besides the journal: an `EventBuffer`, here or in a process.
 
-    Raises `ConfigError` for what the user can put right.
+    Its methods raise `ConfigError` for a failure that the user can put right.
     """
 
     def wait_for_address(self) -> dict[str, str]:
-        """Wait until the run's place is known, or cannot be any more; return its `run_id`,
-        `experiment_id` and `uri` in MLflow, or nothing."""
+        """Wait until it is known where the run is in MLflow, or that it is not there.
+
+        Returns its `run_id`, `experiment_id` and `uri`, or an empty dict.
+        """
         ...
 
     def add(self, event: Event) -> None:
@@ -58,13 +60,13 @@ class Tracking(Protocol):
 
 
 class RunLog:
-    """A context manager that always closes the run, with the status that fits how it ended."""
+    """A context manager that records a run and always closes it, with the status of its end."""
 
     def __init__(self, directory: Path, tracking: Tracking | None) -> None:
         self.directory = directory
         self.journal = Journal(directory)
         self.tracking = tracking
-        self.tracking_seconds = 0.0  # that the run has waited for it
+        self.tracking_seconds = 0.0  # for which the run has waited for tracking
         self.status = "FINISHED"
         self._ended = False
 
@@ -93,14 +95,14 @@ class RunLog:
                 self.end(self.status, message)
 
     def write(self, kind: str, **fields: object) -> None:
-        """Journal an event and hand it on."""
+        """Write an event to the journal and pass it on to tracking."""
         event = self.journal.write(kind, **fields)
         if self.tracking is not None:
             with self._timed():
                 self.tracking.add(event)
 
     def metrics(self, step: int, values: dict[str, Array]) -> None:
-        """One value per replica under each name, at epoch `step`."""
+        """Record metrics by name, `(R,)` each, at epoch `step`."""
         if values:
             self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
 
@@ -109,22 +111,22 @@ class RunLog:
         self.write("file", path=path)
 
     def end(self, status: str, error: str | None = None) -> None:
-        """The last event; afterwards nothing waits and the journal is closed."""
+        """Record the last event, then close the journal and tracking."""
         if self._ended:
             return
         self._ended = True
-        with suppress(ConfigError):  # it is too late to stop for what MLflow says
+        with suppress(ConfigError):  # the run has ended, so a refusal by MLflow comes too late
             self.file(JOURNAL)
         with suppress(ConfigError):
             self.write("end", status=status, error=error)
         try:
             self.journal.close()
-        finally:  # whoever waits for the run to arrive in MLflow must not wait for ever
+        finally:  # a wait for the run to arrive in MLflow must end
             if self.tracking is not None:
                 self.tracking.close()
 
     def flush(self) -> None:
-        """Have all that waits sent now."""
+        """Have tracking send all events that wait."""
         if self.tracking is not None:
             with self._timed():
                 self.tracking.flush()

@@ -1,1 +1,1 @@
-"""Training: the data as a network gets them, and what is done with them."""
+"""Training: data splits, the schedule, the training loop, metrics and checkpoints."""

@@ -1,9 +1,9 @@
-"""The training state's beginning, its file form, and which epochs are kept.
+"""The initial training state, checkpoints and their files, and which epochs have one.
 
-A state file is safetensors: `params/NAME` and `slots/SLOT/NAME` arrays with a leading replica axis,
-and in the header the step count and the epochs done. Where training may stop early it also holds
-the best weights so far, as `best/params/…` and `best/slots/…`, and `stopping/…` per replica.
-No pickle is ever written or read.
+A checkpoint is a safetensors file: arrays `params/NAME` and `slots/SLOT/NAME` with a leading
+replica axis, and in the header the step count and the epochs done. With early stopping it also
+holds the best weights so far, as `best/params/…` and `best/slots/…`, and `stopping/…` per replica.
+No pickle is written or read.
 """
 
 import os
@@ -28,7 +28,7 @@ SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
 
 @dataclass(kw_only=True)
 class Checkpoint:
-    """Where training can go on after `epoch`: the state and what early stopping remembers."""
+    """All that training needs to resume after `epoch`: the state and early stopping's memory."""
 
     state: State
     epoch: int
@@ -38,7 +38,7 @@ class Checkpoint:
 
 
 def fresh_state(params: Params, training: TrainingSpec) -> State:
-    """The state before the first update: the optimiser remembers zeros, and plain SGD nothing."""
+    """Return the state before the first update: its slots are zeros, and plain SGD has none."""
     names = SLOTS[training.optimizer]
     if training.optimizer == "sgd" and not training.numbers["momentum"].any():
         names = ()
@@ -47,12 +47,12 @@ def fresh_state(params: Params, training: TrainingSpec) -> State:
 
 
 def save_params(path: Path, params: Params) -> None:
-    """Write weights under their canonical names; the file appears whole or not at all."""
+    """Write weights under their canonical names, by an atomic rename."""
     _save(path, params, {})
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; the file appears whole or not at all."""
+    """Write a checkpoint, by an atomic rename."""
     header = {"step": str(checkpoint.state.step), "epoch": str(checkpoint.epoch)}
     arrays = _arrays(checkpoint.state)
     if checkpoint.best is not None:
@@ -63,7 +63,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read what `save_checkpoint` has written."""
+    """Read a file of `save_checkpoint`."""
     opened: Any = safe_open(path, framework="numpy")  # a class of Rust, without types
     with opened as file:
         header: dict[str, str] = file.metadata()
@@ -78,9 +78,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 class Checkpoints:
-    """Writes a run's checkpoints: every so many epochs, and that of its last whole epoch however
-    training ends. For this each epoch leaves a copy of its state in memory: a stop may come when a
-    backend is half-way through an update, and to copy costs less than to measure the validation.
+    """A context manager that writes a run's checkpoints.
+
+    It writes one every `every` epochs (0: none of these), and the last whole epoch's one however
+    training ends. For this each epoch leaves a copy of its state in memory: a stop may come while a
+    backend is in the middle of an update. The copy takes less time than the validation loss.
+    `begun` is the checkpoint from which training resumes.
     """
 
     def __init__(self, record: Recorder, every: int, begun: Checkpoint | None) -> None:
@@ -91,7 +94,7 @@ class Checkpoints:
         return self
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """An epoch is done."""
+        """Take the checkpoint of an epoch that is done; write it if it is due."""
         self._last = checkpoint
         if self._every and checkpoint.epoch % self._every == 0:
             self._write(checkpoint)

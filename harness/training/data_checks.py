@@ -1,9 +1,11 @@
-"""Refuse values that cannot be trained on, before anything is: what is not finite, labels that are
-no probabilities, and magnitudes that the arithmetic does not hold.
+"""Refuse values that cannot be trained on.
 
-An error names the split, the row in it (and in what the task gave), the step and the feature, all
-counted from 0 as in `predictions.csv`. Later such a value would show as a loss that is not finite,
-and be blamed on the learning rate, or would not show at all.
+These are values that are not finite, labels that are no probabilities, and magnitudes beyond the
+range of the precision.
+
+An error names the split, the row in it (and in the task's samples), the step and the feature, all
+counted from 0 as in `predictions.csv`. Without these checks, such a value would give a loss that is
+not finite, which would be blamed on the learning rate, or it would pass unnoticed.
 """
 
 from collections.abc import Sequence
@@ -19,21 +21,23 @@ from harness.tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where the values of a split come from."""
+    """The origin of a split's values: the task, its method, and the rows of its samples."""
 
     task: Task
     method: str  # of the task: draw() or probes()
     split: str
-    rows: Array  # (N,) which of the samples that the method gave
+    rows: Array  # (N,) indices into the samples that the method returned
     seeds: Sequence[int]
 
     def refuse(self, name: str, values: Array, wrong: Array, reason: str) -> NoReturn:
-        """Raise a `ConfigError` about the first of `values` that is `wrong`, both `(R, N, …, F)`;
-        `name` is x or y."""
+        """Raise `ConfigError` for the first of `values` that is `wrong`, both `(R, N, …, F)`.
+
+        `name` is x or y.
+        """
         replica, row, *step, column = index = tuple(int(i) for i in np.argwhere(wrong)[0])
         value = np.broadcast_to(values, wrong.shape)[index]  # probes have no replica axis
         places = [f"row {row} (sample {self.rows[row]} of {self.method})"]
-        places += [f"step {own}" for own in step]
+        places += [f"step {t}" for t in step]
         places.append(f"{'feature' if name == 'x' else 'output'} {column}")
         places += [f"seed {self.seeds[replica]}"] if len(wrong) > 1 else []
         more = int(wrong.sum()) - 1
@@ -44,7 +48,10 @@ class Origin:
         )
 
     def beyond(self, dtype: str) -> str:
-        """`beyond the range of …; use …`. In float64, scaling would leave the range as well."""
+        """Return the text `beyond the range of …; use …`, for an error.
+
+        It suggests scaling only in float32, since scaled values could leave float64's range, too.
+        """
         limits = np.finfo(dtype)
         remedies = ["other units"]
         if dtype == "float32":
@@ -57,7 +64,7 @@ class Origin:
 
 
 def check_finite(origin: Origin, x: Array, y: Array | None) -> None:
-    """Refuse NaN and infinity in inputs and, where there are any, targets."""
+    """Raise `ConfigError` for NaN or infinity in the inputs and, unless None, the targets."""
     for name, values in (("x", x), ("y", y)):
         if values is None or np.isfinite(values).all():
             continue
@@ -66,7 +73,7 @@ def check_finite(origin: Origin, x: Array, y: Array | None) -> None:
 
 
 def check_labels(origin: Origin, y: Array) -> None:
-    """Refuse labels that are no probabilities: cross-entropy would go below 0 without end."""
+    """Raise `ConfigError` for labels outside [0, 1]: cross-entropy would have no lower bound."""
     outside = (y < 0) | (y > 1)
     if outside.any():
         reason = "with loss=bce a label must be 0, 1, or a probability between."
@@ -74,24 +81,30 @@ def check_labels(origin: Origin, y: Array) -> None:
 
 
 def check_moments(task: str, name: str, values: Array, mean: Array, std: Array) -> None:
-    """Refuse a scale that float64 does not hold: of values `(R, N, …, F)` so large or so close that
-    their variance is infinite or 0."""
+    """Raise `ConfigError` for `values` `(R, N, …, F)` whose variance float64 cannot hold.
+
+    They are so large, or so close to each other, that the variance is infinite or 0.
+    """
     limits = np.finfo(np.float64)
     with np.errstate(over="ignore", under="ignore"):
         variance = np.square(std)
     wrong = ~(np.isfinite(mean) & (variance >= limits.tiny) & (variance <= limits.max))
     if wrong.any():
         column = int(np.argwhere(wrong)[0][-1])
-        own = values[..., column] if wrong.shape[-1] > 1 else values
-        of = f"feature {column} of x" if name == "x" else "y"
+        refused = values[..., column] if wrong.shape[-1] > 1 else values
+        where = f"feature {column} of x" if name == "x" else "y"
+        low, high = refused.min(), refused.max()
         raise ConfigError(
-            f"task={task}: {of} goes from {own.min():g} to {own.max():g} in the train split, and "
+            f"task={task}: {where} goes from {low:g} to {high:g} in the train split, and "
             "float64 cannot hold the variance of that; use other units, or task.scale=none."
         )
 
 
 def in_precision(origin: Origin, x: Array, scaled: Array, dtype: str) -> Array:
-    """The inputs `scaled` `(R, N, T, F)` in `dtype`; refuse those `x` that are beyond its range."""
+    """Return the inputs `scaled` `(R, N, T, F)` in `dtype`.
+
+    Raises `ConfigError` for unscaled inputs `x` whose scaled values are beyond its range.
+    """
     with np.errstate(over="ignore", under="ignore"):
         cast = scaled.astype(dtype)
     if not np.isfinite(cast).all():
@@ -105,8 +118,11 @@ def in_precision(origin: Origin, x: Array, scaled: Array, dtype: str) -> Array:
 
 
 def check_squares(origin: Origin, y: Array, scaled: Array, dtype: str) -> None:
-    """Refuse targets whose summed squares leave the range of `dtype`, and so the squared error of
-    whoever learns them would; `scaled` is what the network learns, `y` what the user knows."""
+    """Raise `ConfigError` for targets whose summed squares leave the range of `dtype`.
+
+    A squared error would leave it, too. `scaled` are the targets that the network learns, `y` those
+    in original units, which the error shows.
+    """
     limits, axes = np.finfo(dtype), tuple(range(1, y.ndim))
     with np.errstate(over="ignore", under="ignore"):
         cost = np.square(scaled).sum(axis=axes, keepdims=True)

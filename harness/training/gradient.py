@@ -1,10 +1,9 @@
-"""Any backend's gradients, through the contract alone: no backend has a `gradients()`.
+"""The gradients of any backend, computed through the contract: no backend has a `gradients()`.
 
 A step of plain SGD moves each weight by lr times its gradient, so `(before - after) / lr` is the
 gradient. lr is 2³⁰: a power of two only shifts exponents, so neither the product nor the quotient
-is rounded; and it is large, so that the weight, which is added in between, takes few digits away.
-It does from gradients that vanish: below 2⁻³⁰ of its weight a gradient keeps fewer digits than the
-precision has, and float64 is then the way to see it.
+is rounded; and it is large, so that adding the weight in between costs the gradient few digits. A
+gradient below 2⁻³⁰ of its weight keeps fewer digits than the precision has; use float64 for it.
 """
 
 from dataclasses import replace
@@ -26,11 +25,11 @@ def gradients(
     rows: Array,
     execution: Execution = CPU,
 ) -> Params:
-    """The gradient of the mean loss over the samples `rows` `(R, B)`, at `state`'s weights.
+    """Return the gradient of the mean loss over the samples `rows` `(R, B)`, at `state`'s weights.
 
-    Returns arrays by canonical name in the weights' shapes `(R, …)`, in the training precision and
-    in loss per unit of weight. `training`'s optimiser, clipping and weight decay play no part; its
-    loss, semantics and precision do. `state` is left as it is.
+    The arrays have canonical names and the weights' shapes `(R, …)`, in the training precision and
+    in loss per unit of weight. The optimiser, clipping and weight decay of `training` are not used;
+    its loss, semantics and precision are. `state` is not changed.
     """
     plain = plain_sgd(training)
     backend = factory(model, plain, data, State(state.params), replace(execution, updates=1))
@@ -41,7 +40,7 @@ def gradients(
 
 
 def plain_sgd(training: TrainingSpec) -> TrainingSpec:
-    """The same training by steps of plain SGD, whose state is the weights alone."""
+    """Return the rules with plain SGD as optimiser, whose state is the weights alone."""
     zero = np.zeros(1)
     return replace(
         training,

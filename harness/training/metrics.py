@@ -1,7 +1,7 @@
-"""The one ruler: losses and accuracies of every split, in NumPy, float64 and original units.
+"""Losses and accuracies of every split, in NumPy, float64 and original units, for all backends.
 
-Only the loss of a training step comes from a backend; all else that is compared is computed here
-from `predict`.
+Only the loss of a training step comes from a backend; all other metrics are computed here from
+`predict`.
 """
 
 import numpy as np
@@ -13,8 +13,9 @@ from harness.training.splits import Split, Splits
 
 
 def sample_losses(loss: str, outputs: Array, y: Array, mask: Array | None = None) -> Array:
-    """The loss of each sample `(R, N)`: the mean over its outputs and steps, those that are real
-    where targets at every step have a `mask` `(R, N, T)`.
+    """Return the loss of each sample, `(R, N)`: the mean over its outputs and its real steps.
+
+    `mask` `(R, N, T)` is that of targets at every step; None means that every step is real.
 
     `bce` takes logits z: max(z, 0) − z·y + log(1 + e^−|z|), which never overflows.
     """
@@ -26,38 +27,50 @@ def sample_losses(loss: str, outputs: Array, y: Array, mask: Array | None = None
 
 
 def mean_loss(loss: str, outputs: Array, y: Array, mask: Array | None = None) -> Array:
-    """The mean over all real steps of all samples `(R,)`: a longer sequence counts for more."""
-    each = sample_losses(loss, outputs, y, mask)
+    """Return the mean loss over all real steps of all samples, `(R,)`.
+
+    A longer sequence counts for more. Arguments are as in `sample_losses`.
+    """
+    losses = sample_losses(loss, outputs, y, mask)
     if mask is None:
-        return each.mean(axis=1)
-    return np.average(each, axis=1, weights=np.broadcast_to(mask.sum(axis=2), each.shape))
+        return losses.mean(axis=1)
+    return np.average(losses, axis=1, weights=np.broadcast_to(mask.sum(axis=2), losses.shape))
 
 
 def accuracy(outputs: Array, y: Array, mask: Array | None = None) -> Array:
-    """The share of labels on the right side of a logit of 0, at real steps, `(R,)`."""
+    """Return the share of labels, at real steps, that the logits predict, `(R,)`.
+
+    A logit above 0 predicts 1.
+    """
     right = (outputs > 0) == (y > 0.5)
     return right.reshape(len(right), -1).mean(axis=1, where=_real(right, mask, 1))
 
 
 def _real(entries: Array, mask: Array | None, axes: int = 2) -> Array | bool:
-    """`mask` `(R, N, T)` for each of `entries` `(R, N, T, O)`, flat after the first `axes` axes."""
+    """Return `mask` `(R, N, T)` for each entry of `entries` `(R, N, T, O)`, or True if it is None.
+
+    The result is flat after the first `axes` axes.
+    """
     if mask is None:
         return True
     return np.broadcast_to(mask[..., None], entries.shape).reshape(*entries.shape[:axes], -1)
 
 
 def evaluate(backend: Backend, splits: Splits, name: str, loss: str) -> dict[str, Array]:
-    """`{"val/loss": (R,), …}` of one split, with the accuracy where labels are 0 or 1."""
-    part = splits.parts[name]
-    if not part.has_targets:
+    """Return the metrics of one split, `{"val/loss": (R,), …}`; without targets there are none.
+
+    They include the accuracy if all labels are 0 or 1.
+    """
+    split = splits.parts[name]
+    if not split.has_targets:
         return {}
-    outputs = predict(backend, splits, part)
-    values = {f"{name}/loss": mean_loss(loss, outputs, part.y, part.counted)}
+    outputs = predict(backend, splits, split)
+    values = {f"{name}/loss": mean_loss(loss, outputs, split.y, split.counted)}
     if gives_logits(loss) and splits.hard_labels:
-        values[f"{name}/accuracy"] = accuracy(outputs, part.y, part.counted)
+        values[f"{name}/accuracy"] = accuracy(outputs, split.y, split.counted)
     return values
 
 
-def predict(backend: Backend, splits: Splits, part: Split) -> Array:
-    """Outputs of every replica in original units (logits stay logits), float64."""
-    return splits.scale.to_original(backend.predict(part.x, part.mask))
+def predict(backend: Backend, splits: Splits, split: Split) -> Array:
+    """Return every replica's outputs in original units, float64; logits stay logits."""
+    return splits.scale.to_original(backend.predict(split.x, split.mask))

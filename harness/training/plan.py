@@ -1,7 +1,7 @@
-"""What a configuration amounts to: data, network, training rules and initial weights.
+"""The plan of a run: the data, network, training rules and initial weights of a configuration.
 
-All of it is NumPy and drawn from the run's seeds, so what cannot be run is refused here, before a
-framework is imported or a run is recorded.
+A plan holds NumPy arrays drawn from the run's seeds, so that a configuration that cannot be run is
+refused before a framework is imported or a run is recorded.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from harness.training.splits import Splits, make_splits
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A configuration with all that follows from it before a framework is imported."""
+    """A configuration with its data, network, rules of training and initial state."""
 
     config: Config
     splits: Splits
@@ -29,7 +29,7 @@ class Plan:
     execution: Execution
 
     def build(self, factory: BackendFactory, state: State | None = None) -> Backend:
-        """Construct the backend; it goes on from `state`, by default from the initial weights."""
+        """Construct the backend at `state`, by default the initial weights."""
         start = self.start if state is None else state
         data = self.splits.training_data()
         return factory(self.model, self.training, data, start, self.execution)
@@ -41,7 +41,7 @@ class Plan:
 
 
 def prepare(config: Config) -> Plan:
-    """Draw data and weights; raises `ConfigError` for what cannot be run."""
+    """Draw data and weights; raise `ConfigError` for a configuration that cannot be run."""
     check_memory(config)
     last_target = config.model.returns == "last"
     splits = make_splits(config.task, config.seeds, config.precision, last_target)

@@ -1,4 +1,4 @@
-"""What training writes its numbers to, as far as training knows."""
+"""The interface through which training records its numbers."""
 
 from pathlib import Path
 from typing import Protocol
@@ -7,7 +7,7 @@ from harness.core.arrays import Array
 
 
 class Recorder(Protocol):
-    """What training writes to: a `RunLog`, or for `harness.why` something that keeps losses."""
+    """The record of a training: a `RunLog`, or in `harness.why` a list of losses."""
 
     directory: Path  # for checkpoints
 

@@ -1,4 +1,4 @@
-"""States and arrays along the replica axis: slices of them, and slices put together again."""
+"""Slice states and arrays along the replica axis, and concatenate states along it."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,23 @@ from harness.core.model import Params
 
 
 def merge_states(states: Sequence[State]) -> State:
-    """The states' replicas one after the other; they have done as many updates."""
+    """Concatenate the states' replicas; all states have the same number of updates done."""
 
-    def joined(parts: list[Params]) -> Params:
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    def joined(arrays: list[Params]) -> Params:
+        return {name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]}
 
     slots = {slot: joined([state.slots[slot] for state in states]) for slot in states[0].slots}
     return State(joined([state.params for state in states]), slots, states[0].step)
 
 
-def state_slice(state: State, own: slice) -> State:
-    """Some replicas of a state, as a copy."""
+def state_slice(state: State, replicas: slice) -> State:
+    """Return a copy of the state of some replicas."""
 
-    def chosen(params: Params) -> Params:
-        return {name: value[own].copy() for name, value in params.items()}
+    def selected(params: Params) -> Params:
+        return {name: value[replicas].copy() for name, value in params.items()}
 
-    return State(chosen(state.params), {s: chosen(v) for s, v in state.slots.items()}, state.step)
+    slots = {slot: selected(values) for slot, values in state.slots.items()}
+    return State(selected(state.params), slots, state.step)
 
 
 def axis_slice(array: Array, replicas: slice) -> Array:

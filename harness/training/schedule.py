@@ -10,7 +10,7 @@ from harness.core.random_streams import batch_order
 
 
 class Schedule:
-    """Batches and learning rates by epoch, as all that trains a run's network takes them.
+    """The batches and learning rates of each epoch.
 
     The learning rate is constant or falls to `final_lr` times the first one. A batch size above the
     number of samples means one batch of all samples.

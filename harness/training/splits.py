@@ -1,9 +1,9 @@
-"""From a task's samples to what a backend trains on: splits, scaling, replicas, precision.
+"""Make a backend's data from a task's samples: splits, scaling, replicas, precision.
 
-Splits are cut in order, training first, so a forecast is always tested on its future. Of samples
-that share values with an earlier split (windows of one series) none is kept. The scaler sees the
-training split only; targets are kept in original units, and predictions are brought back to them.
-Padding is 0 in inputs and targets, before and after scaling, and enters no moment.
+Splits are cut in order, training first, so a forecast is always tested on its future. Samples that
+share values with an earlier split (windows of one series) are dropped. The scaler is fitted on the
+training split only; targets stay in original units, and predictions are scaled back to them.
+Padding is 0 in inputs and targets, before and after scaling, and enters no mean or variance.
 """
 
 import hashlib
@@ -33,8 +33,11 @@ NAMES = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """`x` `(R, N, T, F)` as the network sees it, `y` in original units, float64, and `mask`
-    `(R, N, T)`, True at real steps; None where all are."""
+    """One split: scaled inputs `x` `(R, N, T, F)` and targets `y` in original units, float64.
+
+    `y` is `(R, N, O)`, or `(R, N, T, O)` with targets at every step. `mask` `(R, N, T)` is True at
+    real steps; None means that every step is real.
+    """
 
     x: Array
     y: Array
@@ -47,7 +50,7 @@ class Split:
 
     @property
     def counted(self) -> Array | None:
-        """The mask of the targets: that of the steps where there is one at every step."""
+        """The mask of the targets: `mask` if there is a target at every step, else None."""
         return self.mask if self.y.ndim == 4 else None
 
     @property
@@ -58,8 +61,11 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """value = mean + std · scaled, one of each per replica, `(R,)`; targets share one scale over
-    all their components, so that an MSE in scaled units times std² is one in original units."""
+    """The scale of each replica: value = mean + std · scaled.
+
+    Inputs have a scale per feature. Targets share one over all their components, so that an MSE in
+    scaled units times std² is one in original units.
+    """
 
     x_mean: Array  # (R, 1, 1, F)
     x_std: Array
@@ -67,19 +73,19 @@ class Scale:
     y_std: Array
 
     def of_targets(self, y: Array) -> Array:
-        """Targets `(R, N, …)` as the network learns them."""
-        wide = (-1,) + (1,) * (y.ndim - 1)
-        return (y - self.y_mean.reshape(wide)) / self.y_std.reshape(wide)
+        """Return the targets `(R, N, …)` in scaled units, as the network learns them."""
+        shape = (-1,) + (1,) * (y.ndim - 1)
+        return (y - self.y_mean.reshape(shape)) / self.y_std.reshape(shape)
 
     def to_original(self, outputs: Array) -> Array:
-        """Raw outputs `(R, N, …)` in the targets' units, float64."""
-        wide = (-1,) + (1,) * (outputs.ndim - 1)
-        return outputs.astype(np.float64) * self.y_std.reshape(wide) + self.y_mean.reshape(wide)
+        """Return raw outputs `(R, N, …)` in the targets' units, float64."""
+        shape = (-1,) + (1,) * (outputs.ndim - 1)
+        return outputs.astype(np.float64) * self.y_std.reshape(shape) + self.y_mean.reshape(shape)
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Everything drawn for a run. `parts` has train and, where they exist, val, test, probe."""
+    """All splits of a run: `parts` has train and, where they exist, val, test and probe."""
 
     parts: dict[str, Split]
     scale: Scale
@@ -92,32 +98,31 @@ class Splits:
 
     @property
     def hard_labels(self) -> bool:
-        """Whether every target is 0 or 1, so that an accuracy has a meaning."""
-        targets = [part.y for part in self.parts.values() if part.has_targets]
+        """Whether every target is 0 or 1, as an accuracy needs it."""
+        targets = [split.y for split in self.parts.values() if split.has_targets]
         return all(bool(((y == 0) | (y == 1)).all()) for y in targets)
 
     def training_data(self) -> Data:
-        """The training split as the backend gets it, targets scaled."""
+        """Return the training split for a backend, with scaled targets."""
         y = self.scale.of_targets(self.train.y)
         return Data(self.train.x, y.astype(self.dtype), self.train.mask)
 
     def digest(self) -> str:
-        """SHA-256 over every split's inputs, targets and mask, cut to 32 characters."""
+        """Return the SHA-256 of every split's inputs, targets and mask, cut to 32 characters."""
         state = hashlib.sha256()
-        for name, part in self.parts.items():
-            for array in part.arrays().values():
+        for name, split in self.parts.items():
+            for array in split.arrays().values():
                 state.update(f"{name}{array.shape}{array.dtype}".encode())
                 state.update(np.ascontiguousarray(array).tobytes())
         return state.hexdigest()[:32]
 
 
 def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = False) -> Splits:
-    """Draw, split, scale and stack the data of all replicas. Data that no seed changes has a
-    replica axis of length 1. Raises `ConfigError` if a split that was asked for is empty, or if the
-    data cannot be trained on.
+    """Draw, split, scale and stack the data of all replicas.
 
-    `last_target` keeps, of targets at every step, those of each sample's last real one: many to
-    one.
+    Data that no seed changes has a replica axis of length 1. Of targets at every step,
+    `last_target` keeps that of each sample's last real step: many to one. Raises `ConfigError` if a
+    split that was asked for is empty, or if the data cannot be trained on.
     """
     drawn = [checked(task, "draw()", task.generate(seed)) for seed in seeds]
     check_alike(task, seeds, drawn)
@@ -136,7 +141,7 @@ def make_splits(task: Task, seeds: list[int], dtype: str, last_target: bool = Fa
 
 
 def _last_target(samples: Samples) -> Samples:
-    """Targets `(N, T, O)` -> `(N, O)`."""
+    """Keep the targets of each sample's last real step: `(N, T, O)` -> `(N, O)`."""
     if samples.mask is None:
         return replace(samples, y=samples.y[:, -1])
     return replace(samples, y=samples.y[np.arange(len(samples.y)), last_step(samples.mask)])
@@ -145,7 +150,7 @@ def _last_target(samples: Samples) -> Samples:
 def _cut(
     task: Task, method: str, given: list[Samples], rows: dict[str, Array], seeds: list[int]
 ) -> dict[str, tuple[Origin, Split]]:
-    """The splits that exist, by name, stacked but not scaled yet, with where each came from."""
+    """Return the splits that are not empty, stacked but not scaled yet, and their origins."""
     has_targets = not all(without_targets(samples) for samples in given)
     parts: dict[str, tuple[Origin, Split]] = {}
     for name, index in rows.items():
@@ -161,18 +166,18 @@ def _cut(
 
 
 def _scaled(task: Task, origin: Origin, part: Split, scale: Scale, dtype: str) -> Split:
-    """The split as the network sees it."""
+    """Return the split with scaled inputs in `dtype`; raise `ConfigError` for unfit values."""
     if part.has_targets and not gives_logits(task.loss):
         check_squares(origin, part.y, part.y, "float64")
         if origin.split == "train":
             check_squares(origin, part.y, scale.of_targets(part.y), dtype)
-    with np.errstate(over="ignore", under="ignore"):  # what leaves the range is refused below
+    with np.errstate(over="ignore", under="ignore"):  # values beyond the range are refused below
         x = pad((part.x - scale.x_mean) / scale.x_std, part.mask)
     return replace(part, x=in_precision(origin, part.x, x, dtype))
 
 
 def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
-    """Which samples belong to train, val and test; every index at most once."""
+    """Return the indices of the samples of train, val and test; each occurs once at most."""
     n_val = round(task.samples * task.val_fraction)
     n_test = round(task.samples * task.test_fraction)
     borders = np.cumsum([0, task.samples - n_val - n_test, n_val, n_test])
@@ -196,8 +201,10 @@ def split_rows(task: Task, span: Array | None) -> dict[str, Array]:
 
 
 def _stack(drawn: list[Samples], rows: Array) -> Split:
-    """The same rows of every replica, not scaled yet; where only some have a mask, the others'
-    steps are all real."""
+    """Stack the same rows of every replica, not scaled yet.
+
+    If only some replicas have a mask, all steps of the others are real.
+    """
     x, y = np.stack([s.x[rows] for s in drawn]), np.stack([s.y[rows] for s in drawn])
     masks = [np.ones(s.x.shape[:2], bool) if s.mask is None else s.mask for s in drawn]
     masked = any(s.mask is not None for s in drawn)
@@ -209,7 +216,7 @@ def _stack(drawn: list[Samples], rows: Array) -> Split:
 
 
 def _fit(task: Task, train: Split) -> Scale:
-    """The training split's moments; a constant feature keeps its scale of 1."""
+    """Return the scale by the training split's moments; a constant feature has a std of 1."""
     x, y = train.x, train.y
     no_shift, no_scale = np.zeros(len(y)), np.ones(len(y))
     if task.scale == "none":
@@ -225,8 +232,11 @@ def _fit(task: Task, train: Split) -> Scale:
 def _moments(
     task: Task, name: str, values: Array, axes: tuple[int, ...], mask: Array | None
 ) -> tuple[Array, Array]:
-    """Mean and standard deviation of `(R, N, T, …)` at real steps; rounding must not give a
-    constant a tiny one."""
+    """Return the mean and standard deviation of `(R, N, T, …)` over `axes`, at real steps.
+
+    A constant has exactly its value as mean and 1 as deviation, where rounding would give it a tiny
+    one. Raises `ConfigError` for a variance that float64 cannot hold.
+    """
     over: Any = {"axis": axes, "keepdims": True, "where": True if mask is None else mask[..., None]}
     low, high = values.min(**over, initial=np.inf), values.max(**over, initial=-np.inf)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # refused below

@@ -1,7 +1,7 @@
-"""The only training loop. No framework is imported here, and none is needed to test it.
+"""The training loop of every run. It imports no framework, and needs none to be tested.
 
-It asks a backend for an epoch at a time, measures what the backend does not (validation loss,
-accuracy), and decides about learning rate, batches, checkpoints and when to stop.
+It has a backend train one epoch at a time, measures the validation loss and accuracies, and decides
+about learning rate, batches, checkpoints and when to stop.
 """
 
 import time
@@ -27,31 +27,36 @@ from harness.training.splits import Splits
 
 @dataclass(kw_only=True)
 class Outcome:
-    """How training ended: the backend with the final (or best) weights, and what it took."""
+    """The end of a training: the backend with the final (or best) weights, metrics and times."""
 
     backend: Backend
     construction_seconds: float = 0.0
     epochs: int = 0
-    values: dict[str, Array] = field(default_factory=dict[str, Array])  # of the epoch that is kept
+    # Metrics by name, `(R,)` each, of the epoch whose weights are kept.
+    values: dict[str, Array] = field(default_factory=dict[str, Array])
     epoch_seconds: list[float] = field(default_factory=list[float])
     steps_per_epoch: int = 0
     stopped_early: bool = False
     best_epoch: Array | None = None  # (R,)
 
     def timings(self) -> dict[str, float]:
-        """`time/…` scalars: seconds of one-off work (construction, and what the first epoch took
-        beyond a usual one), seconds in training besides, and microseconds per usual step."""
+        """Return the `time/…` scalars.
+
+        `compile_s` has the seconds of one-off work: construction, and the first epoch's time beyond
+        the median of the others. `train_s` has all other seconds of training, and `per_step_us` the
+        microseconds of a step in the median epoch, if there are two epochs or more.
+        """
         seconds, construction = self.epoch_seconds, self.construction_seconds
         if not seconds:
             return {"time/train_s": 0.0, "time/compile_s": construction}
-        if len(seconds) == 1:  # one epoch cannot tell the one-off work from the usual
+        if len(seconds) == 1:  # its one-off work cannot be told apart
             return {"time/train_s": seconds[0], "time/compile_s": construction}
-        usual = float(np.median(seconds[1:]))
-        beyond = max(0.0, seconds[0] - usual)
+        median = float(np.median(seconds[1:]))
+        one_off = max(0.0, seconds[0] - median)
         return {
-            "time/train_s": sum(seconds) - beyond,
-            "time/compile_s": construction + beyond,
-            "time/per_step_us": 1e6 * usual / self.steps_per_epoch,
+            "time/train_s": sum(seconds) - one_off,
+            "time/compile_s": construction + one_off,
+            "time/per_step_us": 1e6 * median / self.steps_per_epoch,
         }
 
 
@@ -64,8 +69,11 @@ def train(
     begun: Checkpoint | None = None,
     shows_progress: bool = True,
 ) -> Outcome:
-    """Train from `start`, the state of the checkpoint `begun` where a run is gone on with: then
-    after its epoch. Raises `Diverged` as soon as a loss is not finite."""
+    """Train from `start`; a resumed run begins after the epoch of the checkpoint `begun`.
+
+    For a resumed run `start` is the checkpoint's state. Raises `Diverged` as soon as a loss is not
+    finite.
+    """
     settings, loss = config.trainer, config.task.loss
     began = time.perf_counter()
     outcome = Outcome(backend=build(start))
@@ -96,7 +104,7 @@ def train(
             record.metrics(epoch, outcome.values)
             _check_finite(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
-            with signals.deferred():  # weights and memory that are kept belong to one epoch
+            with signals.deferred():  # a stop must not mix the weights of two epochs
                 checkpoint = Checkpoint(state=outcome.backend.state(), epoch=epoch)
                 if stopping is not None:
                     outcome.stopped_early = stopping.update(epoch, outcome.values, checkpoint.state)
@@ -123,7 +131,10 @@ def _epoch(backend: Backend, schedule: Schedule, epoch: int, active: Array) -> t
 
 
 def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:
-    """`(S, R)` -> `(R,)` in original units, weighted by samples unless semantics say by batches."""
+    """Average the steps' losses, `(S, R)` -> `(R,)`, and scale them to original units.
+
+    Samples have equal weights, or batches with `semantics.epoch_loss=batches`.
+    """
     samples, size = splits.train.x.shape[1], config.trainer.batch_size
     weights = np.full(len(losses), min(size, samples), float)
     if len(losses) * size > samples:
@@ -134,7 +145,7 @@ def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:
 
 
 def _measure(backend: Backend, splits: Splits, loss: str) -> dict[str, Array]:
-    """What an epoch's backend cannot know: validation, and accuracies where labels are 0 or 1."""
+    """Return the validation metrics and, if all labels are 0 or 1, the training accuracy."""
     values = evaluate(backend, splits, "val", loss) if "val" in splits.parts else {}
     if gives_logits(loss) and splits.hard_labels:
         values["train/accuracy"] = evaluate(backend, splits, "train", loss)["train/accuracy"]
@@ -146,23 +157,25 @@ def _check_finite(
 ) -> None:
     if all(np.isfinite(value).all() for value in (losses, *values.values())):
         return
-    every = np.concatenate([losses, *(value[None] for value in values.values())])
-    broken = [config.seeds[r] for r in np.flatnonzero(~np.isfinite(every).all(axis=0))]
-    who = f" (seeds {', '.join(map(str, broken))})" if config.replicas > 1 else ""
-    raise Diverged(f"loss not finite in epoch {epoch}{who}: {_likely_cause(config, splits)}")
+    numbers = np.concatenate([losses, *(value[None] for value in values.values())])  # (…, R)
+    diverged = [config.seeds[r] for r in np.flatnonzero(~np.isfinite(numbers).all(axis=0))]
+    seeds = f" (seeds {', '.join(map(str, diverged))})" if config.replicas > 1 else ""
+    raise Diverged(f"loss not finite in epoch {epoch}{seeds}: {_likely_cause(config, splits)}")
 
 
 def check_measured(values: dict[str, Array], config: Config, splits: Splits) -> None:
-    """Raises `Diverged` where what was measured after training, such as test/loss, is not finite:
-    finite weights may be too much for a single large input."""
-    broken = [name for name, value in values.items() if not np.isfinite(value).all()]
-    if broken:
-        raise Diverged(f"{', '.join(broken)} not finite: {_likely_cause(config, splits)}")
+    """Raise `Diverged` if a metric measured after training, such as test/loss, is not finite.
+
+    With finite weights, a single large input may still overflow.
+    """
+    names = [name for name, value in values.items() if not np.isfinite(value).all()]
+    if names:
+        raise Diverged(f"{', '.join(names)} not finite: {_likely_cause(config, splits)}")
 
 
 def _likely_cause(config: Config, splits: Splits) -> str:
-    """The first thing to try, from what is known at this point."""
-    largest = max(float(np.abs(part.x).max()) for part in splits.parts.values())
+    """Return the likely cause of a loss that is not finite, and the remedy to try first."""
+    largest = max(float(np.abs(split.x).max()) for split in splits.parts.values())
     if largest > 10 and config.task.scale == "none":
         return f"inputs reach {largest:g}; try task.scale=standard or a smaller optimizer.lr"
     lr = config.optimizer.lr

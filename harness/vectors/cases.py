@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends import Data
-from harness.core.model import Array, ModelSpec, Params, shapes
+from harness.core.arrays import Array
+from harness.core.model import ModelSpec, Params, shapes
 from harness.core.random_streams import stream
 
 SAMPLES, FEATURES, UNITS = 5, 2, 6

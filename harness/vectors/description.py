@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.model import Array
+from harness.core.arrays import Array
 from harness.core.tolerances import LIMITS
 from harness.tracking.provenance import versions
 from harness.vectors.cases import FEATURES, NETWORKS, SAMPLES, UNITS, Case

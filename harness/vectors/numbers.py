@@ -7,7 +7,8 @@ import numpy as np
 from backends import Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.config.semantics_table import preset
-from harness.core.model import Array, Params
+from harness.core.arrays import Array
+from harness.core.model import Params
 from harness.training.checkpoints import fresh_state
 from harness.training.gradient import gradients
 from harness.vectors.cases import Case

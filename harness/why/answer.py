@@ -13,12 +13,11 @@ import numpy as np
 
 from harness.config.schema import BackendConfig, Config
 from harness.console.progress import Count
+from harness.core.arrays import Array
 from harness.core.errors import Diverged
 from harness.why.players import Idle, Player, coalition
 from harness.why.retrain import loss_name, losses, retrain
 from harness.why.shapley import Design, Estimate, Values, estimate, half_width
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)

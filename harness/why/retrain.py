@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from harness.config.schema import Config
+from harness.core.arrays import Array
 from harness.core.errors import Diverged
 from harness.system.worker_processes import cores, processes
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
 from harness.training.trainer import train
-
-Array = np.ndarray
 
 MOST_WORKERS = 16
 # Seconds of training for which processes are worth their start, which takes 1 to 2 s each.

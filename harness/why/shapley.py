@@ -22,9 +22,9 @@ from math import comb
 
 import numpy as np
 
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 
-Array = np.ndarray
 Values = dict[int, Array]
 
 MIN_PAIRS = 8  # of orders; intervals from fewer were seen to contain the true value too rarely

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.core.arrays import Array
 from harness.core.initializers import initial_params
-from harness.core.model import GATES, Array, ModelSpec, Params, shapes
+from harness.core.model import GATES, ModelSpec, Params, shapes
 from tests.support.problems import preset
 
 NETWORKS = 100

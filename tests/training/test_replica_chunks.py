@@ -1,4 +1,4 @@
-"""Replicas in parts train as they do in one piece, in every backend."""
+"""Replicas in chunks train as they do in one piece, in every backend."""
 
 from dataclasses import replace
 from functools import partial
@@ -12,19 +12,19 @@ from backends import Array, Backend, Execution
 from backends.numpy_backend import NumpyBackend
 from harness.parity.problem import Problem
 from harness.training import replica_chunks
-from harness.training.replica_chunks import ReplicaChunks, in_chunks, parts_of
+from harness.training.replica_chunks import ReplicaChunks, chunk_slices, in_chunks
 from tests.support.problems import Case
 
 CASES = [
-    Case("parts-rnn", replicas=5, optimizer="adam", lr=0.01, clip=0.1, semantics="torch"),
-    Case("parts-lstm", "lstm", replicas=4, masked=True, returns="every_step", loss="bce"),
+    Case("chunks-rnn", replicas=5, optimizer="adam", lr=0.01, clip=0.1, semantics="torch"),
+    Case("chunks-lstm", "lstm", replicas=4, masked=True, returns="every_step", loss="bce"),
 ]
 STEPS = 12  # two epochs with their shorter last batches, and more
 
 
 @pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica_chunks, "LEAST", 100)  # such that parts are of one or two replicas
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replica_chunks, "MIN_GATES", 100)  # chunks of one or two replicas
 
 
 def several(case: Case) -> Problem:
@@ -63,23 +63,23 @@ def compare(actual: dict[str, Array], expected: dict[str, Array]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_parts_train_as_one_piece(backend: type[Backend], case: Case) -> None:
+def test_chunks_train_as_one_piece(backend: type[Backend], case: Case) -> None:
     problem = several(case)
     split = in_pieces(problem, backend)
-    assert {own.stop - own.start for own in split.rows} <= {1, 2}
-    assert split.kernel == f"{split.parts[0].kernel}, in {len(split.parts)} parts"
+    assert {own.stop - own.start for own in split.slices} <= {1, 2}
+    assert split.kernel == f"{split.chunks[0].kernel}, in {len(split.chunks)} chunks"
     compare(trained(problem, split), trained(problem, problem.build(backend)))
 
 
 def test_a_replica_in_the_wrong_place_shows() -> None:
     problem = several(CASES[0])
     split = in_pieces(problem, NumpyBackend)
-    split.parts.reverse()
+    split.chunks.reverse()
     with pytest.raises((AssertionError, ValueError, IndexError)):
         compare(trained(problem, split), trained(problem, problem.build(NumpyBackend)))
 
 
-def test_shared_data_is_shared_by_all_parts() -> None:
+def test_shared_data_is_shared_by_all_chunks() -> None:
     problem = several(CASES[1])
     shared = problem.data.map(lambda array: array[:1])
     problem = replace(problem, data=shared)
@@ -89,11 +89,11 @@ def test_shared_data_is_shared_by_all_parts() -> None:
 
 def test_threads_are_shared_out() -> None:
     split = in_pieces(several(CASES[0]), NumpyBackend)
-    assert [part.execution.backends for part in split.parts] == [2] * len(split.parts)
+    assert [chunk.execution.backends for chunk in split.chunks] == [2] * len(split.chunks)
 
 
 def test_every_call_sets_its_threads() -> None:
-    """They are the whole process's, and a backend in parts has left fewer."""
+    """They are the whole process's, and a backend in chunks has left fewer."""
     problem = several(CASES[0])
     backend, split = problem.build(NumpyBackend), in_pieces(problem, NumpyBackend)
     for trained_last, threads in ((split, 1), (backend, 2)):
@@ -106,21 +106,21 @@ def test_every_call_sets_its_threads() -> None:
     ("replicas", "gates", "sizes"),
     [(1, 999, [1]), (8, 0, [8]), (8, 24, [8]), (8, 25, [4, 4]), (5, 40, [2, 3]), (3, 999, [1] * 3)],
 )
-def test_more_gates_make_more_parts(replicas: int, gates: int, sizes: list[int]) -> None:
-    assert [own.stop - own.start for own in parts_of(replicas, gates)] == sizes
+def test_more_gates_make_more_chunks(replicas: int, gates: int, sizes: list[int]) -> None:
+    assert [own.stop - own.start for own in chunk_slices(replicas, gates)] == sizes
 
 
-@pytest.mark.parametrize(("replicas", "parts"), [(7, 1), (8, 2), (9, 2)])
+@pytest.mark.parametrize(("replicas", "chunks"), [(7, 1), (8, 2), (9, 2)])
 def test_an_epoch_in_one_call_keeps_all_threads_busy(
-    replicas: int, parts: int, monkeypatch: pytest.MonkeyPatch
+    replicas: int, chunks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.training.replica_chunks.LEAST", 10**9)
-    problem = several(Case("parts-call", replicas=replicas))
+    monkeypatch.setattr("harness.training.replica_chunks.MIN_GATES", 10**9)
+    problem = several(Case("chunks-call", replicas=replicas))
     made = problem.build(partial(in_chunks, NumpyBackend, True))
-    assert len(getattr(made, "parts", [made])) == parts
+    assert len(getattr(made, "chunks", [made])) == chunks
 
 
-def test_a_part_that_fails_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_that_fails_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = several(CASES[0])
     split = in_pieces(problem, NumpyBackend)
     problem.train(split, 0, STEPS)
@@ -128,6 +128,6 @@ def test_a_part_that_fails_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Array:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(split.parts[1], "train_epoch", fail)
+    monkeypatch.setattr(split.chunks[1], "train_epoch", fail)
     with pytest.raises(MemoryError, match="no room"):
         problem.train(split, 0, STEPS)
