@@ -1,4 +1,4 @@
-"""`python -m benchmarks.notebook_worker FRAMEWORK NAME THREADS`: the seconds of a training as small
+"""`python -m benchmarks.notebook.worker FRAMEWORK NAME THREADS`: the seconds of a training as small
 as in a teaching notebook, first epoch and what is compiled in it included, imports not.
 """
 
@@ -6,8 +6,8 @@ import sys
 import time
 from functools import partial
 
-from benchmarks.cases import Case
-from benchmarks.contestants import Build, line_up
+from benchmarks.common.cases import Case
+from benchmarks.common.contestants import Build, line_up
 
 EPOCHS = 10
 CASE = Case("notebook", "rnn", units=32, length=10, batch=8, steps=13)

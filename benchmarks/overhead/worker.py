@@ -1,4 +1,4 @@
-"""`python -m benchmarks.overhead_worker REPEATS OVERRIDES`: a run as the program does it, and the
+"""`python -m benchmarks.overhead.worker REPEATS OVERRIDES`: a run as the program does it, and the
 same training and validation without trainer, journal, files and MLflow.
 
 Prints the seconds of both as JSON, one entry per repeat. A run of one epoch comes first, so that
