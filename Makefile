@@ -17,12 +17,13 @@ TEST := $(BIN)/python -m pytest -n auto --dist worksteal --max-worker-restart 2
 test: $(READY)
 	$(TEST)
 
-# What can be known without a framework, MLflow and processes of their own.
-QUICK := arguments bad_input composer config contract control_band evaluate fuzz initializers \
-	journal judged lengths model numpy_gradients parity parity_table parts plots replicas semantics \
-	shapley splits stages sweep_values tasks trainer
+# What can be known in seconds: no framework, no MLflow, no process of its own. A dear test in these
+# folders is marked as slow.
+QUICK := config console core golden parity reporting tasks training why \
+	backends/test_numpy_gradients.py backends/test_textbook.py runs/test_folders.py \
+	runs/test_summary.py sweeps/test_folders.py sweeps/test_swept_values.py
 test-quick: $(READY)
-	$(TEST) $(QUICK:%=tests/test_%.py) tests/runs -k 'not torch and not keras and not jax'
+	$(TEST) $(QUICK:%=tests/%) -m 'not slow' -k 'not torch and not keras and not jax'
 
 # Which lines no test reaches, child processes included. TESTS=tests/config measures a part.
 TESTS ?= tests

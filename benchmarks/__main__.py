@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.cases import CELLS, FRAMEWORKS, SIZES
+from benchmarks.common.cases import CELLS, FRAMEWORKS, SIZES
 from harness.console import streams
 from harness.console.command_line import python
 from harness.system import signals
@@ -37,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, command: str) -> int:
-    module = {"steps": "steps_run", "sweep": "sweeps"}.get(options.verb, options.verb)
-    return import_module(f"benchmarks.{module}").run(options, command)
+    return import_module(f"benchmarks.{options.verb}.run").run(options, command)
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.cases import FEATURES, Case
+from benchmarks.common.cases import FEATURES, Case
 
 Array = np.ndarray
 

@@ -9,8 +9,8 @@ import optax
 from flax.training.train_state import TrainState
 
 from benchmarks.by_hand.data import samples
-from benchmarks.cases import OUTPUTS, Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import OUTPUTS, Case
+from benchmarks.common.timing import Epoch
 
 CELLS = {"rnn": nn.SimpleCell, "lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell}
 

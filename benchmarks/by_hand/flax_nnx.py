@@ -8,8 +8,8 @@ import optax
 from flax import nnx
 
 from benchmarks.by_hand.data import samples
-from benchmarks.cases import FEATURES, OUTPUTS, Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import FEATURES, OUTPUTS, Case
+from benchmarks.common.timing import Epoch
 
 Array = jax.Array | np.ndarray
 

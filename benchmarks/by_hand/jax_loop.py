@@ -10,8 +10,8 @@ from jax import lax
 from jax.nn import sigmoid
 
 from benchmarks.by_hand.data import samples
-from benchmarks.cases import FEATURES, OUTPUTS, Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import FEATURES, OUTPUTS, Case
+from benchmarks.common.timing import Epoch
 from harness.core.model import GATES
 
 Params = dict[str, jax.Array]

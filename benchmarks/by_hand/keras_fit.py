@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from benchmarks.by_hand.data import samples
-from benchmarks.cases import OUTPUTS, Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import OUTPUTS, Case
+from benchmarks.common.timing import Epoch
 
 LAYERS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.by_hand.data import samples
 from benchmarks.by_hand.torch_loop import Network
-from benchmarks.cases import Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import Case
+from benchmarks.common.timing import Epoch
 
 
 class Regression(lightning.LightningModule):

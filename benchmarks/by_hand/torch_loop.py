@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.by_hand.data import samples
-from benchmarks.cases import FEATURES, OUTPUTS, Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import FEATURES, OUTPUTS, Case
+from benchmarks.common.timing import Epoch
 
 LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks import sweeps
 from benchmarks.__main__ import main
-from benchmarks.cases import SIZES, Case, cases, left_out
-from benchmarks.imports import parsed
-from benchmarks.picture import draw
-from benchmarks.processes import environment, messages
-from benchmarks.scaling import exponent
-from benchmarks.steps import measure
-from benchmarks.timing import Epoch, Timing, interleave, spread
-from benchmarks.worker import Job
+from benchmarks.common.cases import SIZES, Case, cases, left_out
+from benchmarks.common.imports import parsed
+from benchmarks.common.processes import environment, messages
+from benchmarks.common.timing import Epoch, Timing, interleave, spread
+from benchmarks.common.worker import Job
+from benchmarks.scaling.run import exponent
+from benchmarks.steps.measure import measure
+from benchmarks.steps.picture import draw
+from benchmarks.sweep.run import BY_HAND
 from tests.support.program import PATIENCE
 
 PEERS = {
@@ -178,7 +178,7 @@ def test_sweeps_are_measured(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found, _ = results(tmp_path)
     names = [row["name"] for row in found["rows"]]
-    assert names == ["numpy", "numpy, journal only", "numpy, basic launcher", sweeps.BY_HAND]
+    assert names == ["numpy", "numpy, journal only", "numpy, basic launcher", BY_HAND]
     for row in found["rows"]:
         assert row["runs"] == 2
         (many, few), rate = (row[key]["median"] for key in ("s", "start_up_s")), row["per_second"]

@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.command_lines import Ending, run_all
 
+pytestmark = pytest.mark.slow
+
 # A command line, then what the line must hold: the key with the value received, what is valid.
 BAD = [
     (["replicas=1000000000"], "replicas=1000000000", "needs at least"),

@@ -268,6 +268,7 @@ print(json.dumps([accepted, [name for name in heavy if name in sys.modules]]))
 """
 
 
+@pytest.mark.slow
 def test_refusing_imports_no_framework() -> None:
     good = ["task=sum"]  # proves that the program above can say "accepted"
     done = subprocess.run(

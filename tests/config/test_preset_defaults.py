@@ -124,6 +124,7 @@ def test_jax_preset_is_that_of_linen() -> None:
     assert rules.gru_biases == "candidate"
 
 
+@pytest.mark.slow
 def test_tf32_switches() -> None:
     """As a fresh process finds them; what a GPU makes of them cannot be seen on a CPU."""
     script = """

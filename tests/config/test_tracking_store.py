@@ -191,6 +191,7 @@ def test_artifacts_of_a_long_name_have_a_folder_that_can_be_made(tmp_path: Path)
     assert all(len(unquote(place).rpartition("/")[2].encode()) < 255 for place in places)
 
 
+@pytest.mark.slow
 def test_a_run_goes_where_the_environment_says_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

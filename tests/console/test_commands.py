@@ -32,6 +32,7 @@ def test_a_word_is_as_good_as_a_module(
     assert f"usage: harness {name}" in said[0][1]
 
 
+@pytest.mark.slow
 def test_nothing_typed_shows_what_can_be_typed(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("bare", "help")]
     bare, help_ = run_all([(folders[0], []), (folders[1], ["--help"])])
@@ -43,6 +44,7 @@ def test_nothing_typed_shows_what_can_be_typed(tmp_path: Path) -> None:
         assert line.endswith(f" {about}")
 
 
+@pytest.mark.slow
 def test_the_nearest_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^compre: there is no such command.*'compare'\?$"):
         command_module(["compre"])

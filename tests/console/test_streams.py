@@ -19,6 +19,8 @@ from rich.table import Table
 from harness.console.terminal import console
 from tests.support import ROOT
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("harness", "harness.compare", "harness.parity", "harness.why", "harness.export")
 COMMANDS += ("harness.vectors", "benchmarks")
 BEGIN = "import os, sys\nfrom harness.console import streams\nstreams.prepare()\n"

@@ -238,6 +238,7 @@ def test_keras_draws_all_gates_as_one_orthogonal_matrix(cell: str) -> None:
 
 
 @each_cell
+@pytest.mark.slow
 def test_flax_draws_each_gate_as_an_orthogonal_matrix(cell: str) -> None:
     for drawn in (ours("jax", cell), theirs("jax", cell)):
         for block in np.split(drawn[RNN[1]], GATES[cell], axis=-1):

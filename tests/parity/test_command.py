@@ -16,6 +16,8 @@ from harness.tracking.mlflow_store import client
 from tests.support import ROOT
 from tests.support.program import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 BROKEN = """
 from backends.numpy_backend import NumpyBackend
 

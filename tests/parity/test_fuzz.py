@@ -20,6 +20,8 @@ from harness.parity.lockstep import check
 from harness.parity.problem import configs, problem_of, with_scattered_padding
 from tests.support.wrong_backends import TransposedRecurrentKernel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def time_to_shrink(monkeypatch: pytest.MonkeyPatch) -> None:

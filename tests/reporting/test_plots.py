@@ -55,6 +55,7 @@ def drawn(name: str, folder: Path) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_is_the_same_after_any_other(name: str, tmp_path: Path) -> None:
     plots.panel.cache_clear()

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.processes import environment
+from benchmarks.common.processes import environment
 from harness.runs import figures
 from harness.tasks import Bound
 from harness.tracking.journal import Journal

@@ -145,6 +145,7 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ending
     return folder, run_all(tasks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(REFUSED)), ids=[case[1] for case in REFUSED])
 def test_the_program_refuses_them_in_one_line(
     endings: tuple[Path, list[Ending]], number: int
@@ -179,6 +180,7 @@ def measured(events: list[Event]) -> dict[str, list[float]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_type_of_the_numbers_changes_no_digit_of_a_run(runs: dict[str, list[Event]]) -> None:
     one, other = measured(runs["float64"]), measured(runs["int64"])
     assert one.keys() == {"train/loss", "val/loss", "test/loss"}
@@ -188,10 +190,12 @@ def test_the_type_of_the_numbers_changes_no_digit_of_a_run(runs: dict[str, list[
     assert len(set(digests)) == 1
 
 
+@pytest.mark.slow
 def test_a_run_with_soft_labels_has_no_accuracy(runs: dict[str, list[Event]]) -> None:
     assert measured(runs["soft labels"]).keys() == {"train/loss", "val/loss", "test/loss"}
 
 
+@pytest.mark.slow
 def test_a_test_loss_that_is_not_finite_fails_the_run(
     endings: tuple[Path, list[Ending]],
 ) -> None:

@@ -55,6 +55,7 @@ def test_two_differences_against_trainings_by_hand() -> None:
         assert (from_a, from_b) == pytest.approx((mixed, -mixed), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_numbers() -> None:
     from harness.why.retrain import retrain
 
@@ -78,6 +79,7 @@ def test_the_frameworks_have_what_the_settings_leave() -> None:
         assert total == pytest.approx(outcome.gap)
 
 
+@pytest.mark.slow
 def test_a_real_framework_has_next_to_no_part() -> None:
     question = ask("a.backend=torch", "b.optimizer.lr=0.0001")
     outcome = find_answer(question).outcomes[0]

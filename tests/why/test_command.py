@@ -159,6 +159,7 @@ def program(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_whole_command(tmp_path: Path) -> None:
     folder = with_database(tmp_path)
     words = [*SMALL, "tracking=mlflow", "replicas=4", "a.semantics=torch", "b.semantics=keras"]
@@ -200,6 +201,7 @@ def test_the_whole_command(tmp_path: Path) -> None:
     assert {"report.md", "report.html", "why.json", "why.csv", "why.png"} <= files
 
 
+@pytest.mark.slow
 def test_two_tracked_runs(tmp_path: Path) -> None:
     """By directory and by name; they were trained with one seed and are trained with several."""
     folder = with_database(tmp_path)

@@ -6,8 +6,8 @@ the recurrent kernel's gradient. What a backend takes longer is functions, updat
 
 import numpy as np
 
-from benchmarks.cases import Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import Case
+from benchmarks.common.timing import Epoch
 from harness.core.model import GATES
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.worker import Job
+from benchmarks.common.worker import Job
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 POOLS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -40,7 +40,7 @@ def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
     settings = dict.fromkeys(POOLS, str(job.threads))
     settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}
     settings["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
-    command = [sys.executable, "-m", "benchmarks.worker", job.text()]
+    command = [sys.executable, "-m", "benchmarks.common.worker", job.text()]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
         started = subprocess.Popen(
             command,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from benchmarks.report import Sheet
-from benchmarks.steps import rivals
+from benchmarks.common.report import Sheet
+from benchmarks.steps.measure import rivals
 
 Row = dict[str, Any]
 

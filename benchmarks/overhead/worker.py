@@ -1,4 +1,4 @@
-"""`python -m benchmarks.overhead_worker REPEATS OVERRIDES`: a run, and its bare training.
+"""`python -m benchmarks.overhead.worker REPEATS OVERRIDES`: a run, and its bare training.
 
 The run is as the program does it. The bare training has the same updates and validation, but no
 trainer, journal, files and MLflow.

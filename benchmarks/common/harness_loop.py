@@ -6,8 +6,8 @@ validation and MLflow are not, since no peer has them.
 
 from itertools import count
 
-from benchmarks.cases import Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import Case
+from benchmarks.common.timing import Epoch
 from harness.config.compose import compose
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare

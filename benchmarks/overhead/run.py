@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import overhead_picture, report
-from benchmarks.imports import python
-from benchmarks.progress import Progress
-from benchmarks.report import Sheet
-from benchmarks.timing import Spread, spread
+from benchmarks.common import report
+from benchmarks.common.imports import python
+from benchmarks.common.progress import Progress
+from benchmarks.common.report import Sheet
+from benchmarks.common.timing import Spread, spread
+from benchmarks.overhead import picture
 from harness.console.terminal import console
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     found = report.document("overhead", command, settings) | {"rows": rows}
     notes = [f"failed: {row['name']}: {row['error']}" for row in rows if row["error"]]
     folder, screen = report.new_folder(options.results), console()
-    overhead_picture.draw(folder / "benchmark.png", rows)
+    picture.draw(folder / "benchmark.png", rows)
     report.save(folder, found, [_sheet(rows)], notes)
     report.show([_sheet(rows)], notes, screen)
     report.say_where(folder, "python -m benchmarks sweep", screen)
@@ -41,7 +42,7 @@ def _row(framework: str, epochs: int, repeats: int) -> Row:
     words = [*NETWORK, f"backend={framework}", f"trainer.epochs={epochs}"]
     row: Row = {"name": framework, "epochs": epochs, "error": ""}
     with tempfile.TemporaryDirectory() as scratch:
-        done = python(["-m", "benchmarks.overhead_worker", str(repeats), *words], Path(scratch))
+        done = python(["-m", "benchmarks.overhead.worker", str(repeats), *words], Path(scratch))
     if done.returncode:
         told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
         return row | {"error": f"exit code {done.returncode}: {told[0]}"}

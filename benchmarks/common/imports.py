@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import environment
+from benchmarks.common.processes import environment
 
 TOP = 15  # of the slowest that are kept
 

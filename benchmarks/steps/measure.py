@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import Case
-from benchmarks.processes import messages
-from benchmarks.progress import Progress
-from benchmarks.worker import Job
+from benchmarks.common.cases import Case
+from benchmarks.common.processes import messages
+from benchmarks.common.progress import Progress
+from benchmarks.common.worker import Job
 
 Row = dict[str, Any]
 

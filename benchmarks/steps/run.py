@@ -2,10 +2,11 @@
 
 import argparse
 
-from benchmarks import cases, picture, report, steps_report
-from benchmarks.steps import Row, measure
-from benchmarks.timing import spread
-from benchmarks.worker import Job
+from benchmarks.common import cases, report
+from benchmarks.common.timing import spread
+from benchmarks.common.worker import Job
+from benchmarks.steps import picture, table
+from benchmarks.steps.measure import Row, measure
 from harness.console.terminal import console
 
 LEAST = 0.1  # seconds that one repeat times at least
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     left_out = cases.left_out(options.sizes, options.replicas)
     settings["matrix product, GFLOP/s"] = _speed(rows)
     found = report.document("steps", command, settings) | {"left_out": left_out, "rows": rows}
-    sheets, notes = steps_report.sheets(rows), steps_report.notes(rows, left_out)
+    sheets, notes = table.sheets(rows), table.notes(rows, left_out)
     folder, screen = report.new_folder(options.results), console()
     report.save(folder, found, sheets, notes)
     picture.draw(folder / "benchmark.png", rows)

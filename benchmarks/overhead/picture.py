@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import spread
+from benchmarks.common.timing import spread
 from harness.reporting.matplotlib_settings import default_settings
 from harness.reporting.plots import COLOURS, figure
 

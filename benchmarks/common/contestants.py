@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from benchmarks.cases import Case
-from benchmarks.timing import Epoch
+from benchmarks.common.cases import Case
+from benchmarks.common.timing import Epoch
 
 HARNESS = "harness"
 
@@ -49,20 +49,20 @@ def _harness(case: Case, framework: str, kernel: str, threads: int) -> Contestan
     default = kernel == "default"
 
     def load() -> Build:
-        from benchmarks import ours
+        from benchmarks.common import harness_loop
         from harness.config.compose import compose
         from harness.training.load_backend import load_backend
 
         load_backend(compose([f"backend={framework}"]).backend)
         chosen = None if default else kernel
-        return partial(ours.build, framework=framework, kernel=chosen, threads=threads)
+        return partial(harness_loop.build, framework=framework, kernel=chosen, threads=threads)
 
     return Contestant(HARNESS if default else f"{HARNESS} ({kernel})", case, load, ours=True)
 
 
 def _numpy(case: Case) -> list[Contestant]:
     def products() -> Build:
-        from benchmarks import products
+        from benchmarks.common import products
 
         return products.build
 

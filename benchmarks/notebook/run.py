@@ -1,7 +1,7 @@
 """A training as small as in a teaching notebook, from the first epoch on, each in a fresh process.
 
 So short a training is over before it pays to compile much, and what was measured per step
-(`steps.py`) says little of it.
+(`benchmarks/steps`) says little of it.
 """
 
 import argparse
@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bars, report
-from benchmarks.contestants import HARNESS
-from benchmarks.imports import python
-from benchmarks.notebook_worker import CASE, EPOCHS
-from benchmarks.progress import Progress
-from benchmarks.report import Sheet
-from benchmarks.timing import spread
+from benchmarks.common import bars, report
+from benchmarks.common.contestants import HARNESS
+from benchmarks.common.imports import python
+from benchmarks.common.progress import Progress
+from benchmarks.common.report import Sheet
+from benchmarks.common.timing import spread
+from benchmarks.notebook.worker import CASE, EPOCHS
 from harness.console.terminal import console
 
 Row = dict[str, Any]
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, command: str) -> int:
 def _repeat(row: Row, threads: int) -> None:
     if row["error"]:
         return
-    words = ["-m", "benchmarks.notebook_worker", row["framework"], row["name"], str(threads)]
+    words = ["-m", "benchmarks.notebook.worker", row["framework"], row["name"], str(threads)]
     with tempfile.TemporaryDirectory() as scratch:
         done = python(words, Path(scratch))
     if done.returncode:

@@ -1,6 +1,6 @@
 """One process: times a framework's contestants, or measures the peak memory of one of them.
 
-    python -m benchmarks.worker JOB
+    python -m benchmarks.common.worker JOB
 
 JOB is JSON; what is found goes to standard output as a line of JSON each, as soon as it is known.
 Whatever the frameworks print goes to standard error.
@@ -17,10 +17,10 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from benchmarks import machine
-from benchmarks.cases import Case
-from benchmarks.contestants import Contestant, line_up
-from benchmarks.timing import Epoch, Timing, interleave, spread
+from benchmarks.common import machine
+from benchmarks.common.cases import Case
+from benchmarks.common.contestants import Contestant, line_up
+from benchmarks.common.timing import Epoch, Timing, interleave, spread
 
 MICRO = 1e6
 Say = Callable[..., None]

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import Epoch
+from benchmarks.common.timing import Epoch
 from harness.tracking import provenance
 
 SIDE = 1024

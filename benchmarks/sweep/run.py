@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bars, report
-from benchmarks.imports import python
-from benchmarks.progress import Progress
-from benchmarks.report import Sheet
-from benchmarks.timing import Spread, spread
+from benchmarks.common import bars, report
+from benchmarks.common.imports import python
+from benchmarks.common.progress import Progress
+from benchmarks.common.report import Sheet
+from benchmarks.common.timing import Spread, spread
 from harness.console.terminal import console
 
 Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.notebook_worker FRAMEWORK NAME THREADS`: the seconds of a small training.
+"""`python -m benchmarks.notebook.worker FRAMEWORK NAME THREADS`: the seconds of a small training.
 
 It is as small as in a teaching notebook. The first epoch counts, with what is compiled in it;
 imports do not.
@@ -8,8 +8,8 @@ import sys
 import time
 from functools import partial
 
-from benchmarks.cases import Case
-from benchmarks.contestants import Build, line_up
+from benchmarks.common.cases import Case
+from benchmarks.common.contestants import Build, line_up
 
 EPOCHS = 10
 CASE = Case("notebook", "rnn", units=32, length=10, batch=8, steps=13)

@@ -9,12 +9,13 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from benchmarks import report, scaling_picture
-from benchmarks.cases import Case
-from benchmarks.report import Sheet
-from benchmarks.steps import measure
-from benchmarks.steps_report import MEGA, digits
-from benchmarks.worker import Job
+from benchmarks.common import report
+from benchmarks.common.cases import Case
+from benchmarks.common.report import Sheet
+from benchmarks.common.worker import Job
+from benchmarks.scaling import picture
+from benchmarks.steps.measure import measure
+from benchmarks.steps.table import MEGA, digits
 from harness.console.terminal import console
 
 Row = dict[str, Any]
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     found = report.document("scaling", command, settings) | {"rows": rows, "curves": curves}
     sheets, notes = _sheets(curves), _notes(rows, settings["base"])
     folder, screen = report.new_folder(options.results), console()
-    scaling_picture.draw(folder / "benchmark.png", curves)
+    picture.draw(folder / "benchmark.png", curves)
     report.save(folder, found, sheets, notes)
     report.show(sheets, notes, screen)
     report.say_where(folder, "python -m benchmarks notebook", screen)

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bars, report
-from benchmarks.imports import python, slowest
-from benchmarks.progress import Progress
-from benchmarks.report import Sheet
-from benchmarks.timing import Epoch, Timing, interleave, spread
+from benchmarks.common import bars, report
+from benchmarks.common.imports import python, slowest
+from benchmarks.common.progress import Progress
+from benchmarks.common.report import Sheet
+from benchmarks.common.timing import Epoch, Timing, interleave, spread
 from harness.console.terminal import console
 from harness.system.gpu import gpu_present
 

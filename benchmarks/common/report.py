@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import machine
+from benchmarks.common import machine
 
 Document = dict[str, Any]
 

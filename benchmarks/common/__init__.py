@@ -1,0 +1,1 @@
+"""Machinery of all benchmarks: contestants, processes, timing and tables."""

@@ -1,0 +1,1 @@
+"""Seconds of a training as small as in a teaching notebook."""

@@ -1,0 +1,1 @@
+"""Seconds that journal, files and MLflow add to a run."""

@@ -1,0 +1,1 @@
+"""The time of a training step: every framework's contestants on every network."""
