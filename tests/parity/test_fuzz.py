@@ -32,7 +32,7 @@ def run(
 ) -> tuple[int, str]:
     """The exit code and what is printed of numpy against `mine`."""
     classes = {"numpy": NumpyBackend, "mine": mine}
-    monkeypatch.setattr(module, "load", lambda names, composed: classes)
+    monkeypatch.setattr(module, "load_classes", lambda names, composed: classes)
     compose = module.configs
     monkeypatch.setattr(module, "configs", lambda names, *rest: compose(["numpy"], *rest))
     printed = io.StringIO()
