@@ -24,6 +24,7 @@ Weights = tuple[Array, Array, Array]
 
 
 def sigmoid(a: Array) -> Array:
+    """Logistic function σ(a) = 1 / (1 + e⁻ᵃ)."""
     return 1 / (1 + np.exp(-a))
 
 
@@ -31,6 +32,8 @@ def sigmoid(a: Array) -> Array:
 
 
 class RnnStep(NamedTuple):
+    """The values of one time step that `rnn_backward` needs."""
+
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
     a: Array  # (B, H)
@@ -74,6 +77,8 @@ def rnn_backward(
 
 
 class LstmStep(NamedTuple):
+    """The values of one time step that `lstm_backward` needs."""
+
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
     c_before: Array  # (B, H), c_{t−1}
@@ -129,6 +134,8 @@ def lstm_backward(dh: Array, W: Array, U: Array, steps: list[LstmStep]) -> Weigh
 
 
 class GruStep(NamedTuple):
+    """The values of one time step that `gru_backward` needs."""
+
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
     z: Array  # (B, H), update gate
