@@ -1,1 +1,1 @@
-"""How fast the harness trains, against the same training as a user of each framework writes it."""
+"""Benchmarks: the harness against the same training as a user of each framework writes it."""

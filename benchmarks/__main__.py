@@ -1,15 +1,15 @@
-"""`python -m benchmarks`: how fast the harness trains, against what a user would write by hand.
+"""`python -m benchmarks`: time the harness against the same training written by hand.
 
     python -m benchmarks                # the time of a training step, everywhere: hours
-    python -m benchmarks --short        # whether the benchmark works: a minute
+    python -m benchmarks --short        # a check that the benchmark works: a minute
     python -m benchmarks scaling        # time and memory against length, batch and replicas
-    python -m benchmarks notebook       # seconds of a training that is over before it is warm
+    python -m benchmarks notebook       # seconds of a training as small as in a notebook
     python -m benchmarks startup        # seconds until the harness answers, trains, refuses
     python -m benchmarks sweep          # tracked runs per second
     python -m benchmarks overhead       # what journal, files and MLflow add to a run
 
-Exit code 0: all was measured; 1: something failed, and the tables say what; 2: the command cannot
-be run as it stands.
+Exit code 0: everything was measured; 1: a measurement failed, and the tables name it; 2: the
+command is invalid.
 """
 
 import argparse
@@ -28,7 +28,7 @@ VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parse(words)
@@ -61,7 +61,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def _filled(options: argparse.Namespace) -> argparse.Namespace:
-    """What was not said; a short run is short everywhere unless told otherwise."""
+    """Fill in defaults; with `--short`, they are small."""
     short = options.short
     few = short or options.verb == "scaling"
     defaults = {
@@ -78,18 +78,18 @@ def _filled(options: argparse.Namespace) -> argparse.Namespace:
 
 
 def _words(text: str) -> list[str]:
-    found = [word.strip() for word in text.split(",") if word.strip()]
-    if not found or len(set(found)) < len(found):
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or len(set(words)) < len(words):
         raise argparse.ArgumentTypeError(f"{text!r} must be one or more different words")
-    return found
+    return words
 
 
 def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
     def names(text: str) -> list[str]:
-        found = _words(text)
-        if set(found) - set(known):
+        chosen = _words(text)
+        if set(chosen) - set(known):
             raise argparse.ArgumentTypeError(f"{text!r} must be of {', '.join(known)}")
-        return found
+        return chosen
 
     return names
 

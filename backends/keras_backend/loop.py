@@ -47,14 +47,14 @@ def forward(
     The last of these inputs has the product h_{t−1} U added.
     """
 
-    def one(t: Any, state: Tensors, last: Any, before: Tensors) -> tuple:
+    def one_step(t: Any, state: Tensors, last: Any, before: Tensors) -> tuple:
         now = (*(a[t] for a in inputs[:-1]), inputs[-1][t] + state[0] @ U)
         before = tuple(b.write(t, part) for b, part in zip(before, state, strict=True))
         return t + 1, step(t, now, state, inner), last.write(t, now[-1]), before
 
     T = inputs[0].shape[0]
     empty = (room_for(inputs[-1][0], T), tuple(room_for(part, T) for part in start))
-    _, end, last, before = loop(T, one, (0, start, *empty))
+    _, end, last, before = loop(T, one_step, (0, start, *empty))
     states = tuple(b.stack() for b in before)
     h = tf.concat([states[0][1:], end[0][None]], 0)
     return h, (*inputs[:-1], last.stack()), states
@@ -66,7 +66,7 @@ def backward(
     """Return the inputs' errors `(T, R, B, ·)`, and those of `inner`, summed over the steps."""
     T, UT = dh.shape[0], tf.transpose(U, (0, 2, 1))
 
-    def one(n: Any, carried: Tensors, d_inner: Tensors, errors: Tensors) -> tuple:
+    def one_step(n: Any, carried: Tensors, d_inner: Tensors, errors: Tensors) -> tuple:
         t = T - 1 - n
         seen, state = (tuple(a[t] for a in parts) for parts in (now, before))
         with tf.GradientTape() as tape:
@@ -82,8 +82,8 @@ def backward(
         errors = tuple(e.write(t, d) for e, d in zip(errors, d_seen, strict=True))
         return n + 1, carried, d_inner, errors
 
-    none = tuple(tf.zeros_like(a[0]) for a in before), tuple(tf.zeros_like(w) for w in inner)
-    _, _, d_inner, errors = loop(T, one, (0, *none, tuple(room_for(a[0], T) for a in now)))
+    zeros = tuple(tf.zeros_like(a[0]) for a in before), tuple(tf.zeros_like(w) for w in inner)
+    _, _, d_inner, errors = loop(T, one_step, (0, *zeros, tuple(room_for(a[0], T) for a in now)))
     return tuple(e.stack() for e in errors), d_inner
 
 

@@ -43,8 +43,8 @@ def adam(θ: Any, g: Any, slots: Tensors, n: Tensors, s: Semantics) -> tuple[Any
     new_m, new_v = (tf.cast(1 - n[name], g.dtype) for name in ("beta1", "beta2"))
     m = slots["m"] + (g - slots["m"]) * new_m
     v = slots["v"] + (tf.square(g) - slots["v"]) * new_v
-    wide = tf.float64 if s.beta_powers == "float64" else g.dtype
-    β1, β2, lr, t = (tf.cast(n[name], wide) for name in ("beta1", "beta2", "lr", "t"))
+    powers = tf.float64 if s.beta_powers == "float64" else g.dtype
+    β1, β2, lr, t = (tf.cast(n[name], powers) for name in ("beta1", "beta2", "lr", "t"))
     rate, root = lr / (1 - β1**t), tf.sqrt(1 - β2**t)
     if s.adam_eps_place == "corrected":
         below = tf.sqrt(v) / tf.cast(root, g.dtype) + s.adam_eps

@@ -25,7 +25,7 @@ Weights = tuple[Array, Array, Array]
 
 
 def sigmoid(a: Array) -> Array:
-    """Return σ(a) = 1 / (1 + e⁻ᵃ)."""
+    """Logistic function σ(a) = 1 / (1 + e⁻ᵃ)."""
     return 1 / (1 + np.exp(-a))
 
 
@@ -33,7 +33,7 @@ def sigmoid(a: Array) -> Array:
 
 
 class RnnStep(NamedTuple):
-    """Values of one time step that the backward pass needs."""
+    """The values of one time step that `rnn_backward` needs."""
 
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
@@ -78,7 +78,7 @@ def rnn_backward(
 
 
 class LstmStep(NamedTuple):
-    """Values of one time step that the backward pass needs."""
+    """The values of one time step that `lstm_backward` needs."""
 
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}
@@ -135,7 +135,7 @@ def lstm_backward(dh: Array, W: Array, U: Array, steps: list[LstmStep]) -> Weigh
 
 
 class GruStep(NamedTuple):
-    """Values of one time step that the backward pass needs."""
+    """The values of one time step that `gru_backward` needs."""
 
     x: Array  # (B, F)
     before: Array  # (B, H), h_{t−1}

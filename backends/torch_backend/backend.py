@@ -149,14 +149,14 @@ def choose_kernel(
         )
     if requested != "auto":
         return requested
-    wide = model.cell == "lstm" and model.units > WIDE and device == "cpu"
-    worth = execution.updates >= WORTH_COMPILING and cells <= MAX_CELLS and not wide
-    if worth and compiler_present():
+    wide_lstm = model.cell == "lstm" and model.units > WIDE and device == "cpu"
+    worth_compiling = execution.updates >= WORTH_COMPILING and cells <= MAX_CELLS and not wide_lstm
+    if worth_compiling and compiler_present():
         return "compiled"
     if other_gru or data.mask is not None:
         return "stacked"
     if replicas > 1:
-        return "modules" if wide else "stacked"
+        return "modules" if wide_lstm else "stacked"
     return "stacked" if model.cell == "rnn" and execution.updates >= LONG else "modules"
 
 

@@ -1,1 +1,1 @@
-"""The same training as a user of each framework writes it, with that framework's own defaults."""
+"""The training as a user of each framework writes it, with that framework's own defaults."""

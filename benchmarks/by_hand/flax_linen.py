@@ -16,18 +16,22 @@ CELLS = {"rnn": nn.SimpleCell, "lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell}
 
 
 class Network(nn.Module):
+    """A recurrent layer and a dense head."""
+
     cell: str
     units: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`(B, T, F)` -> `(B, O)`."""
+        """Map `(B, T, F)` to `(B, O)`."""
         h: Any = nn.RNN(CELLS[self.cell](self.units))(x)
         return nn.Dense(OUTPUTS)(h[:, -1])
 
 
 @jax.jit
 def step(state: TrainState, x: jax.Array, y: jax.Array) -> tuple[TrainState, jax.Array]:
+    """Do one update; return the new state and the loss before it."""
+
     def batch_loss(params: dict) -> jax.Array:
         return optax.squared_error(state.apply_fn(params, x), y).mean()
 
@@ -36,6 +40,7 @@ def step(state: TrainState, x: jax.Array, y: jax.Array) -> tuple[TrainState, jax
 
 
 def build(case: Case) -> Epoch:
+    """Return an epoch of the Flax linen loop."""
     x, y = samples(case)
     network = Network(case.cell, case.units)
     params = network.init(jax.random.key(0), x[: case.batch])

@@ -17,12 +17,14 @@ CELLS = {"rnn": nnx.SimpleCell, "lstm": nnx.OptimizedLSTMCell, "gru": nnx.GRUCel
 
 
 class Network(nnx.Module):
+    """A recurrent layer and a dense head."""
+
     def __init__(self, cell: str, units: int, rngs: nnx.Rngs) -> None:
         self.rnn = nnx.RNN(CELLS[cell](FEATURES, units, rngs=rngs))
         self.head = nnx.Linear(units, OUTPUTS, rngs=rngs)
 
     def __call__(self, x: Array) -> jax.Array:
-        """`(B, T, F)` -> `(B, O)`."""
+        """Map `(B, T, F)` to `(B, O)`."""
         rnn: Any = self.rnn
         h = rnn(x)
         return self.head(h[:, -1])
@@ -30,6 +32,8 @@ class Network(nnx.Module):
 
 @nnx.jit
 def step(network: Network, optimizer: nnx.Optimizer, x: Array, y: Array) -> jax.Array:
+    """Do one update in place; return the loss before it."""
+
     def batch_loss(network: Network) -> jax.Array:
         return optax.squared_error(network(x), y).mean()
 
@@ -39,6 +43,7 @@ def step(network: Network, optimizer: nnx.Optimizer, x: Array, y: Array) -> jax.
 
 
 def build(case: Case) -> Epoch:
+    """Return an epoch of the Flax nnx loop."""
     x, y = samples(case)
     network = Network(case.cell, case.units, nnx.Rngs(0))
     optimizer = nnx.Optimizer(network, optax.adam(1e-3), wrt=nnx.Param)

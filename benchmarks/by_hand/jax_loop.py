@@ -18,10 +18,12 @@ Params = dict[str, jax.Array]
 
 
 def rnn(p: Params, carry: jax.Array, x: jax.Array) -> tuple[jax.Array, None]:
+    """Simple cell: one time step from x `(B, F)`, as `lax.scan` calls it."""
     return jnp.tanh(x @ p["W"] + carry @ p["U"] + p["b"]), None
 
 
 def lstm(p: Params, carry: tuple, x: jax.Array) -> tuple[tuple, None]:
+    """LSTM: one time step from x `(B, F)`."""
     h, c = carry
     i, f, g, o = jnp.split(x @ p["W"] + h @ p["U"] + p["b"], 4, axis=-1)
     c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
@@ -29,6 +31,7 @@ def lstm(p: Params, carry: tuple, x: jax.Array) -> tuple[tuple, None]:
 
 
 def gru(p: Params, carry: jax.Array, x: jax.Array) -> tuple[jax.Array, None]:
+    """GRU with the reset after the product: one time step from x `(B, F)`."""
     xz, xr, xn = jnp.split(x @ p["W"] + p["b"], 3, axis=-1)
     hz, hr, hn = jnp.split(carry @ p["U"] + p["b_hidden"], 3, axis=-1)
     z, r = sigmoid(xz + hz), sigmoid(xr + hr)
@@ -39,20 +42,21 @@ CELLS = {"rnn": rnn, "lstm": lstm, "gru": gru}
 
 
 def initial(case: Case) -> Params:
-    """Weights as Glorot and Bengio draw them, biases 0."""
+    """Return weights from Glorot & Bengio's uniform distribution (2010), and biases of 0."""
     draw = jax.nn.initializers.glorot_uniform()
-    wide = GATES[case.cell] * case.units
+    gates = GATES[case.cell] * case.units
     keys = jax.random.split(jax.random.key(0), 3)
     return {
-        "W": draw(keys[0], (FEATURES, wide)),
-        "U": draw(keys[1], (case.units, wide)),
-        "b": jnp.zeros(wide),
+        "W": draw(keys[0], (FEATURES, gates)),
+        "U": draw(keys[1], (case.units, gates)),
+        "b": jnp.zeros(gates),
         "V": draw(keys[2], (case.units, OUTPUTS)),
         "c": jnp.zeros(OUTPUTS),
-    } | ({"b_hidden": jnp.zeros(wide)} if case.cell == "gru" else {})
+    } | ({"b_hidden": jnp.zeros(gates)} if case.cell == "gru" else {})
 
 
 def build(case: Case) -> Epoch:
+    """Return an epoch of the JAX loop."""
     x, y = samples(case)
     params = initial(case)
     optimizer = optax.adam(1e-3)

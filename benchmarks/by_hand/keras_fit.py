@@ -1,7 +1,7 @@
-"""Keras' `model.fit`, as it is and with what its documentation offers to make it faster.
+"""Keras' `model.fit`, with defaults or with the settings that its documentation offers for speed.
 
-`fit` does much before its first step. So an epoch is a `fit` of two, of which the last is timed by
-a callback; with more of them it is a whole training.
+`fit` does much work before its first step. So an epoch is a `fit` of two epochs, and a callback
+times the second; with more epochs it is a whole training, and the last is timed.
 """
 
 import time
@@ -17,7 +17,7 @@ LAYERS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras
 
 
 class Clock(keras.callbacks.Callback):
-    """The seconds of the latest epoch."""
+    """A callback that times the latest epoch, in seconds."""
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.began = time.perf_counter()
@@ -27,7 +27,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def build(case: Case, epochs: int = 2, **settings: Any) -> Epoch:
-    """`settings` are those of `compile` that are not left at their defaults."""
+    """Return an epoch of `fit`; `settings` are arguments of `compile`."""
     x, y = samples(case)
     model = keras.Sequential(
         [keras.Input(x.shape[1:]), LAYERS[case.cell](case.units), keras.layers.Dense(OUTPUTS)]

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.by_hand.keras_tracked RUNS`: a loop of `fit`, tracked by MLflow's autolog.
+"""A loop of `fit`, tracked by MLflow's autolog: `python -m benchmarks.by_hand.keras_tracked RUNS`.
 
-Data, network and training are those of the harness' sweep; models are not logged, which would take
+Data, network and training are those of the harness' sweep. Models are not logged: that would take
 far longer.
 """
 
@@ -17,6 +17,7 @@ UNITS, LENGTH, SAMPLES, EPOCHS, BATCH = 32, 10, 104, 10, 8
 
 
 def train(seed: int) -> None:
+    """Train one network in an MLflow run."""
     keras.utils.set_random_seed(seed)
     x = np.random.default_rng(seed).random((SAMPLES, LENGTH, 1), dtype=np.float32)
     y = x.sum(axis=1)

@@ -1,7 +1,7 @@
 """PyTorch Lightning: a module, a data loader, and its trainer without logger, bar and checkpoints.
 
-`fit` does much before its first step. So an epoch is a `fit` of two, of which the second is timed
-by a callback.
+`fit` does much work before its first step. So an epoch is a `fit` of two epochs, and a callback
+times the second.
 """
 
 import logging
@@ -21,6 +21,8 @@ from benchmarks.common.timing import Epoch
 
 
 class Regression(lightning.LightningModule):
+    """Regression of sequences with a mean squared error."""
+
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
@@ -37,7 +39,7 @@ class Regression(lightning.LightningModule):
 
 
 class Clock(Callback):
-    """The seconds of the latest epoch."""
+    """A callback that times the latest epoch, in seconds."""
 
     began = seconds = 0.0
 
@@ -49,6 +51,7 @@ class Clock(Callback):
 
 
 def build(case: Case) -> Epoch:
+    """Return an epoch of Lightning's trainer."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     data = TensorDataset(*map(torch.from_numpy, samples(case)))

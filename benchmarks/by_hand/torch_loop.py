@@ -1,8 +1,8 @@
 """A plain PyTorch loop: `nn.RNN` and its siblings, Adam, the data in two tensors; also compiled.
 
-`torch.compile` leaves PyTorch's recurrent layers as they are: they break the graph. Dynamo's
+`torch.compile` does not compile PyTorch's recurrent layers: they break the graph. Dynamo's
 `allow_rnn` would unroll them; PyTorch 2.13 then compiles for a minute at 10 time steps, and fails
-on an LSTM ("expected Tensor() for op mkldnn_rnn_layer"), so that no user would keep it.
+on an LSTM ("expected Tensor() for op mkldnn_rnn_layer"), so no user would use it.
 """
 
 from collections.abc import Callable
@@ -18,29 +18,33 @@ LAYERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Network(nn.Module):
+    """A recurrent layer and a dense head."""
+
     def __init__(self, cell: str, units: int) -> None:
         super().__init__()
         self.rnn = LAYERS[cell](FEATURES, units, batch_first=True)
         self.head = nn.Linear(units, OUTPUTS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(B, T, F)` -> `(B, O)`."""
+        """Map `(B, T, F)` to `(B, O)`."""
         h, _ = self.rnn(x)
         return self.head(h[:, -1])
 
 
 def build(case: Case) -> Epoch:
+    """Return an epoch of the PyTorch loop."""
     network = Network(case.cell, case.units)
     return loop(case, network, network)
 
 
 def build_compiled(case: Case) -> Epoch:
+    """Return an epoch of the PyTorch loop with `torch.compile`."""
     network = Network(case.cell, case.units)
     return loop(case, network, torch.compile(network))
 
 
 def loop(case: Case, network: nn.Module, forward: Callable[[Tensor], Tensor]) -> Epoch:
-    """`forward` is the network, or what became of it."""
+    """Return an epoch; `forward` is `network` or its compiled form."""
     x, y = map(torch.from_numpy, samples(case))
     optimizer = torch.optim.Adam(network.parameters())
     criterion = nn.MSELoss()

@@ -1,4 +1,4 @@
-"""A picture of bars: a median with its quartiles by name."""
+"""Draw a bar chart of medians with their quartiles."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ from harness.reporting.plots import figure
 
 @default_settings()
 def draw(path: Path, values: dict[str, dict[str, float]], label: str, line: str = "") -> None:
-    """`values` are spreads (median, low, high); the one called `line` is a line across, too."""
-    made, axes = figure(width=6.4, height=1.2 + 0.4 * max(len(values), 1))
+    """Draw a bar for each spread (median, low, high); that of `line` is also a line across."""
+    fig, axes = figure(width=6.4, height=1.2 + 0.4 * max(len(values), 1))
     axis: Any = axes[0, 0]
     medians = [value["median"] for value in values.values()]
     below = [value["median"] - value["low"] for value in values.values()]
@@ -20,6 +20,6 @@ def draw(path: Path, values: dict[str, dict[str, float]], label: str, line: str 
     axis.invert_yaxis()
     if line in values:
         axis.axvline(values[line]["median"], color="black", linestyle="--", label=line)
-        made.legend(loc="outside upper right")
+        fig.legend(loc="outside upper right")
     axis.set_xlabel(f"{label} (median, quartiles)")
-    made.savefig(path, dpi=110)
+    fig.savefig(path, dpi=110)

@@ -1,7 +1,7 @@
-"""What is trained: the sizes of network and data, and how much arithmetic a training step is.
+"""The trained networks: sizes of network and data, and the arithmetic of a training step.
 
-The sizes say how many steps an epoch has, so that one takes about as long in each, and how many
-replicas are trained at most: beyond that a step is bound by the machine's arithmetic alone, and
+A size has a number of steps per epoch, chosen so that an epoch takes about as long in each size,
+and a largest number of replicas: beyond it a step is bound by the machine's arithmetic alone, and
 an epoch would take minutes and gigabytes.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.core.model import GATES
 
-FEATURES = OUTPUTS = 1  # of the task that is trained, the sum of a sequence
+FEATURES = OUTPUTS = 1  # the task is the sum of a sequence
 CELLS = tuple(GATES)
 FRAMEWORKS = ("numpy", "torch", "keras", "jax")
 SHORT_STEPS = 4
@@ -31,7 +31,7 @@ class Case:
 
     @property
     def samples(self) -> int:
-        """A whole number of batches: no contestant meets a shorter last one."""
+        """The number of samples: a whole number of batches, so that no batch is shorter."""
         return self.steps * self.batch
 
     @property
@@ -47,13 +47,13 @@ class Case:
         return 3 * (recurrent + head)
 
     def facts(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the fields and `operations`, for JSON."""
         return asdict(self) | {"operations": self.operations}
 
 
 @dataclass(frozen=True)
 class Size:
-    """A network's size and what is trained of it."""
+    """A size of network and data, and its most replicas."""
 
     units: int
     length: int
@@ -62,7 +62,7 @@ class Size:
     most_replicas: int
 
 
-# In `tiny` a framework's own work decides, in `large` the machine's arithmetic.
+# `tiny` is bound by the framework's overhead, `large` by the machine's arithmetic.
 SIZES = {
     "tiny": Size(32, 10, 8, steps=64, most_replicas=128),
     "medium": Size(128, 50, 32, steps=16, most_replicas=32),
@@ -73,20 +73,20 @@ SIZES = {
 def cases(
     sizes: Iterable[str], cells: Iterable[str], replicas: list[int], short: bool
 ) -> list[Case]:
-    """All that is trained, the replicas of a network one after the other."""
-    found = []
+    """Return the cases, for each network in the order of its numbers of replicas."""
+    chosen = []
     for name in sizes:
         size = SIZES[name]
         steps = min(size.steps, SHORT_STEPS) if short else size.steps
         for cell in cells:
             case = Case(name, cell, size.units, size.length, size.batch, steps)
-            own = [r for r in replicas if r <= size.most_replicas]
-            found += [replace(case, replicas=r) for r in own]
-    return found
+            allowed = [r for r in replicas if r <= size.most_replicas]
+            chosen += [replace(case, replicas=r) for r in allowed]
+    return chosen
 
 
 def left_out(sizes: Iterable[str], replicas: list[int]) -> list[str]:
-    """A line for each size of which some numbers of replicas are not trained."""
+    """Return a line for each size that leaves out some of the numbers of replicas."""
     lines = []
     for name in sizes:
         most = SIZES[name].most_replicas

@@ -1,7 +1,7 @@
-"""Who trains in which process: the harness' backend, and what a user of that framework writes.
+"""The contestants of a process: the harness' backend, and what a user of that framework writes.
 
-NumPy has no training loop of its own to compare with, so its peer is the plain PyTorch loop; and it
-is measured how long a step's matrix products take by themselves.
+NumPy has no training loop of its own to compare with, so its peers are the plain PyTorch loop and
+the matrix products of a step alone.
 """
 
 from collections.abc import Callable
@@ -19,17 +19,20 @@ Build = Callable[[Case], Epoch]
 
 @dataclass(frozen=True)
 class Contestant:
-    """`load` imports what it needs and returns what builds it: importing is not training."""
+    """A training that is timed.
+
+    `load` does the imports, which are not timed, and returns the function that builds the epoch.
+    """
 
     label: str
     case: Case
     load: Callable[[], Build]
     ours: bool = False
-    best_of: str = ""  # of those with this name the fastest is quoted: they differ in one setting
+    best_of: str = ""  # group whose members differ in one setting; the fastest is quoted
 
     @property
     def name(self) -> str:
-        """Unique in its process and network."""
+        """The label and the number of replicas, unique in a process and network."""
         several = f", {self.case.replicas} replicas" if self.case.replicas > 1 else ""
         return self.label + several
 
@@ -37,7 +40,10 @@ class Contestant:
 def line_up(
     framework: str, trained: list[Case], kernels: list[str], threads: int, by_hand: bool
 ) -> list[Contestant]:
-    """All that is timed in turn; `trained` is one network with each number of replicas."""
+    """Return the contestants that are timed in turn.
+
+    `trained` is one network with each number of replicas.
+    """
     harness = [_harness(case, framework, kernel, threads) for case in trained for kernel in kernels]
     if not by_hand:
         return harness
@@ -98,15 +104,15 @@ def _keras(case: Case) -> list[Contestant]:
         return partial(keras_fit.build, **settings)
 
     several = "fit, steps_per_execution"
-    found = [
+    contestants = [
         Contestant("fit", case, load),
         Contestant("fit, jit_compile=True", case, partial(load, jit_compile=True)),
     ]
     for steps in sorted({4, 16, case.steps}):
         if 1 < steps <= case.steps:
-            own = partial(load, steps_per_execution=steps)
-            found.append(Contestant(f"{several}={steps}", case, own, best_of=several))
-    return found
+            build = partial(load, steps_per_execution=steps)
+            contestants.append(Contestant(f"{several}={steps}", case, build, best_of=several))
+    return contestants
 
 
 def _jax(case: Case) -> list[Contestant]:
@@ -133,17 +139,20 @@ def _jax(case: Case) -> list[Contestant]:
 
 
 def _single_precision(build: Build) -> Build:
-    """The harness' backend turns 64 bits on for the whole process; a user's program has not."""
+    """Build and train with JAX's 64-bit mode off, as in a user's program.
+
+    The harness' backend turns it on for the whole process.
+    """
     import jax
 
     def built(case: Case) -> Epoch:
         with jax.enable_x64(False):
             epoch = build(case)
 
-        def again() -> float | None:
+        def single_precision_epoch() -> float | None:
             with jax.enable_x64(False):
                 return epoch()
 
-        return again
+        return single_precision_epoch
 
     return built

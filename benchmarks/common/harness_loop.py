@@ -1,4 +1,4 @@
-"""The harness as a contestant: a backend driven through its contract, as the trainer drives it.
+"""The harness as a contestant: a backend called through its contract, as the trainer calls it.
 
 Drawing the epoch's batches is part of the time, as shuffling is part of a user's loop; journal,
 validation and MLflow are not, since no peer has them.
@@ -14,7 +14,7 @@ from harness.training.plan import prepare
 
 
 def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> list[str]:
-    """The configuration of `case`, as it would follow `python -m harness`."""
+    """Return the configuration of `case` as overrides for `python -m harness`."""
     words = {
         "task": "sum",
         "task.length": case.length,
@@ -34,7 +34,7 @@ def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> l
 
 
 def build(case: Case, framework: str, kernel: str | None, threads: int) -> Epoch:
-    """Raises `ConfigError` for a kernel that the backend does not have."""
+    """Return an epoch of the harness. Raises `ConfigError` for an unknown kernel."""
     config = compose(overrides(case, framework, kernel, threads))
     plan = prepare(config)
     backend, numbers = plan.build(load_backend(config.backend)), count(1)

@@ -1,7 +1,7 @@
-"""The machine as a yardstick: its matrix-product speed, a process' peak memory, and its versions.
+"""The machine: its speed of matrix products, a process' peak memory, and its versions.
 
-The product is NumPy's, of two float32 matrices of 1024 × 1024, at the thread count of all else that
-is timed. It is timed in turn with the contestants, since a busy machine is slower for both.
+The product is NumPy's, of two float32 matrices of 1024 × 1024, with the threads of the contestants.
+It is timed in turn with them, since a busy machine is slower for both.
 """
 
 import os
@@ -22,7 +22,7 @@ KILOBYTE = 1024
 
 
 def use_threads(threads: int) -> None:
-    """Of the pools that are one for all contestants of a process, and that some of them change."""
+    """Set the sizes of the thread pools that all contestants of a process share."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(threads, user_api="blas")
@@ -31,7 +31,7 @@ def use_threads(threads: int) -> None:
 
 
 def matrix_product() -> Epoch:
-    """A function that multiplies once."""
+    """Return a function that multiplies once."""
     import numpy as np
 
     a, b = np.random.default_rng(0).normal(size=(2, SIDE, SIDE)).astype("float32")
@@ -44,25 +44,26 @@ def matrix_product() -> Epoch:
 
 
 def peak_memory() -> int:
-    """Bytes: the most that this process has held so far. Linux counts in kilobytes."""
+    """Return the peak memory of this process in bytes."""
+    # Linux counts in kilobytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
 
 
 def facts() -> dict[str, Any]:
-    """Machine and versions, for JSON."""
-    found = provenance.machine() | {"processor": _processor(), "cores": os.cpu_count()}
+    """Return machine and versions, for JSON."""
+    machine = provenance.machine() | {"processor": _processor(), "cores": os.cpu_count()}
     versions = dict(provenance.versions())
     for package in PEERS:
         try:
             versions[f"version.{package}"] = version(package)
         except PackageNotFoundError:
             continue
-    return found | {"versions": versions}
+    return machine | {"versions": versions}
 
 
 def _processor() -> str:
-    """Its name, which Python knows on some systems only."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    """Return the processor's name, from /proc/cpuinfo where there is one."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

@@ -1,7 +1,7 @@
-"""Runs a job in a process of its own and hands on what it finds.
+"""Run a job in a worker process and yield its messages.
 
-Every thread pool has the same size, no GPU is seen, and nothing that was compiled before is found
-again: the first epoch costs what it costs a user the first time.
+Every thread pool has the same size, no GPU is visible, and caches of compiled code are off: the
+first epoch takes as long as a user's first one.
 """
 
 import json
@@ -26,16 +26,16 @@ POOLS = (
 
 
 def environment() -> dict[str, str]:
-    """In which the project's modules are found from any directory."""
-    others = os.environ.get("PYTHONPATH", "")
-    path = os.pathsep.join([str(ROOT), *([others] if others else [])])
+    """Return an environment without GPU, with the project on `PYTHONPATH`."""
+    inherited = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([str(ROOT), *([inherited] if inherited else [])])
     return os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
-    """Yield the messages of a worker, and `{"died": why}` if it did not live to the end.
+    """Yield the worker's messages, and `{"died": reason}` where it ended with an error.
 
-    `scratch` is a folder for the programs that PyTorch compiles.
+    `scratch` is a folder for PyTorch's compiled code.
     """
     settings = dict.fromkeys(POOLS, str(job.threads))
     settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -1,4 +1,4 @@
-"""Which contestant is at work: a line that changes on a terminal, elsewhere a line per network."""
+"""Progress of a benchmark: one changing line on a terminal, elsewhere a line per network."""
 
 import sys
 import time
@@ -9,12 +9,14 @@ from rich.console import Console
 
 
 class Progress:
-    """Says what is being done while its `with` block runs."""
+    """A context manager that shows the present work on standard error."""
 
     def __init__(self) -> None:
         self.began, self.shown = time.monotonic(), ""
-        shown = sys.stderr.isatty()
-        self._status = Console(stderr=True).status("starting", spinner="line") if shown else None
+        is_terminal = sys.stderr.isatty()
+        self._status = (
+            Console(stderr=True).status("starting", spinner="line") if is_terminal else None
+        )
 
     def __enter__(self) -> Self:
         if self._status is not None:
@@ -31,10 +33,10 @@ class Progress:
             self._status.stop()
 
     def say(self, where: str, what: str) -> None:
-        """`what` is done at `where`, such as `keras, tiny, rnn`."""
-        past = f"{time.monotonic() - self.began:4.0f} s"
+        """Show that `what` is done at `where`, such as `keras, tiny, rnn`."""
+        elapsed = f"{time.monotonic() - self.began:4.0f} s"
         if self._status is not None:
-            self._status.update(f"{past}  {where}: {what}")
+            self._status.update(f"{elapsed}  {where}: {what}")
         elif where != self.shown:
             self.shown = where
-            print(f"  {past}  {where}", file=sys.stderr, flush=True)
+            print(f"  {elapsed}  {where}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Results as tables on the console and in Markdown, and with everything else in JSON."""
+"""Write results: tables on the console and in Markdown, everything in JSON."""
 
 import json
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table; the first `words` columns are words, the others numbers."""
+    """A table; the first `words` columns hold words, the others numbers."""
 
     title: str
     columns: list[str]
@@ -27,13 +27,13 @@ class Sheet:
 
 
 def document(kind: str, command: str, settings: dict[str, Any]) -> Document:
-    """What all results say of where they come from."""
+    """Return the part that all results share: command, time, machine and settings."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {"kind": kind, "command": command, "time": now, **machine.facts(), "settings": settings}
 
 
 def new_folder(results: Path) -> Path:
-    """`benchmarks/YYYYMMDD-HHMMSS` in the results, with a number where that is taken."""
+    """Create `benchmarks/YYYYMMDD-HHMMSS` in the results, with a number where that exists."""
     name, number = datetime.now().strftime("%Y%m%d-%H%M%S"), 1
     folder = results / "benchmarks" / name
     while folder.exists():
@@ -43,15 +43,15 @@ def new_folder(results: Path) -> Path:
     return folder
 
 
-def save(folder: Path, found: Document, sheets: list[Sheet], notes: list[str]) -> None:
-    """Write `benchmark.json` and `benchmark.md`; the picture is beside them."""
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+def save(folder: Path, results: Document, sheets: list[Sheet], notes: list[str]) -> None:
+    """Write `benchmark.json` and `benchmark.md`, which shows `benchmark.png`."""
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "benchmark.md").write_text(_markdown(found, sheets, notes), encoding="utf-8")
+    (folder / "benchmark.md").write_text(_markdown(results, sheets, notes), encoding="utf-8")
 
 
-def _markdown(found: Document, sheets: list[Sheet], notes: list[str]) -> str:
-    lines = [f"# Benchmark: {found['kind']}", "", f"    {found['command']}", ""]
+def _markdown(results: Document, sheets: list[Sheet], notes: list[str]) -> str:
+    lines = [f"# Benchmark: {results['kind']}", "", f"    {results['command']}", ""]
     picture = "benchmark.png"
     for sheet in sheets:
         columns = [column.replace("\n", " ") for column in sheet.columns]
@@ -59,11 +59,11 @@ def _markdown(found: Document, sheets: list[Sheet], notes: list[str]) -> str:
         lines.append(_line([*["---"] * sheet.words, *["--:"] * (len(columns) - sheet.words)]))
         lines += [*map(_line, sheet.rows), ""]
     lines += [f"- {note}" for note in notes]
-    lines += ["", f"![{found['kind']}]({picture})", "", "| | |", "|---|---|"]
-    lines += [_line([key, str(found[key])]) for key in ("time", "host", "machine", "commit")]
-    lines += [_line(["processor", f"{found['processor']}, {found['cores']} cores"])]
-    lines += [_line([key, str(value)]) for key, value in found["settings"].items()]
-    lines += [_line([name, number]) for name, number in found["versions"].items()]
+    lines += ["", f"![{results['kind']}]({picture})", "", "| | |", "|---|---|"]
+    lines += [_line([key, str(results[key])]) for key in ("time", "host", "machine", "commit")]
+    lines += [_line(["processor", f"{results['processor']}, {results['cores']} cores"])]
+    lines += [_line([key, str(value)]) for key, value in results["settings"].items()]
+    lines += [_line([name, number]) for name, number in results["versions"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -72,6 +72,7 @@ def _line(cells: list[str]) -> str:
 
 
 def show(sheets: list[Sheet], notes: list[str], screen: Console) -> None:
+    """Print the tables and the notes."""
     for sheet in sheets:
         table = Table(
             box=SIMPLE_HEAD, title=sheet.title, title_justify="left", padding=(0, 1, 0, 0)
@@ -87,6 +88,6 @@ def show(sheets: list[Sheet], notes: list[str], screen: Console) -> None:
 
 
 def say_where(folder: Path, following: str, screen: Console) -> None:
-    """Where the results are and what to type next."""
+    """Print where the results are and the command to type next."""
     screen.print(f"\n  results  {folder}/benchmark.md, .json, .png", soft_wrap=True)
     screen.print(f"  next     {following}", soft_wrap=True)

@@ -1,12 +1,12 @@
-"""Interleaved timing: every repeat times each contestant once.
+"""Interleaved timing: every repeat times each contestant once, in a random order.
 
-So what slows the machine for a while hits all alike, and medians and quartiles leave out what hit
-only one. Each repeat has an order of its own, since it matters whose threads and data are on the
-cores.
+So a slower phase of the machine affects all alike, and medians and quartiles leave out disturbances
+of a single measurement. The order is random since it matters whose threads and data were on the
+cores before.
 
 Thread pools stay awake for some milliseconds after their work, on the cores that the next
-contestant needs. So there is a pause before each, and short epochs are repeated until what is
-timed is long against waking up.
+contestant needs. So there is a pause before each, and short epochs are repeated until the timed
+interval is long against waking the threads.
 """
 
 import math
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 
 # Trains one epoch. Where a framework's own loop has a start-up that many epochs share, it returns
-# the seconds of an epoch inside that loop; else None, and the call itself is timed.
+# the seconds of an epoch inside that loop; else it returns None, and the call is timed.
 Epoch = Callable[[], float | None]
 
 PAUSE = 0.05  # seconds
@@ -26,18 +26,19 @@ PAUSE = 0.05  # seconds
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of repeats and their quartiles."""
+    """The median and quartiles of repeats."""
 
     median: float
     low: float
     high: float
 
     def scaled(self, factor: float) -> dict[str, float]:
+        """Return median and quartiles, multiplied by `factor`, for JSON."""
         return {name: value * factor for name, value in asdict(self).items()}
 
 
 def spread(values: list[float]) -> Spread:
-    """Quartiles by linear interpolation between the sorted values; of one value, the value."""
+    """Return median and quartiles, interpolated linearly between the sorted values."""
     if len(values) == 1:
         return Spread(values[0], values[0], values[0])
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -46,17 +47,17 @@ def spread(values: list[float]) -> Spread:
 
 @dataclass
 class Timing:
-    """The times of one contestant, whose `build` makes its `epoch`; what raises leaves `error`."""
+    """The times of one contestant: `build` returns its `epoch`; an exception is kept in `error`."""
 
     build: Callable[[], Epoch]
-    first_s: float = math.nan  # building it and its first epoch
-    seconds: list[float] = field(default_factory=list)  # of an epoch, one entry per repeat
+    first_s: float = math.nan  # seconds of building and of the first epoch
+    seconds: list[float] = field(default_factory=list)  # per epoch, one entry per repeat
     error: str = ""
     epoch: Epoch | None = None
     calls: int = 1  # epochs in a row that one repeat times
 
     def attempt(self, part: Callable[[], None]) -> None:
-        """One contestant that breaks must not stop the others."""
+        """Call `part`; keep its exception in `error`, so that the other contestants go on."""
         if self.error:
             return
         try:
@@ -64,20 +65,21 @@ class Timing:
         except Exception as error:
             lines = str(error).strip().splitlines()
             self.error = ": ".join([type(error).__name__, *lines[:1]])
-            self.epoch = None  # lets go of its memory
+            self.epoch = None  # frees its memory
 
     def start(self) -> None:
-        """What the first epoch costs; an epoch after it that was timed inside is not part of it."""
+        """Build and train the first epoch; time both, without an epoch that is timed inside."""
         began = time.perf_counter()
         self.epoch = self.build()
         inner = self.epoch()
         self.first_s = time.perf_counter() - began - (inner or 0.0)
 
     def warm_up(self, least: float) -> None:
-        """One more epoch, and from its time how many fill `least` seconds."""
+        """Train one more epoch; from its time, choose how many epochs last `least` seconds."""
         self.calls = max(1, math.ceil(least / max(self._timed(), 1e-9)))
 
     def repeat(self) -> None:
+        """Pause, then time one repeat."""
         time.sleep(PAUSE)
         self.seconds.append(sum(self._timed() for _ in range(self.calls)) / self.calls)
 
@@ -95,10 +97,10 @@ def interleave(
     say: Callable[[str], None],
     get_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Start and warm up each, then time them in turn, `repeats` times.
+    """Start and warm up each contestant, then time them in turn, `repeats` times.
 
-    `say` is called with the name of the next, and `get_ready` before each. With `least` 0 the first
-    epoch is all the warming up.
+    `say` is called with a description of each part, `get_ready` before each contestant. With
+    `least` 0, the first epoch is the only warm-up.
     """
     for name, timing in timings.items():
         say(f"{name}, first epoch")

@@ -1,9 +1,9 @@
-"""One process: times a framework's contestants, or measures the peak memory of one of them.
+"""A worker process: it times a framework's contestants, or measures one's peak memory.
 
     python -m benchmarks.common.worker JOB
 
-JOB is JSON; what is found goes to standard output as a line of JSON each, as soon as it is known.
-Whatever the frameworks print goes to standard error.
+JOB is JSON. Results go to standard output at once, one line of JSON each; what the frameworks print
+goes to standard error.
 """
 
 import gc
@@ -28,7 +28,10 @@ Say = Callable[..., None]
 
 @dataclass(frozen=True)
 class Job:
-    """`memory_of` names the only contestant to build, for its memory; "" times all of them."""
+    """The work of one process.
+
+    `memory_of` names the contestant whose memory is measured; "" times all contestants.
+    """
 
     framework: str
     cases: list[Case]
@@ -36,27 +39,30 @@ class Job:
     threads: int
     repeats: int
     least: float  # seconds that one repeat times at least
-    by_hand: bool  # the peers too
+    by_hand: bool  # time the peers as well
     memory_of: str = ""
 
     def text(self) -> str:
+        """Return the job as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def read(cls, text: str) -> "Job":
+        """Read a job from JSON."""
         values = json.loads(text)
         return cls(**values | {"cases": [Case(**case) for case in values["cases"]]})
 
     def groups(self) -> list[list[Contestant]]:
-        """What is timed in turn: one network, with all its replicas and peers."""
+        """Return the contestants of each network, which are timed in turn."""
         networks = groupby(self.cases, key=lambda case: (case.size, case.cell))
         return [
-            line_up(self.framework, list(own), self.kernels, self.threads, self.by_hand)
-            for _, own in networks
+            line_up(self.framework, list(cases), self.kernels, self.threads, self.by_hand)
+            for _, cases in networks
         ]
 
 
 def main() -> int:
+    """Carry out the job in `sys.argv`; return the exit code."""
     job = Job.read(sys.argv[1])
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -75,7 +81,7 @@ def main() -> int:
 
 
 def forget() -> None:
-    """Forget compiled programs, so that each network is compiled as if it were the only one.
+    """Free a network and PyTorch's compiled code, so that each network is compiled as if alone.
 
     After a second shape PyTorch would compile for any shape, and after some more not at all.
     """
@@ -85,7 +91,7 @@ def forget() -> None:
 
 
 def peak_memory(contestant: Contestant) -> int:
-    """Bytes that building it and two epochs take, beyond what its imports took."""
+    """Return the bytes that building and two epochs take, beyond the memory of the imports."""
     build = contestant.load()
     before = machine.peak_memory()
     epoch = build(contestant.case)
@@ -95,6 +101,7 @@ def peak_memory(contestant: Contestant) -> int:
 
 
 def time_group(job: Job, group: list[Contestant], say: Say) -> None:
+    """Time the contestants of one network, and print a row for each."""
     product = Timing(machine.matrix_product)
     timings = {each.name: Timing(_loaded(each)) for each in group}
     case = group[0].case
@@ -112,7 +119,7 @@ def time_group(job: Job, group: list[Contestant], say: Say) -> None:
 
 
 def _loaded(contestant: Contestant) -> Callable[[], Epoch]:
-    """Imports now; what fails in it fails when the contestant is built."""
+    """Do the imports now; raise their exception when the contestant is built."""
     try:
         return partial(contestant.load(), contestant.case)
     except Exception as error:
@@ -124,7 +131,7 @@ def _fail(error: Exception) -> Epoch:
 
 
 def _row(framework: str, of: Contestant, timing: Timing, speed: float) -> dict[str, Any]:
-    """What the tables say of one contestant; `speed` is the matrix product's, in operations/s."""
+    """Return a contestant's row; `speed` is the matrix product's, in operations per second."""
     case = of.case
     row = {"framework": framework, "label": of.label, "name": of.name, "ours": of.ours}
     row |= {"best_of": of.best_of, "error": timing.error, **case.facts()}

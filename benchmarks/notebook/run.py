@@ -1,7 +1,7 @@
-"""A training as small as in a teaching notebook, from the first epoch on, each in a fresh process.
+"""Time a training as small as in a teaching notebook, from its first epoch, in a new process.
 
-So short a training is over before it pays to compile much, and what was measured per step
-(`benchmarks/steps`) says little of it.
+So short a training ends before compiling pays, so the time per step (`benchmarks/steps`) says
+little about it.
 """
 
 import argparse
@@ -25,23 +25,24 @@ PEER = {"numpy": "PyTorch loop", "torch": "PyTorch loop", "keras": "fit", "jax":
 
 
 def run(options: argparse.Namespace, command: str) -> int:
+    """Carry out the verb `notebook`; return the exit code."""
     pairs = [(f, name) for f in options.frameworks for name in (HARNESS, PEER[f])]
     rows = [Row(framework=f, name=name, error="", seconds=[]) for f, name in pairs]
     with Progress() as progress:
-        for done in range(options.repeats):  # in turn: what slows the machine hits all alike
+        for done in range(options.repeats):  # in turn: a slower machine affects all alike
             progress.say("notebook", f"repeat {done + 1} of {options.repeats}")
             for row in rows:
                 _repeat(row, options.threads)
     about = f"{EPOCHS} epochs of {CASE.steps} updates; {CASE.cell}, {CASE.units} units, "
     about += f"{CASE.length} time steps, batch {CASE.batch}"
     settings = {"repeats": options.repeats, "threads": options.threads, "training": about}
-    found = report.document("notebook", command, settings) | {"rows": rows}
+    results = report.document("notebook", command, settings) | {"rows": rows}
     notes = ["imports are left out; what is compiled in the first epoch is not.", about]
     notes += [f"failed: {r['framework']}, {r['name']}: {r['error']}" for r in rows if r["error"]]
     folder, screen = report.new_folder(options.results), console()
     seconds = {f"{r['framework']}, {r['name']}": asdict(spread(r["seconds"])) for r in _timed(rows)}
     bars.draw(folder / "benchmark.png", seconds, "seconds of a training")
-    report.save(folder, found, [_sheet(rows)], notes)
+    report.save(folder, results, [_sheet(rows)], notes)
     report.show([_sheet(rows)], notes, screen)
     report.say_where(folder, "python -m benchmarks startup", screen)
     return 1 if any(row["error"] for row in rows) else 0
@@ -54,8 +55,8 @@ def _repeat(row: Row, threads: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         done = python(words, Path(scratch))
     if done.returncode:
-        told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        row["error"] = f"exit code {done.returncode}: {told[0]}"
+        last_line = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+        row["error"] = f"exit code {done.returncode}: {last_line[0]}"
     else:
         row["seconds"].append(float(done.stdout.splitlines()[-1]))
 
@@ -75,6 +76,6 @@ def _sheet(rows: list[Row]) -> Sheet:
             continue
         s, peer = spread(row["seconds"]), medians.get((framework, PEER[framework]))
         ratio = f"{peer / s.median:.1f}" if name == HARNESS and peer else ""
-        told = [f"{s.median:.2f}", f"{s.low:.2f}–{s.high:.2f}", ratio]
-        sheet.rows.append([framework, name, *told])
+        cells = [f"{s.median:.2f}", f"{s.low:.2f}–{s.high:.2f}", ratio]
+        sheet.rows.append([framework, name, *cells])
     return sheet

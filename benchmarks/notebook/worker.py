@@ -1,7 +1,7 @@
-"""`python -m benchmarks.notebook.worker FRAMEWORK NAME THREADS`: the seconds of a small training.
+"""Worker of `notebook`: `python -m benchmarks.notebook.worker FRAMEWORK NAME THREADS`.
 
-It is as small as in a teaching notebook. The first epoch counts, with what is compiled in it;
-imports do not.
+Prints the seconds of a training as small as in a teaching notebook, with the first epoch and its
+compiling, without imports.
 """
 
 import sys
@@ -16,6 +16,7 @@ CASE = Case("notebook", "rnn", units=32, length=10, batch=8, steps=13)
 
 
 def main() -> None:
+    """Train, and print the seconds."""
     framework, name, threads = sys.argv[1:]
     build, calls = _loaded(framework, name, int(threads))
     began = time.perf_counter()
@@ -26,13 +27,13 @@ def main() -> None:
 
 
 def _loaded(framework: str, name: str, threads: int) -> tuple[Build, int]:
-    """What builds it, and how many calls its epochs are: `fit` takes all of them in one."""
+    """Return the builder, and the number of calls of its epoch: `fit` trains all epochs in one."""
     if name == "fit":
         from benchmarks.by_hand import keras_fit
 
         return partial(keras_fit.build, epochs=EPOCHS), 1
-    found = line_up(framework, [CASE], ["default"], threads, by_hand=True)
-    [chosen] = [each for each in found if each.name == name]
+    contestants = line_up(framework, [CASE], ["default"], threads, by_hand=True)
+    [chosen] = [contestant for contestant in contestants if contestant.name == name]
     return chosen.load(), EPOCHS
 
 

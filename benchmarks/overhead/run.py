@@ -1,4 +1,4 @@
-"""What trainer, journal, files, pictures and MLflow add to a run of some ten seconds."""
+"""Time what trainer, journal, files, pictures and MLflow add to a run of some ten seconds."""
 
 import argparse
 import json
@@ -21,6 +21,7 @@ EPOCHS = {"numpy": 700, "torch": 100, "keras": 1000, "jax": 2500}  # some ten se
 
 
 def run(options: argparse.Namespace, command: str) -> int:
+    """Carry out the verb `overhead`; return the exit code."""
     with Progress() as progress:
         rows = []
         for framework in options.frameworks:
@@ -28,11 +29,11 @@ def run(options: argparse.Namespace, command: str) -> int:
             epochs = 2 if options.short else EPOCHS[framework]
             rows.append(_row(framework, epochs, options.repeats))
     settings = {"repeats": options.repeats, "network": " ".join(NETWORK), "threads": 1}
-    found = report.document("overhead", command, settings) | {"rows": rows}
+    results = report.document("overhead", command, settings) | {"rows": rows}
     notes = [f"failed: {row['name']}: {row['error']}" for row in rows if row["error"]]
     folder, screen = report.new_folder(options.results), console()
     picture.draw(folder / "benchmark.png", rows)
-    report.save(folder, found, [_sheet(rows)], notes)
+    report.save(folder, results, [_sheet(rows)], notes)
     report.show([_sheet(rows)], notes, screen)
     report.say_where(folder, "python -m benchmarks sweep", screen)
     return 1 if notes else 0
@@ -44,8 +45,8 @@ def _row(framework: str, epochs: int, repeats: int) -> Row:
     with tempfile.TemporaryDirectory() as scratch:
         done = python(["-m", "benchmarks.overhead.worker", str(repeats), *words], Path(scratch))
     if done.returncode:
-        told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        return row | {"error": f"exit code {done.returncode}: {told[0]}"}
+        last_line = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+        return row | {"error": f"exit code {done.returncode}: {last_line[0]}"}
     return row | json.loads(done.stdout.splitlines()[-1])
 
 
@@ -64,5 +65,8 @@ def _sheet(rows: list[Row]) -> Sheet:
 
 
 def added_seconds(row: Row) -> Spread:
-    """Of each repeat, whose two ways ran one right after the other."""
+    """Return the spread of the added seconds of the repeats.
+
+    In a repeat, the training alone and the whole run follow each other.
+    """
     return spread([b - a for a, b in zip(row["alone"], row["whole"], strict=True)])

@@ -1,10 +1,8 @@
-"""`python -m benchmarks.overhead.worker REPEATS OVERRIDES`: a run, and its bare training.
+"""Worker of `overhead`: `python -m benchmarks.overhead.worker REPEATS OVERRIDES`.
 
-The run is as the program does it. The bare training has the same updates and validation, but no
-trainer, journal, files and MLflow.
-
+Times a whole run, and its training and validation without trainer, journal, files and MLflow.
 Prints the seconds of both as JSON, one entry per repeat. A run of one epoch comes first, so that
-imports and MLflow's database are not counted.
+imports and the creation of MLflow's database are not counted.
 """
 
 import json
@@ -20,7 +18,7 @@ from harness.training.plan import prepare
 
 
 def alone(config: Config) -> float:
-    """Seconds from construction to the last epoch's validation."""
+    """Return the seconds from construction to the last epoch's validation."""
     plan = prepare(config)
     began = time.perf_counter()
     val = plan.splits.parts["val"]
@@ -33,7 +31,7 @@ def alone(config: Config) -> float:
 
 
 def whole(config: Config, name: str) -> float:
-    """Seconds until all of the run is in its files and in MLflow."""
+    """Return the seconds until all of the run is in its files and in MLflow."""
     began = time.perf_counter()
     directory = Path(config.results) / "runs" / name
     assert run(
@@ -43,11 +41,12 @@ def whole(config: Config, name: str) -> float:
 
 
 def main() -> None:
+    """Time both in turn, and print the seconds."""
     repeats, *overrides = sys.argv[1:]
     config = compose(overrides)
     whole(compose([*overrides, "trainer.epochs=1"]), "warm")
-    found = [(alone(config), whole(config, str(n))) for n in range(int(repeats))]
-    print(json.dumps({"alone": [a for a, _ in found], "whole": [b for _, b in found]}))
+    seconds = [(alone(config), whole(config, str(n))) for n in range(int(repeats))]
+    print(json.dumps({"alone": [a for a, _ in seconds], "whole": [b for _, b in seconds]}))
 
 
 if __name__ == "__main__":

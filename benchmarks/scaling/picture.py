@@ -1,4 +1,4 @@
-"""The picture of growth: both axes logarithmic, so that linear growth is a line of slope 1."""
+"""Draw the picture of `scaling`: both axes logarithmic, linear growth as a line of slope 1."""
 
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,25 @@ WORDS = {
     "replicas": "replicas trained at once",
 }
 UNITS = {"us": "µs per step, all replicas", "memory_bytes": "peak memory beyond imports, MB"}
-DASHES = ["-", "--", "-.", ":"]  # of several kernels
+DASHES = ["-", "--", "-.", ":"]  # one for each kernel
 MARKS = ["o", "s", "^", "D"]
 
 
 @default_settings()
 def draw(path: Path, curves: list[Curve]) -> None:
-    """A row of panels per cell."""
+    """Draw a row of panels per cell."""
     cells = list(dict.fromkeys(curve["cell"] for curve in curves))
     panels = list(dict.fromkeys((curve["kind"], curve["varied"]) for curve in curves))
     panels.sort(key=lambda panel: panel[0], reverse=True)  # memory last
-    made, axes = figure(max(len(panels), 1), max(len(cells), 1), width=4.2, height=3.6)
+    fig, axes = figure(max(len(panels), 1), max(len(cells), 1), width=4.2, height=3.6)
     for i, cell in enumerate(cells):
         for j, panel in enumerate(panels):
-            own = [c for c in curves if (c["kind"], c["varied"]) == panel and c["cell"] == cell]
-            _draw_panel(axes[i, j], own)
+            panel_curves = [
+                c for c in curves if (c["kind"], c["varied"]) == panel and c["cell"] == cell
+            ]
+            _draw_panel(axes[i, j], panel_curves)
             axes[i, j].set(title=cell, xlabel=WORDS[panel[1]], ylabel=UNITS[panel[0]])
-    made.savefig(path, dpi=110)
+    fig.savefig(path, dpi=110)
 
 
 def _draw_panel(axis: Any, curves: list[Curve]) -> None:
@@ -59,7 +61,7 @@ def _draw_panel(axis: Any, curves: list[Curve]) -> None:
 
 
 def _draw_linear(axis: Any, curves: list[Curve]) -> None:
-    """Slope 1, through the end of the uppermost curve, over the largest half."""
+    """Draw a line of slope 1 above the end of the uppermost curve, over the largest half."""
     highest = max(curves, key=lambda curve: curve["values"][-1])
     at, end = highest["at"], 1.6 * _in_units(highest)[-1]
     half = at[len(at) // 2 - 1 :] if len(at) > 2 else at

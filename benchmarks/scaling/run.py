@@ -1,7 +1,7 @@
-"""How the harness' time per step grows with length, batch and replicas, and memory with length.
+"""Measure how time per step grows with length, batch and replicas, and memory with length.
 
-One of them is varied at a time, the others stay as in `BASE`. Growth is told as the exponent of the
-power law through the largest half of the values, where fixed costs count least: 1 is linear.
+One of them is varied at a time, the others stay as in `BASE`. Growth is given as the exponent of
+the power law through the largest half of the values, where fixed costs count least: 1 is linear.
 """
 
 import argparse
@@ -34,6 +34,7 @@ UNITS = {"us": "µs per step", "memory_bytes": "peak memory, MB"}
 
 
 def run(options: argparse.Namespace, command: str) -> int:
+    """Carry out the verb `scaling`; return the exit code."""
     values = SHORT if options.short else VALUES
     rows: list[Row] = []
     for varied, chosen in values.items():
@@ -43,11 +44,11 @@ def run(options: argparse.Namespace, command: str) -> int:
     settings = {name: getattr(options, name) for name in ("kernels", "threads", "repeats")}
     base = SHORT_BASE if options.short else BASE
     settings["base"] = f"{base.units} units, {base.length} time steps, batch {base.batch}"
-    found = report.document("scaling", command, settings) | {"rows": rows, "curves": curves}
+    results = report.document("scaling", command, settings) | {"rows": rows, "curves": curves}
     sheets, notes = _sheets(curves), _notes(rows, settings["base"])
     folder, screen = report.new_folder(options.results), console()
     picture.draw(folder / "benchmark.png", curves)
-    report.save(folder, found, sheets, notes)
+    report.save(folder, results, sheets, notes)
     report.show(sheets, notes, screen)
     report.say_where(folder, "python -m benchmarks notebook", screen)
     return 1 if any(row["error"] for row in rows) else 0
@@ -67,8 +68,8 @@ def _job(framework: str, varied: str, values: list[int], options: argparse.Names
 
 
 def _curves(varied: str, rows: list[Row]) -> list[Curve]:
-    """One for each contestant and cell, and another of its memory where that was measured."""
-    found: dict[tuple[str, ...], Curve] = {}
+    """Return a curve for each contestant and cell, and one of its memory where measured."""
+    by_name: dict[tuple[str, ...], Curve] = {}
     for row in rows:
         if not row["size"].startswith(varied) or "us" not in row:
             continue
@@ -78,40 +79,41 @@ def _curves(varied: str, rows: list[Row]) -> list[Curve]:
                 continue
             names = {key: row[key] for key in ("framework", "label", "cell")}
             about = {"varied": varied, "kind": kind, **names}
-            curve = found.setdefault(tuple(about.values()), about | {"at": [], "values": []})
+            curve = by_name.setdefault(tuple(about.values()), about | {"at": [], "values": []})
             curve["at"].append(row[varied])
             curve["values"].append(value)
-    curves = sorted(found.values(), key=lambda curve: curve["kind"], reverse=True)  # time first
+    curves = sorted(by_name.values(), key=lambda curve: curve["kind"], reverse=True)  # time first
     return [curve | {"exponent": exponent(curve["at"], curve["values"])} for curve in curves]
 
 
 def exponent(at: list[int], values: list[float]) -> float | None:
     """Return the exponent of the power law through the largest half of the points, at least two.
 
-    None if a value is 0, such as memory that fitted into what the imports had taken.
+    It is the slope of the least-squares line through the logarithms. None where a value is 0, such
+    as memory below that of the imports.
     """
-    kept = max(2, len(at) // 2)
-    if len(at) < 2 or min(values[-kept:]) <= 0:
+    count = max(2, len(at) // 2)
+    if len(at) < 2 or min(values[-count:]) <= 0:
         return None
-    x, y = ([math.log(v) for v in part[-kept:]] for part in (at, values))
-    mean_x, mean_y = sum(x) / kept, sum(y) / kept
+    x, y = ([math.log(v) for v in part[-count:]] for part in (at, values))
+    mean_x, mean_y = sum(x) / count, sum(y) / count
     above = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     return above / sum((a - mean_x) ** 2 for a in x)
 
 
 def _sheets(curves: list[Curve]) -> list[Sheet]:
-    found: dict[tuple[str, str], Sheet] = {}
+    by_axis: dict[tuple[str, str], Sheet] = {}
     for curve in curves:
         key = (curve["varied"], curve["kind"])
-        if key not in found:
+        if key not in by_axis:
             columns = ["framework", "contestant", "cell", *map(str, curve["at"]), "exponent"]
-            found[key] = Sheet(f"{UNITS[key[1]]}, by {key[0]}", columns, words=3)
+            by_axis[key] = Sheet(f"{UNITS[key[1]]}, by {key[0]}", columns, words=3)
         scale = MEGA if curve["kind"] == "memory_bytes" else 1.0
-        told = curve["exponent"]
+        slope = curve["exponent"]
         cells = [curve["framework"], curve["label"], curve["cell"]]
         cells += [digits(value / scale) for value in curve["values"]]
-        found[key].rows.append([*cells, "" if told is None else f"{told:.2f}"])
-    return list(found.values())
+        by_axis[key].rows.append([*cells, "" if slope is None else f"{slope:.2f}"])
+    return list(by_axis.values())
 
 
 def _notes(rows: list[Row], base: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""How long the harness takes to answer, to refuse and to train a little, each in a fresh process.
+"""Time short commands of the harness, each in a new process: help, a refusal, a tiny run.
 
-The reference is the time to import two of the packages that it stands on. The first call of each
-command, which reads files from the disk and sets up MLflow's database, is told apart.
+The reference is the time to import two of the packages that the harness needs. The first call of
+each command, which reads files from the disk and creates MLflow's database, is reported separately.
 """
 
 import argparse
@@ -27,7 +27,7 @@ RUN = ["task=sum", "backend=numpy", "task.samples=100", "trainer.epochs=1"]
 
 
 def commands(short: bool) -> dict[str, tuple[list[str], int]]:
-    """Python's arguments by what they show, with the exit code that is right."""
+    """Return each command's arguments for Python and its expected exit code, by name."""
     refused = ["task=summ"]
     if not short:
         refused += ["model.units=0", *([] if gpu_present() else ["device=cuda"])]
@@ -40,6 +40,7 @@ def commands(short: bool) -> dict[str, tuple[list[str], int]]:
 
 
 def run(options: argparse.Namespace, command: str) -> int:
+    """Carry out the verb `startup`; return the exit code."""
     chosen = commands(options.short)
     with tempfile.TemporaryDirectory() as scratch, Progress() as progress:
         folder = Path(scratch)
@@ -52,25 +53,25 @@ def run(options: argparse.Namespace, command: str) -> int:
         imports = {name: slowest(words, folder) for name, (words, _) in chosen.items()}
     rows = _rows(timings, imports)
     settings = {"repeats": options.repeats}
-    found = report.document("startup", command, settings) | {"rows": rows}
+    results = report.document("startup", command, settings) | {"rows": rows}
     sheets, notes = [_sheet(rows)], _notes(rows)
     folder, screen = report.new_folder(options.results), console()
     seconds = {row["name"]: row["s"] for row in rows if "s" in row}
     bars.draw(folder / "benchmark.png", seconds, "seconds from start to exit", REFERENCE)
-    report.save(folder, found, sheets, notes)
+    report.save(folder, results, sheets, notes)
     report.show(sheets, notes, screen)
     report.say_where(folder, "python -m benchmarks", screen)
     return 1 if any(row["error"] for row in rows) else 0
 
 
 def _call(words: list[str], code: int, folder: Path) -> Epoch:
-    """A function that runs the command, which must end with `code`."""
+    """Return a function that runs the command, and raises unless it ends with `code`."""
 
     def call() -> None:
         done = python(words, folder)
         if done.returncode != code:
-            told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-            raise RuntimeError(f"exit code {done.returncode}, not {code}: {told[0]}")
+            last_line = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+            raise RuntimeError(f"exit code {done.returncode}, not {code}: {last_line[0]}")
 
     return call
 
@@ -97,9 +98,9 @@ def _sheet(rows: list[Row]) -> Sheet:
             sheet.rows.append([row["name"], "failed", "", "", ""])
             continue
         s, ratio = row["s"], row.get("ratio")
-        told = [f"{s['median']:.2f}", f"{s['low']:.2f}–{s['high']:.2f}"]
-        told += ["" if ratio is None else f"{ratio:.2f}", f"{row['first_s']:.2f}"]
-        sheet.rows.append([row["name"], *told])
+        cells = [f"{s['median']:.2f}", f"{s['low']:.2f}–{s['high']:.2f}"]
+        cells += ["" if ratio is None else f"{ratio:.2f}", f"{row['first_s']:.2f}"]
+        sheet.rows.append([row["name"], *cells])
     return sheet
 
 

@@ -1,4 +1,4 @@
-"""The time of a training step: every framework's contestants on every network."""
+"""Measure the time of a training step: every framework's contestants on every network."""
 
 import tempfile
 from dataclasses import replace
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def measure(jobs: list[Job], memory: bool) -> list[Row]:
-    """A row for each contestant; one that could not be timed has an `error`."""
+    """Return a row for each contestant; one that could not be timed has an `error`."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as scratch, Progress() as progress:
         for job in jobs:
@@ -22,7 +22,7 @@ def measure(jobs: list[Job], memory: bool) -> list[Row]:
         for row in rows if memory else ():
             if not row["error"]:
                 job = next(job for job in jobs if job.framework == row["framework"])
-                _weigh(row, job, Path(scratch), progress)
+                _measure_memory(row, job, Path(scratch), progress)
     for row in rows:
         row["quoted"] = _quoted(row, rows)
         row["ratios"] = _ratios(row, rows)
@@ -30,7 +30,7 @@ def measure(jobs: list[Job], memory: bool) -> list[Row]:
 
 
 def _timed(job: Job, scratch: Path, progress: Progress) -> list[Row]:
-    """The rows of one process, and one for its death if it died."""
+    """Return the rows of one process, and a row with an `error` if the process died."""
     rows, at = [], f"{job.framework}: "
     for message in messages(job, scratch):
         if "doing" in message:
@@ -48,14 +48,14 @@ def _timed(job: Job, scratch: Path, progress: Progress) -> list[Row]:
 
 
 def _died_at(job: Job, rows: list[Row]) -> Case:
-    """The first network of which there are no rows."""
+    """Return the first network without rows."""
     done = {(row["size"], row["cell"]) for row in rows}
     left = [case for case in job.cases if (case.size, case.cell) not in done]
     return left[0] if left else job.cases[-1]
 
 
-def _weigh(row: Row, job: Job, scratch: Path, progress: Progress) -> None:
-    """Peak memory, in a process that does nothing else."""
+def _measure_memory(row: Row, job: Job, scratch: Path, progress: Progress) -> None:
+    """Measure a row's peak memory in a separate process."""
     progress.say(f"{row['framework']}, {row['size']}, {row['cell']}, memory", row["name"])
     names = ("size", "cell", "units", "length", "batch", "steps", "replicas")
     case = Case(**{name: row[name] for name in names})
@@ -66,21 +66,21 @@ def _weigh(row: Row, job: Job, scratch: Path, progress: Progress) -> None:
             row["error"] = message["died"]
 
 
-def rivals(row: Row, rows: list[Row]) -> list[Row]:
-    """Those timed in turn with `row`, itself among them, that have a time."""
+def same_network(row: Row, rows: list[Row]) -> list[Row]:
+    """Return the timed rows of the same framework and network, `row` among them."""
     keys = ("framework", "size", "cell")
     return [r for r in rows if "us" in r and all(r[key] == row[key] for key in keys)]
 
 
 def _quoted(row: Row, rows: list[Row]) -> bool:
-    """Whether tables show it: of those that differ in one setting, only the fastest."""
-    same = [r for r in rivals(row, rows) if r["best_of"] and r["best_of"] == row["best_of"]]
+    """Whether tables show a row: of rows that differ in one setting, only the fastest."""
+    same = [r for r in same_network(row, rows) if r["best_of"] and r["best_of"] == row["best_of"]]
     return not same or row is min(same, key=lambda r: r["us"]["median"]) or bool(row["error"])
 
 
 def _ratios(row: Row, rows: list[Row]) -> dict[str, float]:
-    """Of the harness: how many times as long each other run of one replica takes per step."""
+    """Return, for a row of the harness, each one-replica contestant's time relative to it."""
     if not row["ours"] or "us" not in row:
         return {}
-    others = [r for r in rivals(row, rows) if r is not row and r["replicas"] == 1]
+    others = [r for r in same_network(row, rows) if r is not row and r["replicas"] == 1]
     return {r["name"]: r["us"]["median"] / row["us"]["median"] for r in others}

@@ -1,7 +1,6 @@
-"""The figure of the steps: a panel per network, a line per contestant.
+"""Draw the picture of `steps`: a panel per network, a line per contestant, logarithmic in time.
 
-Microseconds are on a logarithmic axis. The harness's marks are filled, and differ by its number of
-replicas.
+Marks of the harness are filled, with one shape for each number of replicas.
 """
 
 import math
@@ -15,12 +14,12 @@ from harness.reporting.plots import COLOURS, figure
 Row = dict[str, Any]
 
 MARKS = ["o", "s", "^", "D", "v", "P", "X"]
-ENTRY = 2.1  # inches that an entry of the legend takes
+ENTRY = 2.1  # inches, width of an entry of the legend
 
 
 @default_settings()
 def draw(path: Path, rows: list[Row]) -> None:
-    """Only what the tables quote; an empty picture where nothing has a time."""
+    """Draw the rows that the tables quote; an empty picture where no row has a time."""
     shown = [row for row in rows if "us" in row and row["quoted"]]
     if not shown:
         figure()[0].savefig(path)
@@ -29,15 +28,15 @@ def draw(path: Path, rows: list[Row]) -> None:
     cells = list(dict.fromkeys(row["cell"] for row in shown))
     replicas = sorted({row["replicas"] for row in shown})
     lines = max(len(_lines(_panel(shown, s, c))) for s in sizes for c in cells)
-    made, axes = figure(len(cells), len(sizes), width=5.2, height=1.2 + 0.22 * lines)
+    fig, axes = figure(len(cells), len(sizes), width=5.2, height=1.2 + 0.22 * lines)
     for i, size in enumerate(sizes):
         for j, cell in enumerate(cells):
             _draw_panel(axes[i, j], _panel(shown, size, cell), replicas)
             axes[i, j].set_title(f"{size}, {cell}", fontsize=10)
             if j and _lines(_panel(shown, size, cell)) == _lines(_panel(shown, size, cells[0])):
                 axes[i, j].set_yticklabels([])
-    _legend(made, replicas)
-    made.savefig(path, dpi=110)
+    _legend(fig, replicas)
+    fig.savefig(path, dpi=110)
 
 
 def _panel(rows: list[Row], size: str, cell: str) -> list[Row]:
@@ -49,7 +48,7 @@ def _line(row: Row) -> tuple[str, str]:
 
 
 def _lines(rows: list[Row]) -> list[tuple[str, str]]:
-    """Framework and contestant, from top to bottom."""
+    """Return framework and contestant of each line, from top to bottom."""
     return list(dict.fromkeys(map(_line, rows)))
 
 
@@ -86,12 +85,12 @@ def _draw_panel(axis: Any, rows: list[Row], replicas: list[int]) -> None:
 
 
 def _short(number: float) -> str:
-    """10k for 10,000: with all of their zeros neighbours would touch."""
+    """Abbreviate a number, such as 10k for 10,000, so that neighbouring labels do not touch."""
     return f"{number / 1000:g}k" if number >= 10_000 else f"{number:,g}"
 
 
 def _ticks(values: list[float]) -> list[float]:
-    """1, 3, 10, 30, … from the last one below all values to the first one above them."""
+    """Return ticks 1, 3, 10, 30, … that enclose all values."""
     decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
     ticks = [digit * 10.0**decade for decade in decades for digit in (1, 3)]
     below = max(tick for tick in ticks if tick <= min(values))
@@ -99,7 +98,7 @@ def _ticks(values: list[float]) -> list[float]:
     return [tick for tick in ticks if below <= tick <= above]
 
 
-def _legend(made: Any, replicas: list[int]) -> None:
+def _legend(fig: Any, replicas: list[int]) -> None:
     from matplotlib.lines import Line2D
 
     def mark(shape: str, face: str, label: str) -> Any:
@@ -109,5 +108,5 @@ def _legend(made: Any, replicas: list[int]) -> None:
     for place, number in enumerate(replicas):
         several = f"{number} replica" + ("s" if number > 1 else "")
         handles.append(mark(MARKS[place % len(MARKS)], "0.3", f"harness, {several}"))
-    beside = int(made.get_figwidth() / ENTRY)
-    made.legend(handles=handles, loc="outside upper center", ncols=beside, fontsize=9)
+    beside = int(fig.get_figwidth() / ENTRY)
+    fig.legend(handles=handles, loc="outside upper center", ncols=beside, fontsize=9)

@@ -1,4 +1,4 @@
-"""The verb `steps`, from options to files."""
+"""Carry out the verb `steps`, from options to files."""
 
 import argparse
 
@@ -13,6 +13,7 @@ LEAST = 0.1  # seconds that one repeat times at least
 
 
 def run(options: argparse.Namespace, command: str) -> int:
+    """Measure all networks and write the results; return the exit code."""
     trained = cases.cases(options.sizes, options.cells, options.replicas, options.short)
     settings = {
         "kernels": options.kernels,
@@ -24,10 +25,10 @@ def run(options: argparse.Namespace, command: str) -> int:
     rows = measure(jobs, options.memory)
     left_out = cases.left_out(options.sizes, options.replicas)
     settings["matrix product, GFLOP/s"] = _speed(rows)
-    found = report.document("steps", command, settings) | {"left_out": left_out, "rows": rows}
+    results = report.document("steps", command, settings) | {"left_out": left_out, "rows": rows}
     sheets, notes = table.sheets(rows), table.notes(rows, left_out)
     folder, screen = report.new_folder(options.results), console()
-    report.save(folder, found, sheets, notes)
+    report.save(folder, results, sheets, notes)
     picture.draw(folder / "benchmark.png", rows)
     report.show(sheets, notes, screen)
     following = "python -m benchmarks" + ("" if options.short else " scaling")
@@ -36,6 +37,6 @@ def run(options: argparse.Namespace, command: str) -> int:
 
 
 def _speed(rows: list[Row]) -> float | None:
-    """Return the machine's speed, as all processes of the run measured it."""
-    seen = [row["matrix_gflops"] for row in rows if "us" in row]
-    return round(spread(seen).median, 1) if seen else None
+    """Return the median speed of the matrix product over all processes, in GFLOP/s."""
+    speeds = [row["matrix_gflops"] for row in rows if "us" in row]
+    return round(spread(speeds).median, 1) if speeds else None

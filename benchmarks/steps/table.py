@@ -1,9 +1,9 @@
-"""The steps' table: a sheet per network, in each framework the harness first, then its peers."""
+"""The tables of `steps`: one per network, with the harness before its peers in each framework."""
 
 from typing import Any
 
 from benchmarks.common.report import Sheet
-from benchmarks.steps.measure import rivals
+from benchmarks.steps.measure import same_network
 
 Row = dict[str, Any]
 
@@ -34,32 +34,33 @@ MEGA = 1e6
 
 
 def sheets(rows: list[Row]) -> list[Sheet]:
-    found: dict[tuple[str, str], Sheet] = {}
+    """Return a table for each network."""
+    by_network: dict[tuple[str, str], Sheet] = {}
     for row in rows:
         key = (row["size"], row["cell"])
-        if key not in found:
+        if key not in by_network:
             about = f"{row['units']} units, {row['length']} steps, batch {row['batch']}"
-            found[key] = Sheet(f"{row['size']}, {row['cell']}: {about}", COLUMNS, WORDS)
+            by_network[key] = Sheet(f"{row['size']}, {row['cell']}: {about}", COLUMNS, WORDS)
         if row["quoted"]:
-            found[key].rows.append(_cells(row, rows))
-    return list(found.values())
+            by_network[key].rows.append(_cells(row, rows))
+    return list(by_network.values())
 
 
 def notes(rows: list[Row], left_out: list[str]) -> list[str]:
-    """How to read the tables, what is not in them, and what went wrong."""
-    weighed = [MEMORY] if any("memory_bytes" in row for row in rows) else []
+    """Return the notes: how to read the tables, what is left out, and what failed."""
+    memory = [MEMORY] if any("memory_bytes" in row for row in rows) else []
     failed = [
         f"failed: {row['framework']}, {row['size']}, {row['cell']}, {row['name']}: {row['error']}"
         for row in rows
         if row["error"]
     ]
-    return [*NOTES, *weighed, *[f"left out: {line}" for line in left_out], *failed]
+    return [*NOTES, *memory, *[f"left out: {line}" for line in left_out], *failed]
 
 
 def _cells(row: Row, rows: list[Row]) -> list[str]:
     label = row["label"]
     if row["best_of"]:
-        tried = [r for r in rivals(row, rows) if r["best_of"] == row["best_of"]]
+        tried = [r for r in same_network(row, rows) if r["best_of"] == row["best_of"]]
         label += f" (best of {len(tried)})" if len(tried) > 1 else ""
     names = [row["framework"], label, str(row["replicas"])]
     if "us" not in row:
@@ -79,10 +80,10 @@ def _cells(row: Row, rows: list[Row]) -> list[str]:
 def _ratio(row: Row, rows: list[Row]) -> float | None:
     if row["replicas"] > 1:
         return row["ratios"].get(row["label"])
-    ours = [r for r in rivals(row, rows) if r["ours"] and r["replicas"] == 1]
+    ours = [r for r in same_network(row, rows) if r["ours"] and r["replicas"] == 1]
     return ours[0]["ratios"].get(row["name"]) if ours else None
 
 
 def digits(value: float) -> str:
-    """Three of them, without an exponent."""
+    """Format a value with three digits, without an exponent."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,8 +1,8 @@
-"""Tracked runs per second: a sweep over tasks and seeds, against what a user would write by hand.
+"""Measure tracked runs per second: a sweep over tasks and seeds, against a loop written by hand.
 
 Networks and trainings are as small as in a teaching notebook, so most of the time is not training.
-Each way is timed twice, with few runs and with many: what the many take longer is what they cost,
-and start-up, the imports and the making of MLflow's database fall out.
+Each way is timed twice, with few runs and with many. The rate is that of the additional runs, so
+that start-up, imports and the creation of MLflow's database cancel out.
 """
 
 import argparse
@@ -23,13 +23,13 @@ Row = dict[str, Any]
 
 TASKS = ("sum", "next_value", "multi_step", "binary")
 NETWORK = ("task.samples=130", "trainer.epochs=10", "trainer.batch_size=8")  # 13 updates an epoch
-SEEDS, FEW_SEEDS = 64, 4  # per task; few for what is slow
+SEEDS, FEW_SEEDS = 64, 4  # per task; few for the slow ways
 BY_HAND = "Keras fit, MLflow autolog"
 
 
 @dataclass(frozen=True)
 class Way:
-    """How to train so many seeds of so many tasks: Python's arguments, before their number."""
+    """A way to train `seeds` seeds of `tasks` tasks; `words` are Python's arguments."""
 
     name: str
     words: tuple[str, ...]
@@ -37,39 +37,42 @@ class Way:
     seeds: int
 
     def arguments(self, seeds: int) -> list[str]:
+        """Return Python's arguments for that many seeds of each task."""
         if self.name == BY_HAND:
             return [*self.words, str(self.tasks * seeds)]
         return [*self.words, f"seed=range({seeds})"]
 
 
 def ways(frameworks: list[str], short: bool) -> list[Way]:
+    """Return the ways that are compared."""
     many, few = (2, 2) if short else (SEEDS, FEW_SEEDS)
     tasks = TASKS[:1] if short else TASKS
     sweep = ("-m", "harness", "-m", f"task={','.join(tasks)}", *NETWORK)
     count = len(tasks)
-    found = [Way(name, (*sweep, f"backend={name}"), count, many) for name in frameworks]
+    chosen = [Way(name, (*sweep, f"backend={name}"), count, many) for name in frameworks]
     first = f"backend={frameworks[0]}"
     alone = (*sweep, first, "hydra/launcher=basic")
-    found.append(
+    chosen.append(
         Way(f"{frameworks[0]}, journal only", (*sweep, first, "tracking=journal"), count, many)
     )
-    found.append(Way(f"{frameworks[0]}, basic launcher", alone, count, few))
-    found.append(Way(BY_HAND, ("-m", "benchmarks.by_hand.keras_tracked"), count, few))
-    return found
+    chosen.append(Way(f"{frameworks[0]}, basic launcher", alone, count, few))
+    chosen.append(Way(BY_HAND, ("-m", "benchmarks.by_hand.keras_tracked"), count, few))
+    return chosen
 
 
 def run(options: argparse.Namespace, command: str) -> int:
+    """Carry out the verb `sweep`; return the exit code."""
     rows = []
     with Progress() as progress:
         for way in ways(options.frameworks, options.short):
             rows.append(_row(way, options.repeats, progress))
     settings = {"repeats": options.repeats, "runs": "task × seed", "network": " ".join(NETWORK)}
-    found = report.document("sweep", command, settings) | {"rows": rows}
+    results = report.document("sweep", command, settings) | {"rows": rows}
     sheets, notes = [_sheet(rows)], _notes(rows)
     folder, screen = report.new_folder(options.results), console()
     rates = {row["name"]: row["per_second"] for row in rows if not row["error"]}
     bars.draw(folder / "benchmark.png", rates, "tracked runs per second")
-    report.save(folder, found, sheets, notes)
+    report.save(folder, results, sheets, notes)
     report.show(sheets, notes, screen)
     report.say_where(folder, "python -m benchmarks startup", screen)
     return 1 if any(row["error"] for row in rows) else 0
@@ -95,14 +98,14 @@ def _row(way: Way, repeats: int, progress: Progress) -> Row:
 
 
 def _seconds(words: list[str]) -> float:
-    """Of a sweep in a folder of its own."""
+    """Return the seconds of a command in a new folder. Raises `RuntimeError` where it fails."""
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
         done = python(words, Path(scratch))
         seconds = time.perf_counter() - began
     if done.returncode:
-        told = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        raise RuntimeError(f"exit code {done.returncode}: {told[0]}")
+        last_line = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+        raise RuntimeError(f"exit code {done.returncode}: {last_line[0]}")
     return seconds
 
 
@@ -118,8 +121,8 @@ def _sheet(rows: list[Row]) -> Sheet:
         rate = Spread(**row["per_second"])
         times = "" if by_hand["error"] else f"{rate.median / by_hand['per_second']['median']:.1f}"
         numbers = [f"{row[key]['median']:.1f}" for key in ("s", "start_up_s")]
-        told = [f"{rate.median:.2f}", f"{rate.low:.2f}–{rate.high:.2f}", times]
-        sheet.rows.append([row["name"], str(row["runs"]), *numbers, *told])
+        cells = [f"{rate.median:.2f}", f"{rate.low:.2f}–{rate.high:.2f}", times]
+        sheet.rows.append([row["name"], str(row["runs"]), *numbers, *cells])
     return sheet
 
 

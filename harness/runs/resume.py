@@ -125,14 +125,14 @@ def _origin(config: Config, start: State) -> ResumedRun | None:
     name = _checkpoint(folder, config.resume, config.checkpoint)
     checkpoint = _read(folder, name)
     _check_state(checkpoint.state, start)
-    _check_rest(config, folder, name, checkpoint)
+    _check_work_left(config, folder, name, checkpoint)
     best = None if checkpoint.best is None else _cast(checkpoint.best, config.precision)
     log_changes(load_config(folder), config, name)
     state = _cast(checkpoint.state, config.precision)
     return ResumedRun(folder, replace(checkpoint, state=state, best=best))
 
 
-def _check_rest(config: Config, folder: Path, name: str, checkpoint: Checkpoint) -> None:
+def _check_work_left(config: Config, folder: Path, name: str, checkpoint: Checkpoint) -> None:
     """Raise `ConfigError` where nothing is left to do.
 
     For a run that was stopped after its last epoch, its evaluation and its files are left.
