@@ -218,6 +218,18 @@ def test_predict_takes_any_number_of_time_steps(backend: type[Backend], time_ste
     check_forward(expected, actual, "float64")
 
 
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_predict_carries_the_state_over_padding(backend: type[Backend], cell: str) -> None:
+    """Two steps of nonsense behind the real ones, in one sample out of two."""
+    problem = Case(f"contract-padding-{cell}", cell, layers=2, time_steps=6).problem("float64")
+    x, mask = problem.data.x[:, :10].copy(), np.ones((1, 10, 6), bool)
+    x[:, ::2, 4:], mask[:, ::2, 4:] = 99.0, False
+    one = problem.build(backend)
+    found, whole, cut = one.predict(x, mask), one.predict(x), one.predict(x[:, :, :4])
+    check_forward(cut[:, ::2], found[:, ::2], "float64")
+    check_forward(whole[:, 1::2], found[:, 1::2], "float64")
+
+
 @pytest.mark.parametrize("precision", list(LIMITS))
 def test_float64_data_are_trained_on_in_the_precision_asked(
     backend: type[Backend], precision: str

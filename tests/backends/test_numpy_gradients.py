@@ -85,6 +85,7 @@ def test_backpropagation_equals_central_differences(case: Case) -> None:
     mask = None if p.data.mask is None else p.data.mask[:, rows[0]]
     expected = {name: differences(p, name, x, y, mask) for name in p.state.params}
     check_gradients(expected, actual, "float64")
+    assert all(np.isfinite(value).all() for value in actual.values())  # NaN in both would agree
 
 
 def differences(problem: Problem, name: str, x: Array, y: Array, mask: Array | None) -> Array:

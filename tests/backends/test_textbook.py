@@ -75,10 +75,8 @@ def test_fast_cells_compute_what_the_textbook_does(cell: str, masked: bool) -> N
 @pytest.mark.parametrize("cell", GATES)
 def test_fast_cells_compute_in_float32_if_they_are_given_it(cell: str, masked: bool) -> None:
     x, weights, mask, dh = problem(cell, masked)
-    arrays = [each[None].astype("float32") for each in (x, *weights, mask, dh)]
-    h, da, found = fast(
-        cell, arrays[0], tuple(arrays[1:4]), arrays[4] if masked else None, dh=arrays[5]
-    )
+    x32, W, U, b, mask32, dh32 = (each[None].astype("float32") for each in (x, *weights, mask, dh))
+    h, da, found = fast(cell, x32, (W, U, b), mask32 if masked else None, dh32)
     assert {each.dtype.name for each in (h, da, *found)} == {"float32"}
     for ours, theirs in zip(found, gradients(cell, x, weights, mask, dh), strict=True):
         np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
