@@ -170,7 +170,7 @@ class SharedTraining:
         return {i: state_slice(whole, self.slices[i]) for i in requests}
 
     @staticmethod
-    def _draw(requests: Mapping[int, Draw]) -> dict[int, list[str]]:
+    def _draw(requests: Mapping[int, Draw]) -> dict[int, list[str] | Exception]:
         pictures = draw_all([request.arguments for request in requests.values()])
         return dict(zip(requests, pictures, strict=True))
 
