@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import harness.training.gradient
-from backends import Array, State
+from backends import Array, Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.core.model import Params
 from harness.parity.problem import Problem
@@ -107,6 +107,20 @@ def losses(problem: Problem, params: Params, x: Array, y: Array, mask: Array | N
         return np.array([np.mean((output[real] - y[real]) ** 2) for output in outputs])
     p = 1 / (1 + np.exp(-outputs))
     return np.array([-np.mean(np.log(np.where(y == 1, one, 1 - one)[real])) for one in p])
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_gradients_of_two_replicas_are_those_of_each(cell: str) -> None:
+    """In two layers, with data, padding and weights of its own."""
+    case = Case(f"gradients-of-two-{cell}", cell, layers=2, masked=True, replicas=2)
+    p = case.problem("float64")
+    together = gradients(NumpyBackend, p.model, p.training, p.data, p.state, p.batches[0])
+    for r in range(2):
+        own, mask = slice(r, r + 1), p.data.mask
+        data = Data(p.data.x[own], p.data.y[own], None if mask is None else mask[own])
+        state = State({name: value[own] for name, value in p.state.params.items()})
+        alone = gradients(NumpyBackend, p.model, p.training, data, state, p.batches[0][own])
+        check_gradients(alone, {name: value[own] for name, value in together.items()}, "float64")
 
 
 def test_only_the_gradient_is_taken_from_the_training() -> None:

@@ -223,6 +223,15 @@ def test_a_player_that_was_never_in_between_is_not_sure() -> None:
     assert not found.sampling[3:].any()
 
 
+def test_players_that_add_the_same_in_any_order_are_sure() -> None:
+    worth = np.arange(8.0) - 3
+    chosen = design(8, 120, np.random.default_rng(0))
+    assert chosen.orders
+    found = estimate(chosen, played(chosen, lambda S: sum(worth[i] for i in S)))
+    np.testing.assert_array_equal(found.mean[:, 0], worth)
+    assert not found.half.any()
+
+
 def test_a_player_that_adds_next_to_nothing_stays_sure_of_it() -> None:
     terms = [({0, 1, 2, 3}, 1.0), ({2, 3, 4}, -1.0), ({5, 6, 7}, 1e-6)]
     found = estimate(design(8, None, np.random.default_rng(0)), Products(terms))
