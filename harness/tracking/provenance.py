@@ -39,7 +39,7 @@ def versions() -> dict[str, str]:
 def commit() -> str | None:
     """Return the commit of the harness' own source, with `+dirty` if files differ, or None."""
     root = Path(__file__).resolve().parent.parent.parent
-    if not (root / ".git").exists():  # installed: a repository around it is another's
+    if not (root / ".git").exists():  # installed: a repository around it is not the harness'
         return None
     describe = ["git", "-C", str(root), "describe", "--always", "--dirty=+dirty", "--abbrev=40"]
     try:

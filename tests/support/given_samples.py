@@ -34,7 +34,18 @@ class GivenSteps(Given):
 def given_task(x: Array, y: Array, kind: type[Given] = Given, mask: Array | None = None) -> Given:
     """Ten samples: 6 to train, 2 to validate, 2 to test."""
     kind = GivenSteps if y.ndim == 3 else kind
-    return kind("given", len(x), 0.2, 0.2, "standard", None, None, x, y, mask)
+    return kind(
+        x,
+        y,
+        mask,
+        name="given",
+        samples=len(x),
+        val_fraction=0.2,
+        test_fraction=0.2,
+        scale="standard",
+        seed=None,
+        legacy_seed=None,
+    )
 
 
 def random_arrays(seed: int, *shape: int) -> tuple[Array, Array]:

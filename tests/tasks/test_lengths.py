@@ -235,7 +235,16 @@ class LargestReal(Task):
 
 
 def test_a_users_task_need_not_know_lengths() -> None:
-    mine = Largest("largest", 20, 0.0, 0.0, "none", None, None, 5)
+    mine = Largest(
+        name="largest",
+        samples=20,
+        val_fraction=0.0,
+        test_fraction=0.0,
+        scale="none",
+        seed=None,
+        legacy_seed=None,
+        length=5,
+    )
     assert mine.lengths is None
     assert make_splits(mine, [0], "float64").train.mask is None
     with pytest.raises(ConfigError, match=r"^task\.lengths=2:4: task=largest does not know"):
@@ -245,7 +254,17 @@ def test_a_users_task_need_not_know_lengths() -> None:
 
 
 def test_a_users_task_can_know_lengths() -> None:
-    mine = LargestReal("largest", 20, 0.0, 0.0, "standard", None, None, 5, lengths="2:4")
+    mine = LargestReal(
+        name="largest",
+        samples=20,
+        val_fraction=0.0,
+        test_fraction=0.0,
+        scale="standard",
+        seed=None,
+        legacy_seed=None,
+        steps=5,
+        lengths="2:4",
+    )
     train = make_splits(mine, [0], "float64").train
     assert train.mask is not None
     assert train.mask.sum(axis=2).max() <= 4

@@ -74,7 +74,7 @@ def test_replicas_whose_masks_differ_are_kept_apart() -> None:
             return Samples(self.x, self.y, mask=rng.uniform(size=(10, 4)) < [1, 0.5, 0.5, 0.5])
 
     def lengths_of(**changes: int) -> list[int]:
-        drawing = Masked("given", 10, 0.2, 0.2, "none", None, None, 0 * x, y)
+        drawing = replace(given_task(0 * x, y, Masked), scale="none")
         splits = make_splits(replace(drawing, **changes), [0, 1, 2], "float64")
         return [len(a) for p in splits.parts.values() for a in (p.x, p.y, p.mask) if a is not None]
 
@@ -120,7 +120,7 @@ def test_a_seed_without_a_mask_has_real_steps_only() -> None:
     sums = [np.sum(stream(s, "data").uniform(1, 2, size=(10, 4, 3))) for s in (0, 1)]
     middle = sum(sums) / 2
     masked = int(np.argmin(sums))
-    mine = Sometimes("given", 10, 0.2, 0.2, "standard", None, None, x, y, random_mask())
+    mine = given_task(x, y, Sometimes, random_mask())
     for seeds in ([0, 1], [1, 0]):
         for part in make_splits(mine, seeds, "float64").parts.values():
             assert part.mask is not None
@@ -142,7 +142,16 @@ def test_probes_are_checked_and_padded_as_samples_are() -> None:
 
     def probe(x: Array, y: Array, mask: Array | None) -> Split:
         asked = Samples(x[:5], y[:5], mask=None if mask is None else mask[:5])
-        drawing = Probed("given", 10, 0.2, 0.2, "standard", None, None, *random_arrays(1, 10, 4, 2))
+        drawing = Probed(
+            *random_arrays(1, 10, 4, 2),
+            name="given",
+            samples=10,
+            val_fraction=0.2,
+            test_fraction=0.2,
+            scale="standard",
+            seed=None,
+            legacy_seed=None,
+        )
         return make_splits(replace(drawing, asked=asked), [0], "float64").parts["probe"]
 
     y[~mask] = np.nan

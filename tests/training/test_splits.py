@@ -179,7 +179,15 @@ def test_what_a_users_task_draws_is_checked(x: tuple[int, ...], y: tuple[int, ..
         def draw(self, rng: object) -> Samples:
             return Samples(np.zeros(x), np.zeros(y))
 
-    mine = Mine("mine", 20, 0.1, 0.1, "none", None, None)
+    mine = Mine(
+        name="mine",
+        samples=20,
+        val_fraction=0.1,
+        test_fraction=0.1,
+        scale="none",
+        seed=None,
+        legacy_seed=None,
+    )
     with pytest.raises(ConfigError, match=r"draw\(\) gave .* must give x \(20, T, F\) and y"):
         make_splits(mine, [0], "float64")
 
