@@ -20,8 +20,8 @@ test: $(READY)
 # What can be known in seconds: no framework, no MLflow, no process of its own. A dear test in these
 # folders is marked as slow.
 QUICK := config console core golden parity reporting tasks training why \
-	backends/test_numpy_gradients.py backends/test_textbook.py runs/test_folders.py \
-	runs/test_summary.py sweeps/test_folders.py sweeps/test_swept_values.py
+	backends/test_numpy_gradients.py backends/test_textbook.py runs/test_summary.py \
+	sweeps/test_swept_values.py
 test-quick: $(READY)
 	$(TEST) $(QUICK:%=tests/%) -m 'not slow' -k 'not torch and not keras and not jax'
 

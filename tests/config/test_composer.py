@@ -19,6 +19,7 @@ def load() -> Iterator[Load]:
         yield lambda words: hydra.compose("config", words, return_hydra_config=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -35,6 +35,7 @@ def some_problem(number: int, steps: int) -> Problem:
     return case.problem("float32", steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "numbers"), [(10, range(20)), (60, range(24, 34))])
 def test_rerounded_reference_agrees_at_all_stages(steps: int, numbers: range) -> None:
     judged = 0
@@ -46,6 +47,7 @@ def test_rerounded_reference_agrees_at_all_stages(steps: int, numbers: range) ->
     assert judged > 0.7 * len(numbers)
 
 
+@pytest.mark.slow
 def test_pairs_without_the_reference_stay_in_the_band() -> None:
     classes = {f"rounded {seed}": rounded(seed) for seed in range(5)}
     for number in (4, 5, 11):

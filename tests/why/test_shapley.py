@@ -165,6 +165,7 @@ def worlds(value: Callable[[int], tuple[Values, Array]], players: int, budget: i
     return np.array(inside)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("players", [8, 9])
 def test_intervals_of_the_smallest_number_of_evaluations_cover(players: int) -> None:
     """From two pairs, each player's own variance alone, it was 0.81 to 0.83."""
@@ -192,6 +193,7 @@ class Products(dict[int, Array]):
         return np.array([sum(c / len(S) for S, c in terms if i in S) for i in range(players)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strong", [20, 6], ids=["all", "a few"])
 @pytest.mark.parametrize("players", [12, 20])
 def test_intervals_of_many_players_cover_by_default(players: int, strong: int) -> None:
@@ -267,6 +269,7 @@ def test_antithetic_pairs_cancel_what_is_linear_in_the_place() -> None:
     assert not found.half.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluations", [256, 98], ids=["exact", "sampled"])
 def test_intervals_cover_the_truth_in_a_noisy_game(evaluations: int) -> None:
     """Replicas whose games are noisy copies of one: over 200 worlds the interval of the combined
