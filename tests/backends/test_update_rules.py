@@ -116,7 +116,7 @@ def test_momentum_in_float32_is_rounded_at_every_step_to_float32(
 
 
 def test_powers_of_beta_are_rounded_where_the_rule_says_so() -> None:
-    """In float32, 0.999 is 0.99900001: after 20 steps 1 − β₂ᵗ is off by 6e-7 of itself or more."""
+    """In float32, 0.999 is 0.999000013, which changes 1 − β₂²⁰ by 1.3e-5 of itself."""
     corrections = {}
     for powers in ("float64", "training"):
         θ, g, lr = (value * np.ones((1, 1), "float32") for value in (0, 1, 1))
@@ -128,7 +128,7 @@ def test_powers_of_beta_are_rounded_where_the_rule_says_so() -> None:
     β = float(np.float32(0.999))
     assert corrections["float64"] == pytest.approx(1 - 0.999**20, rel=3e-7)
     assert corrections["training"] == pytest.approx(1 - β**20, rel=3e-6)
-    assert abs(corrections["training"] / corrections["float64"] - 1) > 3e-7
+    assert abs(corrections["training"] / corrections["float64"] - 1) > 5e-6
 
 
 # ----------------------------------------------------------------------- weight decay and clipping
