@@ -28,7 +28,7 @@ def compare_runs(*runs: Run) -> pd.DataFrame:
 
 
 def _losses(run: Run) -> pd.DataFrame:
-    return run.curves[[name for name in run.curves if str(name).endswith("/loss")]]
+    return run.curves.filter(regex="/loss$")
 
 
 def check_agreement(backends: list[str], *overrides: str, steps: int = 50) -> Parity:

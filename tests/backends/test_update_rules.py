@@ -97,17 +97,18 @@ def test_every_entry_moves_as_in_the_paper(
         assert found == pytest.approx(expected, rel=1e-13), (r, k)
 
 
-@pytest.mark.parametrize("nesterov", [0.0, 1.0])
+@pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("place", ["outside", "inside"])
 def test_momentum_in_float32_is_rounded_at_every_step_to_float32(
-    place: str, nesterov: float
+    place: str, nesterov: bool
 ) -> None:
     μ, lr, v = np.float32(0.9), np.float32(0.1), np.float32(0)
     θ, by_hand = np.ones((1, 1), "float32"), np.float32(1)
     slots, s = {"velocity": np.zeros_like(θ)}, replace(MATCHED, momentum_lr=place)
-    n = {"momentum": np.array([[0.9]]), "nesterov": np.array([[nesterov]])}
+    n = {"momentum": np.array([[0.9]]), "lr": np.full_like(θ, lr)}
+    n |= NESTEROV if nesterov else {}
     for t, g in enumerate(np.random.default_rng(2).normal(size=20).astype("float32"), start=1):
-        UPDATE["sgd"](θ, np.full_like(θ, g), slots, t, np.full_like(θ, lr), n, s)
+        UPDATE["sgd"](θ, np.full_like(θ, g), slots, n, s)
         push = lr * g if place == "inside" else g
         v = v * μ + push
         step = push + μ * v if nesterov else v

@@ -86,9 +86,10 @@ def test_a_comparison_shows_what_differs(runs: tuple[Run, Run]) -> None:
     assert table["optimizer.lr"].tolist() == [0.001, 0.02]
     assert "model.units" not in table
     assert "seed" not in table
-    assert table["gap"][0] == 0
-    assert table["gap"][1] > 0.01
-    assert table["val/loss"][0] == pytest.approx(runs[0].values["val/loss"].mean())
+    gaps, losses = table["gap"].tolist(), table["val/loss"].tolist()
+    assert gaps[0] == 0
+    assert gaps[1] > 0.01
+    assert losses[0] == pytest.approx(runs[0].values["val/loss"].mean())
 
 
 def test_agreement_is_checked_and_not_taken_for_granted() -> None:

@@ -221,7 +221,7 @@ def test_an_error_too_large_for_a_number_is_beyond_without_a_warning(
     """Where all is 0, nothing may be off."""
     one, other = (np.array([[value, 0.0]]) for value in (expected, actual))
     found = compare("outputs", {"": one}, {"": other}, "float64", {})
-    assert (found.beyond, found.place, found.error) == (True, (0, 0), np.inf)
+    assert (found.beyond, found.index, found.error) == (True, (0, 0), np.inf)
     assert not compare("outputs", {"": one}, {"": one}, "float64", {}).beyond
 
 
