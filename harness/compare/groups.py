@@ -50,8 +50,8 @@ def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
     for key, by_backend in runs_by_settings.items():
         ranked = sorted(by_backend, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
         title, settings, usual = titles[key]
-        runs = {name: by_backend[name] for name in ranked}
-        groups.append(Group(title=title, runs=runs, settings=settings, usual=usual))
+        ordered = {name: by_backend[name] for name in ranked}
+        groups.append(Group(title=title, runs=ordered, settings=settings, usual=usual))
     return groups
 
 

@@ -57,7 +57,8 @@ def read_network(path: Path) -> NetworkFile:
         contents: dict[str, Any] = json.loads(path.read_bytes())
         file_format = contents.pop("format", FORMAT)
         if file_format == FORMAT:
-            return NetworkFile(**contents | {"model": ModelSpec(**contents["model"])})
+            contents["model"] = ModelSpec(**contents["model"])
+            return NetworkFile(**contents)
     raise ConfigError(
         f"{path}: format={file_format}: this version reads format {FORMAT}; use a newer "
         "version of the harness."

@@ -54,8 +54,9 @@ def test_precision_of_beta_powers(framework: str) -> None:
     for powers in ("float64", "training"):
         θ, one = np.zeros(1, np.float32), np.ones(1, np.float32)
         slots = {"m": np.zeros(1, np.float32), "v": np.zeros(1, np.float32)}
-        numbers = {"beta1": np.array([0.9]), "beta2": np.array([0.999])}
-        adam(θ, one, slots, 1, one, numbers, replace(rules, beta_powers=powers))
+        betas = {"beta1": np.array([0.9]), "beta2": np.array([0.999])}
+        numbers = betas | {"lr": one, "t": np.array(1)}
+        adam(θ, one, slots, numbers, replace(rules, beta_powers=powers))
         found[powers] = abs(float(θ[0]) / expected - 1)
     assert found.pop(rules.beta_powers) <= 4 * 2.0**-24
     assert min(found.values()) > 5e-6

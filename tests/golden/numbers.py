@@ -144,8 +144,8 @@ def data(task: Task) -> dict[str, Any]:
 class Watched(NumpyBackend):
     """Keeps what it was asked for and what it answered."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
         self.batches: list[str] = []
         self.losses: list[list[float]] = []
 
