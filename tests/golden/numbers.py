@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backends import CPU, Array, Data, Execution, State, TrainingSpec
+from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.config.compose import CONF, composing
 from harness.config.schema import Config, ModelConfig
@@ -144,15 +144,8 @@ def data(task: Task) -> dict[str, Any]:
 class Watched(NumpyBackend):
     """Keeps what it was asked for and what it answered."""
 
-    def __init__(
-        self,
-        model: ModelSpec,
-        training: TrainingSpec,
-        data: Data,
-        state: State,
-        execution: Execution = CPU,
-    ) -> None:
-        super().__init__(model, training, data, state, execution)
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
         self.batches: list[str] = []
         self.losses: list[list[float]] = []
 
