@@ -67,6 +67,15 @@ def test_gradient_is_the_slope_of_the_loss(loss: str, form: str, masked: bool) -
         assert gradient[place] == pytest.approx(slope, rel=1e-6, abs=1e-9), place
 
 
+@pytest.mark.parametrize(("loss", "form"), LOSSES)
+def test_a_batch_of_padding_alone_has_no_loss_and_no_gradient(loss: str, form: str) -> None:
+    outputs, y, mask = drawn()
+    mask[1] = 0
+    found, gradient = loss_and_gradient(loss, form, outputs, y, mask)
+    assert found[0] > 0 and found[1] == 0
+    assert gradient[0].any() and not gradient[1].any()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_small_loss_keeps_its_digits(form: str) -> None:
     """−log σ(15) ≈ e⁻¹⁵, and −log(1 − σ(−15)) the same."""

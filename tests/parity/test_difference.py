@@ -160,6 +160,14 @@ def test_outputs_beyond_the_limit_name_the_worst_entry() -> None:
     assert compare("outputs", {"": expected}, {"": actual}, "float64", {}).index == (1, 2)
 
 
+def test_a_layer_of_small_states_is_relative_to_itself() -> None:
+    shape = (1, 2, 3, 2)  # (R, N, T, U)
+    expected = {"0": np.ones(shape), "1": np.full(shape, 1e-9)}
+    actual = expected | {"1": expected["1"] + 8 * np.finfo("float64").eps}
+    found = compare("hidden states", expected, actual, "float64", {})
+    assert (found.tensor, found.beyond) == ("1", True)
+
+
 def test_an_entry_that_is_lost_is_beyond() -> None:
     """Relative to itself, 0 in the place of a number is off by exactly 1."""
     expected = np.ones((3, 2))
@@ -212,6 +220,7 @@ def test_values_that_are_infinite_or_nan_in_both_agree() -> None:
     assert not compare("outputs", {"": values}, {"": values.copy()}, "float64", {}).beyond
     other = np.array([[1.0, np.inf, np.nan, np.inf]])
     assert compare("outputs", {"": values}, {"": other}, "float64", {}).beyond
+    assert compare("outputs", {"": values[:, 1:2]}, {"": np.ones((1, 1))}, "float64", {}).beyond
 
 
 @pytest.mark.parametrize(("expected", "actual"), [(0.0, 1e-300), (1e-300, 1e300)])
