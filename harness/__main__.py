@@ -115,8 +115,11 @@ def main() -> int:
 
 
 def _find_own_modules() -> None:
-    """Let `task._target_` name a module in the current directory. `python -m harness` has it on its
-    path from the start, the console script has not; behind everything else it shadows nothing."""
+    """Let `task._target_` name a module in the current directory.
+
+    `python -m harness` has it on its path from the start, the console script has not. At the end of
+    the path it shadows nothing.
+    """
     with suppress(OSError):  # a directory that is gone
         if not sys.flags.safe_path and os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
@@ -159,8 +162,10 @@ def train() -> int:
 
 
 def _check_command() -> None:
-    """Refuse an unknown option in one line, where Hydra would print its usage, and refuse a value
-    that no job of a sweep can use before any job runs."""
+    """Refuse an unknown option, and values that no job of a sweep can use before any job runs.
+
+    Hydra would print its usage for an unknown option; here it is one line.
+    """
     parser = Parser(prog="harness", add_help=False, parents=[get_args_parser()])
     options = parser.parse_args()
     others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
@@ -194,8 +199,7 @@ def _is_hydras(error: BaseException) -> bool:
 
 
 def _where(error: BaseException) -> str:
-    """Return the notes that the run added to its exception, the command to type last, so that it
-    ends the line."""
+    """Return the notes that the run added to its exception, the command to type last."""
     notes = getattr(error, "__notes__", [])
     return "".join(f"; {note}" for note in sorted(notes, key=lambda n: n.startswith(RESUME_NOTE)))
 

@@ -1,4 +1,4 @@
-"""`harness parity`: do the backends compute the same, and if not, where do they part?
+"""`harness parity`: tell whether backends compute the same, and if not, where they part.
 
     harness parity task=sum model=lstm backends=[numpy,torch,keras,jax]
     harness parity --fuzz 100

@@ -76,8 +76,7 @@ def check_not_begun(folder: Path) -> None:
 
 
 def release_claims() -> None:
-    """Remove the folders that this process claimed for a run, unless the run has begun: then its
-    record stays."""
+    """Remove the folders that this process claimed for runs which have not begun."""
     while _claims:
         folder = _claims.pop()
         journal = folder / JOURNAL

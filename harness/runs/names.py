@@ -4,8 +4,10 @@ from harness.config.schema import Config
 
 
 def single_name(config: Config, overrides: list[str]) -> str:
-    """Return task, backend, cell and seeds, such as `sum·torch·rnn·s0`, and at most three of the
-    values that were typed for dotted keys."""
+    """Return task, backend, cell and seeds, such as `sum·torch·rnn·s0`, and a few typed values.
+
+    These are the first three that were typed for dotted keys, such as `lr=0.1`.
+    """
     seeds = f"s{config.seed}" + (
         f"-{config.seed + config.replicas - 1}" if config.replicas > 1 else ""
     )

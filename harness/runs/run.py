@@ -71,8 +71,11 @@ class Result:
 
     @property
     def loss(self) -> float:
-        """The loss that an optimising sweep minimises: the mean over the replicas of `val/loss`, or
-        else of `train/loss`; NaN for a run without training."""
+        """The loss that an optimising sweep minimises.
+
+        It is the mean of `val/loss` over the replicas, or else of `train/loss`; NaN for a run
+        without training.
+        """
         losses = self.values.get("val/loss", self.values.get("train/loss"))
         return float("nan") if losses is None else float(losses.mean())
 

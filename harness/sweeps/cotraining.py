@@ -113,8 +113,10 @@ class SharedTraining:
         return factory
 
     def _answers(self) -> dict[int, Any]:
-        """Answer the waiting requests of one form; pictures and training come last, since they gain
-        most from many runs at once. If the backend raises, its exception is the answer."""
+        """Answer the waiting requests of one form; if the backend raises, with its exception.
+
+        Pictures and training come last, since they gain most from many runs at once.
+        """
         first = min(self.waiting, key=lambda i: ANSWER_ORDER.get(type(self.waiting[i]), 0))
         chosen_form = request_form(self.waiting[first])
         chosen = [i for i, request in self.waiting.items() if request_form(request) == chosen_form]

@@ -81,8 +81,10 @@ def groups(jobs: Sequence[Job]) -> list[list[int]]:
 
 
 def check_folders(jobs: Sequence[Job], swept: sweep.Sweep) -> None:
-    """Raise `ConfigError`, before any job has begun, unless each job has its own folder without a
-    run in it, and all keep their results in one place."""
+    """Raise `ConfigError` unless each job has its own folder and all keep results in one place.
+
+    A folder that holds a run is nobody's. No job has begun by then.
+    """
     first_in: dict[Path, Job] = {}
     for job in jobs:
         swept.check_place(job.composed)

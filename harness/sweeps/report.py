@@ -142,9 +142,7 @@ def _end_parent(directory: Path, outcomes: list[Job], status: str) -> None:
 
 
 def describe_jobs(outcomes: list[Job], command: str) -> str:
-    """Return the parent's description, in Markdown: as many jobs as MLflow's limit allows, best
-    first.
-    """
+    """Return the parent's description in Markdown: as many jobs as MLflow allows, best first."""
     ranked = sorted(outcomes, key=_rank)
     rows = ["| job | loss | status | seconds |", "|---|--:|---|--:|", *map(_markdown_row, ranked)]
     end = f"\n\n    {command}"

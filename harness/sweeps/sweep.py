@@ -43,8 +43,10 @@ class Sweep:
     uri: str | None  # of MLflow
 
     def check_place(self, composed: DictConfig) -> None:
-        """Raise `ConfigError` for a job with other `results` or another `tracking.uri` than the
-        sweep, which has one table, one parent run and one folder."""
+        """Raise `ConfigError` for a job with other `results` or `tracking.uri` than the sweep.
+
+        The sweep has one table, one parent run and one folder.
+        """
         for key, expected in (("results", self.results), ("tracking.uri", self.uri)):
             value = OmegaConf.select(composed, key)
             if value != expected:
