@@ -105,11 +105,7 @@ def train(
             _check_finite(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
             with signals.deferred():  # a stop must not mix the weights of two epochs
-                checkpoint = Checkpoint(state=outcome.backend.state(), epoch=epoch)
-                if stopping is not None:
-                    outcome.stopped_early = stopping.update(epoch, outcome.values, checkpoint.state)
-                    checkpoint.best = stopping.best_state
-                    checkpoint.stopping = stopping.memory()
+                checkpoint = _checkpoint(outcome, stopping)
                 checkpoints.keep(checkpoint)
             signals.raise_if_stopped()
             if outcome.stopped_early:
@@ -128,6 +124,16 @@ def _epoch(backend: Backend, schedule: Schedule, epoch: int, active: Array) -> t
     began = time.perf_counter()
     losses = [backend.train_epoch(batches, lr) for batches, lr in calls]
     return np.concatenate(losses), time.perf_counter() - began
+
+
+def _checkpoint(outcome: Outcome, stopping: EarlyStopping | None) -> Checkpoint:
+    """Return the checkpoint of the present epoch; early stopping sees the epoch here."""
+    epoch, state = outcome.epochs, outcome.backend.state()
+    if stopping is None:
+        return Checkpoint(state=state, epoch=epoch)
+    outcome.stopped_early = stopping.update(epoch, outcome.values, state)
+    best, memory = stopping.best_state, stopping.memory()
+    return Checkpoint(state=state, epoch=epoch, best=best, stopping=memory)
 
 
 def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:

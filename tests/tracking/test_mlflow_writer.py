@@ -20,12 +20,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.core.errors import ConfigError, Diverged
+from harness.core.errors import Diverged
 from harness.sweeps.sweep import Sweep, parent
 from harness.tracking import mlflow_store, mlflow_writer
 from harness.tracking.event_buffer import EventBuffer
 from harness.tracking.journal import read
-from harness.tracking.mlflow_store import experiment_id, tracking_uri
 from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowWriter
 from harness.tracking.run_log import RunLog
 from tests.support import ROOT, program
@@ -293,38 +292,6 @@ def test_a_call_that_fails_at_first_leaves_no_trace(
     assert "predictions.json" in found["files"]
 
 
-def test_a_deleted_experiment_is_refused_by_name(folder: Path) -> None:
-    client = program.mlflow(folder)
-    number = experiment_id(client, "gone", folder / "results")
-    client.delete_experiment(number)
-    with pytest.raises(ConfigError) as error:
-        experiment_id(client, "gone", folder / "results")
-    message = str(error.value)
-    assert "tracking.experiment=gone" in message
-    assert f"mlflow experiments restore -x {number}" in message
-    assert "\n" not in message
-
-
-def test_an_experiment_is_made_once(folder: Path) -> None:
-    client, results = program.mlflow(folder), folder / "results"
-    assert experiment_id(client, "one", results) == experiment_id(client, "one", results)
-    assert experiment_id(client, "two", results) != experiment_id(client, "one", results)
-
-
-def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
-    """What happens when two processes both find no experiment and both make it."""
-    client, results = program.mlflow(folder), folder / "results"
-
-    class Slow(Counting):
-        def __getattr__(self, name: str) -> Any:
-            if name == "create_experiment":
-                self.client.create_experiment("sum")  # the other process is faster
-            return super().__getattr__(name)
-
-    found = experiment_id(Slow(client), "sum", results)
-    assert found == client.get_experiment_by_name("sum").experiment_id
-
-
 def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counting) -> None:
     directory = folder / "results/multirun/now"
     directory.mkdir(parents=True)
@@ -351,11 +318,6 @@ def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counti
     assert len(children) == 2, "the first could not be made, nor its parent"
 
 
-def test_another_database_can_be_named(tmp_path: Path) -> None:
-    assert tracking_uri("http://example:5000", tmp_path) == "http://example:5000"
-    assert tracking_uri(None, tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
-
-
 def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) -> None:
     """A file where the database should be: any call to MLflow then fails."""
     (tmp_path / "file").write_text("")
@@ -367,22 +329,6 @@ def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) 
         record.metrics(1, {"train/loss": np.array([1.0])})
     kinds = [event["kind"] for event in read(tmp_path / "run")]
     assert kinds == ["start", "metrics", "file", "end"]
-
-
-def test_two_programs_at_once_make_one_database_and_one_experiment(tmp_path: Path) -> None:
-    arguments = ("trainer.epochs=2", "tracking.experiment=together")
-    both = [program.start(tmp_path, *arguments, f"seed={seed}") for seed in (0, 1)]
-    done = [program.finish(process) for process in both]
-    assert [(d.code, d.err) for d in done] == [(0, "")] * 2
-    client = program.mlflow(tmp_path)
-    number = client.get_experiment_by_name("together").experiment_id
-    runs = program.tracked(tmp_path)
-    assert [run.info.experiment_id for run in runs] == [number] * 2, "and none in Default"
-    assert {run.data.params["seed"] for run in runs} == {"0", "1"}
-    for run in runs:
-        assert run.info.status == "FINISHED"
-        steps = [step for step, _ in program.history(tmp_path, run.info.run_id, "train/loss")]
-        assert steps == [1, 2]
 
 
 def test_importing_the_module_does_not_import_mlflow() -> None:
