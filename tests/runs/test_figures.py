@@ -85,9 +85,14 @@ def test_a_stop_leaves_what_has_not_begun(tmp_path: Path) -> None:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=stop, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        figures.draw_all(many)
+    # Another test may have installed the program's handler, which remembers a stop, or ignored it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=stop, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            figures.draw_all(many)
+    finally:
+        signal.signal(signal.SIGINT, before)
     figures.draw_all(runs(tmp_path / "after"))  # by then all that was left in the queue is drawn
     assert not (tmp_path / "199" / PATHS[0]).exists()
 
@@ -98,7 +103,7 @@ from harness.runs import figures
 
 if __name__ == "__main__":
     os.cpu_count = lambda: 2
-    figures.draw_all([("nothing to draw",)] * figures.MANY)
+    figures.draw_all([("nothing to draw",)] * figures.MIN_RUNS)
     print(*[process.pid for process in multiprocessing.active_children()], flush=True)
     time.sleep(6000)
 """

@@ -54,7 +54,7 @@ def command():
     return 0
 
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-sys.exit(signals.ending(command))
+sys.exit(signals.run_command(command))
 """
 
 
