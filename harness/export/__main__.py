@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from harness.config.damaged_files import reading
@@ -23,6 +24,7 @@ from harness.console import streams
 from harness.core import file_names
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError, first_line
+from harness.core.model import ModelSpec, shapes
 from harness.core.tolerances import LIMITS
 from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
@@ -48,7 +50,10 @@ def read_network(directory: Path, replica: int) -> Network:
         raise ConfigError(f"{directory}: has no {name}: {why_no_weights(directory)}.")
     if not facts.exists():
         raise ConfigError(f"{directory}: has no {facts.name}; train it again to export it.")
+    with reading(facts):
+        network = read_network_file(facts)
     with reading(weights):
+        _check_shapes(weights, network.model)
         params = load_file(weights)
         replicas = len(params["rnn.0.kernel"])
     if not 0 <= replica < replicas:
@@ -57,8 +62,17 @@ def read_network(directory: Path, replica: int) -> Network:
     start = last(directory, "start") or {}
     origin = f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}."
     weights_of_one = {name: value[replica] for name, value in params.items()}
-    with reading(facts):
-        return _network(read_network_file(facts), weights_of_one, replica, origin)
+    return _network(network, weights_of_one, replica, origin)
+
+
+def _check_shapes(weights: Path, model: ModelSpec) -> None:
+    """Raise `ValueError` unless the file has the model's arrays; nothing is read but its header."""
+    with safe_open(weights, "np") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    replicas = {shape[0] for shape in found.values() if shape}
+    wanted = {name: (*replicas, *shape) for name, shape in shapes(model).items()}
+    if len(replicas) != 1 or found != wanted:
+        raise ValueError(f"its arrays {found} are not those of the model, {wanted}")
 
 
 def _network(facts: NetworkFile, weights: dict[str, Array], replica: int, origin: str) -> Network:

@@ -5,12 +5,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.config.damaged_files import reading
 from harness.core.errors import ConfigError
-from harness.core.model import ModelSpec
+from harness.core.losses import LOSSES
+from harness.core.model import GATES, ModelSpec
 from harness.training.plan import Plan
 
 FORMAT = 1  # increased when a field changes its meaning
+CHOICES = {
+    "cell": tuple(GATES),
+    "activation": ("tanh", "relu"),
+    "returns": ("last", "every_step"),
+    "head": ("dense", "none"),
+    "biases": ("single", "candidate", "double"),
+    "reset": ("after", "before"),
+}
+MAX_COUNT = 10**9
+COUNTS = ("features", "units", "layers", "outputs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +39,28 @@ class NetworkFile:
     precision: str
     padded: bool  # trained on sequences of several lengths
     scale: dict[str, list[Any]]
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for contents that no run has: exported programs are made from them."""
+        for name, valid in CHOICES.items():
+            _check_choice(f"model.{name}", getattr(self.model, name), valid)
+        for name in COUNTS:
+            value = getattr(self.model, name)
+            if type(value) is not int or not 1 <= value <= MAX_COUNT:
+                raise ValueError(f"model.{name}={value!r} is not from 1 to {MAX_COUNT}")
+        _check_choice("loss", self.loss, LOSSES)
+        _check_choice("precision", self.precision, ("float32", "float64"))
+        _check_choice("padded", self.padded, (True, False))
+        for name in ("x_mean", "x_std", "y_mean", "y_std"):
+            values = np.array(self.scale[name], float)
+            wanted = (len(values), self.model.features) if name[0] == "x" else (len(values),)
+            if values.shape != wanted or not values.size or not np.isfinite(values).all():
+                raise ValueError(f"scale.{name} is not {wanted} finite numbers")
+
+
+def _check_choice(name: str, value: object, valid: tuple[object, ...]) -> None:
+    if value not in valid:
+        raise ValueError(f"{name}={value!r} is not one of {', '.join(map(str, valid))}")
 
 
 def network_of(plan: Plan) -> NetworkFile:

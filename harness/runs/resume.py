@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.config.compose import Composed
+from harness.config.compose import Composed, own_folders
 from harness.config.damaged_files import reading
 from harness.config.parsing import from_hydra
 from harness.config.saved_config import load_config, with_overrides
@@ -95,7 +95,8 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     where = (Path(composed.results), composed.tracking.uri)
     folder = find_run("resume=", word, *where, (CONFIG, CHECKPOINTS), directory / FETCHED)
     old = load_config(folder)
-    new = with_overrides(old, overrides, f"resume={word}", composed)
+    own = [Path(path) for path in own_folders()]
+    new = with_overrides(old, overrides, f"resume={word}", composed, own)
     new.resume, new.results = str(folder), composed.results
     new.checkpoint = _checkpoint(folder, word, composed.checkpoint)
     from_hydra(new)  # checks every value before it is compared with the old one

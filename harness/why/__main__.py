@@ -136,7 +136,7 @@ def read_sides(options: argparse.Namespace) -> tuple[Config, Config]:
     if runs:
         typed = [w.partition("=")[2] for w in overrides if w.startswith("results=")]
         results = options.results or Path(["results", *typed][-1])
-        return from_runs(runs, overrides, results, options.uri)
+        return from_runs(runs, overrides, results, options.uri, options.config_dir)
     return from_overrides(overrides, options.config_dir)
 
 

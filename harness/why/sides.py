@@ -41,7 +41,7 @@ def from_overrides(words: list[str], config_dir: Path | None) -> tuple[Config, C
 
 
 def from_runs(
-    names: list[str], words: list[str], results: Path, uri: str | None
+    names: list[str], words: list[str], results: Path, uri: str | None, config_dir: Path | None
 ) -> tuple[Config, Config]:
     """Load two recorded runs, with overrides on top.
 
@@ -50,7 +50,8 @@ def from_runs(
     """
     _refuse_prefixes(words)
     a, b = (
-        _recorded(name, side, words, results, uri) for side, name in zip("ab", names, strict=True)
+        _recorded(name, side, words, results, uri, config_dir)
+        for side, name in zip("ab", names, strict=True)
     )
     return _paired(a, replace(b, seed=a.seed), words)
 
@@ -126,10 +127,18 @@ def _replicas(a: Config, b: Config, words: list[str]) -> int:
     return REPLICAS if count == 1 else count
 
 
-def _recorded(name: str, side: str, words: list[str], results: Path, uri: str | None) -> Config:
+def _recorded(
+    name: str,
+    side: str,
+    words: list[str],
+    results: Path,
+    uri: str | None,
+    config_dir: Path | None,
+) -> Config:
     """Return a recorded run's configuration, with the side's overrides on top."""
     with tempfile.TemporaryDirectory() as fetched:
         folder = find_run("", name, results, uri, (CONFIG,), Path(fetched))
         loaded = load_config(folder)
     with prefixed_errors(side, words):
-        return from_hydra(with_overrides(loaded, side_overrides(side, words), name))
+        overrides, folders = side_overrides(side, words), [] if config_dir is None else [config_dir]
+        return from_hydra(with_overrides(loaded, overrides, name, folders=folders))
