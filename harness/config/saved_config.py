@@ -3,7 +3,7 @@
 The file is data that may come from anybody: it holds plain values alone, and it is small.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,9 @@ def _check_size(path: Path) -> None:
     """Raise `ValueError` for a large file and for an alias, by which a small one becomes large."""
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has over {MAX_BYTES:,} bytes")
-    for event in yaml.parse(path.read_text(encoding="utf-8"), yaml.CSafeLoader):
+    text = path.read_text(encoding="utf-8")
+    events: Iterable[object] = yaml.parse(text, yaml.CSafeLoader)  # pyright: ignore[reportUnknownMemberType]
+    for event in events:
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"line {event.start_mark.line + 1} has an alias, {event.anchor}")
 
