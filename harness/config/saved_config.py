@@ -5,7 +5,7 @@ The file is data that may come from anybody: it holds plain values alone, and it
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -49,8 +49,8 @@ def _check_size(path: Path) -> None:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has over {MAX_BYTES:,} bytes")
     text = path.read_text(encoding="utf-8")
-    events: Iterable[object] = yaml.parse(text, yaml.CSafeLoader)  # pyright: ignore[reportUnknownMemberType]
-    for event in events:
+    parsed = yaml.parse(text, yaml.CSafeLoader)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    for event in cast("Iterable[object]", parsed):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"line {event.start_mark.line + 1} has an alias, {event.anchor}")
 
