@@ -17,11 +17,12 @@ TEST := $(BIN)/python -m pytest -n auto --dist worksteal --max-worker-restart 2
 test: $(READY)
 	$(TEST)
 
-# What can be known in seconds: no framework, no MLflow, no process of its own. A dear test in these
-# folders is marked as slow.
-QUICK := config console core golden parity reporting tasks training why \
-	backends/test_numpy_gradients.py backends/test_textbook.py runs/test_summary.py \
-	sweeps/test_swept_values.py
+# What can be known within a minute: no framework, no MLflow, no process of its own. A dear test in
+# these folders is marked as slow.
+QUICK := core reporting tasks training \
+	$(addprefix backends/test_,loss_formulas.py numpy_gradients.py textbook.py update_rules.py) \
+	parity/test_difference.py parity/test_parity.py runs/test_summary.py \
+	sweeps/test_swept_values.py why/test_shapley.py
 test-quick: $(READY)
 	$(TEST) $(QUICK:%=tests/%) -m 'not slow' -k 'not torch and not keras and not jax'
 
