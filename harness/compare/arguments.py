@@ -1,7 +1,5 @@
 """The command line of `harness compare`."""
 
-from pathlib import Path
-
 from harness.console.arguments import Parser
 
 EXAMPLES = """\
@@ -12,22 +10,15 @@ EXAMPLES = """\
 
 
 def parser() -> Parser:
-    """Its options and its help."""
-    made = Parser(
+    """Return the parser of the command line, which has its help, too."""
+    command_line = Parser(
         prog="harness compare",
         purpose="Show the losses of the same training in several backends side by side.",
         examples=EXAMPLES,
     )
-    add = made.add_argument
+    add = command_line.add_argument
     add("--parent", metavar="RUN_ID", help="the sweep to compare (default: the latest)")
     add("--experiment", metavar="NAME", help="all runs of an MLflow experiment instead")
     add("--filter", metavar="CONDITION", help="in MLflow's syntax, as in the examples")
-    add(
-        "--results",
-        metavar="DIR",
-        default="results",
-        type=Path,
-        help="folder of the results (default: results)",
-    )
-    add("--uri", help="MLflow's tracking URI (default: mlflow.db in the results)")
-    return made
+    command_line.add_places()
+    return command_line

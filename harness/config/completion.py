@@ -25,7 +25,7 @@ SIDES = ("a.", "b.")
 
 
 def is_query(words: list[str]) -> bool:
-    """Whether a shell asks, and nobody runs anything."""
+    """Return whether the words are a shell's question, and no command to run."""
     return len(words) == 2 and words[0] in ("-sc", "--shell-completion") and words[1] in QUERY
 
 
@@ -70,12 +70,12 @@ def _beginning(word: str, names: Iterable[str]) -> list[str]:
 
 
 def _value_of(option: str, words: list[str]) -> str | None:
-    """What follows an option, where it is given."""
+    """Return the word after an option, or None without the option."""
     return words[words.index(option) + 1] if option in words[:-1] else None
 
 
 def _settings(words: list[str], side: str) -> list[str]:
-    """Those of the words that set something in a run, or in one of two sides and in both."""
+    """Return the settings of a run among the words; with a side, also those of that side."""
     common = [each for each in words if "=" in each and not each.startswith(("-", "backends="))]
     return [each.removeprefix(side) for each in common if side and each.startswith(side)] + [
         each for each in common if not each.startswith(SIDES)

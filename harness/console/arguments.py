@@ -6,6 +6,7 @@
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.core.errors import ConfigError, check_choice
@@ -25,6 +26,12 @@ class Parser(argparse.ArgumentParser):
             settings["epilog"] = "examples:\n" + examples.rstrip()
         super().__init__(**settings)
         self.purpose = purpose
+
+    def add_places(self, results: str | None = "results") -> None:
+        """Add the options that say where runs are; `results` is the default of the first."""
+        folder = "folder of the results (default: results)"
+        self.add_argument("--results", metavar="DIR", default=results, type=Path, help=folder)
+        self.add_argument("--uri", help="MLflow's tracking URI (default: in the results)")
 
     def options(self) -> dict[str, argparse.Action]:
         """Return the options by their names, such as `--out`."""

@@ -1,7 +1,5 @@
 """The command line of `harness export`, and the formats that it knows."""
 
-from pathlib import Path
-
 from harness.console.arguments import Parser
 
 # Format -> the modules that writing, loading and checking it need, and what to pip install.
@@ -21,23 +19,16 @@ EXAMPLES = """\
 
 
 def parser() -> Parser:
-    """Its options and its help."""
-    made = Parser(
+    """Return the parser of the command line, which has its help, too."""
+    command_line = Parser(
         prog="harness export",
         purpose="Write a trained network as files that a framework loads without this project.",
         examples=EXAMPLES,
     )
-    add = made.add_argument
+    add = command_line.add_argument
     add("run", metavar="RUN", help="a run's directory, or its id or name in MLflow")
     add("--to", required=True, metavar="FORMAT", choices=[*FORMATS], help=", ".join(FORMATS))
     add("--out", metavar="DIR", help="a new folder (default: RUN/export/FORMAT)")
     add("--replica", type=int, default=0, metavar="N", help="from 0 (default: 0)")
-    add(
-        "--results",
-        metavar="DIR",
-        default="results",
-        type=Path,
-        help="folder of the results (default: results)",
-    )
-    add("--uri", help="MLflow's tracking URI (default: mlflow.db in the results)")
-    return made
+    command_line.add_places()
+    return command_line

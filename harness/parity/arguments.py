@@ -51,14 +51,14 @@ def fuzz_command(names: list[str], config_dir: Path | None) -> str:
 
 
 def parser() -> Parser:
-    """Its options and its help."""
-    made = Parser(
+    """Return the parser of the command line, which has its help, too."""
+    command_line = Parser(
         prog="harness parity",
         purpose="Train backends in lock-step and name the first step, tensor, gate and time step\n"
         "in which two of them differ by more than rounding explains.",
         examples=EXAMPLES,
     )
-    add = made.add_argument
+    add = command_line.add_argument
     kinds = "settings as for a run (but float64 is the default), and backends=[…]"
     add("overrides", nargs="*", metavar="KEY=VALUE", help=kinds)
     add("--steps", type=int, metavar="N", help=f"at most N optimiser steps (default: {STEPS})")
@@ -67,7 +67,7 @@ def parser() -> Parser:
     padding = "with task.lengths: padding anywhere in a sequence"
     add("--scatter-padding", action="store_true", help=padding)
     add("--config-dir", metavar="DIR", type=Path, help="your own tasks or backends")
-    return made
+    return command_line
 
 
 def _backends(overrides: list[str]) -> tuple[list[str], list[str]]:

@@ -12,14 +12,14 @@ EXAMPLES = """\
 
 
 def parser() -> Parser:
-    """Its options and its help."""
-    made = Parser(
+    """Return the parser of the command line, which has its help, too."""
+    command_line = Parser(
         prog="harness vectors",
         purpose="Write reference vectors of recurrent layers, in float64: states at every step,\n"
         f"every gradient, and {STEPS} steps of {len(RULES)} optimisers, as .npz, .json and .onnx.",
         examples=EXAMPLES,
     )
-    add = made.add_argument
+    add = command_line.add_argument
     add("out", metavar="OUT", help="a new folder, or an empty one")
     add(
         "--only",
@@ -29,4 +29,4 @@ def parser() -> Parser:
         help=f"cases with WORD in their name: {', '.join([*NETWORKS, *BIASES, *SEQUENCES])}",
     )
     add("--no-onnx", action="store_true", help="leave the .onnx out")
-    return made
+    return command_line

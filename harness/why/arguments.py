@@ -13,14 +13,14 @@ EXAMPLES = """\
 
 
 def parser() -> Parser:
-    """Its options and its help."""
-    made = Parser(
+    """Return the parser of the command line, which has its help, too."""
+    command_line = Parser(
         prog="harness why",
         purpose="Say which settings make two trainings of the same network, A and B, end with\n"
         "different losses, and how much of the gap each explains.",
         examples=EXAMPLES,
     )
-    add = made.add_argument
+    add = command_line.add_argument
     kinds = "settings of both, or of one: a.KEY=VALUE; or two runs"
     add("words", nargs="+", metavar="KEY=VALUE | RUN", help=kinds)
     number = f"train N combinations (default: usually {DEFAULT_EVALUATIONS})"
@@ -33,6 +33,5 @@ def parser() -> Parser:
         help="in which they are trained (default: numpy)",
     )
     add("--config-dir", metavar="DIR", type=Path, help="your own options")
-    add("--results", metavar="DIR", type=Path, help="folder of the results (default: results)")
-    add("--uri", help="MLflow's tracking URI (default: in the results)")
-    return made
+    command_line.add_places(results=None)  # an override may name them, too
+    return command_line
