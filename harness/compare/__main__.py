@@ -24,7 +24,7 @@ from harness.compare.groups import Group, group_runs
 from harness.compare.report import LISTED, formatted, write_report
 from harness.config.tracking_store import experiment_in_environment, source_of
 from harness.console import streams
-from harness.console.command_line import shell_word
+from harness.console.command_line import counted, shell_word
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
 from harness.runs.folders import new_folder
@@ -136,20 +136,16 @@ def _compare(options: argparse.Namespace) -> int:
     chosen = [f"sweep {parent}"] if parent else []
     chosen += [f"experiment {experiment}"] if experiment else []
     chosen += [f"where {options.filter}"] if options.filter else []
-    source = f"{_count(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
+    source = f"{counted(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
     curves = {g.title: g.runs for g in groups}
     with new_folder(folder):
         write_report(folder, source, table, curves, shown, listed)
     _show(table, console())
     _show_settings(listed, console())
-    counted = f"{_count(len(runs), 'run')} in {_count(len(groups), 'group')}"
-    print(f"\n  {counted} of {uri}{source_of(uri)}")
+    found = f"{counted(len(runs), 'run')} in {counted(len(groups), 'group')}"
+    print(f"\n  {found} of {uri}{source_of(uri)}")
     print(f"  report   {shell_word(str(folder / 'report.html'))}")
     return 0
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _show(table: pd.DataFrame, console: Console) -> None:

@@ -121,10 +121,12 @@ class TrackingConfig:
     uri: str | None  # MLflow's; null: MLFLOW_TRACKING_URI, or else sqlite in results/mlflow.db
     experiment: str | None  # null: MLFLOW_EXPERIMENT_NAME, or else one experiment per task
     flush_seconds: float  # how long metrics may wait to be sent in one batch
+    wait_seconds: float = 10.0  # how long the end of the program may wait for MLflow
 
     def __post_init__(self) -> None:
         check_choice("tracking.name", self.name, ("mlflow", "journal"))
         check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
+        check_range("tracking.wait_seconds", self.wait_seconds, 0.0)
 
     def experiment_or(self, usual: str) -> str:
         """Return the experiment's name: from the settings, the environment, or else `usual`."""

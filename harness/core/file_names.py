@@ -16,3 +16,5 @@ LOSS_PLOT = f"{PLOTS}/loss.png"
 PREDICTIONS_PLOT = f"{PLOTS}/predictions.png"
 
 PARENT_LOCK = "parent.lock"  # in a sweep's directory
+SENT = "mlflow.json"  # how much of the journal MLflow has
+SENT_LOCK = "mlflow.lock"  # held by whoever sends the journal to MLflow

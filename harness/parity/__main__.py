@@ -105,8 +105,7 @@ def _start(record: RunLog, config: Config, verdict: str, names: list[str], comma
     """Record the start of the comparison, as a run of the experiment `parity`."""
     tags = {"kind": "parity", "verdict": verdict, "backends": ", ".join(names)}
     tags[NOTE] = f"{verdict}\n\n    {command}"
-    record.write(
-        "start",
+    record.start(
         name="·".join(["parity", config.task.name, config.model.cell, config.precision]),
         experiment=config.tracking.experiment_or("parity"),
         note="Certificates of agreement between backends.",

@@ -29,6 +29,7 @@ from harness.runs.folders import FETCHED
 from harness.runs.resume_rules import check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
+from harness.tracking.sent import address
 from harness.training.checkpoints import Checkpoint, State, load_checkpoint
 from harness.training.plan import Plan
 
@@ -49,8 +50,8 @@ class ResumedRun:
     @property
     def run(self) -> str:
         """The run's id in MLflow, or its directory where MLflow does not know it."""
-        address = last(self.directory, "mlflow")
-        return str(self.directory.resolve()) if address is None else address["run_id"]
+        known = address(self.directory)
+        return str(self.directory.resolve()) if known is None else known["run_id"]
 
     def curve(self) -> Iterator[Event]:
         """Yield the journal's metrics of epochs 1 to the checkpoint's."""

@@ -24,6 +24,7 @@ from harness.runs.network_file import network_of, write_network
 from harness.runs.run_files import parameter_table, prediction_table
 from harness.system.compile_cache import use_compile_cache
 from harness.tracking import provenance
+from harness.tracking.launched_jobs import relative_path
 from harness.tracking.mlflow_process import get_ready, track
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog, Tracking
@@ -63,9 +64,9 @@ class Result:
     tracking: Tracking | None = None
 
     def wait_for_address(self) -> dict[str, str]:
-        """Wait until MLflow has all of the run, or cannot get it any more; return its address.
+        """Wait until MLflow has all of the run, or for too long; return its address.
 
-        The address is empty without MLflow. Raises `ConfigError` if MLflow refuses the run.
+        The address is empty without MLflow, and if MLflow does not have all of the run.
         """
         return {} if self.tracking is None else self.tracking.wait_for_address()
 
@@ -140,20 +141,20 @@ def _begin(
         "cell": config.model.cell,
         "mlflow.runColor": plots.COLOURS.get(config.backend.name, "#8172b3"),
     }
-    tags |= provenance.tags(identity.overrides, record.directory)
+    tags |= provenance.tags(identity.overrides, record.directory, Path(config.results))
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
     params = flat_params(config)
     if origin is not None:
         params["resume"] = tags["resumed_from"] = origin.run
         tags["resumed_epoch"] = str(origin.checkpoint.epoch)
-    record.write(
-        "start",
+    sweep = identity.parent
+    record.start(
         name=identity.name,
         experiment=config.experiment_name,
         note=_about(config),
         params=params,
         tags=tags,
-        parent=None if identity.parent is None else str(identity.parent.resolve()),
+        parent=None if sweep is None else relative_path(sweep, record.directory),
     )
     shapes = {
         f"{name}.{key}": str(array.shape)

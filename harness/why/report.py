@@ -40,12 +40,11 @@ def begin(record: RunLog, question: Question, command: str) -> None:
     for name, settings in (("a", a), ("b", b)):
         params |= {f"{name}.{k}": v for k, v in settings.items() if k not in params}
     tags = {"kind": "why", "task": question.a.task.name, "cell": question.a.model.cell}
-    tags |= provenance.tags([], record.directory)
+    tags |= provenance.tags([], record.directory, Path(question.a.results))
     tags |= {"command": command, "mlflow.source.name": command}
     tags[NOTE] = f"Repeat it with\n\n    {command}"
     name = f"{question.a.task.name}·{side_name(question.a)}→{side_name(question.b)}"
-    record.write(
-        "start",
+    record.start(
         name=name,
         experiment=question.a.tracking.experiment_or(EXPERIMENT),
         note=ABOUT,

@@ -15,7 +15,7 @@ from harness.compare import __main__ as compare
 from harness.compare.__main__ import settings_table
 from harness.compare.gap import gap
 from harness.compare.groups import group_runs
-from harness.sweeps.report import Job, describe_jobs
+from harness.tracking.job_outcomes import Job, describe_jobs
 from harness.tracking.mlflow_reader import TrackedRun
 from tests.support import ROOT
 

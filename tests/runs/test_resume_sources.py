@@ -13,7 +13,7 @@ import pytest
 
 from harness.core.errors import ConfigError
 from harness.runs.find import find_run
-from harness.runs.launched_jobs import record_job
+from harness.tracking.launched_jobs import record_job
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.resumed_runs import plan

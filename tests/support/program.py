@@ -43,7 +43,7 @@ class Done:
 
 def start(folder: Path, *arguments: str, flags: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """`python -m harness ARGUMENTS` in `folder`, which need not know where the sources are."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA_", "HARNESS_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA_", "HARNESS_SWEEP"))}
     return subprocess.Popen(
         [sys.executable, *flags, "-m", "harness", *arguments],
         cwd=folder,
