@@ -22,7 +22,7 @@ from harness.compare.arguments import parser
 from harness.compare.gap import gap
 from harness.compare.groups import Group, group_runs
 from harness.compare.report import LISTED, formatted, write_report
-from harness.config.tracking_store import experiment_in_environment, source_of
+from harness.config.tracking_store import database_of, experiment_in_environment, masked, source_of
 from harness.console import streams
 from harness.console.command_line import counted, shell_word
 from harness.console.terminal import console
@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not is_from_mlflow(error):
             raise
-        print(f"MLflow does not answer this: {first_line(error)[:300]}", file=sys.stderr)
+        print(f"MLflow does not answer this: {masked(first_line(error))[:300]}", file=sys.stderr)
     return 2
 
 
@@ -113,7 +113,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _compare(options: argparse.Namespace) -> int:
     uri = tracking_uri(options.uri, options.results, "--uri")
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    database = database_of(uri)
+    if database is not None and not database.exists():
         raise ConfigError(
             f"--results {options.results}: there is no {uri}; run `harness task=sum` first, or "
             "name the folder of your runs."

@@ -13,6 +13,7 @@ COMMANDS = {
     "parity": "check that backends compute the same, or find where they part",
     "why": "explain why two ways of training differ",
     "export": "write a trained network that a framework loads without this project",
+    "doctor": "find and mend what is wrong with recorded runs",
     "sync": "send to MLflow whatever it lacks of recorded runs",
     "vectors": "write numbers that any recurrent layer must repeat",
 }

@@ -15,9 +15,9 @@ from harness.console.command_line import counted, shell_word
 from harness.console.progress import Count
 from harness.core.errors import ConfigError
 from harness.sync.arguments import parser
-from harness.sync.journals import journals
-from harness.sync.send import Summary, in_order, send
+from harness.sync.send import Summary, send
 from harness.system import signals
+from harness.tracking.journals import in_order, journals
 
 SHOWN = 10  # problems that are printed
 

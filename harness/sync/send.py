@@ -1,7 +1,7 @@
 """Send journals to MLflow, one after the other, and count what was sent."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from harness.tracking import sent
 from harness.tracking.dead_runs import end_if_dead
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
-from harness.tracking.journal import BEGINNINGS, end_of, first
+from harness.tracking.journal import end_of, first
 
 
 @dataclass
@@ -25,13 +25,6 @@ class Summary:
     dead: int = 0  # journals whose process was gone, and which have got an end
     nowhere: list[Path] = field(default_factory=list[Path])  # recorded with tracking=journal
     problems: dict[Path, str] = field(default_factory=dict[Path, str])  # why something is missing
-
-
-def in_order(directories: Iterable[Path]) -> list[Path]:
-    """Return runs by the times at which they began, then sweeps, which refer to their jobs."""
-    begins = [(first(directory, BEGINNINGS) or {}, directory) for directory in directories]
-    begins.sort(key=lambda pair: (pair[0].get("kind") == "sweep", pair[0].get("time", 0)))
-    return [directory for _, directory in begins]
 
 
 def send(directories: Sequence[Path], uri: str | None, done: Callable[[], None]) -> Summary:

@@ -108,6 +108,12 @@ class Follower:
             self.written["sweeps" if start["tags"].get("kind") == "sweep" else "runs"] += 1
         self._keep(run_id=run_id, experiment_id=number)
 
+    def start_anew(self) -> None:
+        """Forget what was sent, except under which id, so that `advance` sends all of it again."""
+        with FileLock(self.directory / SENT_LOCK):
+            self.sent = sent.load(self.directory, self._key)
+            self._keep(numbers=0, files=0, complete=False)
+
     def created(self) -> str:
         """Return the id of the run, which is created if it is not there yet."""
         with FileLock(self.directory / SENT_LOCK):

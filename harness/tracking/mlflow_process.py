@@ -222,7 +222,9 @@ def wait(runs: Sequence[TrackedRun]) -> list[TrackedRun]:
                 break
             if waited > ANNOUNCED and not announced:
                 announced = True
-                print(f"  waiting for MLflow, up to {seconds:g} s (Ctrl-C ends it)", file=sys.stderr)
+                print(
+                    f"  waiting for MLflow, up to {seconds:g} s (Ctrl-C ends it)", file=sys.stderr
+                )
             left[0].has_arrived.wait(0.05)
     for run in left:
         run.wait_seconds = 0.0  # once is enough

@@ -154,7 +154,7 @@ def test_mlflow_says_where_a_run_came_from(tracked: Single) -> None:
         "cell": "rnn",
         "device": "cpu",
         "command": "python -m harness trainer.epochs=3 seed=5",
-        "run_directory": str(tracked.directory),
+        "run_directory": f"runs/{tracked.directory.name}",
         "version.numpy": np.__version__,
     }
     assert {key: tags.get(key) for key in expected} == expected

@@ -1,11 +1,12 @@
 """Find the journals that a command line names."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.core.errors import ConfigError
 from harness.core.file_names import CHECKPOINTS, JOURNAL, PLOTS, WEIGHTS
+from harness.tracking.journal import BEGINNINGS, first
 
 WITHOUT_RUNS = {CHECKPOINTS, PLOTS, WEIGHTS, ".hydra", "artifacts", "cache"}  # folders
 
@@ -23,6 +24,13 @@ def journals(words: Sequence[str], results: Path) -> list[Path]:
             raise ConfigError(f"{word}: no run is there: no {JOURNAL} in it or below it.")
         directories |= dict.fromkeys(below)
     return sorted(directories)
+
+
+def in_order(directories: Iterable[Path]) -> list[Path]:
+    """Return runs by the times at which they began, then sweeps, which refer to their jobs."""
+    begins = [(first(directory, BEGINNINGS) or {}, directory) for directory in directories]
+    begins.sort(key=lambda pair: (pair[0].get("kind") == "sweep", pair[0].get("time", 0)))
+    return [directory for _, directory in begins]
 
 
 def _named(word: str, results: Path) -> Path:
