@@ -35,6 +35,7 @@ from harness.runs.folders import first_free
 from harness.runs.network_file import NetworkFile
 from harness.runs.network_file import read_network as read_network_file
 from harness.system import signals
+from harness.system.durable_files import sync_folder, sync_tree
 from harness.system.own_files import make_folder, take_back
 from harness.tracking.journal import last
 
@@ -107,7 +108,9 @@ def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
     with _folder_beside(folder) as place:
         writer.write(network, place)
         worst = check(network, place, writer.USAGE)
+        sync_tree(place)
         place.rename(folder)  # atomic, and fails unless `folder` is missing or empty
+        sync_folder(folder.parent)
     return worst, writer.USAGE
 
 

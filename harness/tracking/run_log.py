@@ -30,6 +30,7 @@ from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, TRACEBACK
 from harness.system import signals
+from harness.system.durable_files import write_file
 from harness.tracking.journal import Event, Journal
 
 
@@ -89,7 +90,7 @@ class RunLog:
             try:
                 if self.status == "FAILED" and error is not None:
                     text = "".join(traceback.format_exception(error))
-                    (self.directory / TRACEBACK).write_text(text, encoding="utf-8")
+                    write_file(self.directory / TRACEBACK, text)
                     self.file(TRACEBACK)
             finally:
                 self.end(self.status, message)

@@ -6,8 +6,9 @@ holds the best weights so far, as `best/params/…` and `best/slots/…`, and `s
 No pickle is written or read.
 """
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,7 @@ from harness.core.arrays import Array
 from harness.core.file_names import CHECKPOINTS
 from harness.core.model import Params
 from harness.system import signals
+from harness.system.durable_files import write_file
 from harness.training.recorder import Recorder
 
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
@@ -46,20 +48,20 @@ def fresh_state(params: Params, training: TrainingSpec) -> State:
     return State(params, slots, 0)
 
 
-def save_params(path: Path, params: Params) -> None:
-    """Write weights under their canonical names, by an atomic rename."""
-    _save(path, params, {})
+def params_writer(params: Params) -> Callable[[Path], None]:
+    """Return a function that writes weights to a path, under their canonical names."""
+    return partial(_save, arrays=params, header={})
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, by an atomic rename."""
+    """Write a checkpoint durably."""
     header = {"step": str(checkpoint.state.step), "epoch": str(checkpoint.epoch)}
     arrays = _arrays(checkpoint.state)
     if checkpoint.best is not None:
         header["best_step"] = str(checkpoint.best.step)
         arrays |= {f"best/{key}": value for key, value in _arrays(checkpoint.best).items()}
     arrays |= {f"stopping/{key}": value for key, value in checkpoint.stopping.items()}
-    _save(path, arrays, header)
+    write_file(path, partial(_save, arrays=arrays, header=header))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -137,8 +139,5 @@ def _below(prefix: str, arrays: Params) -> Params:
 
 
 def _save(path: Path, arrays: Params, header: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    save_file(contiguous, partial, metadata=header)
-    os.replace(partial, path)
+    save_file(contiguous, path, metadata=header)

@@ -1,6 +1,5 @@
 """Runs whose epochs are all trained and that only lack their end are completed by `resume=`."""
 
-import os
 import shlex
 import shutil
 import signal
@@ -18,6 +17,7 @@ from harness.tracking.journal import Journal, read
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.resumed_runs import LONG, SMALL, curve, plan, run
+from tests.support.stopped_at import stopped_at
 
 pytestmark = uses_mlflow
 
@@ -104,29 +104,18 @@ def test_a_pass_without_training_that_was_stopped_is_started_again(tmp_path: Pat
         plan(tmp_path, f"resume={tmp_path / 'whole'}")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe to stop the program at")
 def test_a_process_that_was_stopped_after_its_last_epoch_says_how_it_is_completed(
     tmp_path: Path,
 ) -> None:
-    """In a folder whose name a shell and Hydra would read otherwise. The program waits where it
-    writes its parameters, since nobody reads the pipe in their place."""
+    """In a folder whose name a shell and Hydra would read otherwise."""
     place = "it's 50 % [of] a=b, $c & #李"
     folder = tmp_path / place
     folder.mkdir()
     words = (*LONG, "trainer.epochs=300", override("results", f"my {place}"))
-    with program.running(folder, *words) as process:
-        began = list[Path]()
-
-        def begun() -> bool:
-            began[:] = folder.glob("my*/runs/*/config.yaml")
-            return bool(began)
-
-        program.wait_until(begun, process)
-        stopped = began[0].parent
-        os.mkfifo(stopped / "parameters.csv")
-        program.wait_until((stopped / "weights/final.safetensors").exists, process)
-        process.send_signal(signal.SIGTERM)
-        done = program.finish(process)
+    stopping = stopped_at(tmp_path / "modules", "parameters.csv", signal.SIGTERM)
+    done = program.finish(program.start(folder, *words, path=(stopping,)))
+    [began] = folder.glob("my*/runs/*/config.yaml")
+    stopped = began.parent
     assert done.code == 128 + signal.SIGTERM, done.err
     assert len(curve(stopped)) == 300
     again = done.err.rstrip("\n").rpartition("go on with: ")[2]
