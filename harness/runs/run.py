@@ -182,6 +182,7 @@ def _begin(
         record.file(path)
     for event in origin.curve() if origin is not None else ():
         record.write("metrics", step=event["step"], values=event["values"])
+    record.sync()
     record.flush()
 
 

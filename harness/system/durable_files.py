@@ -55,7 +55,7 @@ def sync_parents(folder: Path) -> None:
         sync_folder(parent)
 
 
-def sync_file(path: Path) -> None:
+def sync_file(path: Path | str) -> None:
     """Force a file's contents to the disk."""
     _sync(path, os.O_RDWR)
 
@@ -105,7 +105,7 @@ def _new_partial(path: Path) -> Path:
             return partial
 
 
-def _sync(path: Path, flags: int) -> None:
+def _sync(path: Path | str, flags: int) -> None:
     opened = os.open(path, flags)
     try:
         os.fsync(opened)

@@ -111,6 +111,10 @@ class RunLog:
         """Record a file of the run, by its path in the run's directory."""
         self.write("file", path=path)
 
+    def sync(self) -> None:
+        """Force all events so far to the disk."""
+        self.journal.sync()
+
     def end(self, status: str, error: str | None = None) -> None:
         """Record the last event, then close the journal and tracking."""
         if self._ended:
