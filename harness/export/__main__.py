@@ -30,6 +30,7 @@ from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_no_weights
 from harness.export.network import Network, in_float32
+from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.folders import first_free
 from harness.runs.network_file import NetworkFile
@@ -51,6 +52,8 @@ def read_network(directory: Path, replica: int) -> Network:
         raise ConfigError(f"{directory}: has no {name}: {why_no_weights(directory)}.")
     if not facts.exists():
         raise ConfigError(f"{directory}: has no {facts.name}; train it again to export it.")
+    for path in (file_names.NETWORK, file_names.FINAL_WEIGHTS):
+        check_file(directory, path)
     with reading(facts):
         network = read_network_file(facts)
     with reading(weights):

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from harness.config.compose import Composed, own_folders
-from harness.config.damaged_files import reading
 from harness.config.parsing import from_hydra
 from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
@@ -24,12 +23,14 @@ from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
 from harness.core.file_names import CHECKPOINTS, CONFIG
 from harness.core.model import Params
+from harness.runs.checkpoint_file import read_checkpoint
+from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.folders import FETCHED
 from harness.runs.resume_rules import check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
-from harness.training.checkpoints import Checkpoint, State, load_checkpoint
+from harness.training.checkpoints import Checkpoint, State
 from harness.training.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     word = str(composed.resume)
     where = (Path(composed.results), composed.tracking.uri)
     folder = find_run("resume=", word, *where, (CONFIG, CHECKPOINTS), directory / FETCHED)
+    check_file(folder, CONFIG)
     old = load_config(folder)
     own = [Path(path) for path in own_folders()]
     new = with_overrides(old, overrides, f"resume={word}", composed, own)
@@ -124,11 +126,13 @@ def _origin(config: Config, start: State) -> ResumedRun | None:
         return None
     folder = Path(config.resume)
     name = _checkpoint(folder, config.resume, config.checkpoint)
-    checkpoint = _read(folder, name)
-    _check_state(checkpoint.state, start)
+    others = [f"checkpoint={word}" for word in checkpoint_names(folder) if word != name]
+    remedy = f"choose {others[-1]}" if others else "train the run again"
+    recorded = load_config(folder)
+    checkpoint = read_checkpoint(folder, name, start, recorded.precision, remedy)
     _check_work_left(config, folder, name, checkpoint)
     best = None if checkpoint.best is None else _cast(checkpoint.best, config.precision)
-    log_changes(load_config(folder), config, name)
+    log_changes(recorded, config, name)
     state = _cast(checkpoint.state, config.precision)
     return ResumedRun(folder, replace(checkpoint, state=state, best=best))
 
@@ -202,32 +206,6 @@ def _why_none(folder: Path) -> str:
         )
     how = f"it ended as {end['status']}" if end else "it was killed, or still trains,"
     return f"{how} after {done} epochs, and its {CHECKPOINTS} are gone; train it again"
-
-
-def _read(folder: Path, name: str) -> Checkpoint:
-    path = folder / CHECKPOINTS / f"{name}.safetensors"
-    others = [f"checkpoint={word}" for word in checkpoint_names(folder) if word != name]
-    with reading(path, f"choose {others[-1]}" if others else "train the run again"):
-        return load_checkpoint(path)
-
-
-def _check_state(state: State, start: State) -> None:
-    """Raise `ConfigError` unless `state` has the arrays of `start`, in the same shapes."""
-    if set(state.slots) != set(start.slots):
-        has, needs = (", ".join(sorted(s.slots)) or "none" for s in (state, start))
-        raise ConfigError(
-            f"optimizer: the checkpoint's memory is {has}, but the optimiser needs {needs}; choose "
-            "the optimizer and momentum of the run that is resumed."
-        )
-    pairs = [(state.params, start.params)]
-    pairs += [(state.slots[slot], start.slots[slot]) for slot in start.slots]
-    for pair in pairs:
-        shapes = [{name: value.shape for name, value in params.items()} for params in pair]
-        if shapes[0] != shapes[1]:
-            raise ConfigError(
-                f"model: the checkpoint's arrays are {shapes[0]}, but the network needs "
-                f"{shapes[1]}; choose the model of the run that is resumed."
-            )
 
 
 def _cast(state: State, dtype: str) -> State:

@@ -6,7 +6,8 @@
     metrics  step, values: name -> one number per replica
     scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               the training data
-    file     path, relative to the run's directory
+    file     path, relative to the run's directory; bytes, sha256
+    checkpoint  path, epoch, bytes, sha256; in the journal alone
     table    path of a CSV, for MLflow to show as a table
     end      status, error                              FINISHED, FAILED or KILLED
 
@@ -30,6 +31,7 @@ from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, TRACEBACK
 from harness.system import signals
+from harness.system.checksum import checksum
 from harness.system.durable_files import write_file
 from harness.tracking.journal import Event, Journal
 
@@ -109,7 +111,14 @@ class RunLog:
 
     def file(self, path: str) -> None:
         """Record a file of the run, by its path in the run's directory."""
-        self.write("file", path=path)
+        # Lines are yet to be added to the journal.
+        sums = {} if path == JOURNAL else checksum(self.directory / path)
+        self.write("file", path=path, **sums)
+
+    def checkpoint(self, path: str, epoch: int) -> None:
+        """Record the checkpoint of an epoch, in the journal alone."""
+        sums = checksum(self.directory / path)
+        self.journal.write("checkpoint", path=path, epoch=epoch, **sums)
 
     def sync(self) -> None:
         """Force all events so far to the disk."""

@@ -64,6 +64,17 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_file(path, partial(_save, arrays=arrays, header=header))
 
 
+def array_types(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the type, such as `F32`, and the shape of each array of a safetensors file.
+
+    No more than its header is read.
+    """
+    opened: Any = safe_open(path, framework="numpy")  # a class of Rust, without types
+    with opened as file:
+        slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+        return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a file of `save_checkpoint`."""
     opened: Any = safe_open(path, framework="numpy")  # a class of Rust, without types
@@ -115,7 +126,9 @@ class Checkpoints:
     def _write(self, checkpoint: Checkpoint) -> None:
         path = f"{CHECKPOINTS}/epoch-{checkpoint.epoch:05d}.safetensors"
         if path != self._written:
+            self._record.sync()  # the curve must not end before its checkpoint
             save_checkpoint(self._record.directory / path, checkpoint)
+            self._record.checkpoint(path, checkpoint.epoch)
         self._written = path
 
 

@@ -18,6 +18,7 @@ from harness.training.plan import prepare
 from tests.support import program
 from tests.support.configs import composed
 from tests.support.program import uses_mlflow
+from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import SMALL, plan, run
 
 pytestmark = uses_mlflow
@@ -52,6 +53,7 @@ def test_a_run_of_an_earlier_version_is_resumed(uninterrupted: Any, tmp_path: Pa
     text = (copy / "config.yaml").read_text()
     assert "harness.core.optimizers.Adam" in text
     (copy / "config.yaml").write_text(text.replace("harness.core.", "harness."))
+    record_again(copy, "config.yaml")
     resumed = plan(tmp_path, f"resume={copy}", "trainer.epochs=9")
     assert resumed.config.optimizer.name == "adam"
 

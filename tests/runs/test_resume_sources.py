@@ -16,6 +16,7 @@ from harness.runs.find import find_run
 from harness.runs.launched_jobs import record_job
 from tests.support import program
 from tests.support.program import uses_mlflow
+from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import plan
 
 pytestmark = uses_mlflow
@@ -95,9 +96,14 @@ def spoil(path: Path) -> Path:
     return path
 
 
-def test_a_damaged_checkpoint_is_named_with_another(uninterrupted: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_checksum", [False, True])
+def test_a_damaged_checkpoint_is_named_with_another(
+    uninterrupted: Any, tmp_path: Path, has_checksum: bool
+) -> None:
     copy = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "copy")
     path = spoil(copy / "checkpoints/epoch-00006.safetensors")
+    if not has_checksum:
+        record_again(copy, "checkpoints/epoch-00006.safetensors")
     asked = (f"resume={copy}", "trainer.epochs=9")
     with pytest.raises(ConfigError) as error:
         plan(tmp_path, *asked)
@@ -115,6 +121,7 @@ def test_a_damaged_checkpoint_is_named_with_another(uninterrupted: Any, tmp_path
 def test_a_damaged_configuration_is_named(uninterrupted: Any, tmp_path: Path, text: str) -> None:
     copy = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "copy")
     (copy / "config.yaml").write_text(text)
+    record_again(copy, "config.yaml")
     with pytest.raises(ConfigError, match=r"config.yaml: is damaged \(.+\); copy it from") as error:
         plan(tmp_path, f"resume={copy}", "trainer.epochs=9")
     assert "\n" not in str(error.value)
