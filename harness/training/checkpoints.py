@@ -7,6 +7,7 @@ No pickle is written or read.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -96,19 +97,25 @@ class Checkpoints:
     It writes one every `every` epochs (0: none of these), and the last whole epoch's one however
     training ends. For this each epoch leaves a copy of its state in memory: a stop may come while a
     backend is in the middle of an update. The copy takes less time than the validation loss.
-    `begun` is the checkpoint from which training resumes.
+
+    Of those written the last `newest` stay, and the one with the lowest loss; the others are
+    removed once a newer one is on the disk. With None all stay. `begun` is the checkpoint from
+    which training resumes.
     """
 
-    def __init__(self, record: Recorder, every: int, begun: Checkpoint | None) -> None:
-        self._record, self._every = record, every
-        self._last, self._written = begun, ""
+    def __init__(
+        self, record: Recorder, every: int, newest: int | None, begun: Checkpoint | None
+    ) -> None:
+        self._record, self._every, self._newest = record, every, newest
+        self._last, self._loss = begun, np.inf
+        self._losses: dict[str, float] = {}  # of those written and not removed, first to last
 
     def __enter__(self) -> Self:
         return self
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Take the checkpoint of an epoch that is done; write it if it is due."""
-        self._last = checkpoint
+    def keep(self, checkpoint: Checkpoint, loss: float) -> None:
+        """Take the checkpoint of an epoch that is done, and its loss; write it if it is due."""
+        self._last, self._loss = checkpoint, loss
         if self._every and checkpoint.epoch % self._every == 0:
             self._write(checkpoint)
 
@@ -120,16 +127,30 @@ class Checkpoints:
     ) -> None:
         if self._last is not None:
             with signals.deferred():
-                self._write(self._last)
-            self._record.file(self._written)
+                path = self._write(self._last)
+            self._record.file(path)
 
-    def _write(self, checkpoint: Checkpoint) -> None:
+    def _write(self, checkpoint: Checkpoint) -> str:
+        """Write a checkpoint unless it is written, and return its path."""
         path = f"{CHECKPOINTS}/epoch-{checkpoint.epoch:05d}.safetensors"
-        if path != self._written:
+        if path not in self._losses:
             self._record.sync()  # the curve must not end before its checkpoint
             save_checkpoint(self._record.directory / path, checkpoint)
             self._record.checkpoint(path, checkpoint.epoch)
-        self._written = path
+            self._losses[path] = self._loss
+            self._remove_old()
+        return path
+
+    def _remove_old(self) -> None:
+        """Remove all checkpoints but the best and the newest ones; only this run's are known."""
+        if self._newest is None:
+            return
+        best = min(self._losses, key=self._losses.__getitem__)
+        for path in list(self._losses)[: -self._newest]:
+            if path != best:
+                with suppress(OSError):
+                    (self._record.directory / path).unlink()
+                del self._losses[path]
 
 
 def _arrays(state: State) -> Params:

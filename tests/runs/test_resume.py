@@ -81,7 +81,8 @@ def test_without_the_optimisers_memory_the_curve_is_another(
 def test_early_stopping_stops_where_the_uninterrupted_run_does(tmp_path: Path) -> None:
     chosen = ("task=binary", "task.rule=random", "task.samples=100", "optimizer.lr=0.02")
     chosen += ("trainer.epochs=40", "trainer.patience=2", "replicas=4", "seed=10")
-    chosen += ("trainer.checkpoint_every=1", "precision=float64", "tracking=journal")
+    chosen += ("trainer.checkpoint_every=1", "trainer.keep_checkpoints=null")
+    chosen += ("precision=float64", "tracking=journal")
     whole = run(tmp_path / "whole", *chosen).outcome
     assert whole.best_epoch is not None
     assert whole.stopped_early
