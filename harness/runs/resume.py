@@ -5,6 +5,7 @@ device, the precision and the rest of the training may change. The task, the net
 the kind of optimiser may not, since the checkpoint's state would then mean something else.
 """
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -16,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from harness.config.compose import Composed, own_folders
+from harness.config.damaged_files import reading
 from harness.config.parsing import from_hydra
 from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
-from harness.core.file_names import CHECKPOINTS, CONFIG
+from harness.core.file_names import CHECKPOINTS, CONFIG, JOURNAL
 from harness.core.model import Params
 from harness.runs.checkpoint_file import read_checkpoint
 from harness.runs.checksums import check_file
@@ -132,6 +134,7 @@ def _origin(config: Config, start: State) -> ResumedRun | None:
     checkpoint = read_checkpoint(folder, name, start, recorded.precision, remedy)
     _check_work_left(config, folder, name, checkpoint)
     best = None if checkpoint.best is None else _cast(checkpoint.best, config.precision)
+    _say_cut_line(folder)
     log_changes(recorded, config, name)
     state = _cast(checkpoint.state, config.precision)
     return ResumedRun(folder, replace(checkpoint, state=state, best=best))
@@ -160,17 +163,20 @@ def _check_work_left(config: Config, folder: Path, name: str, checkpoint: Checkp
         )
 
 
-def _finished(folder: Path) -> bool:
-    """Whether a run finished.
+def _say_cut_line(folder: Path) -> None:
+    """Log that the journal's last line is left out, where a kill has cut it short."""
+    path = folder / JOURNAL
+    line = path.read_bytes().rpartition(b"\n")[2] if path.exists() else b""
+    try:
+        json.loads(line or b"{}")
+    except ValueError:
+        log.warning("%s: its last line was cut short, and is left out", path)
 
-    A journal that was downloaded from MLflow may lack its last line, but not the line before it,
-    which has the seconds that training took.
-    """
-    events = list(read(folder))
-    statuses = [event["status"] for event in events if event["kind"] == "end"]
-    if statuses:
-        return statuses[-1] == "FINISHED"
-    return not events or any("time/train_s" in event.get("values", {}) for event in events)
+
+def _finished(folder: Path) -> bool:
+    """Whether a run finished, which its journal alone says: its files may be those of a kill."""
+    end = last(folder, "end")
+    return end is not None and end["status"] == "FINISHED"
 
 
 def checkpoint_names(directory: Path) -> list[str]:
@@ -198,10 +204,13 @@ def _why_none(folder: Path) -> str:
     done = max((e["step"] for e in read(folder) if e["kind"] == "metrics"), default=0)
     if done == 0:
         return "it ended before its first epoch was done; start it again"
-    end, every = last(folder, "end"), load_config(folder).trainer.checkpoint_every
+    end, trainer = last(folder, "end"), load_config(folder).trainer
+    with reading(folder / CONFIG):
+        every, epochs = int(trainer.checkpoint_every), int(trainer.epochs)
     if end is None and (every == 0 or done < every):
+        when = f"in epoch {done + 1}" if done < epochs else f"as epoch {done}, its last, was done"
         return (
-            f"it was killed in epoch {done + 1}, or still trains, and trainer.checkpoint_every="
+            f"it was killed {when}, or still trains, and trainer.checkpoint_every="
             f"{every} had kept nothing; start it again with trainer.checkpoint_every=10 or so"
         )
     how = f"it ended as {end['status']}" if end else "it was killed, or still trains,"

@@ -16,7 +16,7 @@ from harness.runs import summary
 from harness.tracking.journal import Journal, read
 from tests.support import program
 from tests.support.program import uses_mlflow
-from tests.support.resumed_runs import LONG, SMALL, curve, plan, run
+from tests.support.resumed_runs import CASES, LONG, SMALL, curve, plan, run
 from tests.support.stopped_at import stopped_at
 
 pytestmark = uses_mlflow
@@ -68,6 +68,63 @@ def test_a_run_without_its_end_is_completed(
     early = ("checkpoint=epoch-00003", "trainer.epochs=3")
     with pytest.raises(ConfigError, match=r"trainer\.epochs=3: .*epoch-00003 .*3 epochs behind it"):
         run(tmp_path / "early", f"resume={stopped}", *early)
+
+
+# Where a run is killed after its last epoch, in the order in which it comes there: the end of a
+# file's path, or what a line of the journal contains. With True it is killed after that, else
+# before the file has its name, or in the middle of the line.
+POINTS = [
+    ("epoch-00006.safetensors", True),
+    ('"kind": "checkpoint"', False),
+    ("weights/final.safetensors", False),
+    ("weights/final.safetensors", True),
+    ("predictions.csv", True),
+    ("plots/loss.png", False),
+    ('"path": "predictions.csv"', False),
+    ('"kind": "table"', True),
+    ('"time/train_s"', False),
+    ('"time/train_s"', True),
+    ('"path": "journal.jsonl"', True),
+    ('"kind": "end"', False),
+]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize(("point", "after"), POINTS)
+def test_a_run_that_was_killed_after_its_last_epoch_is_completed(
+    uninterrupted: Any, tmp_path: Path, point: str, after: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    stopping = stopped_at(tmp_path / "modules", point, after=after)
+    # Then the last epoch's checkpoint is the only one.
+    words = ("trainer.checkpoint_every=0",) if "checkpoint" in point else ()
+    words = (*SMALL, *CASES["adam"], *words)
+    done = program.finish(program.start(tmp_path, *words, path=(stopping,)))
+    assert done.code == -signal.SIGKILL, done.err
+    stopped = program.directory(tmp_path)
+    assert not program.events(stopped, "end")
+    result = run(tmp_path / "rest", f"resume={stopped}")
+    same_files(uninterrupted("adam", "numpy"), tmp_path / "rest")
+    assert result.outcome.epoch_seconds == [], "nothing was trained"
+    assert program.events(tmp_path / "rest", "end")[-1]["status"] == "FINISHED"
+    assert f"completes {stopped}, whose 6 epochs are trained" in caplog.text
+    cut_short = point.startswith('"') and not after
+    assert (f"{stopped / JOURNAL}: its last line was cut short" in caplog.text) == cut_short
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_run_that_was_killed_before_its_last_checkpoint_trains_from_the_one_before(
+    uninterrupted: Any, tmp_path: Path
+) -> None:
+    stopping = stopped_at(tmp_path / "modules", "epoch-00006.safetensors")
+    words = (*SMALL, *CASES["adam"])
+    done = program.finish(program.start(tmp_path, *words, path=(stopping,)))
+    assert done.code == -signal.SIGKILL, done.err
+    stopped = program.directory(tmp_path)
+    assert len(curve(stopped)) == 6
+    result = run(tmp_path / "rest", f"resume={stopped}")
+    assert len(result.outcome.epoch_seconds) == 3
+    same_files(uninterrupted("adam", "numpy"), tmp_path / "rest")
 
 
 def test_a_run_that_stopped_early_and_lacks_its_end_is_completed(tmp_path: Path) -> None:
