@@ -97,6 +97,9 @@ class TrainerConfig:
     min_delta: float  # by how much val/loss must fall to count as better
     checkpoint_every: int  # epochs; 0: only the last epoch's
     save_gradient: bool  # save the first batch's gradient at the initial weights
+    # How many of the last checkpoints stay, besides the best; null: all. Configurations of earlier
+    # versions lack it.
+    keep_checkpoints: int | None = 2
 
     def __post_init__(self) -> None:
         check_range("trainer.epochs", self.epochs, 0)
@@ -107,6 +110,7 @@ class TrainerConfig:
         check_range("trainer.patience", self.patience, 1)
         check_range("trainer.min_delta", self.min_delta, 0.0)
         check_range("trainer.checkpoint_every", self.checkpoint_every, 0)
+        check_range("trainer.keep_checkpoints", self.keep_checkpoints, 1)
         if self.clip is not None and not 0 < self.clip < math.inf:
             raise ConfigError(f"trainer.clip={self.clip:g}: must be above 0, or null.")
         if self.schedule == "exponential" and self.final_lr == 0:

@@ -7,7 +7,8 @@
     metrics  step, values: name -> one number per replica
     scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               the training data
-    file     path, relative to the run's directory
+    file     path, relative to the run's directory; bytes, sha256
+    checkpoint  path, epoch, bytes, sha256; in the journal alone
     table    path of a CSV, for MLflow to show as a table
     end      status, error                              FINISHED, FAILED or KILLED
 
@@ -31,6 +32,8 @@ from typing import Protocol, Self
 from harness.core.arrays import Array
 from harness.core.file_names import TRACEBACK
 from harness.system import signals
+from harness.system.checksum import checksum
+from harness.system.durable_files import write_file
 from harness.tracking.journal import Journal
 
 
@@ -86,7 +89,7 @@ class RunLog:
             try:
                 if self.status == "FAILED" and error is not None:
                     text = "".join(traceback.format_exception(error))
-                    (self.directory / TRACEBACK).write_text(text, encoding="utf-8")
+                    write_file(self.directory / TRACEBACK, text)
                     self.file(TRACEBACK)
             finally:
                 self.end(self.status, message)
@@ -108,7 +111,16 @@ class RunLog:
 
     def file(self, path: str) -> None:
         """Record a file of the run, by its path in the run's directory."""
-        self.write("file", path=path)
+        self.write("file", path=path, **checksum(self.directory / path))
+
+    def checkpoint(self, path: str, epoch: int) -> None:
+        """Record the checkpoint of an epoch, in the journal alone."""
+        sums = checksum(self.directory / path)
+        self.journal.write("checkpoint", path=path, epoch=epoch, **sums)
+
+    def sync(self) -> None:
+        """Force all events so far to the disk."""
+        self.journal.sync()
 
     def end(self, status: str, error: str | None = None) -> None:
         """Record the last event and close the journal."""

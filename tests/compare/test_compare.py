@@ -229,3 +229,20 @@ def test_a_sweeps_description_ranks_by_loss_and_fits() -> None:
     assert many.endswith("command")
     assert "more" in many
     assert len(describe_jobs(few, "c" * 9000)) == 8000
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut"])
+def test_damaged_predictions_are_left_out_and_the_rest_is_compared(
+    results: Path, capsys: Any, damage: str
+) -> None:
+    path = min(results.rglob("artifacts/predictions.csv"))
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-1] if damage == "cut" else bytes([whole[0] ^ 1]) + whole[1:])
+        assert run("--results", str(results), "--filter", "attributes.status = 'FINISHED'") == 0
+    finally:
+        path.write_bytes(whole)
+    shown = capsys.readouterr()
+    assert "5 runs in 3 groups" in shown.out
+    assert shown.err.endswith(": its predictions.csv is damaged; left out\n")
+    assert shown.err.count("\n") == 1
