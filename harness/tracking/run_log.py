@@ -3,7 +3,8 @@
     start    name, experiment, note, params, tags       the run begins
     mlflow   run_id, experiment_id, uri                 MLflow knows it under this id
     tags     values
-    metrics  step, values: name -> one number per replica
+    metrics  step, values: name -> one number per replica;
+             state: a digest of weights and optimiser memory after a trained epoch
     scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               the training data
     file     path, relative to the run's directory
@@ -26,11 +27,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from backends import State
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, TRACEBACK
 from harness.system import signals
 from harness.tracking.journal import Event, Journal
+from harness.tracking.state_digest import state_digest
 
 
 class Tracking(Protocol):
@@ -101,10 +104,12 @@ class RunLog:
             with self._timed():
                 self.tracking.add(event)
 
-    def metrics(self, step: int, values: dict[str, Array]) -> None:
-        """Record metrics by name, `(R,)` each, at epoch `step`."""
+    def metrics(self, step: int, values: dict[str, Array], state: State | None = None) -> None:
+        """Record metrics by name, `(R,)` each, at epoch `step`, and the state after it."""
         if values:
-            self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
+            numbers = {name: value.tolist() for name, value in values.items()}
+            digest = {} if state is None else {"state": state_digest(state)}
+            self.write("metrics", step=step, values=numbers, **digest)
 
     def file(self, path: str) -> None:
         """Record a file of the run, by its path in the run's directory."""
