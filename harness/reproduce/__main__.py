@@ -20,7 +20,7 @@ from harness.config.saved_config import load_config
 from harness.config.schema import Config
 from harness.config.tracking_store import check_uri
 from harness.console import streams
-from harness.console.command_line import option
+from harness.console.command_line import option, python
 from harness.console.terminal import console, say
 from harness.core.errors import ConfigError, check_range
 from harness.core.file_names import CONFIG, WEIGHTS
@@ -141,15 +141,16 @@ def _say_next(
 ) -> None:
     """Print the commands that may follow."""
     changes = getattr(options, "with")
-    if judgement.kind == "differs" and not changes:
+    words = [options.run]
+    for name, value in (("--results", options.results), ("--config-dir", options.config_dir)):
+        words += [] if str(value) in ("results", "None") else option(name, str(value))
+    commands: list[str] = []
+    if judgement.kind == "differs" and changes:  # does it come out the same as it was recorded?
+        commands = [python("harness.reproduce", words)]
+    elif judgement.kind == "differs":
         commands = restoring([fact for fact in found if fact.changed])
-    elif not changes:
-        places = (
-            [] if str(options.results) == "results" else option("--results", str(options.results))
-        )
-        commands = [across_backends(options.run, config, places)]
-    else:
-        commands = []
+    recorded = next(fact.recorded for fact in found if fact.name == "backend")
+    commands = commands or across_backends(words, recorded, config)
     for number, line in enumerate(commands):
         say(f"{'  next     ' if number == 0 else '           '}{line}", screen)
 

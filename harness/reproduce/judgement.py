@@ -69,15 +69,14 @@ class Judgement:
         return self.last if self.beyond is None else self.beyond.epoch
 
     def largest(self, quantity: str) -> Gap | None:
-        """Return the gap of a quantity that is largest in relation to its limit."""
+        """Return the largest gap of a quantity; those beyond their limit come first."""
         gaps = [gap for gap in self.gaps if gap.quantity == quantity]
-        return max(gaps, key=_severity, default=None)
+        return max(gaps, key=_size, default=None)
 
 
-def _severity(gap: Gap) -> tuple[bool, float]:
-    difference = gap.difference
-    share = difference.error / difference.limit if difference.error else 0.0
-    return difference.beyond, np.inf if np.isnan(share) else share
+def _size(gap: Gap) -> tuple[bool, bool, float]:
+    error = gap.difference.error
+    return gap.difference.beyond, gap.difference.judged, np.inf if np.isnan(error) else error
 
 
 def judge(start: Beginning, run: RecordedRun, again: Repetition, whole: bool) -> Judgement:
@@ -116,7 +115,8 @@ def _pairs(run: RecordedRun, again: Repetition) -> Iterator[tuple[int, str, Para
     checkpoints = run.checkpoints()
     common = sorted(run.epochs.keys() & again.epochs.keys())
     for epoch in common:
-        yield epoch, "losses", *map(_losses, (run.epochs[epoch].values, again.epochs[epoch].values))
+        values = run.epochs[epoch].values, again.epochs[epoch].values
+        yield epoch, "losses", _losses(values[0]), _losses(values[1])
         if epoch in checkpoints and epoch in again.states:
             yield epoch, "weights", checkpoints[epoch].state.params, again.states[epoch].params
     if again.weights is None:

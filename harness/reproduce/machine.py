@@ -12,6 +12,7 @@ from harness.tracking import provenance
 COMMIT = "mlflow.source.git.commit"
 # Versions that decide how a number is computed or drawn.
 NUMERIC = ("numpy", "torch", "tensorflow", "keras", "jax")
+BACKENDS = ("numpy", "torch", "keras", "jax")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ def restoring(changed: list[Fact]) -> list[str]:
     return commands
 
 
-def across_backends(word: str, config: Config, options: list[str]) -> str:
-    """Return the command that repeats a run in another backend."""
-    other = "torch" if config.backend.name == "numpy" else "numpy"
-    return python("harness.reproduce", [word, *options, "--with", f"backend={other}"])
+def across_backends(words: list[str], recorded: str, now: Config) -> list[str]:
+    """Return the command that repeats a run in the first backend that is neither of these two.
+
+    `words` are the run and the options of the command.
+    """
+    others = [name for name in BACKENDS if name not in (recorded, now.backend.name)]
+    return [python("harness.reproduce", [*words, "--with", f"backend={others[0]}"])]

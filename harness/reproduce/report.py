@@ -1,12 +1,11 @@
 """Print the answer of `harness reproduce`, and the evidence for it."""
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.core.tolerances import LIMITS
+from harness.parity.difference import limit_of
 from harness.reproduce.judgement import Gap, Judgement
 from harness.reproduce.machine import Fact
 from harness.reproduce.recorded_run import RecordedRun
@@ -38,8 +37,10 @@ def _within(judgement: Judgement, epochs: str) -> str:
 def _how(judgement: Judgement, start: Beginning) -> str:
     gap, step = judgement.beyond, _step(judgement.from_epoch, start)
     if gap is None:
-        what = "metrics differ" if judgement.unequal is None else "digests or metrics differ"
-        return f"{what}, and no loss or weight that was kept shows by how much; {step}"
+        return (
+            "its digest or a metric differs, and no loss or weight that was kept shows by how "
+            f"much; {step}"
+        )
     if gap.difference.note:
         return gap.difference.note
     since = "" if gap.epoch == judgement.from_epoch else f", in epoch {gap.epoch}"
@@ -102,7 +103,8 @@ def _evidence(judgement: Judgement, run: RecordedRun, again: Repetition) -> Tabl
         gap = judgement.largest(quantity)
         if gap is not None and (gap.difference.tensor or gap.difference.left_out):
             after = [g.epoch for g in judgement.gaps if g.quantity == quantity]
-            table.add_row(quantity, epochs if len(after) > 1 else str(after[0]), *_cells(gap))
+            span = f"{after[0]}…{after[-1]}" if len(after) > 1 else str(after[0])
+            table.add_row(quantity, span, *_cells(gap))
     return table
 
 
@@ -136,19 +138,19 @@ def _missing(run: RecordedRun, again: Repetition) -> list[str]:
             "its journal has no digests (it was recorded by an earlier version), so optimiser "
             "memory, and weights between checkpoints, were not compared"
         )
-    if again.weights is None:
+    if run.final_weights() is None:
+        lines.append("it did not reach its end, so there are no final weights to compare")
+    elif again.weights is None:
         lines.append("the end was not repeated, so final weights were not compared")
     return lines
 
 
 def _limits(judgement: Judgement, start: Beginning) -> str:
     precision = start.plan.training.precision
-    limits = LIMITS[precision]
-    table = f"{limits.losses:.0e} of a loss, {max(limits.gradient, limits.losses):.0e} of weights"
-    wider = any(
-        np.isinf(gap.difference.limit) or gap.difference.limit > 1.001 * limits.gradient
-        for gap in judgement.gaps
-    )
+    losses, weights = limit_of("losses", precision), limit_of("resumed", precision)
+    table = f"{losses:.0e} of a loss, {weights:.0e} of weights"
+    found = [gap.difference for gap in judgement.gaps if gap.quantity != "length"]
+    wider = any(d.left_out or d.limit > 1.001 * limit_of(d.stage, precision) for d in found)
     band = ", and the control band where that is wider" if wider else ""
     return f"limits of {precision}: {table} (harness/core/tolerances.py){band}"
 

@@ -6,7 +6,7 @@ programs that run here, by parity.
 
 from dataclasses import replace
 
-from backends import Backend, BackendFactory, Data, Execution, State, TrainingSpec
+from backends import CPU, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
@@ -46,7 +46,7 @@ def _factory(config: Config) -> BackendFactory:
         training: TrainingSpec,
         data: Data,
         state: State,
-        execution: Execution,
+        execution: Execution = CPU,
     ) -> Backend:
         own = replace(
             execution,

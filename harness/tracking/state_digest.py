@@ -27,5 +27,5 @@ def state_digest(state: State) -> str:
     form = [(name, arrays[name].shape, arrays[name].dtype.str) for name in names]
     digest = hashlib.sha256(repr(form).encode())
     for name in names:
-        digest.update(np.ascontiguousarray(arrays[name]))
+        digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()[:DIGITS]
