@@ -49,7 +49,7 @@ def _of_first_step(problem: Problem) -> StageTensors:
         NumpyBackend, copies_of_first, 0, perturbed(copies_of_first.state, rng, R)
     ).stages
     return {
-        stage: _of_tensors(stage, copies[stage], problem.training.precision, COPIES)
+        stage: tensor_bands(stage, copies[stage], problem.training.precision, COPIES)
         for stage in STAGES[1:]
         if stage not in ALL_STEPS
     }
@@ -58,14 +58,14 @@ def _of_first_step(problem: Problem) -> StageTensors:
 def _of_all_steps(problem: Problem) -> StageTensors:
     runs = perturbed_runs(problem)
     last = resumed(NumpyBackend, runs.problem, runs.last)
-    tensors = _of_tensors("resumed", last, problem.training.precision, BAND_RUNS)
+    tensors = tensor_bands("resumed", last, problem.training.precision, BAND_RUNS)
     return {
         "losses": {"losses": loss_band(runs.losses)},
         "resumed": {n: np.where(band > MAX_BAND, np.inf, band) for n, band in tensors.items()},
     }
 
 
-def _of_tensors(stage: str, tensors: Params, precision: str, copies: int) -> Params:
+def tensor_bands(stage: str, tensors: Params, precision: str, copies: int) -> Params:
     """Return the band of each tensor; its first axis is all replicas of one copy after another."""
     by_copy = {n: v.reshape(copies, -1, *v.shape[1:]) for n, v in tensors.items() if len(v) > 1}
     sizes = scales(stage, {name: value[0] for name, value in by_copy.items()}, precision)

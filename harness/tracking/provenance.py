@@ -4,6 +4,7 @@ import getpass
 import importlib.metadata
 import platform
 import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
@@ -61,6 +62,20 @@ def machine() -> Machine:
     }
 
 
+@cache
+def processor() -> str:
+    """Return the processor's model, or its kind where the system does not tell.
+
+    The same program may round otherwise on another model, whose vector instructions are wider.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
 def user() -> str:
     """Return the user's name; `unknown` in a container that has none."""
     try:
@@ -81,6 +96,7 @@ def tags(overrides: list[str], directory: Path, results: Path) -> dict[str, str]
     inside = directory.is_relative_to(results)
     values = versions() | {
         "host": platform.node(),
+        "processor": processor(),
         "command": command(overrides),
         "run_directory": str(directory.relative_to(results) if inside else directory),
         "mlflow.user": user(),

@@ -4,7 +4,8 @@
              parent                                     the sweep's directory, seen from the run's
              store                                      see `destination`; null without MLflow
     tags     values
-    metrics  step, values: name -> one number per replica
+    metrics  step, values: name -> one number per replica;
+             state: a digest of weights and optimiser memory after a trained epoch
     scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               the training data
     file     path, relative to the run's directory; bytes, sha256
@@ -29,12 +30,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from backends import State
 from harness.core.arrays import Array
 from harness.core.file_names import TRACEBACK
 from harness.system import signals
 from harness.system.checksum import checksum
 from harness.system.durable_files import write_file
 from harness.tracking.journal import Journal
+from harness.tracking.state_digest import state_digest
 
 
 class Tracking(Protocol):
@@ -104,10 +107,12 @@ class RunLog:
         with self._timed():
             self.journal.write(kind, **fields)
 
-    def metrics(self, step: int, values: dict[str, Array]) -> None:
-        """Record metrics by name, `(R,)` each, at epoch `step`."""
+    def metrics(self, step: int, values: dict[str, Array], state: State | None = None) -> None:
+        """Record metrics by name, `(R,)` each, at epoch `step`, and the state after it."""
         if values:
-            self.write("metrics", step=step, values={n: v.tolist() for n, v in values.items()})
+            numbers = {name: value.tolist() for name, value in values.items()}
+            digest = {} if state is None else {"state": state_digest(state)}
+            self.write("metrics", step=step, values=numbers, **digest)
 
     def file(self, path: str) -> None:
         """Record a file of the run, by its path in the run's directory."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from backends import State
 from harness.core.arrays import Array
 
 
@@ -15,8 +16,8 @@ class Recorder(Protocol):
         """Record an event."""
         ...
 
-    def metrics(self, step: int, values: dict[str, Array]) -> None:
-        """Record metrics by name, `(R,)` each, of one epoch."""
+    def metrics(self, step: int, values: dict[str, Array], state: State | None = None) -> None:
+        """Record metrics by name, `(R,)` each, of one epoch, and the state after it."""
         ...
 
     def file(self, path: str) -> None:

@@ -109,11 +109,13 @@ def train(
             outcome.values = {"train/loss": _epoch_loss(losses, splits, config)}
             if np.isfinite(losses).all():
                 outcome.values |= _measure(outcome.backend, splits, loss)
-            record.metrics(epoch, outcome.values)
+            with signals.deferred():  # a stop must not mix the weights of two epochs
+                state = outcome.backend.state()
+            record.metrics(epoch, outcome.values, state)
             _check_finite(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
-            with signals.deferred():  # a stop must not mix the weights of two epochs
-                checkpoint = _checkpoint(outcome, stopping)
+            with signals.deferred():
+                checkpoint = _checkpoint(outcome, stopping, state)
                 checkpoints.keep(checkpoint, outcome.loss)
             signals.raise_if_stopped()
             if outcome.stopped_early:
@@ -134,9 +136,9 @@ def _epoch(backend: Backend, schedule: Schedule, epoch: int, active: Array) -> t
     return np.concatenate(losses), time.perf_counter() - began
 
 
-def _checkpoint(outcome: Outcome, stopping: EarlyStopping | None) -> Checkpoint:
+def _checkpoint(outcome: Outcome, stopping: EarlyStopping | None, state: State) -> Checkpoint:
     """Return the checkpoint of the present epoch; early stopping sees the epoch here."""
-    epoch, state = outcome.epochs, outcome.backend.state()
+    epoch = outcome.epochs
     if stopping is None:
         return Checkpoint(state=state, epoch=epoch)
     outcome.stopped_early = stopping.update(epoch, outcome.values, state)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from backends import State
 from harness.config.schema import Config
 from harness.core.arrays import Array
 from harness.core.errors import Diverged
@@ -46,7 +47,7 @@ class LossRecorder:
     def sync(self) -> None:
         """Do nothing: no record is kept."""
 
-    def metrics(self, step: int, values: dict[str, Array]) -> None:
+    def metrics(self, step: int, values: dict[str, Array], state: State | None = None) -> None:
         """Keep the metric of one epoch."""
         if self.metric in values:
             self.losses.append(values[self.metric])

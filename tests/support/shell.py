@@ -22,6 +22,7 @@ TINY = {
     "vectors": {"--only": "--only=T1"},
     "compare": {},
     "export": {},
+    "reproduce": {},
 }
 PRESET = ["--config-dir", str(ROOT / "tests/support/tiny_conf"), "experiment=tiny"]  # of a run
 
