@@ -25,7 +25,7 @@ from harness.runs.folders import relative_to_cwd
 from harness.system import signals
 from harness.tracking import sent
 from harness.tracking.destination import Destination
-from harness.tracking.journals import in_order, journals
+from harness.tracking.journals import in_order, is_sweep, journals
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,11 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     tops = [Path(word) for word in options.words if Path(word).is_dir()] or [options.results]
-    checked = f"{counted(len(directories), 'run')} and sweeps"
-    first_look = _own_findings(directories, tops)
-    rows = [(finding, _outcome(finding, options.fix)) for finding in first_look]
+    findings = _own_findings(directories, tops)
+    rows = [(finding, _outcome(finding, options.fix)) for finding in findings]
     findings = [f for store, runs in _stores(directories).items() for f in check_store(store, runs)]
     rows += [(finding, _outcome(finding, options.fix)) for finding in findings]
+    checked = _counted(directories)
     if not rows:
         print(f"  {checked}: nothing is wrong")
         return 0
@@ -82,6 +82,13 @@ def _places(directories: Sequence[Path]) -> Iterator[tuple[Path, Destination]]:
             yield directory, place
 
 
+def _counted(directories: Sequence[Path]) -> str:
+    """Return how many runs and sweeps there are, as text."""
+    sweeps = sum(1 for directory in directories if is_sweep(directory))
+    runs = counted(len(directories) - sweeps, "run")
+    return f"{runs} and {counted(sweeps, 'sweep')}" if sweeps else runs
+
+
 def _outcome(finding: Finding, fixes: bool) -> tuple[bool, str]:
     """Return whether the finding is mended now, and what was done or is to be done."""
     if not fixes or finding.fix is None:
@@ -93,7 +100,9 @@ def _outcome(finding: Finding, fixes: bool) -> tuple[bool, str]:
 
 
 def _table(rows: Sequence[tuple[Finding, tuple[bool, str]]]) -> Table:
-    table = Table("where", "what is wrong", "what to do, or what was done")
+    table = Table(show_lines=True)
+    for title in ("where", "what is wrong", "what to do, or what was done"):
+        table.add_column(title, overflow="fold")
     for finding, (_, action) in rows:
         place = relative_to_cwd(finding.path)
         table.add_row(*map(escape, (place, finding.problem, action)))

@@ -45,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def show(summary: Summary) -> None:
     """Print what was sent, what was there already, and what could not be sent."""
-    written = [counted(n, what) for what, n in summary.written.items() if n]
+    kinds = ("runs", "sweeps", "numbers", "files")
+    written = [counted(summary.written[kind], kind) for kind in kinds if summary.written[kind]]
     stores = f" to {', '.join(sorted(summary.stores))}" if summary.stores else ""
     print(f"  sent      {', '.join(written) or 'nothing: MLflow has all of it'}{stores}")
     if summary.complete:

@@ -103,6 +103,7 @@ class Follower:
             if parent is not None:
                 above = Follower(self.directory / parent, self.place, self._certain)
                 tags[PARENT] = above.created()
+                self.written += above.written
             self._keep(attempts=self.sent.attempts + 1)
             run_id = mlflow_runs.create(client, start, number, tags)
             self.written["sweeps" if start["tags"].get("kind") == "sweep" else "runs"] += 1

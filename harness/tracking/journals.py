@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.core.errors import ConfigError
 from harness.core.file_names import CHECKPOINTS, FETCHED, JOURNAL, PLOTS, WEIGHTS
-from harness.tracking.journal import BEGINNINGS, first
+from harness.tracking.journal import BEGINNINGS, Event, first
 
 WITHOUT_RUNS = {CHECKPOINTS, FETCHED, PLOTS, WEIGHTS, ".hydra", "artifacts", "cache"}  # folders
 
@@ -28,9 +28,19 @@ def journals(words: Sequence[str], results: Path) -> list[Path]:
 
 def in_order(directories: Iterable[Path]) -> list[Path]:
     """Return runs by the times at which they began, then sweeps, which refer to their jobs."""
-    begins = [(first(directory, BEGINNINGS) or {}, directory) for directory in directories]
-    begins.sort(key=lambda pair: (pair[0].get("kind") == "sweep", pair[0].get("time", 0)))
-    return [directory for _, directory in begins]
+    return sorted(directories, key=lambda d: (is_sweep(d), _begin(d).get("time", 0)))
+
+
+def is_sweep(directory: Path) -> bool:
+    """Return whether the journal in a directory is that of a sweep."""
+    return _begin(directory).get("kind") == "sweep"
+
+
+def _begin(directory: Path) -> Event:
+    try:
+        return first(directory, BEGINNINGS) or {}
+    except ConfigError:  # told by whoever reads on
+        return {}
 
 
 def _named(word: str, results: Path) -> Path:
