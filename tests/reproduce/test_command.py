@@ -79,6 +79,30 @@ def test_another_learning_rate_differs_and_no_backend_is_blamed(
     assert f"next python -m harness.reproduce {copy}" in out
 
 
+WRONG = """\
+name: wrong
+packages: {}
+devices: [cpu]
+factory:
+  _target_: tests.support.wrong_backends.TransposedRecurrentKernel
+  _partial_: true
+"""
+
+
+def test_a_wrong_backend_of_ones_own_is_told_to_step_and_tensor(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    run(tmp_path / "run", *SMALL, "model=lstm", "trainer.epochs=2", "optimizer.lr=0.1")
+    own = tmp_path / "own"
+    (own / "backend").mkdir(parents=True)
+    (own / "backend/wrong.yaml").write_text(WRONG)
+    words = [tmp_path / "run", "--with", "backend=wrong", "--config-dir", own]
+    code, out = said(capsys, *words)
+    assert code == 1
+    assert out.startswith("Differs from epoch 1: ")
+    assert "both part first at step 1, hidden states: rnn.0.recurrent_kernel" in out
+
+
 def test_digests_that_were_altered_tell_the_epoch(
     recorded: Path, tmp_path: Path, capsys: Capture
 ) -> None:
