@@ -12,6 +12,7 @@ INITIAL_WEIGHTS = f"{WEIGHTS}/initial.safetensors"
 FINAL_WEIGHTS = f"{WEIGHTS}/final.safetensors"
 GRADIENT = f"{WEIGHTS}/gradient.safetensors"
 PLOTS = "plots"  # a folder
+FETCHED = "resumed_from"  # a folder with files from MLflow of a resumed run that was gone
 LOSS_PLOT = f"{PLOTS}/loss.png"
 PREDICTIONS_PLOT = f"{PLOTS}/predictions.png"
 

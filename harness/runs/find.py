@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.tracking_store import database_of, masked
 from harness.core.errors import ConfigError, first_line, nearest
-from harness.core.file_names import CONFIG, JOURNAL
+from harness.core.file_names import CONFIG, JOURNAL, SENT
 from harness.runs.run_folders import folder_named, places
-from harness.system.own_files import make_folder, note_tree
+from harness.system.own_files import make_folder, note_files, note_tree
+from harness.tracking import sent
 from harness.tracking.journal import first
 from harness.tracking.mlflow_errors import is_from_mlflow
 from harness.tracking.mlflow_store import client, tracking_uri
@@ -104,4 +105,14 @@ def _fetch(key: str, run: "TrackedRun", paths: tuple[str, ...], folder: Path) ->
             raise ConfigError(
                 f"{key}{run.name}: its directory is gone and MLflow has no {path} of it."
             )
+    _note_address(folder, run)
     return folder
+
+
+def _note_address(folder: Path, run: "TrackedRun") -> None:
+    """Write down which run of MLflow the downloaded journal belongs to."""
+    place = sent.destination(folder)
+    if place is not None:
+        note_files(folder / SENT)
+        known = sent.Sent(run_id=run.run_id, experiment_id=run.experiment_id)
+        sent.save(folder, place.seen_from(folder)["uri"], known)

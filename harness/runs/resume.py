@@ -23,12 +23,11 @@ from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
-from harness.core.file_names import CHECKPOINTS, CONFIG, JOURNAL
+from harness.core.file_names import CHECKPOINTS, CONFIG, FETCHED, JOURNAL
 from harness.core.model import Params
 from harness.runs.checkpoint_file import read_checkpoint
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
-from harness.runs.folders import FETCHED
 from harness.runs.resume_rules import check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read

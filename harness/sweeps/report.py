@@ -83,4 +83,4 @@ def _end_parent(directory: Path, status: str) -> None:
     journal.close()
     place = destination(directory)
     if place is not None:
-        mlflow_process.TrackedRun(directory, place).tell()
+        mlflow_process.Upload(directory, place).tell()

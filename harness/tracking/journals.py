@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.core.errors import ConfigError
-from harness.core.file_names import CHECKPOINTS, JOURNAL, PLOTS, WEIGHTS
+from harness.core.file_names import CHECKPOINTS, FETCHED, JOURNAL, PLOTS, WEIGHTS
 from harness.tracking.journal import BEGINNINGS, first
 
-WITHOUT_RUNS = {CHECKPOINTS, PLOTS, WEIGHTS, ".hydra", "artifacts", "cache"}  # folders
+WITHOUT_RUNS = {CHECKPOINTS, FETCHED, PLOTS, WEIGHTS, ".hydra", "artifacts", "cache"}  # folders
 
 
 def journals(words: Sequence[str], results: Path) -> list[Path]:

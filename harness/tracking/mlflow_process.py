@@ -29,7 +29,7 @@ RESTARTS = 3  # of a process that dies
 ANNOUNCED = 1.5  # seconds of waiting after which the program says why it does not end
 
 
-class TrackedRun:
+class Upload:
     """A run on its way to MLflow: the `harness.tracking.run_log.Tracking` of a run."""
 
     def __init__(
@@ -74,7 +74,7 @@ class MlflowProcess:
 
     def __init__(self, restarts: int = RESTARTS) -> None:
         self._restarts, self._finishes, self.ended = restarts, False, False
-        self.runs: dict[str, TrackedRun] = {}
+        self.runs: dict[str, Upload] = {}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.tracking.mlflow_worker"],
             env=_surroundings(),
@@ -89,7 +89,7 @@ class MlflowProcess:
         for thread in self._threads:
             thread.start()
 
-    def tell(self, run: TrackedRun) -> None:
+    def tell(self, run: Upload) -> None:
         """Let the process look at a run."""
         request = run.request()
         self.runs[str(request["run"])] = run
@@ -192,9 +192,7 @@ def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
             _started().send(results=in_utf8(str(results.resolve())))
 
 
-def track(
-    config: TrackingConfig, experiment: str, results: Path, directory: Path
-) -> TrackedRun | None:
+def track(config: TrackingConfig, experiment: str, results: Path, directory: Path) -> Upload | None:
     """Return the tracking of the run in `directory`, or None if `config` has no MLflow.
 
     Raises `ConfigError` as `get_ready` does.
@@ -203,10 +201,10 @@ def track(
     if config.name != "mlflow":
         return None
     place = destination_in(config.uri, results)
-    return TrackedRun(directory, place, config.flush_seconds, config.wait_seconds)
+    return Upload(directory, place, config.flush_seconds, config.wait_seconds)
 
 
-def wait(runs: Sequence[TrackedRun]) -> list[TrackedRun]:
+def wait(runs: Sequence[Upload]) -> list[Upload]:
     """Wait until all of the runs is in MLflow; return those of which a part is missing.
 
     After `tracking.wait_seconds` of them the wait ends, or at Ctrl-C. On a terminal it is announced
@@ -231,7 +229,7 @@ def wait(runs: Sequence[TrackedRun]) -> list[TrackedRun]:
     return left
 
 
-def wait_for_all() -> list[TrackedRun]:
+def wait_for_all() -> list[Upload]:
     """Wait as `wait` does, for all runs of this process."""
     return [] if _process is None else wait(list(_process.runs.values()))
 

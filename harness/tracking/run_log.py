@@ -41,7 +41,7 @@ from harness.tracking.state_digest import state_digest
 
 
 class Tracking(Protocol):
-    """The way of a journal to MLflow: a `harness.tracking.mlflow_process.TrackedRun`."""
+    """The way of a journal to MLflow: a `harness.tracking.mlflow_process.Upload`."""
 
     problem: str  # why MLflow does not have all of the run
 

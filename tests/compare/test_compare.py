@@ -1,6 +1,5 @@
 """`python -m harness.compare`, on real runs in a real store and on made-up curves."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.compare.gap import gap
 from harness.compare.groups import group_runs
 from harness.tracking.job_outcomes import Job, describe_jobs
 from harness.tracking.mlflow_reader import TrackedRun
+from harness.tracking.sent import address
 from tests.support import ROOT
 
 
@@ -53,6 +53,7 @@ def tracked(start: int, tags: dict[str, str] | None = None, **params: str) -> Tr
     """A run with parameters only."""
     names = {key.replace("__", "."): value for key, value in params.items()}
     return TrackedRun(
+        experiment_id="1",
         mlflow=SimpleNamespace(),
         run_id=str(start),
         name="",
@@ -186,9 +187,9 @@ def test_runs_are_chosen_by_parent_experiment_and_filter(results: Path, capsys: 
     assert run(*place, "--filter", "params.`backend.name` = 'numpy'") == 0
     assert "3 runs in 3 groups" in capsys.readouterr().out
     journals = sorted((results / "multirun").glob("*/journal.jsonl"))
-    events = [json.loads(line) for line in journals[0].read_text().splitlines()]
-    parent = next(e["run_id"] for e in events if e["kind"] == "mlflow")
-    assert run(*place, "--parent", parent) == 0
+    parent = address(journals[0].parent)
+    assert parent is not None
+    assert run(*place, "--parent", parent["run_id"]) == 0
     assert "1 run in 1 group of " in capsys.readouterr().out
 
 
