@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from harness.config.tracking_store import check_for_secrets
 from harness.core.errors import ConfigError, Refused
 from harness.runs.folders import claim_run, folder_key
 from harness.sweeps import sweep
@@ -26,13 +27,26 @@ class ClaimFolders(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of a run."""
         with _through_hydra():
+            _check_secrets(config)
             typed = [str(word) for word in config.hydra.overrides.hydra]
             claim_run(Path(str(config.hydra.run.dir)), folder_key(typed, "hydra.run.dir"))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of a sweep."""
         with _through_hydra():
+            _check_secrets(config)
             sweep.begin(config)
+
+
+def _check_secrets(config: DictConfig) -> None:
+    """Refuse passwords in addresses before Hydra writes settings to files. Raises `ConfigError`."""
+    named = OmegaConf.select(config, "tracking.uri")
+    if named is not None:
+        check_for_secrets("tracking.uri", str(named))
+    for word in config.hydra.overrides.task:
+        key, _, value = str(word).lstrip("+~").partition("=")
+        if key == "tracking.uri":
+            check_for_secrets(key, value.strip("'\""))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from backends import Backend
 from harness.system.compiled_programs import free_if_many
 from tests.support.backend_classes import BACKENDS, backend_class
+from tests.support.program import PATIENCE
 
 # No example is too slow: the machine may be busy.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,6 +21,9 @@ settings.load_profile("busy")
 # What the one who runs the tests tells MLflow is not for the programs that are tested.
 for variable in ("TRACKING_URI", "EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID"):
     os.environ.pop(f"MLFLOW_{variable}", None)
+
+# A busy machine may take any time until all is in MLflow.
+os.environ["HARNESS_WAIT_SECONDS"] = str(PATIENCE)
 
 turn = itertools.count()
 

@@ -22,15 +22,18 @@ from harness.compare.arguments import parser
 from harness.compare.gap import gap
 from harness.compare.groups import Group, group_runs
 from harness.compare.report import LISTED, formatted, write_report
-from harness.config.tracking_store import experiment_in_environment, source_of
+from harness.config.damaged_files import reading
+from harness.config.tracking_store import database_of, experiment_in_environment, masked, source_of
 from harness.console import streams
-from harness.console.command_line import shell_word
+from harness.console.command_line import counted, shell_word
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
+from harness.core.file_names import JOURNAL, PREDICTIONS
+from harness.runs.checksums import check_file
 from harness.runs.folders import new_folder
 from harness.system import signals
 from harness.tracking.mlflow_errors import is_from_mlflow
-from harness.tracking.mlflow_reader import find_runs, latest_sweep
+from harness.tracking.mlflow_reader import TrackedRun, find_runs, latest_sweep
 from harness.tracking.mlflow_store import client, tracking_uri
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]
@@ -85,12 +88,28 @@ def side_by_side(group: Group, folder: Path) -> pd.DataFrame | None:
     """
     columns: dict[str, Any] = {}
     for name, run in group.runs.items():
-        table = run.predictions(Path(tempfile.mkdtemp(dir=folder)))
+        table = _predictions(run, Path(tempfile.mkdtemp(dir=folder)))
         if table is not None:
-            table = table.set_index(INDEX)
             columns.setdefault("true", table["true"])
             columns[name] = table["predicted"]
     return pd.DataFrame(columns).reset_index() if columns else None
+
+
+def _predictions(run: TrackedRun, folder: Path) -> pd.DataFrame | None:
+    """Return a run's predictions by their places, or None if it has none.
+
+    Damaged ones are left out, which is said on standard error: the other runs can be compared.
+    """
+    if JOURNAL in {file.path for file in run.mlflow.list_artifacts(run.run_id)}:
+        run.mlflow.download_artifacts(run.run_id, JOURNAL, str(folder))  # it has the checksum
+    try:
+        with reading(folder / PREDICTIONS):
+            table = run.predictions(folder)
+            check_file(folder, PREDICTIONS)
+            return None if table is None else table.set_index(INDEX)
+    except ConfigError:
+        print(f"{run.name} ({run.run_id}): its {PREDICTIONS} is damaged; left out", file=sys.stderr)
+        return None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not is_from_mlflow(error):
             raise
-        print(f"MLflow does not answer this: {first_line(error)[:300]}", file=sys.stderr)
+        print(f"MLflow does not answer this: {masked(first_line(error))[:300]}", file=sys.stderr)
     return 2
 
 
@@ -113,7 +132,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _compare(options: argparse.Namespace) -> int:
     uri = tracking_uri(options.uri, options.results, "--uri")
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    database = database_of(uri)
+    if database is not None and not database.exists():
         raise ConfigError(
             f"--results {options.results}: there is no {uri}; run `harness task=sum` first, or "
             "name the folder of your runs."
@@ -136,20 +156,16 @@ def _compare(options: argparse.Namespace) -> int:
     chosen = [f"sweep {parent}"] if parent else []
     chosen += [f"experiment {experiment}"] if experiment else []
     chosen += [f"where {options.filter}"] if options.filter else []
-    source = f"{_count(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
+    source = f"{counted(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
     curves = {g.title: g.runs for g in groups}
     with new_folder(folder):
         write_report(folder, source, table, curves, shown, listed)
     _show(table, console())
     _show_settings(listed, console())
-    counted = f"{_count(len(runs), 'run')} in {_count(len(groups), 'group')}"
-    print(f"\n  {counted} of {uri}{source_of(uri)}")
+    found = f"{counted(len(runs), 'run')} in {counted(len(groups), 'group')}"
+    print(f"\n  {found} of {uri}{source_of(uri)}")
     print(f"  report   {shell_word(str(folder / 'report.html'))}")
     return 0
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _show(table: pd.DataFrame, console: Console) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.tracking.mlflow_reader import TrackedRun
 
 BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
+KEPT_KEYS = ("trainer.keep_checkpoints",)  # no number depends on them, and older runs lack them
 KINDS = ("semantics.name", "optimizer.name", "model.cell")  # each decides many other settings
 ORDER = ("numpy", "torch", "keras", "jax")
 LONGEST = 60  # characters of a title
@@ -37,7 +38,9 @@ def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
     """Sort runs into groups; of repeated runs the latest finished one is taken."""
     runs_by_settings: dict[tuple, dict[str, TrackedRun]] = {}
     for run in sorted(runs, key=lambda r: (r.status == "FINISHED", r.start_time)):
-        key = tuple(sorted((k, v) for k, v in run.params.items() if k not in BACKEND_KEYS))
+        key = tuple(
+            sorted((k, v) for k, v in run.params.items() if k not in (*BACKEND_KEYS, *KEPT_KEYS))
+        )
         runs_by_settings.setdefault(key, {})[run.params.get("backend.name", "?")] = run
     names = {
         key: _name(next(iter(by_backend.values()))) for key, by_backend in runs_by_settings.items()

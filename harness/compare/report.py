@@ -3,6 +3,7 @@
 import base64
 import html
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from harness.core.file_names import PREDICTIONS
 from harness.reporting import plots
 from harness.reporting.html_style import STYLE
+from harness.system.durable_files import Content, write_files
 from harness.tracking.mlflow_reader import TrackedRun
 
 SHOWN = 6  # rows of predictions per task in the report; the CSV has all
@@ -36,22 +38,23 @@ def write_report(
     `source` says in words which runs these are. `listed` has the settings of numbered groups, which
     `groups.csv` has, too.
     """
-    table.to_csv(folder / "table.csv", index=False)
+    files: dict[str, Content] = {"table.csv": partial(table.to_csv, index=False)}
     if len(listed):
-        listed.to_csv(folder / "groups.csv", index=False)
+        files["groups.csv"] = partial(listed.to_csv, index=False)
     all_rows = [rows.assign(task=title) for title, rows in predictions.items()]
     if all_rows:
         joined = pd.concat(all_rows, ignore_index=True)
         joined.insert(0, "task", joined.pop("task"))
-        joined.to_csv(folder / PREDICTIONS, index=False)
+        files[PREDICTIONS] = partial(joined.to_csv, index=False)
     curves = {t: {name: run.curves for name, run in runs.items()} for t, runs in groups.items()}
     trained = {title: by for title, by in curves.items() if any(len(c) for c in by.values())}
-    plots.draw_overlaid(folder / "curves.png", trained)
+    files["curves.png"] = partial(plots.draw_overlaid, groups=trained)
+    write_files({folder / name: content for name, content in files.items()})
     shown = {title: examples(rows) for title, rows in predictions.items()}
-    (folder / "report.md").write_text(_markdown(source, table, shown, listed), encoding="utf-8")
     picture = base64.b64encode((folder / "curves.png").read_bytes()).decode()
+    text = _markdown(source, table, shown, listed)
     page = _html(source, table, shown, picture, listed)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    write_files({folder / "report.md": text, folder / "report.html": page})
 
 
 def examples(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -97,6 +97,9 @@ class TrainerConfig:
     min_delta: float  # by how much val/loss must fall to count as better
     checkpoint_every: int  # epochs; 0: only the last epoch's
     save_gradient: bool  # save the first batch's gradient at the initial weights
+    # How many of the last checkpoints stay, besides the best; null: all. Configurations of earlier
+    # versions lack it.
+    keep_checkpoints: int | None = 2
 
     def __post_init__(self) -> None:
         check_range("trainer.epochs", self.epochs, 0)
@@ -107,6 +110,7 @@ class TrainerConfig:
         check_range("trainer.patience", self.patience, 1)
         check_range("trainer.min_delta", self.min_delta, 0.0)
         check_range("trainer.checkpoint_every", self.checkpoint_every, 0)
+        check_range("trainer.keep_checkpoints", self.keep_checkpoints, 1)
         if self.clip is not None and not 0 < self.clip < math.inf:
             raise ConfigError(f"trainer.clip={self.clip:g}: must be above 0, or null.")
         if self.schedule == "exponential" and self.final_lr == 0:
@@ -121,10 +125,12 @@ class TrackingConfig:
     uri: str | None  # MLflow's; null: MLFLOW_TRACKING_URI, or else sqlite in results/mlflow.db
     experiment: str | None  # null: MLFLOW_EXPERIMENT_NAME, or else one experiment per task
     flush_seconds: float  # how long metrics may wait to be sent in one batch
+    wait_seconds: float = 10.0  # how long the end of the program may wait for MLflow
 
     def __post_init__(self) -> None:
         check_choice("tracking.name", self.name, ("mlflow", "journal"))
         check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
+        check_range("tracking.wait_seconds", self.wait_seconds, 0.0)
 
     def experiment_or(self, usual: str) -> str:
         """Return the experiment's name: from the settings, the environment, or else `usual`."""

@@ -1,7 +1,6 @@
 """A configuration as plain values: for `config.yaml`, for MLflow's parameters, for comparisons."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -34,9 +33,9 @@ def nested_params(config: Config) -> dict[str, Any]:
     return groups
 
 
-def save_config(path: Path, config: Config) -> None:
-    """Write every setting as YAML, the `config.yaml` of a run."""
-    OmegaConf.save(OmegaConf.create(nested_params(config)), path)
+def config_text(config: Config) -> str:
+    """Return every setting as YAML, the `config.yaml` of a run."""
+    return OmegaConf.to_yaml(OmegaConf.create(nested_params(config)))
 
 
 def flat_composed(composed: DictConfig) -> dict[str, Any]:

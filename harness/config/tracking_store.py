@@ -26,6 +26,8 @@ VALID = (
     "sqlite:////FOLDER/mlflow.db, http://HOST:PORT, https://HOST, databricks, or a database "
     "such as postgresql://USER@HOST/NAME"
 )
+CREDENTIALS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # MLflow reads them itself
+SECRET = re.compile(r"[^=]*(pass|pwd|token|secret|key)[^=]*=", re.IGNORECASE)  # in a URI's query
 LONGEST = 500  # characters of an experiment's name, in MLflow 3.17
 
 
@@ -98,23 +100,73 @@ def make_uri_absolute() -> None:
         os.environ[URI] = absolute(uri)
 
 
+def database_of(uri: str) -> Path | None:
+    """Return the file of an SQLite database, or None for another kind of store."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
 def source_of(uri: str) -> str:
     """Return a remark that the environment names the store, or an empty string."""
     named = from_environment(URI)
-    return f" (from {URI})" if named is not None and absolute(named) == uri else ""
+    is_named = named is not None and without_secrets(absolute(named)) == uri
+    return f" (from {URI})" if is_named else ""
 
 
-def without_password(uri: str) -> str:
-    """Return the URI with its password hidden, to be shown."""
-    return re.sub(r"(://[^:/@]*):[^/@]*@", r"\1:***@", uri)
+def without_secrets(uri: str) -> str:
+    """Return the URI as it may be shown and written down: without passwords and tokens.
+
+    A user's name is kept for a database, which needs it to find the password elsewhere.
+    """
+    before, slashes, rest = uri.partition("://")
+    if before.lower() == "sqlite" or not slashes:
+        return uri
+    user, at, place = rest.rpartition("@")
+    is_server = before.lower() in ("http", "https")
+    name = "" if is_server else user.partition(":")[0]
+    place, question, query = place.partition("?")
+    kept = [word for word in query.split("&") if not is_server and not SECRET.match(word)]
+    query = f"{question}{'&'.join(kept)}" if any(kept) else ""
+    return f"{before}://{name}{at if name else ''}{place}{query}"
+
+
+def with_secrets(uri: str) -> str:
+    """Return the URI with the password that MLFLOW_TRACKING_URI has for it, to connect with."""
+    named = from_environment(URI)
+    return named if named is not None and without_secrets(named) == uri else uri
+
+
+def masked(text: str) -> str:
+    """Return a text, such as an error of MLflow's, without the environment's passwords."""
+    named = from_environment(URI)
+    if named is not None and named != without_secrets(named):
+        text = text.replace(named, without_secrets(named))
+        user, _, _ = named.partition("://")[2].rpartition("@")
+        text = text.replace(user, "***") if user else text
+    for name in CREDENTIALS:
+        secret = from_environment(name)
+        text = text.replace(secret, "***") if secret is not None else text
+    return text
+
+
+def check_for_secrets(key: str, uri: str) -> None:
+    """Raise `ConfigError` for a typed URI with a password, which would be kept in files."""
+    shown = without_secrets(uri)
+    if shown != uri:
+        raise ConfigError(
+            f"{key}={shown}: was given with a password or token, which a run would keep in its "
+            f"files; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+            f"MLFLOW_TRACKING_TOKEN, or put the whole address into {URI}."
+        )
 
 
 @cache
 def check_uri(key: str, uri: str) -> None:
     """Raise `ConfigError` for a store that can never work; `key` is the setting that gave it."""
+    if key != URI:
+        check_for_secrets(key, uri)
     problem = _problem(uri)
     if problem is not None:
-        raise ConfigError(f"{key}={without_password(uri)}: {problem}.")
+        raise ConfigError(f"{key}={without_secrets(uri)}: {problem}.")
 
 
 def _problem(uri: str) -> str | None:

@@ -33,6 +33,12 @@ def shell_word(word: str) -> str:
     return shlex.quote(word)
 
 
+def counted(number: int, name: str) -> str:
+    """Return `1 run` or `2 runs`, for a name with or without its plural s."""
+    name = name.removesuffix("s")
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
+
+
 def override(key: str, value: str) -> str:
     """Return `KEY=VALUE` such that Hydra reads exactly the text `value`."""
     return f"{key}={literal(value)}"

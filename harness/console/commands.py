@@ -14,6 +14,8 @@ COMMANDS = {
     "why": "explain why two ways of training differ",
     "reproduce": "repeat a recorded run and say whether it comes out the same",
     "export": "write a trained network that a framework loads without this project",
+    "doctor": "find and mend what is wrong with recorded runs",
+    "sync": "send to MLflow whatever it lacks of recorded runs",
     "vectors": "write numbers that any recurrent layer must repeat",
 }
 

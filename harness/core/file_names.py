@@ -12,7 +12,10 @@ INITIAL_WEIGHTS = f"{WEIGHTS}/initial.safetensors"
 FINAL_WEIGHTS = f"{WEIGHTS}/final.safetensors"
 GRADIENT = f"{WEIGHTS}/gradient.safetensors"
 PLOTS = "plots"  # a folder
+FETCHED = "resumed_from"  # a folder with files from MLflow of a resumed run that was gone
 LOSS_PLOT = f"{PLOTS}/loss.png"
 PREDICTIONS_PLOT = f"{PLOTS}/predictions.png"
 
 PARENT_LOCK = "parent.lock"  # in a sweep's directory
+SENT = "mlflow.json"  # how much of the journal MLflow has
+SENT_LOCK = "mlflow.lock"  # held by whoever sends the journal to MLflow

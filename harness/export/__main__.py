@@ -30,11 +30,13 @@ from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_no_weights
 from harness.export.network import Network, in_float32
+from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.folders import first_free
 from harness.runs.network_file import NetworkFile
 from harness.runs.network_file import read_network as read_network_file
 from harness.system import signals
+from harness.system.durable_files import sync_folder, sync_tree
 from harness.system.own_files import make_folder, take_back
 from harness.tracking.journal import last
 
@@ -50,6 +52,8 @@ def read_network(directory: Path, replica: int) -> Network:
         raise ConfigError(f"{directory}: has no {name}: {why_no_weights(directory)}.")
     if not facts.exists():
         raise ConfigError(f"{directory}: has no {facts.name}; train it again to export it.")
+    for path in (file_names.NETWORK, file_names.FINAL_WEIGHTS):
+        check_file(directory, path)
     with reading(facts):
         network = read_network_file(facts)
     with reading(weights):
@@ -107,7 +111,9 @@ def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
     with _folder_beside(folder) as place:
         writer.write(network, place)
         worst = check(network, place, writer.USAGE)
+        sync_tree(place)
         place.rename(folder)  # atomic, and fails unless `folder` is missing or empty
+        sync_folder(folder.parent)
     return worst, writer.USAGE
 
 

@@ -23,6 +23,7 @@ from harness.core.model import Params
 from harness.export.__main__ import read_network
 from harness.export.check import reference
 from harness.runs import run as runs
+from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.folders import claim_run, first_free, release_claims
 from harness.runs.names import single_name
@@ -50,6 +51,7 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         """A row per predicted number, as in `predictions.csv`."""
         path = self.directory / file_names.PREDICTIONS
+        check_file(self.directory, file_names.PREDICTIONS)
         with reading(path):
             return pd.read_csv(path)
 
@@ -57,6 +59,7 @@ class Run:
     def weights(self) -> Params:
         """The final weights `(R, …)` by canonical name."""
         path = self.directory / file_names.FINAL_WEIGHTS
+        check_file(self.directory, file_names.FINAL_WEIGHTS)
         with reading(path):
             return load_file(path)
 
@@ -108,6 +111,7 @@ def load_run(run: str | Path, results: str | Path = "results", uri: str | None =
     needed = (file_names.CONFIG, file_names.NETWORK, file_names.WEIGHTS, file_names.PREDICTIONS)
     fetched = Path(tempfile.gettempdir(), f"harness-{uuid.uuid4().hex}")  # made only if needed
     directory = find_run("", str(run), Path(results), uri, needed, fetched)
+    check_file(directory, file_names.CONFIG)
     events = list(read(directory))
     start: Event = next((e for e in events if e["kind"] == "start"), {})
     end: Event = next((e for e in reversed(events) if e["kind"] == "end"), {})

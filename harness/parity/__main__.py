@@ -30,7 +30,7 @@ from harness.parity.table import show
 from harness.runs.folders import new_folder
 from harness.system import signals
 from harness.tracking import provenance
-from harness.tracking.browse import say_next
+from harness.tracking.browse import missing, say_next
 from harness.tracking.mlflow_process import track
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog
@@ -85,9 +85,12 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
                 record.file(name)
     show(parity, names, len(problem.batches), screen)
     say(f"\n  certificate  {shell_word(str(folder / 'certificate.md'))}", screen)
-    address = {} if tracking is None else tracking.wait_for_address()
-    if address:
-        say_next(fuzz_command(names, options.config_dir), address, screen)
+    if tracking is not None:
+        address = tracking.wait_for_address()
+        if address:
+            say_next(fuzz_command(names, options.config_dir), address, screen)
+        else:
+            say(f"  {missing(tracking.problem, folder)}", screen)
     return 0 if parity.agrees else 1
 
 
@@ -105,8 +108,7 @@ def _start(record: RunLog, config: Config, verdict: str, names: list[str], comma
     """Record the start of the comparison, as a run of the experiment `parity`."""
     tags = {"kind": "parity", "verdict": verdict, "backends": ", ".join(names)}
     tags[NOTE] = f"{verdict}\n\n    {command}"
-    record.write(
-        "start",
+    record.start(
         name="·".join(["parity", config.task.name, config.model.cell, config.precision]),
         experiment=config.tracking.experiment_or("parity"),
         note="Certificates of agreement between backends.",

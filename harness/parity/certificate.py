@@ -13,6 +13,7 @@ from harness.core.tolerances import LIMITS
 from harness.parity.difference import Difference
 from harness.parity.lockstep import Names, Parity
 from harness.parity.stages import steps_compared
+from harness.system.durable_files import write_files
 from harness.tracking import provenance
 
 FORMAT = 1  # counted up when a field changes its meaning
@@ -115,9 +116,9 @@ def _finite(number: float) -> float | None:
 def write(folder: Path, certificate: Certificate) -> list[str]:
     """Write `certificate.json` and `certificate.md`, and return their names."""
     text = json.dumps(asdict(certificate), indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "certificate.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "certificate.md").write_text(_markdown(certificate), encoding="utf-8")
-    return ["certificate.json", "certificate.md"]
+    files = {"certificate.json": text + "\n", "certificate.md": _markdown(certificate)}
+    write_files({folder / name: content for name, content in files.items()})
+    return list(files)
 
 
 def _markdown(c: Certificate) -> str:

@@ -84,7 +84,7 @@ def _save(drawing: Any, path: Path) -> None:
     drawing.canvas.draw()
     pixels = np.array(drawing.canvas.buffer_rgba())[..., :3]
     image = Image.fromarray(pixels).quantize(256, method=Image.Quantize.FASTOCTREE)
-    image.save(path, dpi=(DPI, DPI), compress_level=1)
+    image.save(path, "PNG", dpi=(DPI, DPI), compress_level=1)
 
 
 @default_settings()
@@ -151,7 +151,7 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
         _whole_numbers(axis)
         axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
         axis.legend(fontsize=7, loc="upper right")
-    drawing.savefig(path, dpi=DPI)
+    drawing.savefig(path, dpi=DPI, format="png")
 
 
 def _whole_numbers(axis: Any) -> None:

@@ -6,12 +6,13 @@ would not help.
 
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.file_names import LOSS_PLOT, PREDICTIONS_PLOT
 from harness.reporting import plots
+from harness.system.durable_files import Content, write_files
 from harness.system.worker_processes import cores, processes
 from harness.tasks import Bound
 from harness.tracking.journal import read
@@ -31,19 +32,19 @@ def draw(
     `bound` is the best possible loss, if the task knows one; `predictions` has the columns of
     `run_files.prediction_table`. Returns the pictures' paths, relative to `directory`.
     """
-    (directory / "plots").mkdir(exist_ok=True)
     curves: dict[str, list[Any]] = {"train/loss": [], "val/loss": []}
     for event in read(directory):
         if event["kind"] == "metrics":
             for name, values in curves.items():
                 values += [event["values"][name]] if name in event["values"] else []
     curves = {name: values for name, values in curves.items() if values}
-    paths = [PREDICTIONS_PLOT]
-    plots.draw_predictions(directory / paths[0], predictions, loss, title)
+    pictures: dict[str, Content] = {
+        PREDICTIONS_PLOT: partial(plots.draw_predictions, table=predictions, loss=loss, title=title)
+    }
     if curves:
-        paths.append(LOSS_PLOT)
-        plots.draw_loss(directory / paths[1], curves, bound, title)
-    return paths
+        pictures[LOSS_PLOT] = partial(plots.draw_loss, curves=curves, bound=bound, title=title)
+    write_files({directory / path: picture for path, picture in pictures.items()})
+    return list(pictures)
 
 
 def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:

@@ -9,12 +9,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.config.tracking_store import database_of, masked
 from harness.core.errors import ConfigError, first_line, nearest
-from harness.core.file_names import CONFIG, JOURNAL
+from harness.core.file_names import CONFIG, JOURNAL, SENT
 from harness.runs.run_folders import folder_named, places
-from harness.system.own_files import make_folder, note_tree
+from harness.system.own_files import make_folder, note_files, note_tree
+from harness.tracking import sent
+from harness.tracking.journal import first
 from harness.tracking.mlflow_errors import is_from_mlflow
 from harness.tracking.mlflow_store import client, tracking_uri
+from harness.tracking.mlflow_writer import ID
 
 if TYPE_CHECKING:
     from harness.tracking.mlflow_reader import TrackedRun
@@ -40,23 +44,36 @@ def find_run(
     if os.sep in word:
         raise ConfigError(f"{key}{word}: there is no such directory.")
     uri = tracking_uri(uri, results, "tracking.uri" if key else "--uri")
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    database = database_of(uri)
+    if database is not None and not database.exists():
         raise ConfigError(
             f"{key}{word}: there is no such directory, neither here nor in {places(results)}, and "
             f"no {uri} to find a run in; name a run's directory, or the folder of your results."
         )
     try:
         run = _tracked(key, word, client(uri), places(results, uri))
-        directory = run.tags.get("run_directory")  # Path("") would be the current directory
-        if directory and (Path(directory) / CONFIG).is_file():
-            return Path(directory)
-        return _fetch(key, run, paths, fetched)
+        return _directory(run, results) or _fetch(key, run, paths, fetched)
     except Exception as error:
         if not is_from_mlflow(error):
             raise
         raise ConfigError(
-            f"{key}{word}: MLflow does not answer this: {first_line(error)[:300]}"
+            f"{key}{word}: MLflow does not answer this: {masked(first_line(error))[:300]}"
         ) from error
+
+
+def _directory(run: "TrackedRun", results: Path) -> Path | None:
+    """Return the run's own directory, or None if it is gone.
+
+    A tag can name any folder of this machine, and others may write tags. So the folder must hold
+    the journal that the run was written from.
+    """
+    named = run.tags.get("run_directory")
+    if not named:  # results / "" would be the results
+        return None
+    directory = (results / named).resolve()
+    if not (directory / CONFIG).is_file() or (start := first(directory, ("start",))) is None:
+        return None
+    return directory if run.tags.get(ID) in (None, start.get("id")) else None
 
 
 def _tracked(key: str, word: str, mlflow: Any, searched: str) -> "TrackedRun":
@@ -88,4 +105,14 @@ def _fetch(key: str, run: "TrackedRun", paths: tuple[str, ...], folder: Path) ->
             raise ConfigError(
                 f"{key}{run.name}: its directory is gone and MLflow has no {path} of it."
             )
+    _note_address(folder, run)
     return folder
+
+
+def _note_address(folder: Path, run: "TrackedRun") -> None:
+    """Write down which run of MLflow the downloaded journal belongs to."""
+    place = sent.destination(folder)
+    if place is not None:
+        note_files(folder / SENT)
+        known = sent.Sent(run_id=run.run_id, experiment_id=run.experiment_id)
+        sent.save(folder, place.seen_from(folder)["uri"], known)

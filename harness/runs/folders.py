@@ -15,25 +15,34 @@ from harness.core.errors import ConfigError
 from harness.core.file_names import (
     CHECKPOINTS,
     CONFIG,
+    FETCHED,
     JOURNAL,
     NETWORK,
     PARAMETERS,
     PARENT_LOCK,
     PLOTS,
     PREDICTIONS,
+    SENT,
+    SENT_LOCK,
     TRACEBACK,
     WEIGHTS,
 )
 from harness.system.own_files import make_folder, note_files, note_folder, take_back
 
-FETCHED = "resumed_from"  # files from MLflow of a resumed run whose directory is gone
 # Everything at the top of a run's folder: the harness's files, and those that Hydra writes first.
 JOB_NAMES = (
     *(CHECKPOINTS, CONFIG, JOURNAL, NETWORK, PARAMETERS, PLOTS),
-    *(PREDICTIONS, FETCHED, TRACEBACK, WEIGHTS),
+    *(PREDICTIONS, FETCHED, SENT, SENT_LOCK, TRACEBACK, WEIGHTS),
 )
 RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
-SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK)  # in a sweep's folder, besides its jobs
+# In a sweep's folder, besides its jobs.
+SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK, SENT, SENT_LOCK)
+    JOURNAL,
+    "multirun.yaml",
+    PARENT_LOCK,
+    SENT,
+    SENT_LOCK,
+)  # in a sweep's folder, besides its jobs
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 
 _claims: list[Path] = []  # folders of single runs

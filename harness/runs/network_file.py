@@ -77,10 +77,9 @@ def network_of(plan: Plan) -> NetworkFile:
     )
 
 
-def write_network(path: Path, network: NetworkFile) -> None:
-    """Write `network.json` in the present format."""
-    text = json.dumps({"format": FORMAT, **asdict(network)}, indent=2)
-    path.write_text(text, encoding="utf-8")
+def network_text(network: NetworkFile) -> str:
+    """Return the text of `network.json` in the present format."""
+    return json.dumps({"format": FORMAT, **asdict(network)}, indent=2)
 
 
 def read_network(path: Path) -> NetworkFile:

@@ -5,6 +5,7 @@ device, the precision and the rest of the training may change. The task, the net
 the kind of optimiser may not, since the checkpoint's state would then mean something else.
 """
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -22,14 +23,16 @@ from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
 from harness.console.command_line import override
 from harness.core.errors import ConfigError, nearest
-from harness.core.file_names import CHECKPOINTS, CONFIG
+from harness.core.file_names import CHECKPOINTS, CONFIG, FETCHED, JOURNAL
 from harness.core.model import Params
+from harness.runs.checkpoint_file import read_checkpoint
+from harness.runs.checksums import check_file
 from harness.runs.find import find_run
-from harness.runs.folders import FETCHED
 from harness.runs.resume_rules import check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
-from harness.training.checkpoints import Checkpoint, State, load_checkpoint
+from harness.tracking.sent import address
+from harness.training.checkpoints import Checkpoint, State
 from harness.training.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -49,8 +52,8 @@ class ResumedRun:
     @property
     def run(self) -> str:
         """The run's id in MLflow, or its directory where MLflow does not know it."""
-        address = last(self.directory, "mlflow")
-        return str(self.directory.resolve()) if address is None else address["run_id"]
+        known = address(self.directory)
+        return str(self.directory.resolve()) if known is None else known["run_id"]
 
     def curve(self) -> Iterator[Event]:
         """Yield the journal's metrics of epochs 1 to the checkpoint's."""
@@ -94,6 +97,7 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     word = str(composed.resume)
     where = (Path(composed.results), composed.tracking.uri)
     folder = find_run("resume=", word, *where, (CONFIG, CHECKPOINTS), directory / FETCHED)
+    check_file(folder, CONFIG)
     old = load_config(folder)
     own = [Path(path) for path in own_folders()]
     new = with_overrides(old, overrides, f"resume={word}", composed, own)
@@ -124,11 +128,14 @@ def _origin(config: Config, start: State) -> ResumedRun | None:
         return None
     folder = Path(config.resume)
     name = _checkpoint(folder, config.resume, config.checkpoint)
-    checkpoint = _read(folder, name)
-    _check_state(checkpoint.state, start)
+    others = [f"checkpoint={word}" for word in checkpoint_names(folder) if word != name]
+    remedy = f"choose {others[-1]}" if others else "train the run again"
+    recorded = load_config(folder)
+    checkpoint = read_checkpoint(folder, name, start, recorded.precision, remedy)
     _check_work_left(config, folder, name, checkpoint)
     best = None if checkpoint.best is None else _cast(checkpoint.best, config.precision)
-    log_changes(load_config(folder), config, name)
+    _say_cut_line(folder)
+    log_changes(recorded, config, name)
     state = _cast(checkpoint.state, config.precision)
     return ResumedRun(folder, replace(checkpoint, state=state, best=best))
 
@@ -156,17 +163,20 @@ def _check_work_left(config: Config, folder: Path, name: str, checkpoint: Checkp
         )
 
 
-def _finished(folder: Path) -> bool:
-    """Whether a run finished.
+def _say_cut_line(folder: Path) -> None:
+    """Log that the journal's last line is left out, where a kill has cut it short."""
+    path = folder / JOURNAL
+    line = path.read_bytes().rpartition(b"\n")[2] if path.exists() else b""
+    try:
+        json.loads(line or b"{}")
+    except ValueError:
+        log.warning("%s: its last line was cut short, and is left out", path)
 
-    A journal that was downloaded from MLflow may lack its last line, but not the line before it,
-    which has the seconds that training took.
-    """
-    events = list(read(folder))
-    statuses = [event["status"] for event in events if event["kind"] == "end"]
-    if statuses:
-        return statuses[-1] == "FINISHED"
-    return not events or any("time/train_s" in event.get("values", {}) for event in events)
+
+def _finished(folder: Path) -> bool:
+    """Whether a run finished, which its journal alone says: its files may be those of a kill."""
+    end = last(folder, "end")
+    return end is not None and end["status"] == "FINISHED"
 
 
 def checkpoint_names(directory: Path) -> list[str]:
@@ -194,40 +204,17 @@ def _why_none(folder: Path) -> str:
     done = max((e["step"] for e in read(folder) if e["kind"] == "metrics"), default=0)
     if done == 0:
         return "it ended before its first epoch was done; start it again"
-    end, every = last(folder, "end"), load_config(folder).trainer.checkpoint_every
+    end, trainer = last(folder, "end"), load_config(folder).trainer
+    with reading(folder / CONFIG):
+        every, epochs = int(trainer.checkpoint_every), int(trainer.epochs)
     if end is None and (every == 0 or done < every):
+        when = f"in epoch {done + 1}" if done < epochs else f"as epoch {done}, its last, was done"
         return (
-            f"it was killed in epoch {done + 1}, or still trains, and trainer.checkpoint_every="
+            f"it was killed {when}, or still trains, and trainer.checkpoint_every="
             f"{every} had kept nothing; start it again with trainer.checkpoint_every=10 or so"
         )
     how = f"it ended as {end['status']}" if end else "it was killed, or still trains,"
     return f"{how} after {done} epochs, and its {CHECKPOINTS} are gone; train it again"
-
-
-def _read(folder: Path, name: str) -> Checkpoint:
-    path = folder / CHECKPOINTS / f"{name}.safetensors"
-    others = [f"checkpoint={word}" for word in checkpoint_names(folder) if word != name]
-    with reading(path, f"choose {others[-1]}" if others else "train the run again"):
-        return load_checkpoint(path)
-
-
-def _check_state(state: State, start: State) -> None:
-    """Raise `ConfigError` unless `state` has the arrays of `start`, in the same shapes."""
-    if set(state.slots) != set(start.slots):
-        has, needs = (", ".join(sorted(s.slots)) or "none" for s in (state, start))
-        raise ConfigError(
-            f"optimizer: the checkpoint's memory is {has}, but the optimiser needs {needs}; choose "
-            "the optimizer and momentum of the run that is resumed."
-        )
-    pairs = [(state.params, start.params)]
-    pairs += [(state.slots[slot], start.slots[slot]) for slot in start.slots]
-    for pair in pairs:
-        shapes = [{name: value.shape for name, value in params.items()} for params in pair]
-        if shapes[0] != shapes[1]:
-            raise ConfigError(
-                f"model: the checkpoint's arrays are {shapes[0]}, but the network needs "
-                f"{shapes[1]}; choose the model of the run that is resumed."
-            )
 
 
 def _cast(state: State, dtype: str) -> State:

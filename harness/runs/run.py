@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING
 
 from backends import BackendFactory, State
 from harness.config.schema import Config
-from harness.config.serialise import flat_params, save_config
+from harness.config.serialise import config_text, flat_params
 from harness.core import file_names
 from harness.core.arrays import Array
 from harness.core.model import Params, count_params
 from harness.reporting import plots
 from harness.runs import figures, resume
 from harness.runs.folders import check_not_begun
-from harness.runs.network_file import network_of, write_network
+from harness.runs.network_file import network_of, network_text
 from harness.runs.run_files import parameter_table, prediction_table
 from harness.system.compile_cache import use_compile_cache
+from harness.system.durable_files import Content, write_files
 from harness.tracking import provenance
+from harness.tracking.launched_jobs import relative_path
 from harness.tracking.mlflow_process import get_ready, track
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog, Tracking
-from harness.training.checkpoints import save_params
+from harness.training.checkpoints import params_writer
 from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend
 from harness.training.metrics import evaluate
@@ -63,9 +65,9 @@ class Result:
     tracking: Tracking | None = None
 
     def wait_for_address(self) -> dict[str, str]:
-        """Wait until MLflow has all of the run, or cannot get it any more; return its address.
+        """Wait until MLflow has all of the run, or for too long; return its address.
 
-        The address is empty without MLflow. Raises `ConfigError` if MLflow refuses the run.
+        The address is empty without MLflow, and if MLflow does not have all of the run.
         """
         return {} if self.tracking is None else self.tracking.wait_for_address()
 
@@ -140,20 +142,20 @@ def _begin(
         "cell": config.model.cell,
         "mlflow.runColor": plots.COLOURS.get(config.backend.name, "#8172b3"),
     }
-    tags |= provenance.tags(identity.overrides, record.directory)
+    tags |= provenance.tags(identity.overrides, record.directory, Path(config.results))
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
     params = flat_params(config)
     if origin is not None:
         params["resume"] = tags["resumed_from"] = origin.run
         tags["resumed_epoch"] = str(origin.checkpoint.epoch)
-    record.write(
-        "start",
+    sweep = identity.parent
+    record.start(
         name=identity.name,
         experiment=config.experiment_name,
         note=_about(config),
         params=params,
         tags=tags,
-        parent=None if identity.parent is None else str(identity.parent.resolve()),
+        parent=None if sweep is None else relative_path(sweep, record.directory),
     )
     shapes = {
         f"{name}.{key}": str(array.shape)
@@ -171,13 +173,17 @@ def _begin(
             "params/trainable": count_params(plan.model),
         },
     )
-    save_config(record.directory / file_names.CONFIG, config)
-    write_network(record.directory / file_names.NETWORK, network_of(plan))
-    save_params(record.directory / file_names.INITIAL_WEIGHTS, plan.start.params)
-    for path in (file_names.CONFIG, file_names.NETWORK, file_names.INITIAL_WEIGHTS):
+    files: dict[str, Content] = {
+        file_names.CONFIG: config_text(config),
+        file_names.NETWORK: network_text(network_of(plan)),
+        file_names.INITIAL_WEIGHTS: params_writer(plan.start.params),
+    }
+    write_files({record.directory / path: content for path, content in files.items()})
+    for path in files:
         record.file(path)
     for event in origin.curve() if origin is not None else ():
         record.write("metrics", step=event["step"], values=event["values"])
+    record.sync()
     record.flush()
 
 
@@ -208,16 +214,18 @@ def _finish(
     record.metrics(0, {n: v for n, v in values.items() if n.startswith("test/")})
     if outcome.best_epoch is not None:  # then the last epoch's values are not the final ones
         record.write("scalars", values={f"final/{n}": v.tolist() for n, v in values.items()})
-    save_params(directory / file_names.FINAL_WEIGHTS, backend.state().params)
-    parameter_table(plan.model).to_csv(directory / file_names.PARAMETERS, index=False)
     predictions = prediction_table(plan.model, backend, splits, plan.training.loss)
-    predictions.to_csv(directory / file_names.PREDICTIONS, index=False)
-    files = [file_names.FINAL_WEIGHTS, file_names.PARAMETERS, file_names.PREDICTIONS]
+    parameters = parameter_table(plan.model)
+    files: dict[str, Content] = {
+        file_names.FINAL_WEIGHTS: params_writer(backend.state().params),
+        file_names.PARAMETERS: partial(parameters.to_csv, index=False),
+        file_names.PREDICTIONS: partial(predictions.to_csv, index=False),
+    }
     gradient: Params = {}
     if plan.config.trainer.save_gradient and splits.train.has_targets:
         gradient = _gradient(plan, load, first)
-        save_params(directory / file_names.GRADIENT, gradient)
-        files.append(file_names.GRADIENT)
+        files[file_names.GRADIENT] = params_writer(gradient)
+    write_files({directory / path: content for path, content in files.items()})
     config = plan.config
     title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
     pictures = draw(directory, title, config.task.loss, config.task.best_loss(), predictions)

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from harness.core.errors import ConfigError, nearest
-from harness.runs.launched_jobs import LaunchedJob, launched_jobs
+from harness.tracking.launched_jobs import LaunchedJob, launched_jobs
 
 STAMP = re.compile(r"\d{8}-\d{6}-\d{6}(/\d+)?")
 

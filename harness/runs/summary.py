@@ -15,7 +15,7 @@ from harness.core.model import count_params
 from harness.runs.bound_comparison import compare_with_bound
 from harness.runs.resume import command
 from harness.runs.run import Result
-from harness.tracking.browse import compare_command, say_next
+from harness.tracking.browse import compare_command, missing, say_next
 from harness.training.metrics import predict
 
 ROWS = 12  # predictions shown at most
@@ -55,8 +55,12 @@ def _show_places(result: Result, console: Console) -> None:
         more = [f"trainer.epochs={2 * outcome.epochs}"]
         more += ["trainer.patience=null"] if outcome.stopped_early else []
         say(f"  go on    {command(result.directory, config.results, more)}", console)
+    if result.tracking is None:
+        return
     address = result.wait_for_address()
-    if address:
+    if not address:
+        say(f"  {missing(result.tracking.problem, result.directory)}", console)
+    else:
         uri, experiment = address["uri"], config.experiment_name
         say(f"  MLflow   run {address['run_id']} in {uri}{source_of(uri)}", console)
         if config.tracking.experiment is None and experiment == experiment_in_environment():

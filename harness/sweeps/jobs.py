@@ -17,11 +17,11 @@ from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.runs.folders import FolderTaken, check_free, claim_job, relative_to_cwd
-from harness.runs.launched_jobs import record_job
 from harness.sweeps import sweep
 from harness.system.physical_memory import physical_memory
 from harness.tracking import provenance
 from harness.tracking.journal import Journal, append, last
+from harness.tracking.launched_jobs import record_job
 from harness.training.load_backend import load_backend
 from harness.training.memory_check import required_memory
 from harness.training.plan import Plan, prepare

@@ -25,7 +25,7 @@ from harness.runs.folders import claim_sweep, folder_key
 from harness.sweeps.swept_values import parse_sweep
 from harness.tracking import provenance
 from harness.tracking.journal import Journal, append, last
-from harness.tracking.mlflow_store import NOTE
+from harness.tracking.mlflow_store import NOTE, destination_in
 
 VARIABLE = "HARNESS_SWEEP"
 SHARED = "sweeps"  # MLflow experiment of the parent runs of sweeps over several tasks
@@ -120,7 +120,8 @@ def parent(sweep: Sweep, config: Config) -> Path | None:
 
 def _begin(sweep: Sweep, config: Config, directory: Path) -> None:
     arguments = ["-m", *sweep.arguments]
-    tags = provenance.tags(arguments, directory)
+    results = Path(config.results)
+    tags = provenance.tags(arguments, directory, results)
     tags["kind"] = "sweep"
     tags[NOTE] = f"    {tags['command']}"
     journal = Journal(directory)
@@ -131,5 +132,6 @@ def _begin(sweep: Sweep, config: Config, directory: Path) -> None:
         note="Parents of sweeps over several tasks; each links to its children.",
         params={"jobs vary in": ", ".join(sweep.varying), "results": config.results},
         tags=tags,
+        store=destination_in(config.tracking.uri, results).seen_from(directory),
     )
     journal.close()

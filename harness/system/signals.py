@@ -25,6 +25,7 @@ TERMINALS = tuple(number for number in SIGNALS if number != signal.SIGTERM)
 REPEATED = 1.0
 
 _requested: list[tuple[int, float]] = []  # the stops so far, without repetitions: signal and time
+_count = [0]  # of all signals, also those that were ignored while a record was closed
 _closing: list[bool] = []  # not empty while a record is being closed
 _held: list[bool] = []  # not empty while a stop is held back
 
@@ -86,6 +87,11 @@ def requested_stop() -> Killed | None:
     return Killed(_requested[0][0]) if _requested else None
 
 
+def count() -> int:
+    """Return how many signals have arrived, for a wait that any signal ends."""
+    return _count[0]
+
+
 def raise_if_stopped() -> None:
     """Raise `Killed` if a stop was requested and its exception got lost."""
     stop = requested_stop()
@@ -95,6 +101,7 @@ def raise_if_stopped() -> None:
 
 def _stop(number: int, _frame: Any) -> None:
     now = time.monotonic()
+    _count[0] += 1
     if _closing or (_requested and now - _requested[-1][1] < REPEATED):
         return
     _requested.append((number, now))

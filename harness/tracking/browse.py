@@ -19,6 +19,12 @@ def compare_command(results: str, uri: str, experiment: str | None = None) -> st
     return python("harness.compare", words)
 
 
+def missing(problem: str, directory: Path) -> str:
+    """Return the line for a run or a sweep that MLflow does not have in full."""
+    command = python("harness.sync", [str(directory)])
+    return f"MLflow   does not have all of it yet ({problem or 'it is slow'}): {command}"
+
+
 def say_next(command: str, address: dict[str, str], console: Console) -> None:
     """Print the next steps: `command`, and how to browse the run at `address` in MLflow."""
     uri, lines = address["uri"], [command]

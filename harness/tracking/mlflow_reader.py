@@ -21,6 +21,7 @@ class TrackedRun:
 
     mlflow: Any = field(repr=False)
     run_id: str
+    experiment_id: str
     name: str
     status: str
     start_time: int
@@ -107,6 +108,7 @@ def _tracked(mlflow: Any, run: Any) -> TrackedRun:
     return TrackedRun(
         mlflow=mlflow,
         run_id=info.run_id,
+        experiment_id=info.experiment_id,
         name=info.run_name,
         status=info.status,
         start_time=info.start_time,

@@ -1,26 +1,41 @@
-"""The worker process that writes runs to MLflow; `harness.tracking.mlflow_process` starts it.
+"""The process that sends a program's journals to MLflow; see `harness.tracking.mlflow_process`.
 
-Messages are one JSON object per line, in both directions. The process ends with its input. A run
-that is still open then belongs to a program that was killed, and is closed as KILLED.
+Messages are one JSON object per line. The program names a journal when it begins and when it has
+ended; in between the journal is looked at every few seconds. The answers are log records, and how
+far each journal is. If the program ends first, this process goes on alone until all is in MLflow,
+for `PATIENCE` seconds at most; `harness sync` does the rest.
 """
 
 import json
 import logging
 import os
+import queue
+import threading
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from harness.config.tracking_store import masked
 from harness.console import streams
-from harness.core.errors import ConfigError
+from harness.console.command_line import counted
+from harness.core.file_names import SENT
 from harness.system import signals
-from harness.tracking.event_buffer import EventBuffer
+from harness.tracking.dead_runs import end_if_dead
+from harness.tracking.journal import end_of
 from harness.tracking.mlflow_store import leave, load_mlflow
-from harness.tracking.mlflow_writer import MlflowWriter
+from harness.tracking.reader import Followed, Reader
+from harness.tracking.unsent import unsent
+
+PATIENCE = 300.0  # seconds for which the process goes on after the program has ended
+DYING = 10.0  # seconds after the end of its pipe in which a program ends
+
+log = logging.getLogger("harness")
 
 
 class Speaker(logging.Handler):
-    """A log handler that sends messages and log records to the program."""
+    """A log handler that sends messages and log records to the program, while it listens."""
 
     def __init__(self, output: TextIO) -> None:
         super().__init__()
@@ -28,62 +43,106 @@ class Speaker(logging.Handler):
 
     def say(self, **message: object) -> None:
         """Write a message to the program, as a line of JSON."""
-        self.output.write(json.dumps(message) + "\n")
-        self.output.flush()
+        with suppress(OSError, ValueError):  # the program has ended
+            self.output.write(json.dumps(message) + "\n")
+            self.output.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a log record on to the program."""
-        self.say(log=record.getMessage(), level=record.levelno)
+        self.say(log=masked(record.getMessage()), level=record.levelno)
+
+    def report(self, run: Followed) -> None:
+        """Say how far a journal is."""
+        sent = run.follower.sent
+        address = {"run_id": sent.run_id, "experiment_id": sent.experiment_id}
+        state = {"complete": run.is_complete, "problem": run.problem}
+        self.say(run=str(run.directory), address=address, **state)
 
 
-def serve(lines: TextIO, speaker: Speaker) -> None:
-    """Carry out the requests, one per line, until there are no more."""
-    buffers: dict[str, EventBuffer] = {}
-    for line in lines:
-        request = json.loads(line)
-        run = request.pop("run")
-        try:
-            _do(buffers, run, speaker, **request)
-        except ConfigError as error:
-            speaker.say(run=run, refusal=str(error))
-    for buffer in buffers.values():
-        now = time.time_ns() // 1_000_000
-        buffer.add(
-            {"kind": "end", "time": now, "status": "KILLED", "error": "the process was killed"}
-        )
-        buffer.close()
+class Server:
+    """The program's requests, and the journals that it has named."""
 
+    def __init__(self, lines: Iterable[str], speaker: Speaker) -> None:
+        self.reader, self._inbox = Reader(speaker.report), queue.SimpleQueue[str | None]()
+        self._unsent: Path | None = None  # results in which unsent journals are still to be found
+        threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
 
-def _do(buffers: dict[str, EventBuffer], run: str, speaker: Speaker, do: str, **data: Any) -> None:
-    directory = Path(run)
-    if do == "open":
-        view = MlflowWriter(data["uri"], Path(data["results"]), directory)
-        view.address = data.get("address", {})
-        buffers[run] = EventBuffer(directory, view, data["flush_seconds"])
-    elif do == "add":
-        buffers[run].add(data["event"])
-    elif do == "flush":
-        buffers[run].flush()
-    else:
-        _close(buffers.pop(run), run, speaker)
+    def _listen(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._inbox.put(line)
+        self._inbox.put(None)
 
+    def serve(self) -> None:
+        """Send journals until the program has ended, and then what is left."""
+        while self._take(self.reader.seconds_to_wait()):
+            self.reader.advance()
+            if self._unsent is not None and self.reader.seconds_to_wait() > 0:
+                self._follow_unsent()
+        self._complete()
 
-def _close(buffer: EventBuffer, run: str, speaker: Speaker) -> None:
-    buffer.close()
-    speaker.say(run=run, address=buffer.wait_for_address())
+    def _take(self, seconds: float) -> bool:
+        """Take the requests that have come, after at most `seconds`; return False at their end."""
+        with suppress(queue.Empty):
+            line = self._inbox.get(timeout=seconds)
+            while line is not None:
+                self._carry_out(**json.loads(line))
+                line = self._inbox.get(block=False)
+            return False
+        return True
+
+    def _carry_out(
+        self, run: str | None = None, every: float = 0.0, results: str | None = None
+    ) -> None:
+        if run is not None:
+            self.reader.follow(Path(run), every, is_new=not Path(run, SENT).exists())
+        if results is not None:
+            self._unsent = Path(results)
+
+    def _follow_unsent(self) -> None:
+        """Follow the journals of programs that have ended before all was in MLflow."""
+        assert self._unsent is not None
+        found = [each for each in unsent(self._unsent) if each.resolve() not in self.reader.open]
+        self._unsent = None
+        for directory in found:
+            end_if_dead(directory)
+            self.reader.follow(directory, every=0.0)
+        if found:
+            count = counted(len(found), "run")
+            log.warning("MLflow now gets %s of programs that ended too early", count)
+
+    def _complete(self) -> None:
+        """Send what is left of the program's journals; end those that it left without an end."""
+        limit = time.monotonic() + PATIENCE
+        dying = time.monotonic() + DYING
+        for run in self.reader.open.values():
+            run.every = 0.0
+        while self.reader.open and time.monotonic() < limit:
+            for directory in list(self.reader.open):
+                self._end(directory, time.monotonic() > dying)
+            self.reader.advance()
+            time.sleep(min(0.2, self.reader.seconds_to_wait()))
+
+    def _end(self, directory: Path, gives_up: bool) -> None:
+        """End the journal of a dead program; leave one alone whose process still runs."""
+        with suppress(Exception):  # it may be gone
+            if end_of(directory) is None and not end_if_dead(directory) and gives_up:
+                del self.reader.open[directory]
 
 
 def main() -> None:
     """Serve the program's requests until its end of the pipe is closed."""
     streams.prepare()
     signals.ignore()  # this process ends when the program has ended
+    # It tries again by itself; and a client that does so may create a run twice.
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     speaker = Speaker(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # MLflow's prints must not reach the program
-    logging.getLogger("harness").addHandler(speaker)
-    logging.getLogger("harness").propagate = False
+    log.addHandler(speaker)
+    log.propagate = False
     load_mlflow()
     with open(0, encoding="utf-8", errors="replace", closefd=False) as lines:
-        serve(lines, speaker)
+        Server(lines, speaker).serve()
     leave()
 
 

@@ -1,141 +1,91 @@
 """Write the events of a run's journal to MLflow.
 
-A flush is one batch. MLflow's automatic logging is not used: a run logs only its journal's events.
+MLflow's automatic logging is not used: a run logs only its journal's events. Whatever is written
+twice is there once.
 """
 
 import csv
-import itertools
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
-from harness.core.file_names import LOSS_PLOT, PARENT_LOCK
+from harness.core.file_names import LOSS_PLOT
 from harness.core.intervals import over_replicas
-from harness.system.signals import deferred
-from harness.tracking import mlflow_store
-from harness.tracking.journal import Event, append, last, read
-from harness.tracking.mlflow_store import NOTE, experiment_id
+from harness.tracking.journal import Event
+from harness.tracking.mlflow_store import NOTE
 
+ID, BYTES = "journal.id", "journal.bytes"  # tags: the run's journal, and how much of it is there
 NUMBERS = ("metrics", "scalars")  # kinds of events that hold numbers
-BATCHED = (*NUMBERS, "tags")  # kinds of events that go into one batch
-METRICS_PER_BATCH = 1000  # MLflow's limit
+ROWS_PER_BATCH = 1000  # MLflow's limit
 PLACE = ("split", "replica", "sample", "time_step")  # of a prediction, as its CSV has it
 TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all
+LONGEST = {"param": 6000, "tag": 8000}  # MLflow's limits, in characters
 
 
 class MlflowWriter:
-    """A writer of one run's events to MLflow; the run has an `address` once it is created."""
+    """A writer of one run, whose files are in `directory`, by its id in MLflow."""
 
-    def __init__(self, uri: str, results: Path, directory: Path) -> None:
-        self.uri, self.results, self.directory = uri, results, directory
-        self.address: dict[str, str] = {}
-        self._note = ""
-        self._client: Any = None
-        self.handlers: dict[str, Callable[..., None]] = {  # of the kinds that are not batched
-            "start": self._start,
-            "dataset": self._dataset,
-            "file": self._file,
-            "table": self._table,
-            "end": self._end,
-        }
+    def __init__(self, client: Any, directory: Path, run_id: str) -> None:
+        self.client, self.directory, self.run_id = client, directory, run_id
 
-    def send(self, events: list[Event]) -> None:
-        """Write `events` and remove those written; see `harness.tracking.event_buffer.View`.
+    def numbers(self, events: Sequence[Event], offset: int) -> int:
+        """Write params, metrics, tags and data sets, in as few batches as MLflow allows.
 
-        To send an event twice does no harm.
+        `offset` is where the events end in the journal. Returns the number of metrics.
         """
-        if events and self._client is None:
-            self._client = mlflow_store.client(self.uri)
-        while events:
-            batch = list(itertools.takewhile(lambda e: e["kind"] in BATCHED, events))
-            if batch:
-                self._batch(batch)
-            else:
-                self.handlers[events[0]["kind"]](**events[0])
-            del events[: len(batch) or 1]
+        from mlflow.entities import Metric, Param, RunTag
 
-    @property
-    def _run(self) -> str:
-        return self.address["run_id"]
-
-    def _start(self, *, time: int, name: str, experiment: str, **event: Any) -> None:
-        from mlflow.entities import Param
-
-        self._note = event["tags"].get(NOTE, "")
-        if not self.address:
-            tags = dict(event["tags"])
-            if event.get("parent") is not None:
-                tags["mlflow.parentRunId"] = self._parent(Path(event["parent"]))
-            number = experiment_id(self._client, experiment, self.results, event["note"])
-            with deferred():
-                run = self._client.create_run(number, time, tags, name)
-                self.address = {"run_id": run.info.run_id, "experiment_id": number, "uri": self.uri}
-        rows = [Param(key, str(value)[:6000]) for key, value in event["params"].items()]
-        self._client.log_batch(self._run, params=rows)
-
-    def _parent(self, directory: Path) -> str:
-        """Return the id of the run whose journal is in `directory`, which is created if needed."""
-        with FileLock(directory / PARENT_LOCK):
-            event = last(directory, "mlflow")
-            if event is None:
-                view = MlflowWriter(self.uri, self.results, directory)
-                view._client = self._client
-                try:
-                    view.send([e for e in read(directory) if e["kind"] == "start"])
-                finally:  # a run that was created is not created again, even if it lacks events
-                    if view.address:
-                        append(directory, "mlflow", **view.address)
-                return view.address["run_id"]
-        return event["run_id"]
-
-    def _batch(self, events: list[Event]) -> None:
-        """Write all numbers and tags of the events, in as few batches as MLflow allows."""
-        from mlflow.entities import Metric, RunTag
-
-        rows: list[Metric] = []
+        params: dict[str, object] = {}
         tags: dict[str, object] = {}
+        rows: list[Metric] = []
         for event in events:
-            if event["kind"] == "tags":
+            if event["kind"] == "start":
+                params |= event["params"]
+            elif event["kind"] == "tags":
                 tags |= event["values"]
-                continue
-            values: dict[str, float | list[float]] = event["values"]
-            for name, value in values.items():
-                replicas: list[float] = value if isinstance(value, list) else [value]
-                summary, step = over_replicas(name, replicas), event.get("step", 0)
-                rows += [Metric(k, _storable(v), event["time"], step) for k, v in summary.items()]
-        labels = [RunTag(key, str(value)) for key, value in tags.items()]
-        for start in range(0, max(len(rows), 1), METRICS_PER_BATCH):
-            batch = rows[start : start + METRICS_PER_BATCH]
-            self._client.log_batch(self._run, metrics=batch, tags=labels if start == 0 else [])
+            elif event["kind"] in NUMBERS:
+                step, time = event.get("step", 0), event["time"]
+                rows += [Metric(k, _storable(v), time, step) for k, v in _summaries(event)]
+        for event in events:
+            if event["kind"] == "dataset":
+                self._dataset(event)
+        settings = [Param(name, str(value)[: LONGEST["param"]]) for name, value in params.items()]
+        labels = [RunTag(name, _tag(value)) for name, value in tags.items()]
+        for i in range(0, len(rows), ROWS_PER_BATCH)[1:]:
+            self.client.log_batch(self.run_id, metrics=rows[i : i + ROWS_PER_BATCH])
+        for i in range(0, len(settings), 100)[1:]:
+            self.client.log_batch(self.run_id, params=settings[i : i + 100])
+        last = [*labels, RunTag(BYTES, str(offset))]  # MLflow writes tags after all else
+        batch = {"metrics": rows[:ROWS_PER_BATCH], "params": settings[:100], "tags": last}
+        self.client.log_batch(self.run_id, **batch)
+        return len(rows)
 
-    def _dataset(
-        self, *, name: str, digest: str, source: object, shapes: object, **_: object
-    ) -> None:
+    def _dataset(self, event: Event) -> None:
         """Write the training data as a dataset input, with our digest and no copy of the values."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         data = Dataset(
-            name=name,
-            digest=digest,
+            name=event["name"],
+            digest=event["digest"],
             source_type="code",
-            source=json.dumps(source),
+            source=json.dumps(event["source"]),
             schema=None,
-            profile=json.dumps(shapes),
+            profile=json.dumps(event["shapes"]),
         )
         inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "train")])]
-        self._client.log_inputs(self._run, inputs)
+        self.client.log_inputs(self.run_id, inputs)
 
-    def _file(self, *, path: str, **_: object) -> None:
+    def file(self, path: str) -> None:
+        """Write a file, by its path in the run's directory."""
         folder = str(Path(path).parent)
         target = None if folder == "." else folder
-        self._client.log_artifact(self._run, self.directory / path, target)
+        self.client.log_artifact(self.run_id, self.directory / path, target)
 
-    def _table(self, *, path: str, **_: object) -> None:
+    def table(self, path: str) -> None:
         """Write a CSV of predictions as a table that MLflow can show side by side for several runs.
 
         MLflow takes the first column for the row's name and the second for the value to compare.
@@ -153,17 +103,34 @@ class MlflowWriter:
                     rows.append([name, *values, row["split"], *(int(row[n]) for n in PLACE[1:])])
         target = Path(path).with_suffix(".json").name
         table = {"columns": ["row", "predicted", "true", *PLACE], "data": rows}
-        self._client.log_text(self._run, json.dumps(table), target)
+        self.client.log_text(self.run_id, json.dumps(table), target)
         listed = json.dumps([{"path": target, "type": "table"}])
-        self._client.set_tag(self._run, "mlflow.loggedArtifacts", listed)
+        self.client.set_tag(self.run_id, "mlflow.loggedArtifacts", listed)
 
-    def _end(self, *, time: int, status: str, error: str | None = None, **_: object) -> None:
-        note = self._note if error is None else f"**{status}**: {error}\n\n{self._note}"
+    def end(self, event: Event, old_note: str, note: str) -> None:
+        """Write how the run ended; `note` is its description, and `old_note` that of its start."""
+        described = note
+        if event.get("error") is not None:
+            described = f"**{event['status']}**: {event['error']}\n\n{note}"
         if (self.directory / LOSS_PLOT).exists():
-            note += f"\n\n![loss](get-artifact?path={LOSS_PLOT}&run_uuid={self._run})"
-        if note != self._note:
-            self._client.set_tag(self._run, NOTE, note[:8000])
-        self._client.set_terminated(self._run, status, end_time=time)
+            described += f"\n\n![loss](get-artifact?path={LOSS_PLOT}&run_uuid={self.run_id})"
+        if described != old_note:
+            self.client.set_tag(self.run_id, NOTE, _tag(described))
+        self.client.set_terminated(self.run_id, event["status"], end_time=event["time"])
+
+
+def _summaries(event: Event) -> list[tuple[str, float]]:
+    """Return the metrics of an event by name: with several replicas, mean and spread of each."""
+    found: list[tuple[str, float]] = []
+    values: dict[str, float | list[float]] = event["values"]
+    for name, value in values.items():
+        replicas: list[float] = value if isinstance(value, list) else [value]
+        found += over_replicas(name, replicas).items()
+    return found
+
+
+def _tag(value: object) -> str:
+    return str(value)[: LONGEST["tag"]]
 
 
 def _storable(value: float) -> float:

@@ -90,13 +90,15 @@ def command(overrides: list[str]) -> str:
     return python("harness", [*flags, *overrides])
 
 
-def tags(overrides: list[str], directory: Path) -> dict[str, str]:
-    """Return MLflow's tags of a run's provenance."""
+def tags(overrides: list[str], directory: Path, results: Path) -> dict[str, str]:
+    """Return MLflow's tags of the provenance of a run, whose results are kept in `results`."""
+    directory, results = directory.resolve(), results.resolve()
+    inside = directory.is_relative_to(results)
     values = versions() | {
         "host": platform.node(),
         "processor": processor(),
         "command": command(overrides),
-        "run_directory": str(directory.resolve()),
+        "run_directory": str(directory.relative_to(results) if inside else directory),
         "mlflow.user": user(),
         "mlflow.source.name": command(overrides),
         "mlflow.source.type": "LOCAL",

@@ -1,13 +1,15 @@
-"""The record of one run: every event goes to the journal first, then, in batches, to MLflow.
+"""The record of one run: every event goes to its journal, which MLflow's process reads.
 
     start    name, experiment, note, params, tags       the run begins
-    mlflow   run_id, experiment_id, uri                 MLflow knows it under this id
+             parent                                     the sweep's directory, seen from the run's
+             store                                      see `destination`; null without MLflow
     tags     values
     metrics  step, values: name -> one number per replica;
              state: a digest of weights and optimiser memory after a trained epoch
     scalars  values: name -> number (or one per replica), once per run
     dataset  name, digest, source, shapes               the training data
-    file     path, relative to the run's directory
+    file     path, relative to the run's directory; bytes, sha256
+    checkpoint  path, epoch, bytes, sha256; in the journal alone
     table    path of a CSV, for MLflow to show as a table
     end      status, error                              FINISHED, FAILED or KILLED
 
@@ -16,49 +18,47 @@ A job of a sweep that could not begin has `refused` (name, command) and `end` al
 
 A sweep's own journal begins with `sweep` (arguments, varying, jobs) and lists its jobs as they
 begin: `job` (number, folder), or `refused` (number, name, command, error) where there was no folder
-for it. Its `start` and all that follows are those of the parent run in MLflow.
+for it. Its `start` and all that follows are those of the parent run in MLflow. Paths are relative
+to the journal's directory.
 """
 
 import time
 import traceback
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from backends import State
 from harness.core.arrays import Array
-from harness.core.errors import ConfigError
-from harness.core.file_names import JOURNAL, TRACEBACK
+from harness.core.file_names import TRACEBACK
 from harness.system import signals
-from harness.tracking.journal import Event, Journal
+from harness.system.checksum import checksum
+from harness.system.durable_files import write_file
+from harness.tracking.journal import Journal
 from harness.tracking.state_digest import state_digest
 
 
 class Tracking(Protocol):
-    """The destination of events besides the journal: an `EventBuffer`, here or in a process.
+    """The way of a journal to MLflow: a `harness.tracking.mlflow_process.Upload`."""
 
-    Its methods raise `ConfigError` for a failure that the user can put right.
-    """
+    problem: str  # why MLflow does not have all of the run
+
+    @property
+    def store(self) -> dict[str, str]:
+        """Where the run is to be tracked, as its journal has it."""
+        ...
+
+    def tell(self) -> None:
+        """Say that the journal has news."""
+        ...
 
     def wait_for_address(self) -> dict[str, str]:
-        """Wait until it is known where the run is in MLflow, or that it is not there.
+        """Wait until all of the run is in MLflow, or for too long.
 
-        Returns its `run_id`, `experiment_id` and `uri`, or an empty dict.
+        Returns its `run_id`, `experiment_id` and `uri`; an empty dict if not all of it is there.
         """
-        ...
-
-    def add(self, event: Event) -> None:
-        """Take the next event of the run."""
-        ...
-
-    def flush(self) -> None:
-        """Write what is buffered."""
-        ...
-
-    def close(self) -> None:
-        """Write what is buffered and close the run."""
         ...
 
 
@@ -69,7 +69,7 @@ class RunLog:
         self.directory = directory
         self.journal = Journal(directory)
         self.tracking = tracking
-        self.tracking_seconds = 0.0  # for which the run has waited for tracking
+        self.tracking_seconds = 0.0  # for which the run has waited for its journal
         self.status = "FINISHED"
         self._ended = False
 
@@ -92,17 +92,20 @@ class RunLog:
             try:
                 if self.status == "FAILED" and error is not None:
                     text = "".join(traceback.format_exception(error))
-                    (self.directory / TRACEBACK).write_text(text, encoding="utf-8")
+                    write_file(self.directory / TRACEBACK, text)
                     self.file(TRACEBACK)
             finally:
                 self.end(self.status, message)
 
+    def start(self, **fields: object) -> None:
+        """Record the first event, with the place where the run is to be tracked."""
+        store = None if self.tracking is None else self.tracking.store
+        self.write("start", **fields, store=store)
+
     def write(self, kind: str, **fields: object) -> None:
-        """Write an event to the journal and pass it on to tracking."""
-        event = self.journal.write(kind, **fields)
-        if self.tracking is not None:
-            with self._timed():
-                self.tracking.add(event)
+        """Write an event to the journal."""
+        with self._timed():
+            self.journal.write(kind, **fields)
 
     def metrics(self, step: int, values: dict[str, Array], state: State | None = None) -> None:
         """Record metrics by name, `(R,)` each, at epoch `step`, and the state after it."""
@@ -113,28 +116,33 @@ class RunLog:
 
     def file(self, path: str) -> None:
         """Record a file of the run, by its path in the run's directory."""
-        self.write("file", path=path)
+        self.write("file", path=path, **checksum(self.directory / path))
+
+    def checkpoint(self, path: str, epoch: int) -> None:
+        """Record the checkpoint of an epoch, in the journal alone."""
+        sums = checksum(self.directory / path)
+        self.journal.write("checkpoint", path=path, epoch=epoch, **sums)
+
+    def sync(self) -> None:
+        """Force all events so far to the disk."""
+        self.journal.sync()
 
     def end(self, status: str, error: str | None = None) -> None:
-        """Record the last event, then close the journal and tracking."""
+        """Record the last event and close the journal."""
         if self._ended:
             return
         self._ended = True
-        with suppress(ConfigError):  # the run has ended, so a refusal by MLflow comes too late
-            self.file(JOURNAL)
-        with suppress(ConfigError):
-            self.write("end", status=status, error=error)
         try:
+            self.write("end", status=status, error=error)
             self.journal.close()
-        finally:  # a wait for the run to arrive in MLflow must end
-            if self.tracking is not None:
-                self.tracking.close()
+        finally:
+            self.flush()
 
     def flush(self) -> None:
-        """Have tracking send all events that wait."""
+        """Have MLflow's process read the journal now."""
         if self.tracking is not None:
             with self._timed():
-                self.tracking.flush()
+                self.tracking.tell()
 
     @contextmanager
     def _timed(self) -> Generator[None]:

@@ -6,8 +6,10 @@ holds the best weights so far, as `best/params/…` and `best/slots/…`, and `s
 No pickle is written or read.
 """
 
-import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +23,7 @@ from harness.core.arrays import Array
 from harness.core.file_names import CHECKPOINTS
 from harness.core.model import Params
 from harness.system import signals
+from harness.system.durable_files import write_file
 from harness.training.recorder import Recorder
 
 SLOTS = {"sgd": ("velocity",), "adam": ("m", "v"), "rmsprop": ("v",)}
@@ -46,20 +49,31 @@ def fresh_state(params: Params, training: TrainingSpec) -> State:
     return State(params, slots, 0)
 
 
-def save_params(path: Path, params: Params) -> None:
-    """Write weights under their canonical names, by an atomic rename."""
-    _save(path, params, {})
+def params_writer(params: Params) -> Callable[[Path], None]:
+    """Return a function that writes weights to a path, under their canonical names."""
+    return partial(_save, arrays=params, header={})
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, by an atomic rename."""
+    """Write a checkpoint durably."""
     header = {"step": str(checkpoint.state.step), "epoch": str(checkpoint.epoch)}
     arrays = _arrays(checkpoint.state)
     if checkpoint.best is not None:
         header["best_step"] = str(checkpoint.best.step)
         arrays |= {f"best/{key}": value for key, value in _arrays(checkpoint.best).items()}
     arrays |= {f"stopping/{key}": value for key, value in checkpoint.stopping.items()}
-    _save(path, arrays, header)
+    write_file(path, partial(_save, arrays=arrays, header=header))
+
+
+def array_types(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the type, such as `F32`, and the shape of each array of a safetensors file.
+
+    No more than its header is read.
+    """
+    opened: Any = safe_open(path, framework="numpy")  # a class of Rust, without types
+    with opened as file:
+        slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+        return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -83,19 +97,25 @@ class Checkpoints:
     It writes one every `every` epochs (0: none of these), and the last whole epoch's one however
     training ends. For this each epoch leaves a copy of its state in memory: a stop may come while a
     backend is in the middle of an update. The copy takes less time than the validation loss.
-    `begun` is the checkpoint from which training resumes.
+
+    Of those written the last `newest` stay, and the one with the lowest loss; the others are
+    removed once a newer one is on the disk. With None all stay. `begun` is the checkpoint from
+    which training resumes.
     """
 
-    def __init__(self, record: Recorder, every: int, begun: Checkpoint | None) -> None:
-        self._record, self._every = record, every
-        self._last, self._written = begun, ""
+    def __init__(
+        self, record: Recorder, every: int, newest: int | None, begun: Checkpoint | None
+    ) -> None:
+        self._record, self._every, self._newest = record, every, newest
+        self._last, self._loss = begun, np.inf
+        self._losses: dict[str, float] = {}  # of those written and not removed, first to last
 
     def __enter__(self) -> Self:
         return self
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Take the checkpoint of an epoch that is done; write it if it is due."""
-        self._last = checkpoint
+    def keep(self, checkpoint: Checkpoint, loss: float) -> None:
+        """Take the checkpoint of an epoch that is done, and its loss; write it if it is due."""
+        self._last, self._loss = checkpoint, loss
         if self._every and checkpoint.epoch % self._every == 0:
             self._write(checkpoint)
 
@@ -107,14 +127,30 @@ class Checkpoints:
     ) -> None:
         if self._last is not None:
             with signals.deferred():
-                self._write(self._last)
-            self._record.file(self._written)
+                path = self._write(self._last)
+            self._record.file(path)
 
-    def _write(self, checkpoint: Checkpoint) -> None:
+    def _write(self, checkpoint: Checkpoint) -> str:
+        """Write a checkpoint unless it is written, and return its path."""
         path = f"{CHECKPOINTS}/epoch-{checkpoint.epoch:05d}.safetensors"
-        if path != self._written:
+        if path not in self._losses:
+            self._record.sync()  # the curve must not end before its checkpoint
             save_checkpoint(self._record.directory / path, checkpoint)
-        self._written = path
+            self._record.checkpoint(path, checkpoint.epoch)
+            self._losses[path] = self._loss
+            self._remove_old()
+        return path
+
+    def _remove_old(self) -> None:
+        """Remove all checkpoints but the best and the newest ones; only this run's are known."""
+        if self._newest is None:
+            return
+        best = min(self._losses, key=self._losses.__getitem__)
+        for path in list(self._losses)[: -self._newest]:
+            if path != best:
+                with suppress(OSError):
+                    (self._record.directory / path).unlink()
+                del self._losses[path]
 
 
 def _arrays(state: State) -> Params:
@@ -137,8 +173,5 @@ def _below(prefix: str, arrays: Params) -> Params:
 
 
 def _save(path: Path, arrays: Params, header: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    save_file(contiguous, partial, metadata=header)
-    os.replace(partial, path)
+    save_file(contiguous, path, metadata=header)

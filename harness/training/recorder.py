@@ -23,3 +23,11 @@ class Recorder(Protocol):
     def file(self, path: str) -> None:
         """Record a file, by its path in `directory`."""
         ...
+
+    def checkpoint(self, path: str, epoch: int) -> None:
+        """Record the checkpoint of an epoch, by its path in `directory`."""
+        ...
+
+    def sync(self) -> None:
+        """Force all records so far to the disk."""
+        ...

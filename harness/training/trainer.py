@@ -39,6 +39,12 @@ class Outcome:
     stopped_early: bool = False
     best_epoch: Array | None = None  # (R,)
 
+    @property
+    def loss(self) -> float:
+        """The mean of `val/loss` over the replicas, or else of `train/loss`; NaN without both."""
+        losses = self.values.get("val/loss", self.values.get("train/loss"))
+        return float("nan") if losses is None else float(losses.mean())
+
     def timings(self) -> dict[str, float]:
         """Return the `time/…` scalars.
 
@@ -90,7 +96,9 @@ def train(
         outcome.stopped_early = not stopping.active.any()  # by its last epoch, before its end
     last = done if outcome.stopped_early else settings.epochs
     with (
-        Checkpoints(record, settings.checkpoint_every, begun) as checkpoints,
+        Checkpoints(
+            record, settings.checkpoint_every, settings.keep_checkpoints, begun
+        ) as checkpoints,
         Progress(settings.epochs, done, shows_progress) as progress,
     ):
         for epoch in range(done + 1, last + 1):
@@ -108,7 +116,7 @@ def train(
             progress.update(epoch, outcome.values)
             with signals.deferred():
                 checkpoint = _checkpoint(outcome, stopping, state)
-                checkpoints.keep(checkpoint)
+                checkpoints.keep(checkpoint, outcome.loss)
             signals.raise_if_stopped()
             if outcome.stopped_early:
                 break

@@ -1,12 +1,12 @@
 """Write files into a new folder such that all of them appear or none."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.core.errors import ConfigError, first_line
+from harness.system.durable_files import sync_file, sync_folder
 from harness.system.own_files import make_folder, note_files, take_back
 
 INDEX = "README.md"  # moved last, so that a folder that has it is complete
@@ -44,11 +44,11 @@ def _move(place: Path, out: Path) -> None:
     """
     files = sorted(place.iterdir(), key=lambda path: (path.name == INDEX, path.name))
     for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(path)
     for path in files:
         target = out / path.name
         if target.exists():
             raise FileExistsError(f"{path.name} has come from elsewhere meanwhile")
         note_files(target)
         path.rename(target)
+    sync_folder(out)

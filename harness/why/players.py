@@ -16,7 +16,10 @@ from harness.core.losses import gives_logits
 from harness.core.model import GATES
 
 # Fields that do not change how a network trains.
-NO_SETTINGS = ("semantics.name", "trainer.checkpoint_every", "trainer.save_gradient")
+NO_SETTINGS = (
+    *("semantics.name", "trainer.checkpoint_every", "trainer.keep_checkpoints"),
+    "trainer.save_gradient",
+)
 GROUPS = ("model", "optimizer", "semantics", "trainer")
 KINDS = {"model": "cell", "optimizer": "name"}  # if these differ, the whole group is one player
 # Pairs of which one may be invalid without the other, so together they are one player.

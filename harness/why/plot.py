@@ -39,7 +39,7 @@ def draw_waterfall(path: Path, question: Question, outcomes: list[Outcome], titl
     for axis, outcome, steps in zip(axes[:, 0], outcomes, rows, strict=True):
         _draw(axis, question, outcome, steps)
     drawing.suptitle(textwrap.fill(title, 100), fontsize=11)
-    drawing.savefig(path, dpi=120, bbox_inches="tight")
+    drawing.savefig(path, dpi=120, bbox_inches="tight", format="png")
 
 
 def bars(question: Question, outcome: Outcome) -> list[Bar]:

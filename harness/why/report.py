@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from harness.config.serialise import flat_params
 from harness.reporting.html_style import STYLE
+from harness.system.durable_files import Content, write_files
 from harness.tracking import provenance
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog
@@ -40,12 +42,11 @@ def begin(record: RunLog, question: Question, command: str) -> None:
     for name, settings in (("a", a), ("b", b)):
         params |= {f"{name}.{k}": v for k, v in settings.items() if k not in params}
     tags = {"kind": "why", "task": question.a.task.name, "cell": question.a.model.cell}
-    tags |= provenance.tags([], record.directory)
+    tags |= provenance.tags([], record.directory, Path(question.a.results))
     tags |= {"command": command, "mlflow.source.name": command}
     tags[NOTE] = f"Repeat it with\n\n    {command}"
     name = f"{question.a.task.name}·{side_name(question.a)}→{side_name(question.b)}"
-    record.write(
-        "start",
+    record.start(
         name=name,
         experiment=question.a.tracking.experiment_or(EXPERIMENT),
         note=ABOUT,
@@ -67,15 +68,17 @@ def finish(record: RunLog, question: Question, answer: Answer, command: str) -> 
     facts |= {"idle": [{"setting": i.player.name, "reason": i.reason} for i in question.idle]}
     facts |= {"outcomes": [_facts(question, o) for o in answer.outcomes], "sentences": sentences}
     facts |= provenance.machine()
-    (folder / "why.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False), "utf-8")
     tables = [records(question, o).assign(measure=o.name, **_interplay(o)) for o in answer.outcomes]
-    pd.concat(tables).to_csv(folder / "why.csv", index=False)
-    _coalitions(question, answer).to_csv(folder / "coalitions.csv", index=False)
-    files = ["why.json", "why.csv", "coalitions.csv"]
+    files: dict[str, Content] = {
+        "why.json": json.dumps(facts, indent=2, ensure_ascii=False),
+        "why.csv": partial(pd.concat(tables).to_csv, index=False),
+        "coalitions.csv": partial(_coalitions(question, answer).to_csv, index=False),
+    }
     drawn = [outcome for outcome in answer.outcomes if outcome.significant]
     if drawn:
-        draw_waterfall(folder / "why.png", question, drawn, headline(question))
-        files.append("why.png")
+        title = headline(question)
+        files["why.png"] = lambda path: draw_waterfall(path, question, drawn, title)
+    write_files({folder / name: content for name, content in files.items()})
     _write_report(folder, question, answer, command, bool(drawn))
     for path in [*files, "report.md", "report.html"]:
         record.file(path)
@@ -228,10 +231,10 @@ def _write_report(
         add(idle_table(question), "These differ, too, but play no part here:")
     text.append(f"Repeat it with\n\n    {command}")
     page.append(f"<p>Repeat it with <code>{html.escape(command)}</code></p>")
-    (folder / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     head = "<!doctype html><html lang='en'><meta charset='utf-8'><title>Why</title>"
     whole = f"{head}<style>{STYLE}</style>\n" + "\n".join(page) + "</html>\n"
-    (folder / "report.html").write_text(whole, encoding="utf-8")
+    files = {folder / "report.md": "\n\n".join(text) + "\n", folder / "report.html": whole}
+    write_files(files)
 
 
 def _markdown(table: pd.DataFrame) -> str:

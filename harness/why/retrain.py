@@ -41,6 +41,12 @@ class LossRecorder:
     def file(self, path: str) -> None:
         """Ignore a file."""
 
+    def checkpoint(self, path: str, epoch: int) -> None:
+        """Ignore a checkpoint."""
+
+    def sync(self) -> None:
+        """Do nothing: no record is kept."""
+
     def metrics(self, step: int, values: dict[str, Array], state: State | None = None) -> None:
         """Keep the metric of one epoch."""
         if self.metric in values:

@@ -17,6 +17,7 @@ from harness.config.saved_config import load_config, with_overrides
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.file_names import CONFIG
+from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.why.players import format_value, get_value
 
@@ -138,6 +139,7 @@ def _recorded(
     """Return a recorded run's configuration, with the side's overrides on top."""
     with tempfile.TemporaryDirectory() as fetched:
         folder = find_run("", name, results, uri, (CONFIG,), Path(fetched))
+        check_file(folder, CONFIG)
         loaded = load_config(folder)
     with prefixed_errors(side, words):
         overrides, folders = side_overrides(side, words), [] if config_dir is None else [config_dir]

@@ -1,6 +1,5 @@
 """`python -m harness.compare`, on real runs in a real store and on made-up curves."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,9 @@ from harness.compare import __main__ as compare
 from harness.compare.__main__ import settings_table
 from harness.compare.gap import gap
 from harness.compare.groups import group_runs
-from harness.sweeps.report import Job, describe_jobs
+from harness.tracking.job_outcomes import Job, describe_jobs
 from harness.tracking.mlflow_reader import TrackedRun
+from harness.tracking.sent import address
 from tests.support import ROOT
 
 
@@ -53,6 +53,7 @@ def tracked(start: int, tags: dict[str, str] | None = None, **params: str) -> Tr
     """A run with parameters only."""
     names = {key.replace("__", "."): value for key, value in params.items()}
     return TrackedRun(
+        experiment_id="1",
         mlflow=SimpleNamespace(),
         run_id=str(start),
         name="",
@@ -186,9 +187,9 @@ def test_runs_are_chosen_by_parent_experiment_and_filter(results: Path, capsys: 
     assert run(*place, "--filter", "params.`backend.name` = 'numpy'") == 0
     assert "3 runs in 3 groups" in capsys.readouterr().out
     journals = sorted((results / "multirun").glob("*/journal.jsonl"))
-    events = [json.loads(line) for line in journals[0].read_text().splitlines()]
-    parent = next(e["run_id"] for e in events if e["kind"] == "mlflow")
-    assert run(*place, "--parent", parent) == 0
+    parent = address(journals[0].parent)
+    assert parent is not None
+    assert run(*place, "--parent", parent["run_id"]) == 0
     assert "1 run in 1 group of " in capsys.readouterr().out
 
 
@@ -229,3 +230,20 @@ def test_a_sweeps_description_ranks_by_loss_and_fits() -> None:
     assert many.endswith("command")
     assert "more" in many
     assert len(describe_jobs(few, "c" * 9000)) == 8000
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut"])
+def test_damaged_predictions_are_left_out_and_the_rest_is_compared(
+    results: Path, capsys: Any, damage: str
+) -> None:
+    path = min(results.rglob("artifacts/predictions.csv"))
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-1] if damage == "cut" else bytes([whole[0] ^ 1]) + whole[1:])
+        assert run("--results", str(results), "--filter", "attributes.status = 'FINISHED'") == 0
+    finally:
+        path.write_bytes(whole)
+    shown = capsys.readouterr()
+    assert "5 runs in 3 groups" in shown.out
+    assert shown.err.endswith(": its predictions.csv is damaged; left out\n")
+    assert shown.err.count("\n") == 1

@@ -127,6 +127,7 @@ BAD = [
     (["trainer.epochs=abc"], "trainer.epochs=abc", "a whole number"),
     (["trainer.epochs=1.5"], "trainer.epochs=1.5", "a whole number"),
     (["trainer.batch_size=0"], "trainer.batch_size=0", "at least 1"),
+    (["trainer.keep_checkpoints=0"], "trainer.keep_checkpoints=0", "at least 1"),
     (["trainer.schedule=cosin"], "trainer.schedule=cosin", "Did you mean 'cosine'?"),
     (["trainer.clip=0"], "trainer.clip=0", "above 0"),
     (["trainer.shuffle=maybe"], "trainer.shuffle=maybe", "true or false"),

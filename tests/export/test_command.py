@@ -18,6 +18,7 @@ from harness.runs.run import Result
 from tests.support import ROOT
 from tests.support.exported_runs import trained
 from tests.support.program import uses_mlflow, with_database
+from tests.support.recorded_files import record_again
 
 pytestmark = [
     *uses_mlflow,
@@ -147,12 +148,20 @@ def test_without_final_weights_it_says_what_to_do(
 
 @pytest.mark.parametrize("name", ["network.json", "weights/final.safetensors"])
 @pytest.mark.parametrize("kept", [0.0, 0.5], ids=["empty", "half"])
+@pytest.mark.parametrize("has_checksum", [False, True])
 def test_a_damaged_file_is_named(
-    runs: dict[str, Result], name: str, kept: float, tmp_path: Path, capsys: Any
+    runs: dict[str, Result],
+    name: str,
+    kept: float,
+    has_checksum: bool,
+    tmp_path: Path,
+    capsys: Any,
 ) -> None:
     place = shutil.copytree(runs["simple"].directory, tmp_path / "run")
     whole = (place / name).read_bytes()
     (place / name).write_bytes(whole[: int(kept * len(whole))])
+    if not has_checksum:
+        record_again(place, name)
     assert export.main([str(place), "--to", "numpy"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"{place / name}: is damaged (")
@@ -166,6 +175,7 @@ def test_facts_that_are_none_are_damage(
 ) -> None:
     place = shutil.copytree(runs["lstm"].directory, tmp_path / "run")
     (place / "network.json").write_text(text)
+    record_again(place, "network.json")
     assert export.main([str(place), "--to", "numpy"]) == 2
     said = capsys.readouterr().err
     assert f"{place / 'network.json'}: is damaged (" in said

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.file_names import JOURNAL
+from harness.core.file_names import JOURNAL, SENT, SENT_LOCK
 from tests.support import program
 from tests.support.program import Done, uses_mlflow
 from tests.support.run_folder import files
@@ -40,6 +40,7 @@ def test_a_failed_run_keeps_what_it_had_until_then(diverged: tuple[Path, Done]) 
     whole = len(journalled) - 1  # epochs, the last of which can be gone on with
     assert files(directory) == {
         *("config.yaml", JOURNAL, "network.json", "traceback.txt", "weights/initial.safetensors"),
+        *(SENT, SENT_LOCK),
         f"checkpoints/epoch-{whole:05d}.safetensors",
     }
     [run] = program.tracked(folder)

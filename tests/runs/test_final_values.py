@@ -11,9 +11,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from harness.runs import run as run_module
-from harness.runs.launched_jobs import record_job
 from harness.runs.run import Identity, Result
-from harness.sweeps.report import jobs
+from harness.tracking.job_outcomes import jobs
+from harness.tracking.launched_jobs import record_job
 from tests.support import program
 from tests.support.configs import config
 from tests.support.program import uses_mlflow

@@ -19,6 +19,7 @@ from harness.config.saved_config import load_config, with_overrides
 from harness.core.errors import ConfigError
 from harness.export.__main__ import read_network
 from harness.why import __main__ as why
+from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import SMALL, run, settings
 
 SPRING = """
@@ -57,6 +58,7 @@ def change(folder: Path, key: str, value: Any) -> None:
     config = OmegaConf.load(folder / "config.yaml")
     OmegaConf.update(config, key, value, merge=False, force_add=True)
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    record_again(folder, "config.yaml")
 
 
 def resumed_settings(folder: Path, *overrides: str) -> Any:
@@ -132,6 +134,7 @@ def test_aliases_are_refused_before_they_are_expanded(folder: Path) -> None:
     levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text("\n".join([text, "a0: &a0 [x]", *levels]))
+    record_again(folder, "config.yaml")
     with pytest.raises(ConfigError, match=r"config.yaml: is damaged .*has an alias"):
         resumed_settings(folder)
 
@@ -164,6 +167,7 @@ def test_the_facts_of_a_network_are_checked_by_type_and_choice(folder: Path, key
     group, _, name = key.rpartition(".")
     (facts[group] if group else facts)[name] = NETWORKS[key]
     (folder / "network.json").write_text(json.dumps(facts))
+    record_again(folder, "network.json")
     with pytest.raises(ConfigError, match=r"network.json: is damaged \(") as caught:
         read_network(folder, 0)
     assert "\n" not in str(caught.value)
@@ -173,5 +177,6 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
     path = folder / "weights/final.safetensors"
     weights = load_file(path)
     save_file(weights | {"rnn.0.bias": weights["rnn.0.bias"][:, :4]}, path)
+    record_again(folder, "weights/final.safetensors")
     with pytest.raises(ConfigError, match=r"final.safetensors: is damaged .its arrays"):
         read_network(folder, 0)

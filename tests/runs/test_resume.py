@@ -19,6 +19,7 @@ from harness.training.checkpoints import load_checkpoint, save_checkpoint
 from harness.training.load_backend import load_backend
 from harness.training.plan import Plan
 from tests.support.program import uses_mlflow
+from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import CASES, NAMES, SMALL, apart, curve, plan, run
 
 pytestmark = uses_mlflow
@@ -72,6 +73,7 @@ def test_without_the_optimisers_memory_the_curve_is_another(
         for name in slot:
             slot[name] *= 0
     save_checkpoint(path, found)
+    record_again(copy, "checkpoints/epoch-00003.safetensors")
     run(tmp_path / "0", f"resume={copy}", "checkpoint=epoch-00003")
     assert apart(curve(whole)[3:], curve(tmp_path / "0")[3:]) > 1e-4
 
@@ -79,7 +81,8 @@ def test_without_the_optimisers_memory_the_curve_is_another(
 def test_early_stopping_stops_where_the_uninterrupted_run_does(tmp_path: Path) -> None:
     chosen = ("task=binary", "task.rule=random", "task.samples=100", "optimizer.lr=0.02")
     chosen += ("trainer.epochs=40", "trainer.patience=2", "replicas=4", "seed=10")
-    chosen += ("trainer.checkpoint_every=1", "precision=float64", "tracking=journal")
+    chosen += ("trainer.checkpoint_every=1", "trainer.keep_checkpoints=null")
+    chosen += ("precision=float64", "tracking=journal")
     whole = run(tmp_path / "whole", *chosen).outcome
     assert whole.best_epoch is not None
     assert whole.stopped_early

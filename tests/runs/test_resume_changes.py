@@ -18,6 +18,7 @@ from harness.training.plan import prepare
 from tests.support import program
 from tests.support.configs import composed
 from tests.support.program import uses_mlflow
+from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import SMALL, plan, run
 
 pytestmark = uses_mlflow
@@ -46,12 +47,15 @@ def test_a_group_is_replaced_as_a_whole_and_a_key_alone(uninterrupted: Any, tmp_
 
 
 def test_a_run_of_an_earlier_version_is_resumed(uninterrupted: Any, tmp_path: Path) -> None:
-    """Its configuration names classes where they were then."""
+    """Its configuration names classes where they were then, and lacks a key that is newer."""
     copy = tmp_path / "earlier"
     shutil.copytree(uninterrupted("adam", "numpy"), copy)
     text = (copy / "config.yaml").read_text()
     assert "harness.core.optimizers.Adam" in text
-    (copy / "config.yaml").write_text(text.replace("harness.core.", "harness."))
+    text = text.replace("harness.core.", "harness.").replace("  keep_checkpoints: 2\n", "")
+    assert "keep_checkpoints" not in text
+    (copy / "config.yaml").write_text(text)
+    record_again(copy, "config.yaml")
     resumed = plan(tmp_path, f"resume={copy}", "trainer.epochs=9")
     assert resumed.config.optimizer.name == "adam"
 

@@ -1,6 +1,5 @@
 """Runs whose epochs are all trained and that only lack their end are completed by `resume=`."""
 
-import os
 import shlex
 import shutil
 import signal
@@ -17,7 +16,8 @@ from harness.runs import summary
 from harness.tracking.journal import Journal, read
 from tests.support import program
 from tests.support.program import uses_mlflow
-from tests.support.resumed_runs import LONG, SMALL, curve, plan, run
+from tests.support.resumed_runs import CASES, LONG, SMALL, curve, plan, run
+from tests.support.stopped_at import stopped_at
 
 pytestmark = uses_mlflow
 
@@ -70,6 +70,63 @@ def test_a_run_without_its_end_is_completed(
         run(tmp_path / "early", f"resume={stopped}", *early)
 
 
+# Where a run is killed after its last epoch, in the order in which it comes there: the end of a
+# file's path, or what a line of the journal contains. With True it is killed after that, else
+# before the file has its name, or in the middle of the line.
+POINTS = [
+    ("epoch-00006.safetensors", True),
+    ('"kind": "checkpoint"', False),
+    ("weights/final.safetensors", False),
+    ("weights/final.safetensors", True),
+    ("predictions.csv", True),
+    ("plots/loss.png", False),
+    ('"path": "predictions.csv"', False),
+    ('"kind": "table"', True),
+    ('"time/train_s"', False),
+    ('"time/train_s"', True),
+    ('"path": "journal.jsonl"', True),
+    ('"kind": "end"', False),
+]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize(("point", "after"), POINTS)
+def test_a_run_that_was_killed_after_its_last_epoch_is_completed(
+    uninterrupted: Any, tmp_path: Path, point: str, after: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    stopping = stopped_at(tmp_path / "modules", point, after=after)
+    # Then the last epoch's checkpoint is the only one.
+    words = ("trainer.checkpoint_every=0",) if "checkpoint" in point else ()
+    words = (*SMALL, *CASES["adam"], *words)
+    done = program.finish(program.start(tmp_path, *words, path=(stopping,)))
+    assert done.code == -signal.SIGKILL, done.err
+    stopped = program.directory(tmp_path)
+    assert not program.events(stopped, "end")
+    result = run(tmp_path / "rest", f"resume={stopped}")
+    same_files(uninterrupted("adam", "numpy"), tmp_path / "rest")
+    assert result.outcome.epoch_seconds == [], "nothing was trained"
+    assert program.events(tmp_path / "rest", "end")[-1]["status"] == "FINISHED"
+    assert f"completes {stopped}, whose 6 epochs are trained" in caplog.text
+    cut_short = point.startswith('"') and not after
+    assert (f"{stopped / JOURNAL}: its last line was cut short" in caplog.text) == cut_short
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_run_that_was_killed_before_its_last_checkpoint_trains_from_the_one_before(
+    uninterrupted: Any, tmp_path: Path
+) -> None:
+    stopping = stopped_at(tmp_path / "modules", "epoch-00006.safetensors")
+    words = (*SMALL, *CASES["adam"])
+    done = program.finish(program.start(tmp_path, *words, path=(stopping,)))
+    assert done.code == -signal.SIGKILL, done.err
+    stopped = program.directory(tmp_path)
+    assert len(curve(stopped)) == 6
+    result = run(tmp_path / "rest", f"resume={stopped}")
+    assert len(result.outcome.epoch_seconds) == 3
+    same_files(uninterrupted("adam", "numpy"), tmp_path / "rest")
+
+
 def test_a_run_that_stopped_early_and_lacks_its_end_is_completed(tmp_path: Path) -> None:
     chosen = ("task=binary", "task.rule=random", "task.samples=100", "optimizer.lr=0.02")
     chosen += ("trainer.epochs=40", "trainer.patience=2", "replicas=2", "tracking=journal")
@@ -104,29 +161,18 @@ def test_a_pass_without_training_that_was_stopped_is_started_again(tmp_path: Pat
         plan(tmp_path, f"resume={tmp_path / 'whole'}")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe to stop the program at")
 def test_a_process_that_was_stopped_after_its_last_epoch_says_how_it_is_completed(
     tmp_path: Path,
 ) -> None:
-    """In a folder whose name a shell and Hydra would read otherwise. The program waits where it
-    writes its parameters, since nobody reads the pipe in their place."""
+    """In a folder whose name a shell and Hydra would read otherwise."""
     place = "it's 50 % [of] a=b, $c & #李"
     folder = tmp_path / place
     folder.mkdir()
     words = (*LONG, "trainer.epochs=300", override("results", f"my {place}"))
-    with program.running(folder, *words) as process:
-        began = list[Path]()
-
-        def begun() -> bool:
-            began[:] = folder.glob("my*/runs/*/config.yaml")
-            return bool(began)
-
-        program.wait_until(begun, process)
-        stopped = began[0].parent
-        os.mkfifo(stopped / "parameters.csv")
-        program.wait_until((stopped / "weights/final.safetensors").exists, process)
-        process.send_signal(signal.SIGTERM)
-        done = program.finish(process)
+    stopping = stopped_at(tmp_path / "modules", "parameters.csv", signal.SIGTERM)
+    done = program.finish(program.start(folder, *words, path=(stopping,)))
+    [began] = folder.glob("my*/runs/*/config.yaml")
+    stopped = began.parent
     assert done.code == 128 + signal.SIGTERM, done.err
     assert len(curve(stopped)) == 300
     again = done.err.rstrip("\n").rpartition("go on with: ")[2]

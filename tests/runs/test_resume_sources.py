@@ -13,9 +13,10 @@ import pytest
 
 from harness.core.errors import ConfigError
 from harness.runs.find import find_run
-from harness.runs.launched_jobs import record_job
+from harness.tracking.launched_jobs import record_job
 from tests.support import program
 from tests.support.program import uses_mlflow
+from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import plan
 
 pytestmark = uses_mlflow
@@ -40,12 +41,18 @@ def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ((), 0, "it ended before its first epoch was done; start it again"),
         (("metrics",), 0, "it was killed in epoch 7, or still trains, and .*_every=0 had kept no"),
         (("metrics",), 9, "it was killed in epoch 7, or still trains, and .*_every=9 had kept no"),
+        (
+            ("metrics",),
+            7,
+            "it was killed as epoch 6, its last, was done, or .*_every=7 had kept no",
+        ),
+        (("metrics",), "many", r"config.yaml: is damaged \(.*many"),
         (("metrics",), 3, "it was killed, or still trains, after 6 epochs, and .* are gone"),
         (("metrics", "end"), 0, "it ended as FINISHED after 6 epochs, and .* are gone; train it"),
     ],
 )
 def test_why_a_run_has_no_checkpoint(
-    uninterrupted: Any, tmp_path: Path, kinds: tuple[str, ...], every: int, reason: str
+    uninterrupted: Any, tmp_path: Path, kinds: tuple[str, ...], every: int | str, reason: str
 ) -> None:
     """As its journal tells, of which a kill leaves no end."""
     whole = uninterrupted("adam", "numpy")
@@ -53,10 +60,12 @@ def test_why_a_run_has_no_checkpoint(
     shutil.rmtree(empty / "checkpoints")
     recorded = (empty / "config.yaml").read_text()
     changed = recorded.replace("checkpoint_every: 3", f"checkpoint_every: {every}")
+    changed = changed if every == 7 else changed.replace("epochs: 6", "epochs: 60")
     (empty / "config.yaml").write_text(changed)
     lines = [json.dumps(event) for kind in kinds for event in program.events(whole, kind)]
     (empty / "journal.jsonl").write_text("\n".join(lines))
-    with pytest.raises(ConfigError, match=f"={empty}: this run has no checkpoint; {reason}"):
+    begin = "" if every == "many" else f"={empty}: this run has no checkpoint; "
+    with pytest.raises(ConfigError, match=begin + reason):
         plan(tmp_path, f"resume={empty}")
 
 
@@ -95,9 +104,14 @@ def spoil(path: Path) -> Path:
     return path
 
 
-def test_a_damaged_checkpoint_is_named_with_another(uninterrupted: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_checksum", [False, True])
+def test_a_damaged_checkpoint_is_named_with_another(
+    uninterrupted: Any, tmp_path: Path, has_checksum: bool
+) -> None:
     copy = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "copy")
     path = spoil(copy / "checkpoints/epoch-00006.safetensors")
+    if not has_checksum:
+        record_again(copy, "checkpoints/epoch-00006.safetensors")
     asked = (f"resume={copy}", "trainer.epochs=9")
     with pytest.raises(ConfigError) as error:
         plan(tmp_path, *asked)
@@ -115,6 +129,7 @@ def test_a_damaged_checkpoint_is_named_with_another(uninterrupted: Any, tmp_path
 def test_a_damaged_configuration_is_named(uninterrupted: Any, tmp_path: Path, text: str) -> None:
     copy = shutil.copytree(uninterrupted("adam", "numpy"), tmp_path / "copy")
     (copy / "config.yaml").write_text(text)
+    record_again(copy, "config.yaml")
     with pytest.raises(ConfigError, match=r"config.yaml: is damaged \(.+\); copy it from") as error:
         plan(tmp_path, f"resume={copy}", "trainer.epochs=9")
     assert "\n" not in str(error.value)

@@ -60,7 +60,7 @@ def test_a_resumed_run_is_a_run_of_its_own_with_the_whole_curve(folder: Path) ->
     resumed = program.tracked(folder)[-1]
     assert resumed.info.run_id != first.info.run_id
     assert resumed.info.status == "FINISHED"
-    assert resumed.data.tags["run_directory"] == str(directory)
+    assert resumed.data.tags["run_directory"] == "runs/resumed"
     assert resumed.data.tags["resumed_from"] == first.info.run_id
     assert resumed.data.tags["resumed_epoch"] == "3"
     assert resumed.data.params["resume"] == first.info.run_id
@@ -77,7 +77,7 @@ def _on(folder: Path) -> tuple[str, str]:
 
 def test_a_run_whose_directory_is_gone_comes_back_from_mlflow(folder: Path, tmp_path: Path) -> None:
     second = program.tracked(folder)[1]
-    there = Path(second.data.tags["run_directory"])
+    there = folder / "results" / second.data.tags["run_directory"]
     away = there.rename(tmp_path / "away")
     try:
         run(tmp_path / "on", f"resume={second.info.run_id}", *_on(folder))
@@ -94,7 +94,8 @@ def test_a_run_without_a_directory_is_not_the_current_one(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = program.tracked(folder)[1]
-    there = Path(found.data.tags["run_directory"])
+    place = found.data.tags["run_directory"]
+    there = folder / "results" / place
     mlflow = client(f"sqlite:///{folder}/results/mlflow.db")
     mlflow.delete_tag(found.info.run_id, "run_directory")
     monkeypatch.chdir(tmp_path)
@@ -103,5 +104,5 @@ def test_a_run_without_a_directory_is_not_the_current_one(
     try:
         assert find_run("resume=", *asked) == tmp_path / "fetched"
     finally:
-        mlflow.set_tag(found.info.run_id, "run_directory", str(there))
+        mlflow.set_tag(found.info.run_id, "run_directory", place)
     assert find_run("resume=", *asked) == there

@@ -53,7 +53,7 @@ def test_a_run_is_whole_in_an_unusual_folder_a_plain_locale_and_a_notebook(tmp_p
     assert (last(directory, "end") or {})["status"] == "FINISHED"
     [tracked] = program.tracked(folder)
     assert tracked.info.status == "FINISHED"
-    assert tracked.data.tags["run_directory"] == str(directory)
+    assert tracked.data.tags["run_directory"] == f"runs/{directory.name}"
     assert "plots/loss.png" in program.artifacts(folder, tracked.info.run_id)
 
 

@@ -41,13 +41,18 @@ class Done:
     err: str
 
 
-def start(folder: Path, *arguments: str, flags: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    """`python -m harness ARGUMENTS` in `folder`, which need not know where the sources are."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA_", "HARNESS_"))}
+def start(
+    folder: Path, *arguments: str, flags: tuple[str, ...] = (), path: tuple[Path, ...] = ()
+) -> subprocess.Popen[str]:
+    """`python -m harness ARGUMENTS` in `folder`, which need not know where the sources are.
+
+    Modules are found in the folders `path` first.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA_", "HARNESS_SWEEP"))}
     return subprocess.Popen(
         [sys.executable, *flags, "-m", "harness", *arguments],
         cwd=folder,
-        env=kept | {"PYTHONPATH": str(ROOT)},
+        env=kept | {"PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT)))},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -19,6 +19,7 @@ FILES = {
     "weights/final.safetensors",
     "weights/initial.safetensors",
 }
+SENT_FILES = {"mlflow.json", "mlflow.lock"}  # of a run that MLflow has
 
 
 def files(directory: Path) -> set[str]:

@@ -7,20 +7,42 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.tracking.event_buffer import EventBuffer
-from harness.tracking.mlflow_store import tracking_uri
-from harness.tracking.mlflow_writer import MlflowWriter
+from harness.tracking.destination import Destination
+from harness.tracking.follower import Follower
+from harness.tracking.mlflow_store import destination_in
 from harness.tracking.run_log import RunLog
+from harness.tracking.sent import address
 from tests.support import program
 
-NEVER = 1e9  # seconds to wait before sending of its own accord
+
+class SentHere:
+    """The tracking of a run whose journal this process sends, whenever it is told of news."""
+
+    problem = ""
+
+    def __init__(self, directory: Path, place: Destination) -> None:
+        self.follower = Follower(directory, place, is_new=True)
+
+    @property
+    def store(self) -> dict[str, str]:
+        return self.follower.place.seen_from(self.follower.directory)
+
+    def tell(self) -> None:
+        try:
+            self.follower.advance()
+        except ConnectionError as error:  # of a client that was told to fail
+            self.problem = str(error)
+        else:
+            self.problem = self.follower.problem
+
+    def wait_for_address(self) -> dict[str, str]:
+        return address(self.follower.directory) or {}
 
 
 def record_in(folder: Path, name: str = "run") -> RunLog:
     results = folder / "results"
-    uri = tracking_uri(None, results)
     directory = results / "runs" / name
-    return RunLog(directory, EventBuffer(directory, MlflowWriter(uri, results, directory), NEVER))
+    return RunLog(directory, SentHere(directory, destination_in(None, results)))
 
 
 def begin(record: RunLog, experiment: str = "sum", **changes: Any) -> None:
@@ -31,11 +53,11 @@ def begin(record: RunLog, experiment: str = "sum", **changes: Any) -> None:
         "params": {"seed": 0, "model.returns": None, "optimizer.lr": 0.001},
         "tags": {"backend": "numpy", "mlflow.note.content": "Repeat it"},
     }
-    record.write("start", **start | changes)
+    record.start(**start | changes)
 
 
-def feed_of(record: RunLog) -> EventBuffer:
-    assert isinstance(record.tracking, EventBuffer)
+def sent_by(record: RunLog) -> SentHere:
+    assert isinstance(record.tracking, SentHere)
     return record.tracking
 
 

@@ -63,7 +63,7 @@ def paste(script: str, folder: Path) -> Done:
 def run_bash(script: str, folder: Path, *first: str) -> Done:
     """Run a script in bash, in which the environment's own programs are found, after those in the
     folders `first`."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA_", "HARNESS_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA_", "HARNESS_SWEEP"))}
     path = os.pathsep.join([*first, str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", "--norc", "-eo", "pipefail", "-c", script],

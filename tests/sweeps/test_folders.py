@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sweeps.report import jobs
+from harness.tracking.job_outcomes import jobs
 from harness.tracking.journal import last
 from tests.support import program
 from tests.support.command_lines import Ending, run_all

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import program
 from tests.support.program import Done, uses_mlflow
-from tests.support.run_folder import FILES, files
+from tests.support.run_folder import FILES, SENT_FILES, files
 
 pytestmark = uses_mlflow
 
@@ -27,7 +27,7 @@ def test_a_sweep_succeeds_and_lists_its_jobs(sweep: tuple[Path, Done]) -> None:
     assert done.out.count("FINISHED") == 3
     assert len(program.directories(folder)) == 3
     for directory in program.directories(folder):
-        assert files(directory) == FILES | {"run.log"}
+        assert files(directory) == FILES | SENT_FILES | {"run.log"}
 
 
 def test_a_sweep_is_one_parent_with_a_child_per_job(sweep: tuple[Path, Done]) -> None:

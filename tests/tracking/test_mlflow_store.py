@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from harness.core.errors import ConfigError
-from harness.tracking.mlflow_store import experiment_id, tracking_uri
+from harness.tracking.mlflow_experiments import experiment_id
+from harness.tracking.mlflow_store import tracking_uri
 from tests.support import program
 from tests.support.program import uses_mlflow
 

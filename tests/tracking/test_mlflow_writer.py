@@ -1,7 +1,6 @@
 """MLflow shows what the journal says: decided on a real SQLite store, read back through MLflow.
 
-Also what a shared database makes hard: one batch per flush, two processes that both want to make
-the database and the experiment, and events that arrive a second time.
+Also one batch per look at the journal, and events that arrive a second time.
 """
 
 import base64
@@ -21,23 +20,25 @@ import pytest
 from scipy import stats
 
 from harness.core.errors import Diverged
+from harness.core.file_names import JOURNAL, SENT
 from harness.sweeps.sweep import Sweep, parent
-from harness.tracking import mlflow_store, mlflow_writer
-from harness.tracking.event_buffer import EventBuffer
+from harness.tracking import mlflow_store
+from harness.tracking.follower import Follower
+from harness.tracking.job_outcomes import jobs
 from harness.tracking.journal import read
-from harness.tracking.mlflow_writer import TABLE_ROWS, MlflowWriter
-from harness.tracking.run_log import RunLog
+from harness.tracking.mlflow_store import destination_in
+from harness.tracking.mlflow_writer import ID, TABLE_ROWS
+from harness.tracking.sent import address
 from tests.support import ROOT, program
 from tests.support.configs import config
 from tests.support.program import uses_mlflow
 from tests.support.run_logs import (
-    NEVER,
     begin,
     contents,
     everything,
-    feed_of,
     only,
     record_in,
+    sent_by,
     with_files,
 )
 
@@ -257,8 +258,9 @@ def test_a_run_can_be_seen_from_its_first_flush_on(folder: Path) -> None:
         begin(record)
         record.flush()
         assert only(folder).info.status == "RUNNING"
-        [address] = [event for event in read(record.directory) if event["kind"] == "mlflow"]
-        assert address["run_id"] == only(folder).info.run_id
+        known = address(record.directory)
+        assert known is not None
+        assert known["run_id"] == only(folder).info.run_id
 
 
 def test_sending_events_twice_does_no_harm(folder: Path) -> None:
@@ -266,13 +268,14 @@ def test_sending_events_twice_does_no_harm(folder: Path) -> None:
         everything(record)
     once = contents(folder)
     assert len(once["history"]["train/loss"]) == 4
-    feed_of(record).view.send([e for e in read(record.directory) if e["kind"] != "mlflow"])
+    (record.directory / SENT).unlink()
+    follower = Follower(record.directory, destination_in(None, folder / "results"))
+    assert follower.advance().complete
     assert contents(folder) == once
 
 
 @pytest.mark.parametrize(
-    "call",
-    ["create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "log_text"],
+    "call", ["create_experiment", "create_run", "log_batch", "log_inputs", "set_terminated"]
 )
 def test_a_call_that_fails_at_first_leaves_no_trace(
     folder: Path, counting: Counting, call: str
@@ -281,15 +284,84 @@ def test_a_call_that_fails_at_first_leaves_no_trace(
     with record_in(folder) as record:
         everything(record)
         record.flush()
-        feed = feed_of(record)
-        assert feed.unsent, "what did not arrive is kept"
+        assert call == "set_terminated" or sent_by(record).problem == call
         counting.refuse = set()
-    assert feed.unsent == feed.lost == []
     found = contents(folder)
     assert found["status"] == "FINISHED"
     assert [step for step, _ in found["history"]["train/loss"]] == [1, 2, 3, 4]
     assert found["data"] == ["d" * 32]
     assert "predictions.json" in found["files"]
+
+
+@pytest.mark.parametrize("call", ["log_artifact", "log_text"])
+def test_a_store_of_files_that_fails_holds_back_no_numbers(
+    folder: Path, counting: Counting, call: str
+) -> None:
+    counting.refuse = {call}
+    with record_in(folder) as record:
+        everything(record)
+    found = contents(folder)
+    assert found["status"] == "FINISHED"
+    assert [step for step, _ in found["history"]["train/loss"]] == [1, 2, 3, 4]
+    assert call in sent_by(record).problem
+    assert not sent_by(record).follower.sent.complete
+    counting.refuse = set()
+    sent_by(record).tell()
+    assert sent_by(record).follower.sent.complete
+    assert {"predictions.json", "plots/loss.png", JOURNAL} < contents(folder)["files"]
+
+
+def test_a_file_that_is_gone_holds_back_nothing(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with record_in(folder) as record:
+        everything(record)
+        (record.directory / "plots/loss.png").unlink()
+    assert sent_by(record).follower.sent.complete
+    assert "plots/loss.png is missing" in caplog.text
+
+
+def test_a_file_outside_the_directory_is_not_sent(folder: Path) -> None:
+    (folder / "secret").write_text("mine")
+    with record_in(folder) as record:
+        begin(record)
+        record.write("file", path="../../../secret")
+        (record.directory / "link").symlink_to(folder / "secret")
+        record.write("file", path="link")
+    assert program.artifacts(folder, only(folder).info.run_id) == {JOURNAL}
+
+
+class LosesAnswers:
+    """An MLflow client whose answer to the first `create_run` is lost on its way."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.created = client, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def create_run(self, *arguments: Any) -> Any:
+        made = self.client.create_run(*arguments)
+        self.created += 1
+        if self.created == 1:
+            raise ConnectionError("lost")
+        return made
+
+
+def test_a_run_whose_creation_got_no_answer_is_not_created_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = LosesAnswers(program.mlflow(folder))
+    monkeypatch.setattr(mlflow_store, "client", lambda _: client)
+    with record_in(folder) as record:
+        everything(record)
+        record.flush()
+        assert sent_by(record).problem == "lost"
+    run = only(folder)
+    assert client.created == 1
+    assert run.info.status == "FINISHED"
+    [start] = [event for event in read(record.directory) if event["kind"] == "start"]
+    assert run.data.tags[ID] == start["id"]
 
 
 def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counting) -> None:
@@ -308,27 +380,14 @@ def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counti
         above = parent(swept, config(f"results='{folder / 'results'}'"))
         assert above == directory
         with record_in(folder, f"job {job}") as record:
-            begin(record, parent=str(above))
+            begin(record, parent="../../multirun/now")
     runs = program.tracked(folder)
     [made] = [run for run in runs if run.data.tags.get("kind") == "sweep"]
-    [address] = [event for event in read(directory) if event["kind"] == "mlflow"]
-    assert address["run_id"] == made.info.run_id
+    assert (address(directory) or {})["run_id"] == made.info.run_id
     children = [run for run in runs if run is not made]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {made.info.run_id}
     assert len(children) == 2, "the first could not be made, nor its parent"
-
-
-def test_a_server_that_is_not_there_stops_nothing(folder: Path, tmp_path: Path) -> None:
-    """A file where the database should be: any call to MLflow then fails."""
-    (tmp_path / "file").write_text("")
-    view = MlflowWriter(
-        f"sqlite:///{tmp_path}/file/mlflow.db", folder / "results", tmp_path / "run"
-    )
-    with RunLog(tmp_path / "run", EventBuffer(tmp_path / "run", view, NEVER)) as record:
-        begin(record)
-        record.metrics(1, {"train/loss": np.array([1.0])})
-    kinds = [event["kind"] for event in read(tmp_path / "run")]
-    assert kinds == ["start", "metrics", "file", "end"]
+    assert jobs(directory) == [], "jobs are those that the sweep has begun"
 
 
 def test_importing_the_module_does_not_import_mlflow() -> None:
@@ -337,14 +396,3 @@ def test_importing_the_module_does_not_import_mlflow() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
-
-
-def test_events_are_known_to_the_view(tmp_path: Path) -> None:
-    """Each kind of event that `run_log.py` lists is batched or has a handler: none is refused."""
-    listed = (mlflow_writer.__doc__ or "") and (
-        sys.modules["harness.tracking.run_log"].__doc__ or ""
-    )
-    kinds = {line.split()[0] for line in listed.splitlines() if line.startswith("    ")}
-    assert {"start", "metrics", "end"} < kinds
-    handlers = MlflowWriter("", tmp_path, tmp_path).handlers
-    assert kinds - {"mlflow"} <= {*handlers, *mlflow_writer.BATCHED}

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.reporting.plots import COLOURS
-from harness.sweeps.report import Job, jobs
-from harness.tracking.journal import last
+from harness.tracking.job_outcomes import Job, jobs
+from harness.tracking.sent import address
 from tests.support.program import PATIENCE, directories, run
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     done = run(folder, "-m", *SWEEP)
     assert done.code == 1, done.out + done.err  # as it is when jobs have failed
     sweep = directories(folder)[0].parent
-    parent = last(sweep, "mlflow")
+    parent = address(sweep)
     assert parent is not None, done.out + done.err
     with _server(folder) as url, sync_api.sync_playwright() as playwright:
         expect.set_options(timeout=LOOK_MS)

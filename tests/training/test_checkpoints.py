@@ -11,6 +11,7 @@ import pytest
 from backends import Array, State
 from harness.core.errors import Diverged
 from harness.system.signals import Killed
+from harness.training import checkpoints
 from harness.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tests.support.scripted_training import (
     BEST,
@@ -43,6 +44,66 @@ def test_of_every_training_the_last_epoch_is_kept(train: Train, tmp_path: Path) 
     assert (epoch, checkpoint.epoch, checkpoint.state.step) == (3, 3, 3)
     files = [event["path"] for event in done.events if event["kind"] == "file"]
     assert files == ["checkpoints/epoch-00003.safetensors", "journal.jsonl"]
+
+
+# Means over both replicas: 6, 3, 4, 2.5, 5, 3.5
+LOSSES = [[6.0, 6.0], [1.0, 5.0], [4.0, 4.0], [2.0, 3.0], [1.0, 9.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "newest", "expected"),
+    [
+        (1, 2, [1]),
+        (3, 2, [2, 3]),
+        (4, 2, [3, 4]),
+        (6, 2, [4, 5, 6]),
+        (6, 1, [4, 6]),
+        (6, 4, [3, 4, 5, 6]),
+        (6, 9, [1, 2, 3, 4, 5, 6]),
+        (6, None, [1, 2, 3, 4, 5, 6]),
+    ],
+)
+@pytest.mark.parametrize("measured", ["val", "train"])
+def test_the_newest_checkpoints_and_the_best_stay(
+    train: Train,
+    tmp_path: Path,
+    epochs: int,
+    newest: int | None,
+    expected: list[int],
+    measured: str,
+) -> None:
+    changes = {"replicas": 2, "epochs": epochs, "batch_size": N, "checkpoint_every": 1}
+    rising = np.arange(12.0).reshape(6, 2)  # its best epoch is the first
+    losses, val = (LOSSES, None) if measured == "train" else (rising, LOSSES)
+    done = train(settings(**changes, keep_checkpoints=newest), losses, val)
+    assert sorted(kept(tmp_path)) == expected
+    written = [event["epoch"] for event in done.events if event["kind"] == "checkpoint"]
+    assert written == list(range(1, epochs + 1))
+
+
+def test_an_old_checkpoint_goes_only_when_the_new_one_is_on_the_disk(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = checkpoints.save_checkpoint
+
+    def fail_at_five(path: Path, checkpoint: Checkpoint) -> None:
+        if checkpoint.epoch == 5:
+            raise OSError(28, "No space left on device")
+        save(path, checkpoint)
+
+    monkeypatch.setattr(checkpoints, "save_checkpoint", fail_at_five)
+    with pytest.raises(OSError, match="No space left"):
+        train(settings(epochs=9, batch_size=N, checkpoint_every=1), -np.arange(9.0)[:, None])
+    assert sorted(kept(tmp_path)) == [3, 4]
+
+
+def test_files_that_the_training_did_not_write_stay(train: Train, tmp_path: Path) -> None:
+    folder = tmp_path / "0/checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("epoch-00000.safetensors", "mine.txt"):
+        (folder / name).write_text("mine")
+    train(settings(epochs=5, batch_size=N, checkpoint_every=1, keep_checkpoints=1))
+    assert {"epoch-00000.safetensors", "mine.txt"} < {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("error", [Killed(2), RuntimeError("out of memory")])
@@ -97,7 +158,9 @@ def test_early_stopping_goes_on_as_if_nothing_had_happened(
     train: Train, tmp_path: Path, epoch: int
 ) -> None:
     losses = np.arange(18.0).reshape(6, 3)
-    whole = train(patient(replicas=3, checkpoint_every=1), losses, VAL).outcome
+    whole = train(
+        patient(replicas=3, checkpoint_every=1, keep_checkpoints=None), losses, VAL
+    ).outcome
     begun = kept(tmp_path)[epoch]
     rest = train(patient(replicas=3), losses, VAL[epoch:], begun=begun).outcome
     assert rest.epochs == whole.epochs

@@ -196,7 +196,10 @@ def test_seeds_are_several_unless_they_are_chosen() -> None:
 
 
 def test_what_does_not_train_is_no_difference() -> None:
-    question = ask("a.trainer.checkpoint_every=1", "b.trainer.save_gradient=true")
+    question = ask(
+        *("a.trainer.checkpoint_every=1", "a.trainer.keep_checkpoints=null"),
+        "b.trainer.save_gradient=true",
+    )
     assert question.identical
     assert not question.idle
 

@@ -3,6 +3,7 @@
 `hydra.sweep.subdir` may put a job's folder at any depth, so jobs are not found by their folders.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +18,24 @@ class LaunchedJob:
     folder: Path
 
 
+def relative_path(path: Path, directory: Path) -> str:
+    """Return `path` as seen from `directory`, so that both may be moved together."""
+    try:
+        return Path(os.path.relpath(path.resolve(), directory.resolve())).as_posix()
+    except ValueError:  # on another drive of Windows
+        return str(path.resolve())
+
+
 def record_job(sweep: Path, number: int, folder: Path) -> None:
     """Add a job to the journal of the sweep in the folder `sweep`."""
-    folder = folder.absolute()
-    inside = folder.is_relative_to(sweep)
-    append(sweep, "job", number=number, folder=str(folder.relative_to(sweep) if inside else folder))
+    append(sweep, "job", number=number, folder=relative_path(folder, sweep))
 
 
 def launched_jobs(sweep: Path) -> list[LaunchedJob]:
     """Return every job that has begun, in the order of their numbers."""
     events = [event for event in read(sweep) if event["kind"] == "job"]
-    jobs = [LaunchedJob(event["number"], sweep / event["folder"]) for event in events]
+    jobs = [
+        LaunchedJob(event["number"], Path(os.path.normpath(sweep / event["folder"])))
+        for event in events
+    ]
     return sorted(jobs, key=lambda job: job.number)

@@ -1,0 +1,1 @@
+"""The command `doctor`: find what is wrong with recorded runs and with MLflow, and mend it."""

@@ -1,0 +1,1 @@
+"""The command `sync`: send to MLflow whatever it lacks of recorded runs."""

@@ -1,0 +1,27 @@
+"""The command line of `harness sync`."""
+
+from pathlib import Path
+
+from harness.console.arguments import Parser
+
+EXAMPLES = """\
+  harness task=sum
+  harness sync                                     # all results, to where they belong
+  harness sync results --uri sqlite:///copy.db     # another store
+"""
+
+
+def parser() -> Parser:
+    """Return the parser of the command line, which has its help, too."""
+    command_line = Parser(
+        prog="harness sync",
+        purpose="Send to MLflow whatever it lacks of recorded runs and sweeps.",
+        examples=EXAMPLES,
+    )
+    add = command_line.add_argument
+    words = "a run, a sweep or a folder of them (default: the results)"
+    add("words", metavar="RUN_OR_FOLDER", nargs="*", help=words)
+    folder = "folder of the results (default: results)"
+    add("--results", metavar="DIR", default="results", type=Path, help=folder)
+    add("--uri", help="another store of MLflow (default: each run's own)")
+    return command_line

@@ -1,0 +1,61 @@
+"""Runs and sweeps whose process is gone: their journals have no end, and nobody will write one.
+
+The journal names its process. Whether a process of another machine still runs is only known from
+the journal's file, whose time that process renews (see `harness.tracking.journal`).
+"""
+
+import time
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.core.file_names import JOURNAL, SENT_LOCK
+from harness.system.process_identity import is_running
+from harness.tracking.job_outcomes import jobs, status_of
+from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first
+
+HEARTBEAT_AGE = 600.0  # seconds after which a run of another machine counts as dead
+
+
+def is_dead(directory: Path) -> bool:
+    """Return whether the journal has no end and the process that wrote it is gone."""
+    return end_of(directory) is None and is_abandoned(directory)
+
+
+def is_abandoned(directory: Path) -> bool:
+    """Return whether the process that wrote the journal is gone, with or without an end."""
+    begin = first(directory, BEGINNINGS)
+    if begin is None:
+        return False
+    running = None if "process" not in begin else is_running(begin["process"])
+    if running is None:
+        return time.time() - (directory / JOURNAL).stat().st_mtime > HEARTBEAT_AGE
+    return not running
+
+
+def end_if_dead(directory: Path) -> bool:
+    """Write the missing end of a dead run or sweep into its journal; return whether it was dead.
+
+    A sweep gets its status from its jobs, whose own ends are written first.
+    """
+    begin = first(directory, BEGINNINGS)
+    if begin is None or not is_dead(directory):
+        return False
+    ending = _sweep_end(directory, begin) if begin["kind"] == "sweep" else ("KILLED", True)
+    with FileLock(directory / SENT_LOCK):
+        if is_dead(directory):  # another process may have been quicker
+            status, was_killed = ending
+            error = "the process was killed" if was_killed else None
+            journal = Journal(directory)
+            journal.write("end", status=status, error=error)
+            journal.close()
+    return True
+
+
+def _sweep_end(directory: Path, begin: Event) -> tuple[str, bool]:
+    outcomes = jobs(directory)
+    for job in outcomes:
+        if job.status == "LOST" and job.folder:
+            end_if_dead(directory / job.folder)
+    status = status_of(outcomes, begin["jobs"])
+    return status, status == "KILLED"

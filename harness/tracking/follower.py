@@ -1,0 +1,189 @@
+"""Follow one journal: send to a store of MLflow what the journal has beyond what is there.
+
+How far it came is kept beside the journal after each batch that MLflow has accepted, see `sent`. So
+it may end at any moment, and whoever follows the journal next goes on from there.
+"""
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from harness.core.errors import first_line
+from harness.core.file_names import JOURNAL, SENT_LOCK
+from harness.tracking import mlflow_runs, mlflow_store, sent
+from harness.tracking.destination import Destination
+from harness.tracking.job_outcomes import description
+from harness.tracking.journal import Event, between, end_of, first, read_on
+from harness.tracking.mlflow_experiments import experiment_id
+from harness.tracking.mlflow_store import NOTE
+from harness.tracking.mlflow_writer import BYTES, MlflowWriter
+from harness.tracking.sent import Sent
+
+log = logging.getLogger(__name__)
+
+FILES = ("file", "table", "end")  # kinds of events that send a file: at the end, the journal
+FAILURES = 3  # files that may fail before the others wait for the next time
+PARENT = "mlflow.parentRunId"
+
+
+class Follower:
+    """The follower of the journal in `directory`.
+
+    `is_new` says that no other process has sent the journal before. After `advance`, `sent` is what
+    MLflow has, and `problem` why it lacks files, or an empty text.
+    """
+
+    def __init__(self, directory: Path, place: Destination, is_new: bool = False) -> None:
+        self.directory, self.place = directory, place
+        self.sent, self.problem = Sent(), ""
+        self._key = place.seen_from(directory)["uri"]
+        self._known = self._certain = is_new
+        self.written = Counter[str]()  # runs, sweeps, numbers and files that were sent
+        self._uploaded: set[int] = set()
+
+    def advance(self) -> Sent:
+        """Send all that is new; return what MLflow has now.
+
+        Raises whatever a store raises that does not take it, and `ConfigError` for what the user
+        can put right.
+        """
+        with FileLock(self.directory / SENT_LOCK):
+            self.sent, self.problem = sent.load(self.directory, self._key), ""
+            client = mlflow_store.client(self.place.uri)
+            if not self._known:
+                self._check(client)
+                self._known = True
+            while events := self._events(self.sent.numbers):
+                self._send(client, events)
+            if self.sent.run_id:
+                self._files(self._writer(client), self.sent.numbers)
+            size = (self.directory / JOURNAL).stat().st_size
+            arrived = self.sent.numbers == self.sent.files == size
+            self._keep(complete=arrived and end_of(self.directory) is not None)
+        return self.sent
+
+    def _events(self, start: int) -> list[tuple[Event | None, int]]:
+        """Return the next events, up to the end of the run at most."""
+        events = read_on(self.directory, start)
+        kinds = [event["kind"] if event else None for event, _ in events]
+        return events[: kinds.index("end") + 1] if "end" in kinds else events
+
+    def _send(self, client: Any, events: list[tuple[Event | None, int]]) -> None:
+        """Send numbers, and at the end of the run also its files and its status."""
+        batch, offset = [event for event, _ in events if event is not None], events[-1][1]
+        start = next((event for event in batch if event["kind"] == "start"), None)
+        if start is not None and not self.sent.run_id:
+            self._begin(client, start)
+        if self.sent.run_id:
+            writer = self._writer(client)
+            self.written["numbers"] += writer.numbers(batch, offset)
+            if batch and batch[-1]["kind"] == "end":
+                self._files(writer, offset)
+                writer.end(batch[-1], *self._notes())
+        self._keep(numbers=offset)
+
+    def _writer(self, client: Any) -> MlflowWriter:
+        return MlflowWriter(client, self.directory, self.sent.run_id)
+
+    def _begin(self, client: Any, start: Event) -> None:
+        """Find the run of this journal, or create it."""
+        place = self.place.artifacts
+        number = experiment_id(client, start["experiment"], place, start["note"])
+        runs = []
+        if not self._certain or self.sent.attempts:
+            runs = mlflow_runs.find(client, start, number)
+        if runs:
+            run_id = runs[0].info.run_id
+        else:
+            parent, tags = start.get("parent"), dict[str, str]()
+            if parent is not None:
+                above = Follower(self.directory / parent, self.place, self._certain)
+                tags[PARENT] = above.created()
+            self._keep(attempts=self.sent.attempts + 1)
+            run_id = mlflow_runs.create(client, start, number, tags)
+            self.written["sweeps" if start["tags"].get("kind") == "sweep" else "runs"] += 1
+        self._keep(run_id=run_id, experiment_id=number)
+
+    def start_anew(self) -> None:
+        """Forget what was sent, except under which id, so that `advance` sends all of it again."""
+        with FileLock(self.directory / SENT_LOCK):
+            self.sent = sent.load(self.directory, self._key)
+            self._keep(numbers=0, files=0, complete=False)
+
+    def created(self) -> str:
+        """Return the id of the run, which is created if it is not there yet."""
+        with FileLock(self.directory / SENT_LOCK):
+            self.sent = sent.load(self.directory, self._key)
+            if self.sent.run_id and self._certain:
+                return self.sent.run_id
+            client = mlflow_store.client(self.place.uri)
+            self._check(client)
+            start = first(self.directory, ("start",))
+            if start is not None and not self.sent.run_id:
+                self._begin(client, start)
+            return self.sent.run_id
+
+    def _check(self, client: Any) -> None:
+        """Compare what was sent with what the store has: it may be another one by now."""
+        if not self.sent.run_id:
+            return
+        run = mlflow_runs.exists(client, self.sent.run_id)
+        if run is None:
+            self.sent = Sent()
+            self._certain = False
+            return
+        there = int(run.data.tags.get(BYTES, 0))
+        end = end_of(self.directory)
+        if end is not None and self.sent.complete and run.info.status != end["status"]:
+            there = 0
+        if there < self.sent.numbers:
+            self.sent = replace(self.sent, numbers=there, complete=False)
+
+    def _files(self, writer: MlflowWriter, limit: int) -> None:
+        """Send files; one that fails is tried again next time, and does not hold back others."""
+        failures = 0
+        for event, end in between(self.directory, self.sent.files, limit):
+            if event is not None and event["kind"] in FILES and end not in self._uploaded:
+                if self._upload(writer, event):
+                    self._uploaded.add(end)
+                else:
+                    failures += 1
+            if failures == FAILURES:
+                return
+            if not failures:
+                self.sent = replace(self.sent, files=end)
+
+    def _upload(self, writer: MlflowWriter, event: Event) -> bool:
+        """Send one file; return whether nothing more can be done for it."""
+        path = event.get("path", JOURNAL)
+        if not self._is_ours(path):
+            log.warning("%s: %s is missing, so MLflow does not get it", self.directory, path)
+            return True
+        try:
+            (writer.table if event["kind"] == "table" else writer.file)(path)
+        except Exception as error:  # whatever a store of files does, numbers go on
+            self.problem = f"{path}: {first_line(error)[:300]}"
+            return False
+        self.written["files"] += 1
+        return True
+
+    def _is_ours(self, path: str) -> bool:
+        """Return whether a file is there, inside the run's directory."""
+        file = (self.directory / path).resolve()
+        return file.is_file() and file.is_relative_to(self.directory.resolve())
+
+    def _notes(self) -> tuple[str, str]:
+        """Return the run's description at its start, and at its end: a sweep's lists its jobs."""
+        start = first(self.directory, ("start",)) or {}
+        tags = start.get("tags", {})
+        note = tags.get(NOTE, "")
+        is_sweep = tags.get("kind") == "sweep"
+        return note, description(self.directory, self.place) if is_sweep else note
+
+    def _keep(self, **changes: Any) -> None:
+        self.sent = replace(self.sent, **changes)
+        sent.save(self.directory, self._key, self.sent)

@@ -1,0 +1,122 @@
+"""The outcome of each job of a sweep, from the jobs' journals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from harness.tracking import sent
+from harness.tracking.destination import Destination
+from harness.tracking.journal import first, read
+from harness.tracking.launched_jobs import LaunchedJob, launched_jobs
+
+DESCRIPTION = 8000  # MLflow's limit on the length of a tag, in characters
+LOSSES = (
+    "final/val/loss",
+    "final/train/loss",
+    "val/loss",
+    "train/loss",
+)  # the first that an event has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The outcome of one job of a sweep, from its journal."""
+
+    number: int
+    folder: str  # relative to the sweep's folder where it is inside, else absolute
+    name: str
+    status: str
+    error: str = ""
+    command: str = ""
+    loss: float | None = None
+    seconds: float = 0.0
+    address: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
+    """Return every job that has begun or was refused, in the order of their numbers.
+
+    A job whose journal has no end has the status LOST. `place` is the store whose addresses are
+    asked for, by default the jobs' own.
+    """
+    outcomes = [_outcome(job, directory, place) for job in launched_jobs(directory)]
+    outcomes += [
+        Job(
+            number=event["number"],
+            folder="",
+            name=event["name"],
+            status="FAILED",
+            error=event["error"],
+            command=event["command"],
+        )
+        for event in read(directory)
+        if event["kind"] == "refused"
+    ]
+    return sorted(outcomes, key=lambda job: job.number)
+
+
+def _outcome(job: LaunchedJob, sweep: Path, place: Destination | None) -> Job:
+    journal = list(read(job.folder))
+    events = {event["kind"]: event for event in journal}  # the latest of each kind
+    values = [event["values"] for event in journal if event["kind"] in ("metrics", "scalars")]
+    losses = (float(np.mean(v[n])) for v in reversed(values) for n in LOSSES if n in v)
+    start, end = events.get("start", events.get("refused", {})), events.get("end", {})
+    inside = job.folder.is_relative_to(sweep)
+    folder = str(job.folder.relative_to(sweep) if inside else job.folder)
+    return Job(
+        number=job.number,
+        folder=folder,
+        name=start.get("name", folder),
+        status=end.get("status", "LOST"),
+        error=end.get("error") or "",
+        command=start.get("tags", start).get("command", ""),
+        loss=next(losses, None),
+        seconds=(end["time"] - start["time"]) / 1000 if end and start else 0.0,
+        address=sent.address(job.folder, place) or {},
+    )
+
+
+def status_of(outcomes: Sequence[Job], planned: int) -> str:
+    """Return the status of a sweep of `planned` jobs (0: unknown) from those of its jobs."""
+    statuses = {job.status for job in outcomes}
+    if statuses & {"KILLED", "LOST"} or len(outcomes) < planned:
+        return "KILLED"
+    return "FINISHED" if statuses == {"FINISHED"} else "FAILED"
+
+
+def description(directory: Path, place: Destination | None = None) -> str:
+    """Return the description of a sweep in Markdown, with links to its jobs in `place`."""
+    start = first(directory, ("start",)) or {}
+    return describe_jobs(jobs(directory, place), start.get("tags", {}).get("command", ""))
+
+
+def describe_jobs(outcomes: Sequence[Job], command: str) -> str:
+    """Return the parent's description in Markdown: as many jobs as MLflow allows, best first."""
+    ranked = sorted(outcomes, key=_rank)
+    rows = ["| job | loss | status | seconds |", "|---|--:|---|--:|", *map(_markdown_row, ranked)]
+    end = f"\n\n    {command}"
+    while len(rows) > 2 and len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
+        rows.pop()
+    left_out = len(ranked) - (len(rows) - 2)
+    more = f"\n\n… and {left_out} more" if left_out else ""
+    return ("\n".join(rows) + more + end)[:DESCRIPTION]
+
+
+def _rank(job: Job) -> float:
+    """Return the sort key of a job: its loss, or infinity where it has no finite one."""
+    return job.loss if job.loss is not None and np.isfinite(job.loss) else np.inf
+
+
+def _markdown_row(job: Job) -> str:
+    """Return a job's row in the parent's description; its name links to its run in MLflow."""
+    run = job.address.get("run_id")
+    place = f"#/experiments/{job.address.get('experiment_id')}/runs/{run}"
+    name = f"[{job.name}]({place})" if run else job.name
+    return f"| {name} | {shown_loss(job)} | {job.status} | {job.seconds:.1f} |"
+
+
+def shown_loss(job: Job) -> str:
+    """Return a job's loss as text; empty if it has none."""
+    return "" if job.loss is None else f"{job.loss:.6g}"

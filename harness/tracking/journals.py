@@ -1,0 +1,49 @@
+"""Find the journals that a command line names."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from harness.core.errors import ConfigError
+from harness.core.file_names import CHECKPOINTS, FETCHED, JOURNAL, PLOTS, WEIGHTS
+from harness.tracking.journal import BEGINNINGS, first
+
+WITHOUT_RUNS = {CHECKPOINTS, FETCHED, PLOTS, WEIGHTS, ".hydra", "artifacts", "cache"}  # folders
+
+
+def journals(words: Sequence[str], results: Path) -> list[Path]:
+    """Return the directories with journals that the words name, each once; by default all.
+
+    A word is a directory, or the name of one in the results. What is below it counts, too. Raises
+    `ConfigError` for a word that names none.
+    """
+    directories: dict[Path, None] = {}
+    for word in words or [str(results)]:
+        below = [path.resolve() for path in _below(_named(word, results))]
+        if not below:
+            raise ConfigError(f"{word}: no run is there: no {JOURNAL} in it or below it.")
+        directories |= dict.fromkeys(below)
+    return sorted(directories)
+
+
+def in_order(directories: Iterable[Path]) -> list[Path]:
+    """Return runs by the times at which they began, then sweeps, which refer to their jobs."""
+    begins = [(first(directory, BEGINNINGS) or {}, directory) for directory in directories]
+    begins.sort(key=lambda pair: (pair[0].get("kind") == "sweep", pair[0].get("time", 0)))
+    return [directory for _, directory in begins]
+
+
+def _named(word: str, results: Path) -> Path:
+    places = (Path(word), results / "runs" / word, results / "multirun" / word)
+    for place in places:
+        if word and place.is_dir():
+            return place
+    kept = f"{results / 'runs'} or {results / 'multirun'}"
+    raise ConfigError(f"{word or 'RUN_OR_FOLDER'}: there is no such directory, here or in {kept}.")
+
+
+def _below(top: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(top):
+        folders[:] = [name for name in folders if name not in WITHOUT_RUNS]
+        if JOURNAL in files:
+            yield Path(folder)

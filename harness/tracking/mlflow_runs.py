@@ -1,0 +1,45 @@
+"""Runs of MLflow by their journals: each journal has one, whoever makes it and however often.
+
+MLflow gives a new run its id and may lose the answer on its way. So each run is tagged with its
+journal's own id, by which it can be found again.
+"""
+
+from typing import Any
+
+from harness.system.signals import deferred
+from harness.tracking.journal import Event
+from harness.tracking.mlflow_writer import ID
+
+
+def journal_id(start: Event) -> str:
+    """Return the id of the journal that begins with the event `start`."""
+    return str(start.get("id") or f"{start['time']}-{start['tags'].get('run_directory', '')}")
+
+
+def create(client: Any, start: Event, experiment_id: str, tags: dict[str, str]) -> str:
+    """Create the run of a journal and return its id."""
+    tags = {name: str(value) for name, value in (start["tags"] | tags).items()}
+    tags[ID] = journal_id(start)
+    with deferred():
+        run = client.create_run(experiment_id, start["time"], tags, start["name"])
+    return run.info.run_id
+
+
+def find(client: Any, start: Event, experiment_id: str) -> list[Any]:
+    """Return the runs of a journal, the first to be made first; those that were deleted last."""
+    condition = f"tags.`{ID}` = '{journal_id(start)}'"
+    everything = 3  # `mlflow.entities.ViewType.ALL`
+    runs = client.search_runs([experiment_id], condition, everything)
+    return sorted(runs, key=lambda r: (r.info.lifecycle_stage == "deleted", r.info.start_time))
+
+
+def exists(client: Any, run_id: str) -> Any | None:
+    """Return the run, or None if the store does not know it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None

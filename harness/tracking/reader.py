@@ -1,0 +1,106 @@
+"""Send several journals to MLflow, each as it grows, until all of it is there.
+
+A store that fails is left alone for a while, twice as long after each failure, since every try may
+wait for its answer. Journals are sent in the order in which they were named, but a sweep after its
+jobs, whose places in MLflow its description names.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.config.tracking_store import masked
+from harness.core.errors import ConfigError, first_line
+from harness.core.file_names import JOURNAL, SENT
+from harness.tracking import sent
+from harness.tracking.destination import Destination
+from harness.tracking.follower import Follower
+from harness.tracking.journal import first
+
+PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds after a failure of a store
+
+
+@dataclass(kw_only=True)
+class Followed:
+    """A journal that is followed, and how far it is."""
+
+    directory: Path
+    follower: Follower
+    every: float  # seconds between two looks at it
+    is_sweep: bool
+    due: float = 0.0
+    size: int = -1  # of the journal, when it was last sent
+    problem: str = ""  # why something of it is not in MLflow; empty if all is
+    is_complete: bool = False
+
+
+@dataclass
+class Reader:
+    """The journals that are followed. `report` is called after each try to send one."""
+
+    report: Callable[[Followed], None]
+    open: dict[Path, Followed] = field(default_factory=dict[Path, Followed])
+    _pauses: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+
+    def follow(
+        self, directory: Path, every: float, place: Destination | None = None, is_new: bool = False
+    ) -> None:
+        """Follow a journal, or look at it at once if it is followed already.
+
+        `place` is by default the run's own destination. Nothing happens for a run without one.
+        """
+        directory = directory.resolve()
+        if directory in self.open:
+            self.open[directory].due, self.open[directory].size = 0.0, -1
+            return
+        place = place or sent.destination(directory)
+        if place is not None:
+            is_sweep = first(directory, ("sweep",)) is not None
+            follower = Follower(directory, place, is_new)
+            self.open[directory] = Followed(
+                directory=directory, follower=follower, every=every, is_sweep=is_sweep
+            )
+            self._follow_sweep_of(directory, every, place)
+
+    def _follow_sweep_of(self, directory: Path, every: float, place: Destination) -> None:
+        """Follow the sweep that a run is part of, too."""
+        start = first(directory, ("start",))
+        if start is not None and start.get("parent") is not None:
+            sweep = (directory / start["parent"]).resolve()
+            if sweep not in self.open:
+                self.follow(sweep, every, place, is_new=not (sweep / SENT).exists())
+
+    def advance(self) -> None:
+        """Send what is due of every journal."""
+        now = time.monotonic()
+        due = [run for run in self.open.values() if run.due <= now]
+        for run in sorted(due, key=lambda run: run.is_sweep):
+            self._send(run)
+            if run.is_complete:
+                del self.open[run.directory]
+
+    def seconds_to_wait(self) -> float:
+        """Return how long nothing is due."""
+        now = time.monotonic()
+        return max(0.0, min((run.due - now for run in self.open.values()), default=60.0))
+
+    def _send(self, run: Followed) -> None:
+        store = run.follower.place.uri
+        not_before, pause = self._pauses.get(store, (0.0, PAUSE))
+        if time.monotonic() < not_before:
+            run.due = not_before
+            return
+        try:
+            size = (run.directory / JOURNAL).stat().st_size
+            if size != run.size or run.problem:
+                run.is_complete = run.follower.advance().complete
+                run.size, run.problem = size, masked(run.follower.problem)
+        except Exception as error:  # whatever a store does, and a folder that is gone
+            run.problem, run.size = masked(first_line(error))[:300], -1
+            if not isinstance(error, ConfigError | FileNotFoundError):
+                self._pauses[store] = time.monotonic() + pause, min(2 * pause, LONGEST_PAUSE)
+        else:
+            self._pauses.pop(store, None)
+        run.due = time.monotonic() + max(run.every, PAUSE if run.problem else 0.0)
+        self.report(run)
