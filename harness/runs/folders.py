@@ -37,12 +37,6 @@ JOB_NAMES = (
 RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
 # In a sweep's folder, besides its jobs.
 SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK, SENT, SENT_LOCK)
-    JOURNAL,
-    "multirun.yaml",
-    PARENT_LOCK,
-    SENT,
-    SENT_LOCK,
-)  # in a sweep's folder, besides its jobs
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 
 _claims: list[Path] = []  # folders of single runs
