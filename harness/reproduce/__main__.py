@@ -30,6 +30,7 @@ from harness.reproduce.machine import Fact, across_backends, facts, restoring
 from harness.reproduce.recorded_run import RecordedRun, read_run
 from harness.reproduce.repetition import Beginning, beginning, repeat
 from harness.reproduce.report import show, show_facts
+from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.system import signals
 
@@ -53,9 +54,10 @@ def _reproduce(options: argparse.Namespace, fetched: Path, screen: Console) -> i
     word, changes = options.run, getattr(options, "with")
     needed = (CONFIG, WEIGHTS)
     folder = find_run("", word, options.results, options.uri, needed, fetched / "run")
+    check_file(folder, CONFIG, "copy it from the run's artifacts in MLflow")
     config = repeated_config(folder, word, changes, options.config_dir)
     start = beginning(config, folder, word)
-    run = read_run(folder, word, start.epoch, config.replicas)
+    run = read_run(folder, word, start.epoch, start.plan)
     recorded = _settings(folder)
     if run.data_digest not in (None, start.plan.splits.digest()):
         _show_other_data(run, start, facts(run, recorded, config, {}), screen)

@@ -112,13 +112,12 @@ def judge(start: Beginning, run: RecordedRun, again: Repetition, whole: bool) ->
 
 def _pairs(run: RecordedRun, again: Repetition) -> Iterator[tuple[int, str, Params, Params]]:
     """Yield what can be compared in the order of the epochs: recorded and repeated tensors."""
-    checkpoints = run.checkpoints()
     common = sorted(run.epochs.keys() & again.epochs.keys())
     for epoch in common:
         values = run.epochs[epoch].values, again.epochs[epoch].values
         yield epoch, "losses", _losses(values[0]), _losses(values[1])
-        if epoch in checkpoints and epoch in again.states:
-            yield epoch, "weights", checkpoints[epoch].state.params, again.states[epoch].params
+        if epoch in run.states and epoch in again.states:
+            yield epoch, "weights", run.states[epoch].params, again.states[epoch].params
     if again.weights is None:
         return
     weights = run.final_weights()
@@ -165,8 +164,8 @@ def _contradictions(run: RecordedRun) -> list[str]:
     return [
         f"the run's checkpoint of epoch {epoch} is not the state that its journal has the digest"
         " of: one of the two files was changed"
-        for epoch, checkpoint in run.checkpoints().items()
-        if run.epochs[epoch].digest not in (None, state_digest(checkpoint.state))
+        for epoch, state in run.states.items()
+        if run.epochs[epoch].digest not in (None, state_digest(state))
     ]
 
 

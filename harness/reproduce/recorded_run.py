@@ -1,18 +1,21 @@
 """Read what a run's folder says of its training. Nothing is written into it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 
+from backends import State
 from harness.config.damaged_files import reading
 from harness.core.errors import ConfigError
-from harness.core.file_names import CHECKPOINTS, FINAL_WEIGHTS, INITIAL_WEIGHTS, JOURNAL
+from harness.core.file_names import FINAL_WEIGHTS, INITIAL_WEIGHTS, JOURNAL
 from harness.core.model import Params
+from harness.runs.checkpoint_file import read_checkpoint
+from harness.runs.checksums import check_file
 from harness.runs.resume import checkpoint_names
 from harness.tracking.journal import Event, read
-from harness.training.checkpoints import Checkpoint, load_checkpoint
+from harness.training.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class RecordedRun:
     data_digest: str | None
     tags: dict[str, str]  # versions, host, device, kernel, …
     finished: bool
+    states: dict[int, State] = field(default_factory=dict[int, State])  # by epoch: its checkpoints
 
     @property
     def has_digests(self) -> bool:
@@ -46,32 +50,21 @@ class RecordedRun:
 
     def initial_weights(self) -> Params:
         """Return the weights that training began with. Raises `ConfigError`."""
-        return _weights(self.folder / INITIAL_WEIGHTS)
+        return _weights(self.folder, INITIAL_WEIGHTS)
 
     def final_weights(self) -> Params | None:
         """Return the weights that training ended with; None for a run that did not end."""
         path = self.folder / FINAL_WEIGHTS
-        return _weights(path) if path.is_file() else None
-
-    def checkpoints(self) -> dict[int, Checkpoint]:
-        """Return the checkpoints of the epochs that the run trained itself."""
-        found: dict[int, Checkpoint] = {}
-        for name in checkpoint_names(self.folder):
-            path = self.folder / CHECKPOINTS / f"{name}.safetensors"
-            with reading(path, "delete it, and it is not compared"):
-                checkpoint = load_checkpoint(path)
-            if checkpoint.epoch in self.epochs:
-                found[checkpoint.epoch] = checkpoint
-        return found
+        return _weights(self.folder, FINAL_WEIGHTS) if path.is_file() else None
 
 
-def read_run(folder: Path, word: str, begun: int, replicas: int) -> RecordedRun:
-    """Read the run in `folder`, which trained the epochs after `begun`.
+def read_run(folder: Path, word: str, begun: int, plan: Plan) -> RecordedRun:
+    """Read the run in `folder`, which trained the epochs of `plan` after `begun`.
 
-    `word` is the run as the user named it. Raises `ConfigError` for a damaged journal, and for a
-    run that trained no epoch.
+    `word` is the run as the user named it. Raises `ConfigError` for a damaged file, and for a run
+    that trained no epoch.
     """
-    events = list(read(folder))
+    events, replicas = list(read(folder)), plan.config.replicas
     with reading(folder / JOURNAL):
         run = _of_events(folder, events, begun)
         shapes = {value.shape for epoch in run.epochs.values() for value in epoch.values.values()}
@@ -79,7 +72,17 @@ def read_run(folder: Path, word: str, begun: int, replicas: int) -> RecordedRun:
             raise ValueError(f"metrics of {shapes} for {replicas} replicas")
     if not run.epochs:
         raise ConfigError(f"{word}: it trained no epoch, so there is nothing to compare with.")
-    return run
+    return replace(run, states=_states(run, plan))
+
+
+def _states(run: RecordedRun, plan: Plan) -> dict[int, State]:
+    """Return the states in the checkpoints of the epochs that the run trained itself."""
+    remedy = "delete it, and it is not compared"
+    checkpoints = [
+        read_checkpoint(run.folder, name, plan.start, plan.config.precision, remedy)
+        for name in checkpoint_names(run.folder)
+    ]
+    return {each.epoch: each.state for each in checkpoints if each.epoch in run.epochs}
 
 
 def _of_events(folder: Path, events: list[Event], begun: int) -> RecordedRun:
@@ -113,7 +116,9 @@ def _of_events(folder: Path, events: list[Event], begun: int) -> RecordedRun:
     )
 
 
-def _weights(path: Path) -> Params:
+def _weights(folder: Path, name: str) -> Params:
+    path = folder / name
+    check_file(folder, name)
     if not path.is_file():
         raise ConfigError(f"{path}: is missing; copy it from the run's artifacts in MLflow.")
     with reading(path):

@@ -72,6 +72,12 @@ class EpochRecorder:
     def file(self, path: str) -> None:
         """Ignore a file."""
 
+    def checkpoint(self, path: str, epoch: int) -> None:
+        """Ignore a checkpoint."""
+
+    def sync(self) -> None:
+        """Do nothing: no record is kept."""
+
     def metrics(self, step: int, values: dict[str, Array], state: State | None = None) -> None:
         """Keep the metrics and the digest of one epoch."""
         assert state is not None
@@ -124,14 +130,14 @@ def _resumed_folder(config: Config, folder: Path, word: str) -> Path:
 
 def repeat(start: Beginning, run: RecordedRun, epochs: int | None) -> Repetition:
     """Train the run's epochs again, or only the first `epochs`."""
-    plan, kept = start.plan, set(run.checkpoints())
+    plan = start.plan
     # A run that finished ends by itself. One epoch more is a difference that is seen.
     last = run.last + 1 if run.finished else run.last
     if epochs is not None:
         last = min(last, start.epoch + epochs)
     outcome: Outcome | None = None
     with tempfile.TemporaryDirectory() as folder:  # for the trainer's checkpoints
-        recorder = EpochRecorder(Path(folder), last, kept)
+        recorder = EpochRecorder(Path(folder), last, set(run.states))
         build = partial(plan.build, load_backend(plan.config.backend))
         config = replace(plan.config, trainer=replace(plan.config.trainer, checkpoint_every=0))
         with suppress(Enough, Diverged):

@@ -110,6 +110,25 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
+class StoreReplaced(RuntimeError):
+    """The file of a database is another one than this process has opened."""
+
+
+_opened: dict[str, int] = {}  # the files of databases with a client, by their numbers
+
+
+def check_same(uri: str) -> None:
+    """Raise `StoreReplaced` if a database was deleted or replaced since its client was made.
+
+    MLflow keeps its connections, and would write to a file that has no name any more.
+    """
+    database = database_of(uri)
+    if database is None or uri not in _opened:
+        return
+    if not database.exists() or database.stat().st_ino != _opened[uri]:
+        raise StoreReplaced(f"{database}: was deleted or replaced")
+
+
 @cache
 def client(uri: str) -> Any:
     """Return an `MlflowClient`, after the creation of an SQLite database that is not there yet.
@@ -123,6 +142,7 @@ def client(uri: str) -> Any:
     if database is not None:
         with sqlite_database.usable(database), deferred():
             sqlite_database.prepare(database)
+            _opened[uri] = database.stat().st_ino
     return MlflowClient(tracking_uri=with_secrets(uri))
 
 

@@ -84,8 +84,7 @@ def with_another_status(folder: Path) -> None:
 
 
 def without_artifact(folder: Path) -> None:
-    [picture] = folder.glob(f"results/artifacts/sum/*/artifacts/{LOSS_PLOT}")[:1]
-    picture.unlink()
+    next(folder.glob(f"results/artifacts/sum/*/artifacts/{LOSS_PLOT}")).unlink()
 
 
 def twice(folder: Path) -> None:
@@ -114,9 +113,12 @@ MENDED: dict[Callable[[Path], None], str] = {
 
 @pytest.mark.parametrize("damage", MENDED, ids=lambda f: f.__name__)
 def test_what_is_wrong_is_told_and_mended(
-    copied: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+    recorded: Path,
+    copied: Path,
+    damage: Callable[[Path], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    before = everything_in(uri_in(copied))
+    before = everything_in(uri_in(recorded))
     damage(copied)
     mlflow_store.client.cache_clear()
     assert doctor(copied) == 1

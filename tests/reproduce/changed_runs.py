@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.recorded_files import record_again
+
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -32,6 +34,7 @@ def with_setting(run: Path, folder: Path, key: str, value: object) -> Path:
     text, count = re.subn(rf"(?m)^  {key}: .*$", f"  {key}: {value}", config.read_text())
     assert count == 1
     config.write_text(text)
+    record_again(copy, "config.yaml")
     return copy
 
 

@@ -14,5 +14,5 @@ SMALL += ("precision=float64", "tracking=journal", "trainer.epochs=5")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run of five epochs with a checkpoint of every other one."""
     folder = tmp_path_factory.mktemp("reproduce") / "run"
-    run(folder, *SMALL, "trainer.checkpoint_every=2")
+    run(folder, *SMALL, "trainer.checkpoint_every=2", "trainer.keep_checkpoints=null")
     return folder

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from harness.reproduce.__main__ import main
 from tests.reproduce.changed_runs import copy_of, files, with_events, with_setting
 from tests.reproduce.conftest import SMALL
+from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import run
 
 Capture = pytest.CaptureFixture[str]
@@ -60,6 +61,7 @@ def test_other_initial_weights_differ_from_the_first_epoch(
     copy = copy_of(recorded, tmp_path)
     path = copy / "weights/initial.safetensors"
     save_file({n: v + 0.01 for n, v in load_file(path).items()}, path)
+    record_again(copy, "weights/initial.safetensors")
     code, out = said(capsys, copy)
     assert code == 1
     assert out.startswith("Differs from epoch 1: ")
@@ -77,6 +79,30 @@ def test_another_learning_rate_differs_and_no_backend_is_blamed(
     assert out.startswith("Differs from epoch 1: there the gap is ")
     assert "numpy as recorded and the repetition agree over the 3 steps of these epochs" in out
     assert f"next python -m harness.reproduce {copy}" in out
+
+
+WRONG = """\
+name: wrong
+packages: {}
+devices: [cpu]
+factory:
+  _target_: tests.support.wrong_backends.SwappedGates
+  _partial_: true
+"""
+
+
+def test_a_wrong_backend_of_ones_own_is_told_to_step_and_tensor(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    run(tmp_path / "run", *SMALL, "model=lstm", "model.layers=2", "trainer.epochs=2")
+    own = tmp_path / "own"
+    (own / "backend").mkdir(parents=True)
+    (own / "backend/wrong.yaml").write_text(WRONG)
+    words = [tmp_path / "run", "--with", "backend=wrong", "--config-dir", own]
+    code, out = said(capsys, *words)
+    assert code == 1
+    assert out.startswith("Differs from epoch 1: ")
+    assert "both part first at step 1, hidden states: rnn.1." in out
 
 
 def test_digests_that_were_altered_tell_the_epoch(
@@ -241,6 +267,9 @@ def test_what_is_no_run_is_refused(recorded: Path, tmp_path: Path, capsys: Captu
     untrained = with_events(
         recorded, tmp_path, lambda e: e.update(kind="x") if e["kind"] == "metrics" else None
     )
+    edited = Path(shutil.copytree(recorded, tmp_path / "edited"))
+    with (edited / "config.yaml").open("a") as file:
+        file.write("# a remark\n")
     damaged = Path(shutil.copytree(recorded, tmp_path / "damaged"))
     (damaged / "weights/initial.safetensors").write_bytes(b"damaged")
     for word, message in (
@@ -248,6 +277,7 @@ def test_what_is_no_run_is_refused(recorded: Path, tmp_path: Path, capsys: Captu
         (sweep.name, f"{sweep.name}: is a sweep; name one of its jobs: {sweep.name}/0."),
         (str(tmp_path / "none"), "there is no such directory"),
         (str(untrained), "it trained no epoch, so there is nothing to compare with."),
+        (str(edited), "config.yaml: is damaged"),
         (str(damaged), "initial.safetensors: is damaged"),
     ):
         assert main([word, "--results", str(tmp_path / "results")]) == 2

@@ -97,6 +97,20 @@ def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> Non
             )
 
 
+def test_together_has_the_digests_of_alone_where_all_bits_are_equal(tmp_path: Path) -> None:
+    plans = [plan(tmp_path, "backend=numpy", f"seed={seed}") for seed in (0, 7)]
+    train_together(plans, tmp_path / "together")
+    for i, each in enumerate(plans):
+        identity = Identity(name=str(i), directory=tmp_path / "alone" / str(i), overrides=[])
+        carry_out(each, identity, load_backend(each.config.backend))
+        alone, together = (
+            [event["state"] for event in read(tmp_path / way / str(i)) if event.get("step", 0) > 0]
+            for way in ("alone", "together")
+        )
+        assert len(set(alone)) == 3
+        assert alone == together
+
+
 def test_a_job_that_diverges_harms_no_other(tmp_path: Path) -> None:
     plans = [plan(tmp_path, f"optimizer.lr={lr}", "optimizer=sgd") for lr in (0.01, 1e200)]
     good, bad = train_together(plans, tmp_path / "together")
