@@ -17,6 +17,8 @@ from pathlib import Path
 # another ending than the file, so the function must not choose a format by it.
 Content = bytes | str | Callable[[Path], object]
 
+_on_disk: set[Path] = set()  # folders that `sync_parents` has forced to the disk as parents
+
 PARTIAL = re.compile(r"\..+\.partial", re.DOTALL)  # names of temporary files
 
 
@@ -49,10 +51,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_parents(folder: Path) -> None:
-    """Force a folder that may be new to the disk: its names, and its own in each parent."""
+    """Force a folder that may be new to the disk: its names, and its own in each parent.
+
+    Beyond its own parent, which may have got more folders, a process does each but once.
+    """
     folder = folder.absolute()
-    for parent in (folder, *folder.parents):
-        sync_folder(parent)
+    sync_folder(folder)
+    for parent in folder.parents:
+        if parent == folder.parent or parent not in _on_disk:
+            sync_folder(parent)
+    _on_disk.update(folder.parents)
 
 
 def sync_file(path: Path | str) -> None:
