@@ -25,7 +25,7 @@ from harness.runs.folders import relative_to_cwd
 from harness.system import signals
 from harness.tracking import sent
 from harness.tracking.destination import Destination
-from harness.tracking.journals import in_order, is_sweep, journals
+from harness.tracking.journals import described, in_order, journals
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [(finding, _outcome(finding, options.fix)) for finding in findings]
     findings = [f for store, runs in _stores(directories).items() for f in check_store(store, runs)]
     rows += [(finding, _outcome(finding, options.fix)) for finding in findings]
-    checked = _counted(directories)
+    checked = described(directories)
     if not rows:
         print(f"  {checked}: nothing is wrong")
         return 0
@@ -80,13 +80,6 @@ def _places(directories: Sequence[Path]) -> Iterator[tuple[Path, Destination]]:
             continue
         if place is not None:
             yield directory, place
-
-
-def _counted(directories: Sequence[Path]) -> str:
-    """Return how many runs and sweeps there are, as text."""
-    sweeps = sum(1 for directory in directories if is_sweep(directory))
-    runs = counted(len(directories) - sweeps, "run")
-    return f"{runs} and {counted(sweeps, 'sweep')}" if sweeps else runs
 
 
 def _outcome(finding: Finding, fixes: bool) -> tuple[bool, str]:

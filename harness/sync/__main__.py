@@ -17,7 +17,7 @@ from harness.core.errors import ConfigError
 from harness.sync.arguments import parser
 from harness.sync.send import Summary, send
 from harness.system import signals
-from harness.tracking.journals import in_order, journals
+from harness.tracking.journals import described, in_order, journals
 
 SHOWN = 10  # problems that are printed
 
@@ -50,14 +50,14 @@ def show(summary: Summary) -> None:
     stores = f" to {', '.join(sorted(summary.stores))}" if summary.stores else ""
     print(f"  sent      {', '.join(written) or 'nothing: MLflow has all of it'}{stores}")
     if summary.complete:
-        print(f"  complete  {counted(summary.complete, 'run')} before")
+        print(f"  complete  {described(summary.complete)} before")
     if summary.dead:
-        print(f"  ended     {counted(summary.dead, 'run')} whose process was gone, as KILLED")
+        print(f"  ended     {described(summary.dead)}: the process was gone")
     if summary.running:
-        print(f"  running   {counted(summary.running, 'run')}: all numbers so far are there")
+        print(f"  running   {described(summary.running)}: MLflow has it so far")
     if summary.nowhere:
         print(
-            f"  skipped   {counted(len(summary.nowhere), 'run')} with tracking=journal; "
+            f"  skipped   {described(summary.nowhere)} with tracking=journal; "
             "--uri STORE sends them, too"
         )
     _show_problems(summary.problems)

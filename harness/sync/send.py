@@ -20,9 +20,9 @@ class Summary:
 
     written: Counter[str] = field(default_factory=Counter[str])  # runs, sweeps, numbers, files
     stores: set[str] = field(default_factory=set[str])  # that were written to
-    complete: int = 0  # journals of which all was there already
-    running: int = 0  # journals of processes that still run
-    dead: int = 0  # journals whose process was gone, and which have got an end
+    complete: list[Path] = field(default_factory=list[Path])  # of which all was there already
+    running: list[Path] = field(default_factory=list[Path])  # whose process still runs
+    dead: list[Path] = field(default_factory=list[Path])  # whose process was gone: ended here
     nowhere: list[Path] = field(default_factory=list[Path])  # recorded with tracking=journal
     problems: dict[Path, str] = field(default_factory=dict[Path, str])  # why something is missing
 
@@ -51,7 +51,8 @@ def _send(directory: Path, uri: str | None, summary: Summary, failed: dict[str, 
     if place is None:
         summary.nowhere.append(directory)
         return
-    summary.dead += end_if_dead(directory)
+    if end_if_dead(directory):
+        summary.dead.append(directory)
     if place.uri in failed:
         raise ConfigError(failed[place.uri])
     follower = Follower(directory, place)
@@ -67,9 +68,9 @@ def _send(directory: Path, uri: str | None, summary: Summary, failed: dict[str, 
     if follower.problem:
         summary.problems[directory] = masked(follower.problem)
     elif not arrived.complete and end_of(directory) is None:
-        summary.running += 1
+        summary.running.append(directory)
     elif not follower.written:
-        summary.complete += 1
+        summary.complete.append(directory)
     if follower.written:
         summary.stores.add(place.uri)
 

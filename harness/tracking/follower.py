@@ -95,12 +95,10 @@ class Follower:
         """Find the run of this journal, or create it."""
         place = self.place.artifacts
         number = experiment_id(client, start["experiment"], place, start["note"])
-        runs = []
+        run_id = None
         if not self._certain or self.sent.attempts:
-            runs = mlflow_runs.find(client, start, number)
-        if runs:
-            run_id = runs[0].info.run_id
-        else:
+            run_id = mlflow_runs.find(client, start, number) or self._named(client)
+        if run_id is None:
             parent, tags = start.get("parent"), dict[str, str]()
             if parent is not None:
                 above = Follower(self.directory / parent, self.place, self._certain)
@@ -110,6 +108,13 @@ class Follower:
             run_id = mlflow_runs.create(client, start, number, tags)
             self.written["sweeps" if start["tags"].get("kind") == "sweep" else "runs"] += 1
         self._keep(run_id=run_id, experiment_id=number)
+
+    def _named(self, client: Any) -> str | None:
+        """Return the run that a journal of format 1 names itself, if it is in this store."""
+        event = first(self.directory, ("mlflow",))
+        if event is None or event["uri"] != self.place.uri:
+            return None
+        return event["run_id"] if mlflow_runs.exists(client, event["run_id"]) else None
 
     def start_anew(self) -> None:
         """Forget what was sent, except under which id, so that `advance` sends all of it again."""

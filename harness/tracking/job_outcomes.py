@@ -60,7 +60,9 @@ def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
 def _outcome(job: LaunchedJob, sweep: Path, place: Destination | None) -> Job:
     journal = list(read(job.folder))
     events = {event["kind"]: event for event in journal}  # the latest of each kind
-    values = [event["values"] for event in journal if event["kind"] in ("metrics", "scalars")]
+    values: list[dict[str, float | list[float]]] = [
+        event["values"] for event in journal if event["kind"] in ("metrics", "scalars")
+    ]
     losses = (float(np.mean(v[n])) for v in reversed(values) for n in LOSSES if n in v)
     start, end = events.get("start", events.get("refused", {})), events.get("end", {})
     inside = job.folder.is_relative_to(sweep)

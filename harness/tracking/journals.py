@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from harness.console.command_line import counted
 from harness.core.errors import ConfigError
 from harness.core.file_names import CHECKPOINTS, FETCHED, JOURNAL, PLOTS, WEIGHTS
 from harness.tracking.journal import BEGINNINGS, Event, first
@@ -29,6 +30,13 @@ def journals(words: Sequence[str], results: Path) -> list[Path]:
 def in_order(directories: Iterable[Path]) -> list[Path]:
     """Return runs by the times at which they began, then sweeps, which refer to their jobs."""
     return sorted(directories, key=lambda d: (is_sweep(d), _begin(d).get("time", 0)))
+
+
+def described(directories: Sequence[Path]) -> str:
+    """Return how many runs and sweeps there are, such as `3 runs and 1 sweep`."""
+    sweeps = sum(1 for directory in directories if is_sweep(directory))
+    counts = [(len(directories) - sweeps, "run"), (sweeps, "sweep")]
+    return " and ".join(counted(number, name) for number, name in counts if number) or "no runs"
 
 
 def is_sweep(directory: Path) -> bool:

@@ -25,12 +25,13 @@ def create(client: Any, start: Event, experiment_id: str, tags: dict[str, str]) 
     return run.info.run_id
 
 
-def find(client: Any, start: Event, experiment_id: str) -> list[Any]:
-    """Return the runs of a journal, the first to be made first; those that were deleted last."""
+def find(client: Any, start: Event, experiment_id: str) -> str | None:
+    """Return the id of the run of a journal, the first that was made and not deleted, or None."""
     condition = f"tags.`{ID}` = '{journal_id(start)}'"
     everything = 3  # `mlflow.entities.ViewType.ALL`
     runs = client.search_runs([experiment_id], condition, everything)
-    return sorted(runs, key=lambda r: (r.info.lifecycle_stage == "deleted", r.info.start_time))
+    rank = sorted(runs, key=lambda r: (r.info.lifecycle_stage == "deleted", r.info.start_time))
+    return rank[0].info.run_id if rank else None
 
 
 def exists(client: Any, run_id: str) -> Any | None:

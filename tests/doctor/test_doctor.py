@@ -143,7 +143,7 @@ def flipped(path: Path) -> None:
     path.write_bytes(content)
 
 
-DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a bit": (lambda run: flipped(run / FINAL_WEIGHTS), "is damaged (its SHA-256 is not that in"),
     "a file": (lambda run: (run / FINAL_WEIGHTS).unlink(), "is missing"),
     "a line": (lambda run: cut_in_the_middle(run / JOURNAL), "1 of "),

@@ -131,8 +131,9 @@ def test_one_that_is_deleted_meanwhile_is_told_and_the_run_goes_on(folder: Path)
     with sent(folder, config=SHORT) as record:
         begin(record)
     assert where(record) == {}
-    assert record.tracking is not None
-    wait_for(lambda: "experiment=sum: this experiment was deleted" in record.tracking.problem)
+    upload = record.tracking
+    assert upload is not None
+    wait_for(lambda: "experiment=sum: this experiment was deleted" in upload.problem)
     client.restore_experiment(number)
     assert sync.main([str(record.directory)]) == 0
     assert only(folder).info.status == "FINISHED"
