@@ -84,7 +84,6 @@ POINTS = [
     ('"kind": "table"', True),
     ('"time/train_s"', False),
     ('"time/train_s"', True),
-    ('"path": "journal.jsonl"', True),
     ('"kind": "end"', False),
 ]
 
