@@ -13,6 +13,7 @@ from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.system.process_identity import is_running
 from harness.tracking.job_outcomes import jobs, status_of
 from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first
+from harness.tracking.launched_jobs import launched_jobs
 
 HEARTBEAT_AGE = 600.0  # seconds after which a run of another machine counts as dead
 
@@ -28,9 +29,15 @@ def is_abandoned(directory: Path) -> bool:
     if begin is None:
         return False
     running = None if "process" not in begin else is_running(begin["process"])
-    if running is None:
-        return time.time() - (directory / JOURNAL).stat().st_mtime > HEARTBEAT_AGE
-    return not running
+    return _is_silent(directory) if running is None else not running
+
+
+def _is_silent(directory: Path) -> bool:
+    """Return whether nothing touched the journal of late, nor one of a sweep's jobs that go on."""
+    jobs = [job.folder for job in launched_jobs(directory) if (job.folder / JOURNAL).exists()]
+    journals = [directory, *(job for job in jobs if end_of(job) is None)]
+    newest = max((journal / JOURNAL).stat().st_mtime for journal in journals)
+    return time.time() - newest > HEARTBEAT_AGE
 
 
 def end_if_dead(directory: Path) -> bool:

@@ -42,7 +42,7 @@ def load(directory: Path, key: str) -> Sent:
 def save(directory: Path, key: str, sent: Sent) -> None:
     """Write what the store `key` has. To be called under the directory's lock."""
     entries = _entries(directory) | {key: asdict(sent)}
-    partial = directory / f".{SENT}.partial"
+    partial = directory / f".{SENT}.partial"  # no fsync: MLflow tells again what it has
     partial.write_text(json.dumps({"format": FORMAT, "stores": entries}, indent=1) + "\n")
     os.replace(partial, directory / SENT)
 
