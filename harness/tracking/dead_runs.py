@@ -34,9 +34,9 @@ def is_abandoned(directory: Path) -> bool:
 
 def _is_silent(directory: Path) -> bool:
     """Return whether nothing touched the journal of late, nor one of a sweep's jobs that go on."""
-    jobs = [job.folder for job in launched_jobs(directory) if (job.folder / JOURNAL).exists()]
-    journals = [directory, *(job for job in jobs if end_of(job) is None)]
-    newest = max((journal / JOURNAL).stat().st_mtime for journal in journals)
+    folders = [job.folder for job in launched_jobs(directory)]
+    going_on = [job for job in folders if (job / JOURNAL).exists() and end_of(job) is None]
+    newest = max((run / JOURNAL).stat().st_mtime for run in (directory, *going_on))
     return time.time() - newest > HEARTBEAT_AGE
 
 

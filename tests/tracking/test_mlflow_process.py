@@ -14,13 +14,14 @@ import pytest
 
 from harness.config.schema import TrackingConfig
 from harness.core.errors import ConfigError
+from harness.core.file_names import SENT
 from harness.sync import __main__ as sync
 from harness.tracking import mlflow_process, mlflow_store
 from harness.tracking.journal import last
 from harness.tracking.mlflow_experiments import experiment_id
 from harness.tracking.mlflow_writer import BYTES, ID
 from harness.tracking.run_log import RunLog
-from harness.tracking.sent import address
+from harness.tracking.sent import address, is_complete
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.run_logs import begin, contents, everything, only, record_in
@@ -161,3 +162,23 @@ def test_a_program_that_is_killed_leaves_no_run_running(tmp_path: Path) -> None:
     expected = [(step, values[0]) for step, values in journalled]
     assert len(logged) >= 50
     assert logged == expected, "all that the journal has"
+
+
+def test_a_new_program_completes_what_an_earlier_one_has_left(tmp_path: Path) -> None:
+    folder = program.with_database(tmp_path)
+    tiny = ("task.samples=40", "trainer.epochs=2", "model.units=4")
+    done = program.run(folder, *tiny)
+    assert done.code == 0, done.err
+    left = program.directory(folder)
+    (left / SENT).unlink()
+    for path in (folder / "results").glob("mlflow.db*"):
+        path.unlink()
+    (folder / "results/mlflow.db").write_bytes(program.empty_database())
+    with program.running(folder, "trainer.epochs=1000000", *tiny[:1]) as process:
+        program.wait_until(lambda: is_complete(left), process)
+        process.kill()
+        _, err = process.communicate()
+    assert "MLflow now gets 1 run of programs that ended too early" in err
+    mlflow_store.client.cache_clear()
+    old, new = program.tracked(folder)
+    assert (old.info.status, new.info.status) == ("FINISHED", "KILLED")
