@@ -89,13 +89,16 @@ class Comparison:
     problems: list[str] = field(default_factory=list[str])
 
 
-def compare(results: Path, uri: str) -> Comparison:
-    """Compare each tracked run and sweep in `results` with its run in the store `uri`."""
+def compare(results: Path, uri: str, experiment: str | None = None) -> Comparison:
+    """Compare each tracked run and sweep in `results` with its run in the store `uri`.
+
+    No other runs may be there, or in its `experiment`, if one is named.
+    """
     comparison = Comparison()
     tracked = [journal for journal in journals(results) if journal.is_tracked]
     comparison.expected = len(tracked)
     client = _client(uri)
-    runs = _runs(client)
+    runs = _runs(client, experiment)
     for journal in tracked:
         same = runs.pop(journal.id, [])
         problems = [f"{len(same)} runs of MLflow"] if len(same) != 1 else []
@@ -118,10 +121,11 @@ def _client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def _runs(client: Any) -> dict[str, list[Any]]:
+def _runs(client: Any, experiment: str | None) -> dict[str, list[Any]]:
     """Return all runs of a store, also deleted ones, by the ids of their journals."""
     found: dict[str, list[Any]] = defaultdict(list)
-    places = [each.experiment_id for each in client.search_experiments(view_type=3)]
+    experiments = client.search_experiments(view_type=3)
+    places = [e.experiment_id for e in experiments if experiment in (None, e.name)]
     token = None
     while places:
         page = client.search_runs(places, "", 3, 500, page_token=token)

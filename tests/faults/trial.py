@@ -99,6 +99,11 @@ class Trial:
     def uri(self) -> str:
         return f"sqlite:///{self.folder / self.results}/mlflow.db"
 
+    @property
+    def experiment(self) -> str:
+        """Return the name of the trial's own experiment, where trials share a store."""
+        return f"{self.folder.parent.name}-{self.folder.name}"
+
     def found(self) -> list[Journal]:
         return journals(self.folder / self.results)
 
@@ -172,7 +177,8 @@ class Trial:
 
     def compare(self, uri: str) -> None:
         """Compare MLflow with the journals, and their curves with undisturbed ones."""
-        found = compare(self.folder / self.results, uri)
+        shared = self.experiment if uri.startswith("http") else None
+        found = compare(self.folder / self.results, uri, shared)
         self.comparison = found
         self.lost += found.expected - found.found
         self.problems += found.problems
