@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-quick coverage bench ui lint clean
+.PHONY: demo test test-quick faults coverage bench ui lint clean
 
 demo: $(READY)
 	$(BIN)/python -m harness -m task=sum,next_value,multi_step,binary backend=numpy,torch,keras,jax
@@ -25,6 +25,12 @@ QUICK := core reporting tasks training \
 	sweeps/test_swept_values.py why/test_shapley.py
 test-quick: $(READY)
 	$(TEST) $(QUICK:%=tests/%) -m 'not slow' -k 'not torch and not keras and not jax'
+
+# Programs killed, servers stopped, disks full, for real: docs/reliability.md. Takes hours; FAULTS=kill
+# does a part, and tests/faults/test_faults.py is the short form.
+FAULTS ?=
+faults: $(READY)
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 # Which lines no test reaches, child processes included. TESTS=tests/config measures a part.
 TESTS ?= tests

@@ -1,0 +1,12 @@
+"""All faults, in the order of the table."""
+
+from tests.faults import crowds, disk, kills, server, signals
+from tests.faults.fault import Fault
+
+FAULTS: list[Fault] = [
+    *kills.FAULTS,
+    *signals.FAULTS,
+    *server.FAULTS,
+    *disk.FAULTS,
+    *crowds.FAULTS,
+]
