@@ -53,7 +53,7 @@ class Run:
         path = self.directory / file_names.PREDICTIONS
         check_file(self.directory, file_names.PREDICTIONS)
         with reading(path):
-            return pd.read_csv(path)
+            return pd.read_csv(self._there(path))
 
     @property
     def weights(self) -> Params:
@@ -61,7 +61,13 @@ class Run:
         path = self.directory / file_names.FINAL_WEIGHTS
         check_file(self.directory, file_names.FINAL_WEIGHTS)
         with reading(path):
-            return load_file(path)
+            return load_file(self._there(path))
+
+    def _there(self, path: Path) -> Path:
+        """Return a file of the run. Raises `ConfigError` if the run has not come so far."""
+        if not path.is_file():
+            raise ConfigError(f"{path}: this run has none; its status is {self.status}.")
+        return path
 
     def predict(self, x: Array, replica: int = 0) -> Array:
         """Return the trained network's outputs for `x` `(N, T, F)`, both in original units.

@@ -133,11 +133,24 @@ def _origin(config: Config, start: State) -> ResumedRun | None:
     recorded = load_config(folder)
     checkpoint = read_checkpoint(folder, name, start, recorded.precision, remedy)
     _check_work_left(config, folder, name, checkpoint)
+    _check_curve(folder, checkpoint.epoch)
     best = None if checkpoint.best is None else _cast(checkpoint.best, config.precision)
     _say_cut_line(folder)
     log_changes(recorded, config, name)
     state = _cast(checkpoint.state, config.precision)
     return ResumedRun(folder, replace(checkpoint, state=state, best=best))
+
+
+def _check_curve(folder: Path, epoch: int) -> None:
+    """Raise `ConfigError` if the journal lacks an epoch before the checkpoint's."""
+    steps = {event["step"] for event in read(folder) if event["kind"] == "metrics"}
+    lost = sorted({*range(1, epoch + 1)} - steps)
+    if lost:
+        numbers = ", ".join(map(str, lost[:5])) + (", …" if len(lost) > 5 else "")
+        raise ConfigError(
+            f"{folder / JOURNAL}: has no losses of epoch {numbers}, which a checkpoint has behind "
+            "it; restore the file from a copy or from MLflow."
+        )
 
 
 def _check_work_left(config: Config, folder: Path, name: str, checkpoint: Checkpoint) -> None:

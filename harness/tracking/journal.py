@@ -22,6 +22,7 @@ from harness.core.file_names import JOURNAL
 from harness.system.durable_files import sync_file, sync_parents
 from harness.system.process_identity import this_process
 from harness.tracking import journal_sync
+from harness.tracking.event_fields import is_valid
 
 Event = dict[str, Any]
 FORMAT = 2  # counted up when a field changes its meaning
@@ -111,8 +112,8 @@ def _line(event: Event) -> str:
 def read(directory: Path) -> Iterator[Event]:
     """Yield the events of a directory's journal, oldest first.
 
-    A line that a kill has cut short is left out. Raises `ConfigError` for a journal of another
-    format; one that states no format is of the first.
+    A line that a kill has cut short, or that was damaged since, is left out. Raises `ConfigError`
+    for a journal of another format; one that states no format is of the first.
     """
     path = directory / JOURNAL
     if path.exists():
@@ -159,9 +160,11 @@ def _parsed(line: bytes, path: Path) -> Event | None:
     """Return the event of a line, or None if the line is damaged."""
     try:
         event = json.loads(line)
-        found = event.get("format", FORMAT) if event["kind"] else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
+    if not is_valid(event):
+        return None
+    found = event.get("format", FORMAT)
     if found not in READABLE:
         mismatch = f"format={found}: this version reads format {FORMAT}"
         raise ConfigError(f"{path}: {mismatch}; use a newer version of the harness.")
