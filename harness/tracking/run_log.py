@@ -18,7 +18,8 @@ A job of a sweep that could not begin has `refused` (name, command) and `end` al
 
 A sweep's own journal begins with `sweep` (arguments, varying, jobs) and lists its jobs as they
 begin: `job` (number, folder), or `refused` (number, name, command, error) where there was no folder
-for it. Its `start` and all that follows are those of the parent run in MLflow. Paths are relative
+for it. Its `start` and all that follows are those of the parent run in MLflow; before its end, its
+own `scalars` and files, and `summary` (text), with which its description begins. Paths are relative
 to the journal's directory.
 """
 
