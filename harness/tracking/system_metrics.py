@@ -43,7 +43,6 @@ def watch(record: object, directory: Path) -> None:
         _runs[record] = _Run(directory=directory.absolute(), due=time.monotonic() + SECONDS)
         if not _running:
             _running = True
-            psutil.cpu_percent()  # each call gives the mean since the one before
             threading.Thread(target=_work, name="system-metrics", daemon=True).start()
 
 
@@ -54,6 +53,7 @@ def unwatch(record: object) -> None:
 
 
 def _work() -> None:
+    psutil.cpu_percent()  # each call gives the mean since the one before in the same thread
     while True:
         time.sleep(min(LONGEST_SLEEP, SECONDS))
         with _lock:
