@@ -6,7 +6,6 @@ gap between two is the largest |a − b| / max(|a|, |b|) over all epochs of `tra
 """
 
 import argparse
-import itertools
 import sys
 import tempfile
 from datetime import datetime
@@ -19,9 +18,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.compare.arguments import parser
-from harness.compare.gap import gap
-from harness.compare.groups import Group, group_runs
-from harness.compare.report import LISTED, formatted, write_report
 from harness.config.damaged_files import reading
 from harness.config.tracking_store import database_of, experiment_in_environment, masked, source_of
 from harness.console import streams
@@ -29,6 +25,15 @@ from harness.console.command_line import counted, shell_word
 from harness.console.terminal import console
 from harness.core.errors import ConfigError, first_line
 from harness.core.file_names import JOURNAL, PREDICTIONS
+from harness.reporting.comparison import (
+    LISTED,
+    formatted,
+    settings_table,
+    side_by_side,
+    summary_table,
+    write_report,
+)
+from harness.reporting.groups import Group, group_runs
 from harness.runs.checksums import check_file
 from harness.runs.folders import new_folder
 from harness.system import signals
@@ -36,67 +41,18 @@ from harness.tracking.mlflow_errors import is_from_mlflow
 from harness.tracking.mlflow_reader import TrackedRun, find_runs, latest_sweep
 from harness.tracking.mlflow_store import client, tracking_uri
 
-INDEX = ["split", "replica", "sample", "time_step", "output"]
 
-
-def summary_table(groups: list[Group]) -> pd.DataFrame:
-    """Return a table with one row per group and backend.
-
-    `gap` is to the group's first backend, `largest gap` is between any two of the group.
-    """
-    rows = []
-    for group in groups:
-        pairs = itertools.combinations(group.runs.values(), 2)
-        largest = max((gap(a.curves, b.curves) for a, b in pairs), default=float("nan"))
-        for name, run in group.runs.items():
-            metric = run.final
-            rows.append(
-                {
-                    "task": group.title,
-                    "backend": name,
-                    "status": run.status,
-                    "train loss": metric("train/loss"),
-                    "val loss": metric("val/loss"),
-                    "test loss": metric("test/loss"),
-                    "parameters": int(metric("params/total") or 0),
-                    "seconds": metric("time/train_s"),
-                    "µs per step": metric("time/per_step_us"),
-                    "gap": gap(group.runs[group.reference].curves, run.curves),
-                    "largest gap": largest,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def settings_table(groups: list[Group]) -> pd.DataFrame:
-    """Return the settings of numbered groups: first the usual ones, then each group's own.
-
-    Groups whose title names their settings have no row.
-    """
-    rows: dict[str, str] = {}
-    for group in groups:
-        if group.usual:
-            rows.setdefault(f"{group.title.rpartition(' ')[0]} (usual)", group.usual)
-            rows[group.title] = group.settings
-    return pd.DataFrame(rows.items(), columns=["group", "settings"])
-
-
-def side_by_side(group: Group, folder: Path) -> pd.DataFrame | None:
-    """Return the predictions of a group, or None if it has none.
-
-    Columns are `split`, `replica`, `sample`, `time_step`, `output`, `true`, and one per backend.
-    """
-    columns: dict[str, Any] = {}
-    for name, run in group.runs.items():
-        table = _predictions(run, Path(tempfile.mkdtemp(dir=folder)))
-        if table is not None:
-            columns.setdefault("true", table["true"])
-            columns[name] = table["predicted"]
-    return pd.DataFrame(columns).reset_index() if columns else None
+def _all_predictions(group: Group[TrackedRun], folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the predictions of the group's runs that have any, by backend."""
+    tables = {
+        name: _predictions(run, Path(tempfile.mkdtemp(dir=folder)))
+        for name, run in group.runs.items()
+    }
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def _predictions(run: TrackedRun, folder: Path) -> pd.DataFrame | None:
-    """Return a run's predictions by their places, or None if it has none.
+    """Return a run's predictions, or None if it has none.
 
     Damaged ones are left out, which is said on standard error: the other runs can be compared.
     """
@@ -106,7 +62,7 @@ def _predictions(run: TrackedRun, folder: Path) -> pd.DataFrame | None:
         with reading(folder / PREDICTIONS):
             table = run.predictions(folder)
             check_file(folder, PREDICTIONS)
-            return None if table is None else table.set_index(INDEX)
+            return table
     except ConfigError:
         print(f"{run.name} ({run.run_id}): its {PREDICTIONS} is damaged; left out", file=sys.stderr)
         return None
@@ -151,8 +107,8 @@ def _compare(options: argparse.Namespace) -> int:
     table, listed = summary_table(groups), settings_table(groups)
     folder = options.results / "reports" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     with tempfile.TemporaryDirectory() as fetched:
-        predictions = {g.title: side_by_side(g, Path(fetched)) for g in groups}
-    shown = {title: rows for title, rows in predictions.items() if rows is not None}
+        predictions = {g.title: _all_predictions(g, Path(fetched)) for g in groups}
+    shown = {title: side_by_side(tables) for title, tables in predictions.items() if tables}
     chosen = [f"sweep {parent}"] if parent else []
     chosen += [f"experiment {experiment}"] if experiment else []
     chosen += [f"where {options.filter}"] if options.filter else []

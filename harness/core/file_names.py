@@ -16,6 +16,7 @@ FETCHED = "resumed_from"  # a folder with files from MLflow of a resumed run tha
 LOSS_PLOT = f"{PLOTS}/loss.png"
 PREDICTIONS_PLOT = f"{PLOTS}/predictions.png"
 
+REPORT = "report"  # a folder in a sweep's directory, with the comparison of its jobs
 PARENT_LOCK = "parent.lock"  # in a sweep's directory
 SENT = "mlflow.json"  # how much of the journal MLflow has
 SENT_LOCK = "mlflow.lock"  # held by whoever sends the journal to MLflow

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from harness.compare.gap import gap
 from harness.core.errors import ConfigError
 from harness.notebook.runs import Run
 from harness.parity.lockstep import Parity, check
 from harness.parity.problem import configs, load_classes, problem_of
+from harness.reporting.gap import gap
 
 
 def compare_runs(*runs: Run) -> pd.DataFrame:

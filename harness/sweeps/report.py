@@ -9,11 +9,18 @@ from rich.table import Table
 from harness.config.tracking_store import source_of
 from harness.console.command_line import shell_word
 from harness.console.terminal import say
+from harness.sweeps.comparison import (
+    finished_groups,
+    gap_between_backends,
+    summary,
+    write_report,
+)
 from harness.sweeps.sweep import Sweep
+from harness.system.checksum import checksum
 from harness.system.own_files import take_back
 from harness.tracking import mlflow_process
 from harness.tracking.browse import compare_command, missing, say_next
-from harness.tracking.job_outcomes import Job, jobs, shown_loss
+from harness.tracking.job_outcomes import Job, jobs, scalars, shown_loss
 from harness.tracking.journal import Journal
 from harness.tracking.sent import address, destination
 
@@ -29,7 +36,7 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         take_back(directory)
         return 1
     failed = [job for job in outcomes if job.status != "FINISHED"]
-    _end_parent(directory, "KILLED" if killed else "FAILED" if failed else "FINISHED")
+    _end_parent(directory, "KILLED" if killed else "FAILED" if failed else "FINISHED", outcomes)
     console.print(_job_table(outcomes))
     if failed:
         console.print(f"\n[bold]{len(failed)} of {len(outcomes)} jobs did not finish[/bold]")
@@ -76,11 +83,24 @@ def _job_table(outcomes: list[Job]) -> Table:
     return table
 
 
-def _end_parent(directory: Path, status: str) -> None:
-    """End the record of the sweep, and its parent run in MLflow if there is one."""
+def _end_parent(directory: Path, status: str, outcomes: list[Job]) -> None:
+    """End the record of the sweep, and its parent run in MLflow if there is one.
+
+    MLflow's process sends the jobs meanwhile. A sweep that was stopped gets no report.
+    """
     journal = Journal(directory)
-    journal.write("end", status=status, error=None)
-    journal.close()
-    place = destination(directory)
-    if place is not None:
-        mlflow_process.Upload(directory, place).tell()
+    try:
+        groups = finished_groups(directory)
+        gap = gap_between_backends(groups)
+        values = scalars(outcomes) | ({} if gap is None else {"gap/largest": gap})
+        unfinished = sum(job.status != "FINISHED" for job in outcomes)
+        journal.write("scalars", values=values)
+        journal.write("summary", text=summary(groups, gap, unfinished))
+        for path in write_report(directory, groups) if groups and status != "KILLED" else ():
+            journal.write("file", path=path, **checksum(directory / path))
+    finally:
+        journal.write("end", status=status, error=None)
+        journal.close()
+        place = destination(directory)
+        if place is not None:
+            mlflow_process.Upload(directory, place).tell()

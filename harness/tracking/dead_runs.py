@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.system.process_identity import is_running
-from harness.tracking.job_outcomes import jobs, status_of
+from harness.tracking.job_outcomes import jobs, scalars, status_of
 from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first
 from harness.tracking.launched_jobs import launched_jobs
 
@@ -54,6 +54,8 @@ def end_if_dead(directory: Path) -> bool:
             status, was_killed = ending
             error = "the process was killed" if was_killed else None
             journal = Journal(directory)
+            if begin["kind"] == "sweep":
+                journal.write("scalars", values=scalars(jobs(directory)))
             journal.write("end", status=status, error=error)
             journal.close()
     return True

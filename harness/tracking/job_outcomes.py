@@ -88,20 +88,38 @@ def status_of(outcomes: Sequence[Job], planned: int) -> str:
     return "FINISHED" if statuses == {"FINISHED"} else "FAILED"
 
 
+def scalars(outcomes: Sequence[Job]) -> dict[str, float]:
+    """Return the metrics of a sweep itself: how many jobs have finished, and the lowest loss."""
+    finished = [job for job in outcomes if job.status == "FINISHED"]
+    values: dict[str, float] = {
+        "jobs/finished": len(finished),
+        "jobs/failed": len(outcomes) - len(finished),
+    }
+    best = min(map(_rank, finished), default=np.inf)
+    return values | ({"loss/best": best} if np.isfinite(best) else {})
+
+
 def description(directory: Path, place: Destination | None = None) -> str:
     """Return the description of a sweep in Markdown, with links to its jobs in `place`."""
     start = first(directory, ("start",)) or {}
-    return describe_jobs(jobs(directory, place), start.get("tags", {}).get("command", ""))
+    summary = first(directory, ("summary",)) or {}
+    command = start.get("tags", {}).get("command", "")
+    return describe_jobs(jobs(directory, place), command, summary.get("text", ""))
 
 
-def describe_jobs(outcomes: Sequence[Job], command: str) -> str:
-    """Return the parent's description in Markdown: as many jobs as MLflow allows, best first."""
+def describe_jobs(outcomes: Sequence[Job], command: str, summary: str = "") -> str:
+    """Return the parent's description in Markdown: as many jobs as MLflow allows, best first.
+
+    It begins with `summary`, a paragraph.
+    """
     ranked = sorted(outcomes, key=_rank)
-    rows = ["| job | loss | status | seconds |", "|---|--:|---|--:|", *map(_markdown_row, ranked)]
+    begin = [f"{summary}\n"] if summary else []
+    begin += ["| job | loss | status | seconds |", "|---|--:|---|--:|"]
+    rows = [*begin, *map(_markdown_row, ranked)]
     end = f"\n\n    {command}"
-    while len(rows) > 2 and len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
+    while len(rows) > len(begin) and len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
         rows.pop()
-    left_out = len(ranked) - (len(rows) - 2)
+    left_out = len(ranked) - (len(rows) - len(begin))
     more = f"\n\n… and {left_out} more" if left_out else ""
     return ("\n".join(rows) + more + end)[:DESCRIPTION]
 

@@ -19,7 +19,7 @@ from harness.tracking.journal import Event
 from harness.tracking.mlflow_store import NOTE
 
 ID, BYTES = "journal.id", "journal.bytes"  # tags: the run's journal, and how much of it is there
-NUMBERS = ("metrics", "scalars")  # kinds of events that hold numbers
+NUMBERS = ("metrics", "scalars", "system")  # kinds of events that hold numbers
 ROWS_PER_BATCH = 1000  # MLflow's limit
 PLACE = ("split", "replica", "sample", "time_step")  # of a prediction, as its CSV has it
 TABLE_ROWS = 250  # of each split, in MLflow's table; predictions.csv has all

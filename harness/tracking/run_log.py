@@ -7,6 +7,7 @@
     metrics  step, values: name -> one number per replica;
              state: a digest of weights and optimiser memory after a trained epoch
     scalars  values: name -> number (or one per replica), once per run
+    system   step, values: name -> number               the machine's load, every 5 s
     dataset  name, digest, source, shapes               the training data
     file     path, relative to the run's directory; bytes, sha256
     checkpoint  path, epoch, bytes, sha256; in the journal alone
@@ -18,7 +19,8 @@ A job of a sweep that could not begin has `refused` (name, command) and `end` al
 
 A sweep's own journal begins with `sweep` (arguments, varying, jobs) and lists its jobs as they
 begin: `job` (number, folder), or `refused` (number, name, command, error) where there was no folder
-for it. Its `start` and all that follows are those of the parent run in MLflow. Paths are relative
+for it. Its `start` and all that follows are those of the parent run in MLflow; before its end, its
+own `scalars` and files, and `summary` (text), with which its description begins. Paths are relative
 to the journal's directory.
 """
 
@@ -36,6 +38,7 @@ from harness.core.file_names import TRACEBACK
 from harness.system import signals
 from harness.system.checksum import checksum
 from harness.system.durable_files import write_file
+from harness.tracking import system_metrics
 from harness.tracking.journal import Journal
 from harness.tracking.state_digest import state_digest
 
@@ -101,6 +104,7 @@ class RunLog:
         """Record the first event, with the place where the run is to be tracked."""
         store = None if self.tracking is None else self.tracking.store
         self.write("start", **fields, store=store)
+        system_metrics.watch(self, self.directory)
 
     def write(self, kind: str, **fields: object) -> None:
         """Write an event to the journal."""
@@ -132,6 +136,7 @@ class RunLog:
         if self._ended:
             return
         self._ended = True
+        system_metrics.unwatch(self)
         try:
             self.write("end", status=status, error=error)
             self.journal.close()

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from harness.compare import __main__ as compare
-from harness.compare.__main__ import settings_table
-from harness.compare.gap import gap
-from harness.compare.groups import group_runs
+from harness.reporting.comparison import settings_table
+from harness.reporting.gap import gap
+from harness.reporting.groups import group_runs
 from harness.tracking.job_outcomes import Job, describe_jobs
 from harness.tracking.mlflow_reader import TrackedRun
+from harness.tracking.mlflow_store import client
 from harness.tracking.sent import address
 from tests.support import ROOT
 
@@ -169,6 +170,21 @@ def test_the_latest_sweep_is_compared(results: Path, capsys: Any) -> None:
     probe = rows[(rows["task"] == "notebook_multi_step") & (rows["split"] == "probe")]
     assert probe["true"].tolist() == [100.0, 110.0]
     np.testing.assert_allclose(probe["numpy"], probe["torch"], rtol=1e-3)
+
+
+def test_the_sweeps_own_report_has_the_same_numbers(results: Path) -> None:
+    assert run("--results", str(results)) == 0
+    [sweep] = results.glob("multirun/*/1")
+    places = (newest(results), sweep.parent / "report")
+    by_command, own = (
+        pd.read_csv(folder / "table.csv").sort_values(["task", "backend"]) for folder in places
+    )
+    pd.testing.assert_frame_equal(by_command.reset_index(drop=True), own.reset_index(drop=True))
+    parent = address(sweep.parent)
+    assert parent is not None
+    metrics = client(parent["uri"]).get_run(parent["run_id"]).data.metrics
+    assert metrics["gap/largest"] == by_command["largest gap"].max()
+    assert metrics["jobs/finished"] == 4
 
 
 def test_the_html_report_needs_no_other_file(results: Path) -> None:

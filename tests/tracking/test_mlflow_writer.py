@@ -236,6 +236,15 @@ def test_the_table_shows_the_first_rows_of_every_split(folder: Path) -> None:
     assert table["data"][TABLE_ROWS][:3] == ["test 0 0 9 0", 1200.0, 1.0]
 
 
+def test_the_machines_load_is_there_by_its_steps(folder: Path) -> None:
+    name = "system/cpu_utilization_percentage"
+    with record_in(folder) as record:
+        begin(record)
+        for step, value in enumerate((10.0, 20.0)):
+            record.write("system", step=step, values={name: value})
+    assert program.history(folder, only(folder).info.run_id, name) == [(0, 10.0), (1, 20.0)]
+
+
 def test_a_failure_is_explained_in_the_description(folder: Path) -> None:
     with contextlib.suppress(Diverged), record_in(folder) as record:
         begin(record)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.reporting.plots import COLOURS
+from harness.tracking import mlflow_view
 from harness.tracking.job_outcomes import Job, jobs
 from harness.tracking.sent import address
 from tests.support.program import PATIENCE, directories, run
@@ -59,7 +60,7 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing but our server
 ]
-VIEWPORT = {"width": 1700, "height": 1200}
+VIEWPORT = {"width": 1500, "height": 1200}
 # Each page forgets what others unfolded, and has no assistant's panel, which takes a quarter of it.
 FRESH = """
     localStorage.clear();
@@ -183,6 +184,31 @@ def test_runs_table_nests_the_jobs_under_their_sweep(site: Site) -> None:
         for name in names:
             expect(name).to_be_visible()
         expect(page.get_by_role("gridcell").filter(has_text="sum (")).to_have_count(len(names))
+
+
+def test_saved_view_shows_what_matters_without_scrolling(site: Site) -> None:
+    view = mlflow_view.link(site.parent["experiment_id"], "")
+    with site.page(view) as page:
+        job = site.ended("FINISHED")
+        expect(page.get_by_role("link", name=job.name, exact=True)).to_be_visible()
+        wanted = ["Duration", "params/total", "test/loss", "train/loss", "val/loss"]
+        for name in (*wanted, "optimizer.lr", "seed", "backend"):
+            header = page.get_by_test_id(f"sort-header-{name}")
+            expect(header).to_be_in_viewport(ratio=0.99)
+
+
+def test_page_of_a_sweep_has_its_numbers_and_its_report(site: Site) -> None:
+    with site.page(site.sweep) as page:
+        expect(page.get_by_text(re.compile("^numpy and torch agree to "))).to_be_visible()
+        expect(page.get_by_text(re.compile("2 jobs did not finish"))).to_be_visible()
+        for name in ("jobs/finished", "jobs/failed", "loss/best", "gap/largest"):
+            expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+        expect(page.get_by_text("About this run")).to_be_in_viewport(ratio=0.99)
+    with site.page(f"{site.sweep}/artifacts/report/report.html") as page:
+        for name in ("curves.png", "table.csv", "report.html"):
+            expect(page.get_by_text(name, exact=True).first).to_be_visible()
+        report = page.locator("iframe").first.content_frame
+        expect(report.get_by_role("heading", name="Loss curves")).to_be_visible()
 
 
 def test_charts_draw_both_loss_curves_of_each_backend_in_its_colour(site: Site) -> None:

@@ -1,20 +1,28 @@
-"""The report of a comparison: Markdown, CSV, and one HTML file that needs no other file."""
+"""The report of a comparison: Markdown, CSV, and one HTML file that needs no other file.
+
+Runs that differ in nothing but the backend form a group; see `harness.reporting.groups`.
+"""
 
 import base64
 import html
+import itertools
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.core.file_names import PREDICTIONS
 from harness.reporting import plots
+from harness.reporting.gap import gap
+from harness.reporting.groups import ComparedRun, Group
 from harness.reporting.html_style import STYLE
 from harness.system.durable_files import Content, write_files
-from harness.tracking.mlflow_reader import TrackedRun
 
+INDEX = ["split", "replica", "sample", "time_step", "output"]
 SHOWN = 6  # rows of predictions per task in the report; the CSV has all
 
 LISTED = "The usual settings, and what each group has otherwise"
@@ -25,11 +33,69 @@ EXPLAINED = (
 )
 
 
+def summary_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
+    """Return a table with one row per group and backend.
+
+    `gap` is to the group's first backend, `largest gap` is between any two of the group.
+    """
+    rows = []
+    for group in groups:
+        largest = largest_gap(group.runs.values())
+        for name, run in group.runs.items():
+            metric = run.final
+            rows.append(
+                {
+                    "task": group.title,
+                    "backend": name,
+                    "status": run.status,
+                    "train loss": metric("train/loss"),
+                    "val loss": metric("val/loss"),
+                    "test loss": metric("test/loss"),
+                    "parameters": int(metric("params/total") or 0),
+                    "seconds": metric("time/train_s"),
+                    "µs per step": metric("time/per_step_us"),
+                    "gap": gap(group.runs[group.reference].curves, run.curves),
+                    "largest gap": largest,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def settings_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
+    """Return the settings of numbered groups: first the usual ones, then each group's own.
+
+    Groups whose title names their settings have no row.
+    """
+    rows: dict[str, str] = {}
+    for group in groups:
+        if group.usual:
+            rows.setdefault(f"{group.title.rpartition(' ')[0]} (usual)", group.usual)
+            rows[group.title] = group.settings
+    return pd.DataFrame(rows.items(), columns=["group", "settings"])
+
+
+def largest_gap(runs: Iterable[ComparedRun]) -> float:
+    """Return the largest gap between any two of the runs; NaN for fewer than two."""
+    pairs = itertools.combinations(runs, 2)
+    return max((gap(a.curves, b.curves) for a, b in pairs), default=float("nan"))
+
+
+def side_by_side(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Join the predictions of a group's runs, by backend, each with the columns of a run's CSV.
+
+    Columns are `split`, `replica`, `sample`, `time_step`, `output`, `true`, and one per backend.
+    """
+    by_place = {name: table.set_index(INDEX) for name, table in tables.items()}
+    columns: dict[str, Any] = {"true": next(iter(by_place.values()))["true"]}
+    columns |= {name: table["predicted"] for name, table in by_place.items()}
+    return pd.DataFrame(columns).reset_index()
+
+
 def write_report(
     folder: Path,
     source: str,
     table: pd.DataFrame,
-    groups: dict[str, dict[str, TrackedRun]],
+    groups: Mapping[str, Mapping[str, ComparedRun]],
     predictions: dict[str, pd.DataFrame],
     listed: pd.DataFrame,
 ) -> None:

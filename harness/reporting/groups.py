@@ -7,8 +7,7 @@ If that is too long to read, groups are numbered and their settings are listed s
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from harness.tracking.mlflow_reader import TrackedRun
+from typing import Any, Generic, Protocol, TypeVar
 
 BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
 KEPT_KEYS = ("trainer.keep_checkpoints",)  # no number depends on them, and older runs lack them
@@ -19,12 +18,32 @@ LONGEST = 60  # characters of a title
 Settings = dict[str, str]
 
 
+class ComparedRun(Protocol):
+    """A run as a comparison needs it, read from MLflow or from its journal."""
+
+    status: str
+    start_time: int  # milliseconds since 1970
+    params: Settings
+    tags: dict[str, str]
+
+    @property
+    def curves(self) -> Any:
+        """The loss curves, a data frame: index epoch, columns `train/loss` and `val/loss`."""
+
+    def final(self, name: str) -> float | None:
+        """Return a metric at the weights that the run kept, or None."""
+        ...
+
+
+Run = TypeVar("Run", bound=ComparedRun)
+
+
 @dataclass(kw_only=True)
-class Group:
+class Group(Generic[Run]):
     """One configuration in several backends."""
 
     title: str
-    runs: dict[str, TrackedRun]  # backend -> its latest run
+    runs: dict[str, Run]  # backend -> its latest run
     settings: str = ""  # of a numbered group: those that differ from the usual ones
     usual: str = ""  # of a numbered group: the most frequent settings of groups with its name
 
@@ -34,9 +53,9 @@ class Group:
         return next(iter(self.runs))
 
 
-def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
+def group_runs(runs: Iterable[Run]) -> list[Group[Run]]:
     """Sort runs into groups; of repeated runs the latest finished one is taken."""
-    runs_by_settings: dict[tuple, dict[str, TrackedRun]] = {}
+    runs_by_settings: dict[tuple, dict[str, Run]] = {}
     for run in sorted(runs, key=lambda r: (r.status == "FINISHED", r.start_time)):
         key = tuple(
             sorted((k, v) for k, v in run.params.items() if k not in (*BACKEND_KEYS, *KEPT_KEYS))
@@ -58,7 +77,7 @@ def group_runs(runs: Iterable[TrackedRun]) -> list[Group]:
     return groups
 
 
-def _name(run: TrackedRun) -> str:
+def _name(run: ComparedRun) -> str:
     return run.tags.get("preset") or run.params.get("task.name", "?")
 
 
