@@ -19,11 +19,11 @@ from rich.table import Table
 
 from harness.compare.arguments import parser
 from harness.config.damaged_files import reading
-from harness.config.tracking_store import database_of, experiment_in_environment, masked, source_of
+from harness.config.tracking_store import database_of, experiment_in_environment, source_of
 from harness.console import streams
 from harness.console.command_line import counted, shell_word
 from harness.console.terminal import console
-from harness.core.errors import ConfigError, first_line
+from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, PREDICTIONS
 from harness.reporting.comparison import (
     LISTED,
@@ -37,7 +37,7 @@ from harness.reporting.groups import Group, group_runs
 from harness.runs.checksums import check_file
 from harness.runs.folders import new_folder
 from harness.system import signals
-from harness.tracking.mlflow_errors import is_from_mlflow
+from harness.tracking.mlflow_errors import explained, is_from_mlflow
 from harness.tracking.mlflow_reader import TrackedRun, find_runs, latest_sweep
 from harness.tracking.mlflow_store import client, tracking_uri
 
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not is_from_mlflow(error):
             raise
-        print(f"MLflow does not answer this: {masked(first_line(error))[:300]}", file=sys.stderr)
+        print(f"MLflow does not answer this: {explained(error)}", file=sys.stderr)
     return 2
 
 

@@ -39,6 +39,12 @@ def _open_if_closed(number: int) -> None:
         _lead_nowhere(number)
 
 
+def lead_nowhere(*numbers: int) -> None:
+    """Redirect file descriptors to the null device."""
+    for number in numbers:
+        _lead_nowhere(number)
+
+
 def _lead_nowhere(number: int) -> None:
     opened = os.open(os.devnull, os.O_RDWR)
     if opened == number:

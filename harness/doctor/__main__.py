@@ -15,7 +15,7 @@ from harness.console import streams
 from harness.console.command_line import counted
 from harness.console.progress import Count
 from harness.console.terminal import console
-from harness.core.errors import ConfigError, first_line
+from harness.core.errors import ConfigError
 from harness.doctor.arguments import parser
 from harness.doctor.finding import Finding
 from harness.doctor.journal_check import check_directory
@@ -26,6 +26,7 @@ from harness.system import signals
 from harness.tracking import sent
 from harness.tracking.destination import Destination
 from harness.tracking.journals import described, in_order, journals
+from harness.tracking.mlflow_errors import explained
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,7 +90,7 @@ def _outcome(finding: Finding, fixes: bool) -> tuple[bool, str]:
     try:
         return True, finding.fix()
     except Exception as error:  # whatever a store does
-        return False, f"cannot be mended now: {first_line(error)[:200]}"
+        return False, f"cannot be mended now: {explained(error)}"
 
 
 def _table(rows: Sequence[tuple[Finding, tuple[bool, str]]]) -> Table:
@@ -97,7 +98,8 @@ def _table(rows: Sequence[tuple[Finding, tuple[bool, str]]]) -> Table:
     for title in ("where", "what is wrong", "what to do, or what was done"):
         table.add_column(title, overflow="fold")
     for finding, (_, action) in rows:
-        place = relative_to_cwd(finding.path)
+        path = finding.path
+        place = relative_to_cwd(path) if isinstance(path, Path) else path
         table.add_row(*map(escape, (place, finding.problem, action)))
     return table
 

@@ -6,14 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.config.tracking_store import database_of, masked
-from harness.core.errors import ConfigError, first_line
+from harness.config.tracking_store import database_of
+from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL
 from harness.doctor.finding import Finding
 from harness.tracking import sent
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
 from harness.tracking.journal import between, end_of, first
+from harness.tracking.mlflow_errors import explained
 from harness.tracking.mlflow_runs import journal_id
 from harness.tracking.mlflow_store import client
 from harness.tracking.mlflow_writer import BYTES, ID
@@ -25,7 +26,7 @@ MEND = "--fix sends what is missing, as `harness sync` does"
 def check_store(place: Destination, directories: Sequence[Path]) -> Iterator[Finding]:
     """Yield how a store differs from the journals in `directories`, whose runs belong there."""
     database = database_of(place.uri)
-    shown = Path(place.uri) if database is None else database
+    shown = database or place.uri
     if database is not None and not database.exists():
         for directory in directories:
             yield _incomplete(directory, "MLflow's database is gone")
@@ -33,7 +34,7 @@ def check_store(place: Destination, directories: Sequence[Path]) -> Iterator[Fin
     try:
         runs = _runs_by_journal(client(place.uri))
     except Exception as error:  # whatever a store does
-        problem = masked(first_line(error)).removeprefix(f"{shown}: ")[:300]
+        problem = explained(error).removeprefix(f"{shown}: ")
         yield Finding(path=shown, problem=problem, remedy=_remedy(error))
         return
     for directory in directories:

@@ -9,14 +9,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config.tracking_store import database_of, masked
-from harness.core.errors import ConfigError, first_line, nearest
+from harness.config.tracking_store import database_of
+from harness.core.errors import ConfigError, nearest
 from harness.core.file_names import CONFIG, JOURNAL, SENT
 from harness.runs.run_folders import folder_named, places
 from harness.system.own_files import make_folder, note_files, note_tree
 from harness.tracking import sent
 from harness.tracking.journal import first
-from harness.tracking.mlflow_errors import is_from_mlflow
+from harness.tracking.mlflow_errors import explained, is_from_mlflow
 from harness.tracking.mlflow_store import client, tracking_uri
 from harness.tracking.mlflow_writer import ID
 
@@ -57,7 +57,7 @@ def find_run(
         if not is_from_mlflow(error):
             raise
         raise ConfigError(
-            f"{key}{word}: MLflow does not answer this: {masked(first_line(error))[:300]}"
+            f"{key}{word}: MLflow does not answer this: {explained(error)}"
         ) from error
 
 

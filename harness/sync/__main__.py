@@ -48,7 +48,8 @@ def show(summary: Summary) -> None:
     kinds = ("runs", "sweeps", "numbers", "files")
     written = [counted(summary.written[kind], kind) for kind in kinds if summary.written[kind]]
     stores = f" to {', '.join(sorted(summary.stores))}" if summary.stores else ""
-    print(f"  sent      {', '.join(written) or 'nothing: MLflow has all of it'}{stores}")
+    nothing = "nothing" if summary.problems else "nothing: MLflow has all of it"
+    print(f"  sent      {', '.join(written) or nothing}{stores}")
     if summary.complete:
         print(f"  complete  {described(summary.complete)} before")
     if summary.dead:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.config.tracking_store import database_of, masked
-from harness.core.errors import ConfigError, first_line
+from harness.config.tracking_store import database_of
+from harness.core.errors import ConfigError
 from harness.tracking import sent
 from harness.tracking.dead_runs import end_if_dead
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
 from harness.tracking.journal import end_of, first
+from harness.tracking.mlflow_errors import explained
 
 
 @dataclass
@@ -38,7 +39,7 @@ def send(directories: Sequence[Path], uri: str | None, done: Callable[[], None])
         try:
             _send(directory, uri, summary, failed)
         except Exception as error:  # a damaged journal, or whatever a store does
-            summary.problems[directory] = masked(first_line(error))[:300]
+            summary.problems[directory] = explained(error)
         done()
     return summary
 
@@ -61,12 +62,12 @@ def _send(directory: Path, uri: str | None, summary: Summary, failed: dict[str, 
     except ConfigError:
         raise
     except Exception as error:
-        failed[place.uri] = first_line(error)
+        failed[place.uri] = explained(error)
         raise
     finally:
         summary.written += follower.written
     if follower.problem:
-        summary.problems[directory] = masked(follower.problem)
+        summary.problems[directory] = follower.problem
     elif not arrived.complete and end_of(directory) is None:
         summary.running.append(directory)
     elif not follower.written:

@@ -12,12 +12,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.core.errors import first_line
 from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.tracking import mlflow_runs, mlflow_store, sent
 from harness.tracking.destination import Destination
 from harness.tracking.job_outcomes import description
 from harness.tracking.journal import Event, between, end_of, first, read_on
+from harness.tracking.mlflow_errors import explained
 from harness.tracking.mlflow_experiments import experiment_id
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.mlflow_writer import BYTES, MlflowWriter
@@ -174,7 +174,7 @@ class Follower:
         try:
             (writer.table if event["kind"] == "table" else writer.file)(path)
         except Exception as error:  # whatever a store of files does, numbers go on
-            self.problem = f"{path}: {first_line(error)[:300]}"
+            self.problem = f"{path}: {explained(error)}"
             return False
         self.written["files"] += 1
         return True

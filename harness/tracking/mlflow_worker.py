@@ -70,6 +70,7 @@ class Server:
     def _listen(self, lines: Iterable[str]) -> None:
         for line in lines:
             self._inbox.put(line)
+        streams.lead_nowhere(1, 2)  # whoever waits for the program's output is to wait no longer
         self._inbox.put(None)
 
     def serve(self) -> None:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.config.tracking_store import masked
-from harness.core.errors import ConfigError, first_line
+from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, SENT
 from harness.tracking import sent
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
 from harness.tracking.journal import first
+from harness.tracking.mlflow_errors import explained
 from harness.tracking.mlflow_store import StoreReplaced
 
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds after a failure of a store
@@ -96,11 +96,11 @@ class Reader:
             size = (run.directory / JOURNAL).stat().st_size
             if size != run.size or run.problem:
                 run.is_complete = run.follower.advance().complete
-                run.size, run.problem = size, masked(run.follower.problem)
+                run.size, run.problem = size, run.follower.problem
         except StoreReplaced:
             raise
         except Exception as error:  # whatever a store does, and a folder that is gone
-            run.problem, run.size = masked(first_line(error))[:300], -1
+            run.problem, run.size = explained(error), -1
             if not isinstance(error, ConfigError | FileNotFoundError):
                 self._pauses[store] = time.monotonic() + pause, min(2 * pause, LONGEST_PAUSE)
         else:
