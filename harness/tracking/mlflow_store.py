@@ -83,7 +83,8 @@ def load_mlflow() -> None:
         from sqlalchemy.engine import Engine
 
     event.listen(Engine, "connect", _connected)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # logs each migration
+    # It logs each migration, and the traceback of each exception that its caller gets, too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats the caller's exceptions
 
 
@@ -110,13 +111,23 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
-@cache
 def client(uri: str) -> Any:
-    """Return an `MlflowClient`, after the creation of an SQLite database that is not there yet.
+    """Return an `MlflowClient`, after the creation of an SQLite database that is not there.
 
-    Raises `ConfigError` if the database cannot be used.
+    The database may have been deleted since the last call. Raises `ConfigError` if it cannot be
+    used.
     """
     load_mlflow()
+    database = database_of(uri)
+    if database is not None:
+        with sqlite_database.usable(database):
+            if sqlite_database.is_absent(database):
+                _client.cache_clear()
+    return _client(uri)
+
+
+@cache
+def _client(uri: str) -> Any:
     from mlflow import MlflowClient
 
     database = database_of(uri)

@@ -46,7 +46,7 @@ def _is_named(fault: Fault, names: list[str], short: bool) -> bool:
 def _show(outcome: Outcome) -> None:
     state = "skipped: " + outcome.skipped if outcome.skipped else ""
     state = state or ("nothing lost" if outcome.is_good else "WRONG")
-    print(f"{outcome.fault.name:24} {outcome.tries:3} tries {outcome.seconds:6.0f} s  {state}")
+    print(f"{outcome.seconds:6.0f} s  {outcome.fault.name:24} {_row(outcome)} {state}")
     for problem in outcome.problems:
         print(f"    {problem}")
     sys.stdout.flush()
