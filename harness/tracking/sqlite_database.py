@@ -64,7 +64,7 @@ def check(path: Path) -> None:
             return
         with closing(sqlite3.connect(path, timeout=1.0)) as connection:
             try:
-                _check_writable(connection)
+                check_writable(connection)
             except sqlite3.OperationalError as error:
                 if not is_locked(error):
                     raise
@@ -128,7 +128,7 @@ def prepare(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=WAIT)) as connection:
             if is_new:  # with a write-ahead log readers do not block a writer
                 connection.execute("PRAGMA journal_mode=WAL")
-            _check_writable(connection)
+            check_writable(connection)
             _correct_places(connection, path.parent.resolve() / "artifacts")
 
 
@@ -164,8 +164,11 @@ def _put_in_place(new: Path, path: Path) -> None:
         new.rename(path)
 
 
-def _check_writable(connection: sqlite3.Connection) -> None:
+def check_writable(connection: sqlite3.Connection) -> None:
+    """Raise `sqlite3.Error` if nothing can be written; SQLite begins to write a read-only file."""
     connection.execute("BEGIN IMMEDIATE")
+    [(version,)] = connection.execute("PRAGMA user_version")
+    connection.execute(f"PRAGMA user_version={version}")
     connection.rollback()
 
 

@@ -79,7 +79,7 @@ FAULTS = [
         what=f"{words}, {NAMES[kind]}",
         once=partial(kill, kind, victim),
         tries=50,
-        is_short=(kind, victim) in (("run", "both"), ("batched", "program"), ("run", "reader")),
+        is_short=(kind, victim) in (("run", "both"), ("batched", "program")),
     )
     for kind in KINDS
     for victim, words in WORDS.items()

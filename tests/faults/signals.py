@@ -89,14 +89,12 @@ FAULTS = [
         what=f"{what}, {words}",
         once=partial(send, number, times, kind),
         tries=8,
-        is_short=(name, kind) in (("ctrl-c-twice", "run"), ("hup", "batched")),
+        is_short=(name, kind) == ("ctrl-c-twice", "run"),
     )
     for name, (number, times, what) in SIGNALS.items()
     for kind, words in NAMES.items()
 ]
 FAULTS += [
-    Fault(
-        name=f"output-{how}", what=what, once=partial(close_output, how), is_short=how == "no-error"
-    )
+    Fault(name=f"output-{how}", what=what, once=partial(close_output, how))
     for how, what in OUTPUTS.items()
 ]

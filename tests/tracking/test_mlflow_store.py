@@ -10,7 +10,7 @@ import pytest
 from harness.core.errors import ConfigError
 from harness.tracking.mlflow_experiments import experiment_id
 from harness.tracking.mlflow_store import tracking_uri
-from harness.tracking.sqlite_database import check
+from harness.tracking.sqlite_database import check, check_writable
 from tests.support import program
 from tests.support.program import uses_mlflow
 
@@ -70,6 +70,14 @@ def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_fil
     assert experiment_id(again, "new", folder / "results")
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_database_that_is_read_only_is_noticed(folder: Path) -> None:
+    """Root may write whatever the permissions are, so it is opened as one that is read-only."""
+    name = f"{(folder / 'results/mlflow.db').as_uri()}?mode=ro"
+    with closing(sqlite3.connect(name, uri=True)) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="readonly database"):
+            check_writable(connection)
 
 
 def test_another_database_can_be_named(tmp_path: Path) -> None:
