@@ -1,6 +1,6 @@
 """The types of the fields of a journal's events, which may have been damaged or edited."""
 
-from typing import Any
+from typing import Any, cast
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "kind": str,
@@ -34,10 +34,11 @@ NUMERIC = ("metrics", "scalars")  # kinds of events whose values are numbers
 STATUSES = ("FINISHED", "FAILED", "KILLED")
 
 
-def is_valid(event: Any) -> bool:
-    """Return whether an event has a kind, and whether its fields have the types they must have."""
-    if not isinstance(event, dict) or "kind" not in event:
+def is_valid(content: Any) -> bool:
+    """Return whether a line of JSON is an event whose fields have the types they must have."""
+    if not isinstance(content, dict) or "kind" not in content:
         return False
+    event = cast("dict[str, Any]", content)
     if not all(_fits(value, FIELDS.get(name, object)) for name, value in event.items()):
         return False
     if event["kind"] in NUMERIC:
@@ -50,5 +51,5 @@ def _fits(value: Any, kind: type | tuple[type, ...]) -> bool:
 
 
 def _are_numbers(value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
+    values = cast("list[Any]", value) if isinstance(value, list) else [value]
     return all(type(each) in (int, float) for each in values)

@@ -53,11 +53,11 @@ class Follower:
         """
         with FileLock(self.directory / SENT_LOCK):
             self.sent, self.problem = sent.load(self.directory, self._key), ""
-            client = mlflow_store.client(self.place.uri)
             mlflow_store.check_same(self.place.uri)
+            client = mlflow_store.client(self.place.uri)
             if not self._known:
                 self._check(client)
-                self._known = True
+            self._known = False  # until it has succeeded: the store may have been replaced
             while events := self._events(self.sent.numbers):
                 self._send(client, events)
             if self.sent.run_id:
@@ -66,6 +66,7 @@ class Follower:
             size = (self.directory / JOURNAL).stat().st_size
             arrived = self.sent.numbers == self.sent.files == size
             self._keep(complete=arrived and end_of(self.directory) is not None)
+            self._known = True
         return self.sent
 
     def _events(self, start: int) -> list[tuple[Event | None, int]]:

@@ -83,7 +83,8 @@ def load_mlflow() -> None:
         from sqlalchemy.engine import Engine
 
     event.listen(Engine, "connect", _connected)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # logs each migration
+    # It logs each migration, and the traceback of each exception that its caller gets, too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats the caller's exceptions
 
 
@@ -125,7 +126,7 @@ def check_same(uri: str) -> None:
     database = database_of(uri)
     if database is None or uri not in _opened:
         return
-    if not database.exists() or database.stat().st_ino != _opened[uri]:
+    if sqlite_database.is_absent(database) or database.stat().st_ino != _opened[uri]:
         raise StoreReplaced(f"{database}: was deleted or replaced")
 
 

@@ -47,6 +47,11 @@ def is_locked(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
+def is_absent(path: Path) -> bool:
+    """Return whether there is no database; SQLite creates an empty file where one was deleted."""
+    return not path.exists() or path.stat().st_size == 0
+
+
 def check(path: Path) -> None:
     """Raise `ConfigError` for a database that can never be written.
 
@@ -55,11 +60,11 @@ def check(path: Path) -> None:
     with usable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Path(f"{path}.lock").touch()
-        if not path.exists():
+        if is_absent(path):
             return
         with closing(sqlite3.connect(path, timeout=1.0)) as connection:
             try:
-                _check_writable(connection)
+                check_writable(connection)
             except sqlite3.OperationalError as error:
                 if not is_locked(error):
                     raise
@@ -117,13 +122,13 @@ def prepare(path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        is_new = not path.exists()
+        is_new = is_absent(path)
         if is_new:
             _create(path)
         with closing(sqlite3.connect(path, timeout=WAIT)) as connection:
             if is_new:  # with a write-ahead log readers do not block a writer
                 connection.execute("PRAGMA journal_mode=WAL")
-            _check_writable(connection)
+            check_writable(connection)
             _correct_places(connection, path.parent.resolve() / "artifacts")
 
 
@@ -143,7 +148,14 @@ def _create(path: Path) -> None:
 
 
 def _put_in_place(new: Path, path: Path) -> None:
-    """Move the database to `path`, but not over one that MLflow has created there meanwhile."""
+    """Move the database to `path`, but not over one that MLflow has created there meanwhile.
+
+    The write-ahead log of a database that was deleted would be applied to the new one; SQLite, too,
+    removes it where it finds it beside an empty file.
+    """
+    if is_absent(path):
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{path}{ending}").unlink(missing_ok=True)
     try:
         os.link(new, path)  # a rename would replace it
     except FileExistsError:
@@ -152,8 +164,11 @@ def _put_in_place(new: Path, path: Path) -> None:
         new.rename(path)
 
 
-def _check_writable(connection: sqlite3.Connection) -> None:
+def check_writable(connection: sqlite3.Connection) -> None:
+    """Raise `sqlite3.Error` if nothing can be written; SQLite begins to write a read-only file."""
     connection.execute("BEGIN IMMEDIATE")
+    [(version,)] = connection.execute("PRAGMA user_version")
+    connection.execute(f"PRAGMA user_version={version}")
     connection.rollback()
 
 

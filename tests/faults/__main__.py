@@ -5,7 +5,6 @@ or a number was lost or differs, or a program printed a traceback, hung or left 
 """
 
 import argparse
-import os
 import sys
 
 from tests.faults.all_faults import FAULTS
@@ -46,7 +45,7 @@ def _is_named(fault: Fault, names: list[str], short: bool) -> bool:
 def _show(outcome: Outcome) -> None:
     state = "skipped: " + outcome.skipped if outcome.skipped else ""
     state = state or ("nothing lost" if outcome.is_good else "WRONG")
-    print(f"{outcome.fault.name:24} {outcome.tries:3} tries {outcome.seconds:6.0f} s  {state}")
+    print(f"{outcome.seconds:6.0f} s  {outcome.fault.name:24} {_row(outcome)} {state}")
     for problem in outcome.problems:
         print(f"    {problem}")
     sys.stdout.flush()
@@ -58,6 +57,4 @@ def _row(outcome: Outcome) -> str:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)  # MLflow's clean-up takes its time
+    sys.exit(main())

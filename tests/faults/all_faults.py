@@ -1,6 +1,6 @@
 """All faults, in the order of the table."""
 
-from tests.faults import crowds, disk, kills, server, signals
+from tests.faults import crowds, disk, kills, power, readonly, server, signals
 from tests.faults.fault import Fault
 
 FAULTS: list[Fault] = [
@@ -8,5 +8,7 @@ FAULTS: list[Fault] = [
     *signals.FAULTS,
     *server.FAULTS,
     *disk.FAULTS,
+    *readonly.FAULTS,
+    *power.FAULTS,
     *crowds.FAULTS,
 ]

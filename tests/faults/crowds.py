@@ -59,6 +59,5 @@ FAULTS = [
         what="two `harness sync` at once, of killed runs",
         once=two_syncs,
         is_fresh=True,
-        is_short=True,
     ),
 ]

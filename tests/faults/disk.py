@@ -81,7 +81,6 @@ def damage(how: str, trial: Trial) -> None:
     trial.finish(program, 0)
     check_wait(trial, program, WAIT)
     if how == "garbage":
-        trial.check_processes(400)  # it tries again for five minutes
         said = trial.sync(codes=(1,))
         if "move it away" not in said:
             trial.problems.append(f"sync does not say what to do: {said[-300:]}")

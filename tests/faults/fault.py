@@ -3,6 +3,7 @@
 import random
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,10 +68,14 @@ def try_fault(fault: Fault, tries: int, seed: int, short: bool) -> Outcome:
             if fault.is_fresh and number:
                 trial = Trial(Path(place, str(number)), generator, short)
             outcome.tries += 1
-            fault.once(trial)
-            if fault.is_fresh or number == tries - 1:
-                if not fault.settles:
+            is_last = fault.is_fresh or number == tries - 1
+            try:
+                fault.once(trial)
+                if is_last and not fault.settles:
                     trial.settle()
+            except Exception:  # the other faults go on
+                trial.problems.append(traceback.format_exc())
+            if is_last:
                 outcome.add(trial)
     outcome.seconds = time.monotonic() - began
     return outcome

@@ -131,7 +131,7 @@ def _fault(name: str, what: str, mode: str, when: str, seconds: float | None, **
         once=partial(fail, mode, when, seconds, words, more.get("path", "")),
         is_fresh=True,
         settles=True,
-        is_short=name in ("refuse-middle", "drop-create"),
+        is_short=name == "drop-create",
     )
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ def send(number: signal.Signals, times: int, kind: str, trial: Trial) -> None:
     program.wait_until(lambda: program.lines() >= lines)
     for turn in range(times):
         time.sleep(1.2 * bool(turn))  # within a second it would be the same one again
-        if program.process.poll() is None:
+        with suppress(ProcessLookupError):  # it has ended
             os.killpg(program.process.pid, number)
     said = trial.finish(program, 128 + number)
     check_end(trial, program, said)
@@ -88,14 +89,12 @@ FAULTS = [
         what=f"{what}, {words}",
         once=partial(send, number, times, kind),
         tries=8,
-        is_short=(name, kind) in (("ctrl-c-twice", "run"), ("hup", "batched")),
+        is_short=(name, kind) == ("ctrl-c-twice", "run"),
     )
     for name, (number, times, what) in SIGNALS.items()
     for kind, words in NAMES.items()
 ]
 FAULTS += [
-    Fault(
-        name=f"output-{how}", what=what, once=partial(close_output, how), is_short=how == "no-error"
-    )
+    Fault(name=f"output-{how}", what=what, once=partial(close_output, how))
     for how, what in OUTPUTS.items()
 ]

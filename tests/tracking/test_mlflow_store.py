@@ -1,5 +1,7 @@
 """The store: its URI, and experiments that are made once, whoever makes them."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from harness.core.errors import ConfigError
 from harness.tracking.mlflow_experiments import experiment_id
 from harness.tracking.mlflow_store import tracking_uri
+from harness.tracking.sqlite_database import check, check_writable
 from tests.support import program
 from tests.support.program import uses_mlflow
 
@@ -50,6 +53,31 @@ def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
 
     found = experiment_id(Slow(), "sum", results)
     assert found == client.get_experiment_by_name("sum").experiment_id
+
+
+@pytest.mark.parametrize("leaves_empty_file", [False, True])
+def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_file: bool) -> None:
+    """Also beside the write-ahead log of the old one, and where SQLite has made an empty file."""
+    client, database = program.mlflow(folder), folder / "results/mlflow.db"
+    experiment_id(client, "old", folder / "results")
+    database.unlink()
+    Path(f"{database}-wal").write_bytes(b"of a database that is gone")
+    if leaves_empty_file:
+        database.touch()
+    check(database)
+    again = program.mlflow(folder)
+    assert not Path(f"{database}-wal").exists()
+    assert experiment_id(again, "new", folder / "results")
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_database_that_is_read_only_is_noticed(folder: Path) -> None:
+    """Root may write whatever the permissions are, so it is opened as one that is read-only."""
+    name = f"{(folder / 'results/mlflow.db').as_uri()}?mode=ro"
+    with closing(sqlite3.connect(name, uri=True)) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="readonly database"):
+            check_writable(connection)
 
 
 def test_another_database_can_be_named(tmp_path: Path) -> None:
