@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.faults.all_faults import FAULTS
-from tests.faults.compare import JOURNAL, compare, curve_difference
+from tests.faults.compare import JOURNAL, Curve, compare, curve_difference
 from tests.faults.fault import Fault, try_fault
 from tests.faults.trial import EPOCHS, Trial, epochs
 from tests.support.program import uses_mlflow
@@ -50,10 +50,10 @@ def test_what_mlflow_lacks_or_has_too_much_shows(tmp_path: Path) -> None:
 
 
 def test_a_curve_that_differs_in_the_last_bit_shows() -> None:
-    whole = [(1, {"loss": [0.1]}, "a"), (2, {"loss": [0.3]}, "b")]
+    whole: Curve = [(1, {"loss": [0.1]}, "a"), (2, {"loss": [0.3]}, "b")]
     assert curve_difference(whole, whole[:1], is_whole=False) is None
     assert curve_difference(whole, whole[:1], is_whole=True) == "1 epochs instead of 2"
-    other = [whole[0], (2, {"loss": [0.1 + 0.2]}, "b")]
+    other: Curve = [whole[0], (2, {"loss": [0.1 + 0.2]}, "b")]
     assert "epoch 2 differs" in str(curve_difference(whole, other, is_whole=True))
-    without = [(step, values, None) for step, values, _ in whole]
+    without: Curve = [(step, values, None) for step, values, _ in whole]
     assert curve_difference(whole, without, is_whole=True) is None

@@ -119,7 +119,7 @@ class Trial:
         env = {n: v for n, v in os.environ.items() if not n.startswith(("HARNESS", "MLFLOW"))}
         before = set(directories(self.folder))
         with file:
-            process = subprocess.Popen(
+            process: subprocess.Popen[bytes] = subprocess.Popen(
                 [sys.executable, "-m", module, *words],
                 cwd=self.folder,
                 env=env | {"PYTHONPATH": str(ROOT), "HARNESS_WAIT_SECONDS": str(wait)},

@@ -75,9 +75,9 @@ def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_fil
 def test_a_database_that_is_read_only_is_noticed(folder: Path) -> None:
     """Root may write whatever the permissions are, so it is opened as one that is read-only."""
     name = f"{(folder / 'results/mlflow.db').as_uri()}?mode=ro"
-    with closing(sqlite3.connect(name, uri=True)) as connection:
-        with pytest.raises(sqlite3.OperationalError, match="readonly database"):
-            check_writable(connection)
+    refused = pytest.raises(sqlite3.OperationalError, match="readonly database")
+    with closing(sqlite3.connect(name, uri=True)) as connection, refused:
+        check_writable(connection)
 
 
 def test_another_database_can_be_named(tmp_path: Path) -> None:
