@@ -126,6 +126,7 @@ class TrackingConfig:
     experiment: str | None  # null: MLFLOW_EXPERIMENT_NAME, or else one experiment per task
     flush_seconds: float  # how long metrics may wait to be sent in one batch
     wait_seconds: float = 10.0  # how long the end of the program may wait for MLflow
+    model: bool = False  # whether MLflow gets the trained network, too, to be served
 
     def __post_init__(self) -> None:
         check_choice("tracking.name", self.name, ("mlflow", "journal"))

@@ -11,6 +11,10 @@ WEIGHTS = "weights"  # a folder
 INITIAL_WEIGHTS = f"{WEIGHTS}/initial.safetensors"
 FINAL_WEIGHTS = f"{WEIGHTS}/final.safetensors"
 GRADIENT = f"{WEIGHTS}/gradient.safetensors"
+MODEL = "model"  # a folder, with tracking.model=true
+MODEL_CODE = f"{MODEL}/serve.py"
+MODEL_WEIGHTS = f"{MODEL}/model.npz"
+MODEL_FACTS = f"{MODEL}/model.json"
 PLOTS = "plots"  # a folder
 FETCHED = "resumed_from"  # a folder with files from MLflow of a resumed run that was gone
 LOSS_PLOT = f"{PLOTS}/loss.png"

@@ -15,26 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from harness.config.damaged_files import reading
 from harness.console import streams
 from harness.core import file_names
-from harness.core.arrays import Array
 from harness.core.errors import ConfigError, first_line
 from harness.core.model import ModelSpec, shapes
 from harness.core.tolerances import LIMITS
 from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_no_weights
-from harness.export.network import Network, in_float32
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.folders import first_free
-from harness.runs.network_file import NetworkFile
 from harness.runs.network_file import read_network as read_network_file
+from harness.runs.trained_network import Network, in_float32, one_replica
 from harness.system import signals
 from harness.system.durable_files import sync_folder, sync_tree
 from harness.system.own_files import make_folder, take_back
@@ -66,7 +63,7 @@ def read_network(directory: Path, replica: int) -> Network:
     start = last(directory, "start") or {}
     origin = f"Trained as {start.get('name', directory.name)}, replica {replica} of {replicas}."
     weights_of_one = {name: value[replica] for name, value in params.items()}
-    return _network(network, weights_of_one, replica, origin)
+    return one_replica(network, weights_of_one, replica, origin)
 
 
 def _check_shapes(weights: Path, model: ModelSpec) -> None:
@@ -77,23 +74,6 @@ def _check_shapes(weights: Path, model: ModelSpec) -> None:
     wanted = {name: (*replicas, *shape) for name, shape in shapes(model).items()}
     if len(replicas) != 1 or found != wanted:
         raise ValueError(f"its arrays {found} are not those of the model, {wanted}")
-
-
-def _network(facts: NetworkFile, weights: dict[str, Array], replica: int, origin: str) -> Network:
-    """Join what the run's files say of one replica."""
-    scale = {n: np.array(v)[replica % len(v)] for n, v in facts.scale.items()}
-    return Network(
-        model=facts.model,
-        loss=facts.loss,
-        precision=facts.precision,
-        padded=facts.padded,
-        weights=weights,
-        x_mean=scale["x_mean"],
-        x_std=scale["x_std"],
-        y_mean=float(scale["y_mean"]),
-        y_std=float(scale["y_std"]),
-        origin=origin,
-    )
 
 
 def export(network: Network, to: str, folder: Path) -> tuple[float, str]:

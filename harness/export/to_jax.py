@@ -7,7 +7,7 @@ only if it is enabled for the whole process.
 from pathlib import Path
 
 from harness.export import to_numpy
-from harness.export.network import Network, about
+from harness.runs.trained_network import Network, about
 
 USAGE = to_numpy.USAGE
 

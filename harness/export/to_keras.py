@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.core.arrays import Array
 from harness.core.losses import gives_logits
-from harness.export.network import Network, as_markdown
+from harness.runs.trained_network import Network, as_markdown
 from harness.system.native_stderr import without_native_messages
 
 USAGE = """\

@@ -11,7 +11,7 @@ import numpy as np
 from harness.core.arrays import Array
 from harness.core.layer_weights import per_gate
 from harness.core.losses import gives_logits
-from harness.export.network import Network, about
+from harness.runs.trained_network import Network, about
 
 USAGE = """\
 import torch

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
-KEPT_KEYS = ("trainer.keep_checkpoints",)  # no number depends on them, and older runs lack them
+KEPT_KEYS = (
+    "trainer.keep_checkpoints",
+    "tracking.model",
+)  # no number depends on them, and older runs lack them
 KINDS = ("semantics.name", "optimizer.name", "model.cell")  # each decides many other settings
 ORDER = ("numpy", "torch", "keras", "jax")
 LONGEST = 60  # characters of a title

@@ -18,7 +18,7 @@ from harness.core import file_names
 from harness.core.arrays import Array
 from harness.core.model import Params, count_params
 from harness.reporting import plots
-from harness.runs import figures, resume
+from harness.runs import figures, mlflow_model, resume
 from harness.runs.folders import check_not_begun
 from harness.runs.network_file import network_of, network_text
 from harness.runs.run_files import parameter_table, prediction_table
@@ -225,13 +225,17 @@ def _finish(
     if plan.config.trainer.save_gradient and splits.train.has_targets:
         gradient = _gradient(plan, load, first)
         files[file_names.GRADIENT] = params_writer(gradient)
-    write_files({directory / path: content for path, content in files.items()})
     config = plan.config
+    if config.tracking.model:
+        files |= mlflow_model.files(plan, backend.state().params, directory)
+    write_files({directory / path: content for path, content in files.items()})
     title = f"{config.task.name} · {config.backend.name} · {config.model.cell}"
     pictures = draw(directory, title, config.task.loss, config.task.best_loss(), predictions)
     for path in [*files, *pictures]:
         record.file(path)
     record.write("table", path=file_names.PREDICTIONS)
+    if config.tracking.model:
+        record.write("model", path=file_names.MODEL_FACTS)
     check_measured(values, config, splits)
     return Result(
         plan=plan,

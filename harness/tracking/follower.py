@@ -25,7 +25,12 @@ from harness.tracking.sent import Sent
 
 log = logging.getLogger(__name__)
 
-FILES = ("file", "table", "end")  # kinds of events that send a file: at the end, the journal
+FILES = (
+    "file",
+    "table",
+    "model",
+    "end",
+)  # kinds of events that send a file: at the end, the journal
 FAILURES = 3  # files that may fail before the others wait for the next time
 PARENT = "mlflow.parentRunId"
 
@@ -173,7 +178,7 @@ class Follower:
             log.warning("%s: %s is missing, so MLflow does not get it", self.directory, path)
             return True
         try:
-            (writer.table if event["kind"] == "table" else writer.file)(path)
+            {"table": writer.table, "model": writer.model}.get(event["kind"], writer.file)(path)
         except Exception as error:  # whatever a store of files does, numbers go on
             self.problem = f"{path}: {explained(error)}"
             return False

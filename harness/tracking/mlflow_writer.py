@@ -16,6 +16,7 @@ import numpy as np
 from harness.core.file_names import LOSS_PLOT
 from harness.core.intervals import over_replicas
 from harness.tracking.journal import Event
+from harness.tracking.mlflow_models import log_model
 from harness.tracking.mlflow_store import NOTE
 
 ID, BYTES = "journal.id", "journal.bytes"  # tags: the run's journal, and how much of it is there
@@ -106,6 +107,10 @@ class MlflowWriter:
         self.client.log_text(self.run_id, json.dumps(table), target)
         listed = json.dumps([{"path": target, "type": "table"}])
         self.client.set_tag(self.run_id, "mlflow.loggedArtifacts", listed)
+
+    def model(self, path: str) -> None:
+        """Write the trained network as one of MLflow's models."""
+        log_model(self.client, self.directory, self.run_id, path)
 
     def end(self, event: Event, old_note: str, note: str) -> None:
         """Write how the run ended; `note` is its description, and `old_note` that of its start."""

@@ -12,6 +12,7 @@
     file     path, relative to the run's directory; bytes, sha256
     checkpoint  path, epoch, bytes, sha256; in the journal alone
     table    path of a CSV, for MLflow to show as a table
+    model    path of `model.json`, see `harness.runs.mlflow_model`, for MLflow's page of models
     end      status, error                              FINISHED, FAILED or KILLED
 
 A resumed run begins with a copy of the metrics of those epochs that it does not train itself.

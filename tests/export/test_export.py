@@ -23,8 +23,8 @@ from harness.core.layer_weights import per_gate
 from harness.core.tolerances import LIMITS
 from harness.export import __main__ as export
 from harness.export import check, to_numpy, to_onnx, to_torch
-from harness.export.network import Network
 from harness.runs.run import Result
+from harness.runs.trained_network import Network
 from tests.support.program import uses_mlflow
 
 pytestmark = [

@@ -19,7 +19,7 @@ from backends.numpy_backend import NumpyBackend
 from harness.core.model import ModelSpec, shapes
 from harness.core.tolerances import LIMITS
 from harness.export import check, to_onnx
-from harness.export.network import Array, Network
+from harness.runs.trained_network import Array, Network
 from tests.support.problems import Case
 
 LAYERS, RETURNS = (1, 3), ("last", "every_step")
