@@ -10,7 +10,7 @@ import pytest
 from harness.core.errors import ConfigError
 from harness.tracking.mlflow_experiments import experiment_id
 from harness.tracking.mlflow_store import tracking_uri
-from harness.tracking.sqlite_database import check, check_writable
+from harness.tracking.sqlite_database import check, check_writable, prepare
 from tests.support import program
 from tests.support.program import uses_mlflow
 
@@ -58,16 +58,14 @@ def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
 @pytest.mark.parametrize("leaves_empty_file", [False, True])
 def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_file: bool) -> None:
     """Also beside the write-ahead log of the old one, and where SQLite has made an empty file."""
-    client, database = program.mlflow(folder), folder / "results/mlflow.db"
-    experiment_id(client, "old", folder / "results")
+    database = folder / "results/mlflow.db"
     database.unlink()
     Path(f"{database}-wal").write_bytes(b"of a database that is gone")
     if leaves_empty_file:
         database.touch()
     check(database)
-    again = program.mlflow(folder)
+    prepare(database)
     assert not Path(f"{database}-wal").exists()
-    assert experiment_id(again, "new", folder / "results")
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
