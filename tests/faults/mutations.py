@@ -72,7 +72,8 @@ def explain(folder: Path) -> None:
 
 def track(folder: Path) -> None:
     """Read what tracking reads before it asks MLflow."""
-    sent.destination(folder), sent.address(folder), is_dead(folder)
+    for read in (sent.destination, sent.address, is_dead):
+        read(folder)
     job_outcomes.jobs(folder)
 
 
