@@ -153,9 +153,6 @@ def test_page_of_a_sweep_has_its_numbers_and_its_report(site: Site) -> None:
         expect(page.get_by_text(re.compile("2 jobs did not finish"))).to_be_visible()
         for name in ("jobs/finished", "jobs/failed", "loss/best", "gap/largest"):
             expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
-        box = page.get_by_text("About this run").bounding_box()
-        assert box is not None
-        assert box["x"] + box["width"] < VIEWPORT["width"], "a wide description pushes it out"
     with site.page(f"{site.sweep}/artifacts/report/report.html") as page:
         for name in ("curves.png", "table.csv", "report.html"):
             expect(page.get_by_text(name, exact=True).first).to_be_visible()
