@@ -1,4 +1,4 @@
-"""The trained network as MLflow serves it: Python code that needs NumPy alone, and its weights.
+"""The trained network as MLflow serves it: Python code that needs no framework, and its weights.
 
 The run writes all of it; MLflow's process only copies it (`harness.tracking.mlflow_models`), so the
 code of a run that somebody else has recorded is executed by nobody but whoever serves it.

@@ -1,0 +1,104 @@
+"""MLflow's own server over a store, and a door before it that asks for a name and a password."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+from tests.support.program import PATIENCE
+
+
+@contextmanager
+def server(folder: Path, store: str) -> Iterator[str]:
+    """The URL of MLflow's server of a store; no process of it survives. Its log is in `folder`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | quiet,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # the server and its workers are one group
+        )
+        try:
+            _wait(process, port, folder / "server.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return as soon as the server answers; fail if it has ended or does not answer in time."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+            break
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                connection.close()
+                return
+        connection.close()
+    pytest.fail(f"MLflow's server did not answer:\n{log.read_text()}")
+
+
+@contextmanager
+def guarded(url: str, valid: set[str]) -> Iterator[str]:
+    """The URL of a server before that at `url`, which lets pass what has a valid authorization.
+
+    `valid` has values of the header `Authorization`.
+    """
+    address = urlparse(url)
+
+    class Guard(BaseHTTPRequestHandler):
+        def handle_request(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.headers.get("Authorization") not in valid:
+                self.answer(401, {"WWW-Authenticate": "Basic"}, b"who are you?")
+                return
+            assert address.hostname is not None
+            connection = http.client.HTTPConnection(address.hostname, address.port)
+            headers = {k: v for k, v in self.headers.items() if k != "Authorization"}
+            connection.request(self.command, self.path, body, headers | {"Host": address.netloc})
+            answer = connection.getresponse()
+            kinds = {"Content-Type": answer.headers.get("Content-Type", "text/plain")}
+            self.answer(answer.status, kinds, answer.read())
+            connection.close()
+
+        def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in (headers | {"Content-Length": str(len(body))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Print nothing."""
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Guard) as guard:
+        threading.Thread(target=guard.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{guard.server_port}"
+        guard.shutdown()
