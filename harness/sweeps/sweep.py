@@ -123,7 +123,7 @@ def _begin(sweep: Sweep, config: Config, directory: Path) -> None:
     results = Path(config.results)
     tags = provenance.tags(arguments, directory, results)
     tags["kind"] = "sweep"
-    tags[NOTE] = f"    {tags['command']}"
+    tags[NOTE] = f"``{tags['command']}``"
     journal = Journal(directory)
     journal.write(
         "start",

@@ -116,7 +116,7 @@ def describe_jobs(outcomes: Sequence[Job], command: str, summary: str = "") -> s
     begin = [f"{summary}\n"] if summary else []
     begin += ["| job | loss | status | seconds |", "|---|--:|---|--:|"]
     rows = [*begin, *map(_markdown_row, ranked)]
-    end = f"\n\n    {command}"
+    end = f"\n\n``{command}``"  # not a block, which MLflow's page does not wrap
     while len(rows) > len(begin) and len("\n".join(rows)) + len(end) > DESCRIPTION - 40:
         rows.pop()
     left_out = len(ranked) - (len(rows) - len(begin))

@@ -243,7 +243,7 @@ def test_a_sweeps_description_ranks_by_loss_and_fits() -> None:
     assert [row.split("|")[1].strip() for row in rows] == ["best", "worse", "none", "nan"]
     many = describe_jobs([job(f"job {i} {'x' * 60}", float(i)) for i in range(500)], "command")
     assert len(many) <= 8000
-    assert many.endswith("command")
+    assert many.endswith("``command``")
     assert "more" in many
     assert len(describe_jobs(few, "c" * 9000)) == 8000
 
