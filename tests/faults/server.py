@@ -48,12 +48,17 @@ def server() -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    atexit.register(os.killpg, process.pid, signal.SIGKILL)
+    atexit.register(_end, process)
     limit = time.monotonic() + LIMIT
     while not _answers(port):
         assert time.monotonic() < limit, f"no server: {Path(folder, 'server.txt').read_text()}"
         time.sleep(0.2)
     return port
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _answers(port: int) -> bool:
@@ -84,13 +89,13 @@ def fail(
     program = trial.train(*words)
     wait_for(program, when)
     proxy.mode = mode
+    if when == "start" and mode != "refuse":
+        wait_for_failure(proxy)
     if seconds is not None:
         time.sleep(min(seconds, 5.0) if trial.short else seconds)
         proxy.mode = "pass"
     trial.finish(program, 0)
     check_wait(trial, program, WAIT)
-    if when == "start" and not proxy.failures and mode != "refuse":
-        trial.say(program, "not one request has failed")
     if seconds is None and mode in ("refuse", "hang", "500"):
         trial.sync(codes=(0, 1))  # 0: all was there before
     proxy.mode = "pass"
@@ -99,9 +104,17 @@ def fail(
     proxy.close()
 
 
+def wait_for_failure(proxy: Proxy) -> None:
+    """Wait for the first request that fails; the program itself may have ended by then."""
+    limit = time.monotonic() + LIMIT
+    while not proxy.failures:
+        assert time.monotonic() < limit, "not one request has failed"
+        time.sleep(0.02)
+
+
 def check_wait(trial: Trial, program: Program, wait: float) -> None:
     """Check that the program waited for the store no longer than `tracking.wait_seconds`."""
-    ends = [read(path).end.get("time", 0) for path in program.own()]
+    ends = [end["time"] for path in program.own() if (end := read(path).end)]
     waited = time.time() - max(ends, default=0) / 1000
     if ends and waited > wait + MARGIN:
         trial.say(program, f"ended {waited:.0f} s after its last run")

@@ -52,7 +52,7 @@ class Program:
 
     folder: Path
     words: Words
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[Any]
     output: Path  # of both streams
     before: set[Path]  # journals that were there before
     began: float = field(default_factory=time.monotonic)
@@ -119,7 +119,7 @@ class Trial:
         env = {n: v for n, v in os.environ.items() if not n.startswith(("HARNESS", "MLFLOW"))}
         before = set(directories(self.folder))
         with file:
-            process: subprocess.Popen[bytes] = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", module, *words],
                 cwd=self.folder,
                 env=env | {"PYTHONPATH": str(ROOT), "HARNESS_WAIT_SECONDS": str(wait)},
