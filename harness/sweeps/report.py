@@ -101,6 +101,4 @@ def _end_parent(directory: Path, status: str, outcomes: list[Job]) -> None:
     finally:
         journal.write("end", status=status, error=None)
         journal.close()
-        place = destination(directory)
-        if place is not None:
-            mlflow_process.Upload(directory, place).tell()
+        mlflow_process.tell(directory)

@@ -45,7 +45,7 @@ from harness.tracking.state_digest import state_digest
 
 
 class Tracking(Protocol):
-    """The way of a journal to MLflow: a `harness.tracking.mlflow_process.Upload`."""
+    """The way of a journal to MLflow: a `harness.tracking.upload.Upload`."""
 
     problem: str  # why MLflow does not have all of the run
 

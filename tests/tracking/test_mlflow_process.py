@@ -152,7 +152,8 @@ def test_a_program_that_is_killed_leaves_no_run_running(tmp_path: Path) -> None:
         program.wait_until(tracked, process)
         program.wait_until(program.trains(folder, epoch=50), process)
         process.kill()
-        process.communicate()  # returns when the process, too, has closed its output
+        process.communicate()
+    wait_for(lambda: is_complete(directory[0]))
     [run] = program.tracked(folder)
     assert (last(directory[0], "end") or {})["status"] == "KILLED"
     assert run.info.status == "KILLED"
@@ -179,6 +180,8 @@ def test_a_new_program_completes_what_an_earlier_one_has_left(tmp_path: Path) ->
         process.kill()
         _, err = process.communicate()
     assert "MLflow now gets 1 run of programs that ended too early" in err
+    [new_directory] = [each for each in program.directories(folder) if each != left]
+    wait_for(lambda: is_complete(new_directory))
     mlflow_store.client.cache_clear()
     old, new = program.tracked(folder)
     assert (old.info.status, new.info.status) == ("FINISHED", "KILLED")
