@@ -25,7 +25,7 @@ TERMINALS = tuple(number for number in SIGNALS if number != signal.SIGTERM)
 REPEATED = 1.0
 
 _requested: list[tuple[int, float]] = []  # the stops so far, without repetitions: signal and time
-_count = [0]  # of all signals, also those that were ignored while a record was closed
+_arrivals: list[float] = []  # of all stops without repetitions, also while a record was closed
 _closing: list[bool] = []  # not empty while a record is being closed
 _held: list[bool] = []  # not empty while a stop is held back
 
@@ -88,8 +88,8 @@ def requested_stop() -> Killed | None:
 
 
 def count() -> int:
-    """Return how many signals have arrived, for a wait that any signal ends."""
-    return _count[0]
+    """Return how many stops have arrived without repetitions, for a wait that any of them ends."""
+    return len(_arrivals)
 
 
 def raise_if_stopped() -> None:
@@ -101,7 +101,8 @@ def raise_if_stopped() -> None:
 
 def _stop(number: int, _frame: Any) -> None:
     now = time.monotonic()
-    _count[0] += 1
+    if not _arrivals or now - _arrivals[-1] >= REPEATED:
+        _arrivals.append(now)
     if _closing or (_requested and now - _requested[-1][1] < REPEATED):
         return
     _requested.append((number, now))
