@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from harness.core.errors import ConfigError
 from harness.tracking.mlflow_experiments import experiment_id
@@ -61,6 +62,9 @@ def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_fil
     client, database = program.mlflow(folder), folder / "results/mlflow.db"
     experiment_id(client, "old", folder / "results")
     database.unlink()
+    with pytest.raises(MlflowException, match="is gone"):  # and not an empty file in its place
+        client.search_experiments()
+    assert not database.exists()
     Path(f"{database}-wal").write_bytes(b"of a database that is gone")
     if leaves_empty_file:
         database.touch()
