@@ -82,17 +82,50 @@ def load_mlflow() -> None:
         importlib.import_module("mlflow.tracking")
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
+        from sqlalchemy.pool import Pool
 
+    event.listen(Engine, "do_connect", _check_not_absent)
     event.listen(Engine, "connect", _connected)
+    event.listen(Pool, "checkout", _check_not_replaced)
     # It logs each migration, and the traceback of each exception that its caller gets, too.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats the caller's exceptions
 
 
 _connections: list[sqlite3.Connection] = []
+PLACE = "harness.place"  # of a connection: the path of its database, and the file itself
 
 
-def _connected(connection: object, _: object) -> None:
+def _check_not_absent(_dialect: Any, _record: Any, arguments: Any, _options: Any) -> None:
+    """Let SQLite make no empty file where a database was deleted."""
+    path = arguments[0] if arguments else None
+    if isinstance(path, str) and path.startswith("/") and not os.path.exists(path):
+        raise sqlite3.OperationalError(f"{path} is gone")
+
+
+def _check_not_replaced(_connection: object, record: Any, _proxy: object) -> None:
+    """Give up a connection whose database was deleted, in favour of one to the file there now.
+
+    What it writes would be lost. One to an empty file would even delete the write-ahead log of the
+    database that has taken its place.
+    """
+    from sqlalchemy.exc import DisconnectionError
+
+    path, file = record.info.get(PLACE, ("", None))
+    if path and file != _file(path):
+        raise DisconnectionError(f"{path} was replaced")
+
+
+def _file(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one that takes its name; None if it is gone."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _connected(connection: object, record: Any) -> None:
     """Let SQLite not wait for the disk at each commit where it has a write-ahead log.
 
     A power failure may then undo the last commits, which are still in the journals, but it cannot
@@ -100,6 +133,8 @@ def _connected(connection: object, _: object) -> None:
     """
     if isinstance(connection, sqlite3.Connection):
         _connections.append(connection)
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
+        record.info[PLACE] = path, _file(path)
         [(mode,)] = connection.execute("PRAGMA journal_mode")
         if mode == "wal":
             connection.execute("PRAGMA synchronous=NORMAL")

@@ -143,7 +143,9 @@ def _create(path: Path) -> None:
     artifacts = path.parent.resolve() / "artifacts"
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as place:
         partial = Path(place, path.name)
-        SqlAlchemyStore(f"{SQLITE}{partial}", artifacts.as_uri())
+        partial.touch()
+        store = SqlAlchemyStore(f"{SQLITE}{partial}", artifacts.as_uri())
+        store.engine.dispose()
         _put_in_place(partial, path)
 
 

@@ -72,7 +72,7 @@ def lock(trial: Trial) -> None:
 def damage(how: str, trial: Trial) -> None:
     """Delete the database, or write over it, while a run is written into it."""
     program = trial.train(epochs(10 * EPOCHS))
-    program.wait_until(lambda: is_begun(trial, program))
+    trial.wait_until(lambda: is_begun(trial, program))
     if how == "deleted":
         remove(trial)
     else:

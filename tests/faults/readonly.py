@@ -42,7 +42,7 @@ def from_the_start(what: str, trial: Trial) -> None:
 def meanwhile(what: str, trial: Trial) -> None:
     """Make the database or the run's folder read-only while it trains."""
     program = trial.train(epochs(10 * EPOCHS))
-    program.wait_until(lambda: is_begun(trial, program))
+    trial.wait_until(lambda: is_begun(trial, program))
     [run] = program.own()
     with immutable(database(trial) if what == "database" else run):
         said = trial.finish(program, 0, 1)

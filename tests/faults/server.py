@@ -90,7 +90,7 @@ def fail(
     wait_for(program, when)
     proxy.mode = mode
     if when == "start" and mode != "refuse":
-        wait_for_failure(proxy)
+        trial.wait_until(lambda: proxy.failures)
     if seconds is not None:
         time.sleep(min(seconds, 5.0) if trial.short else seconds)
         proxy.mode = "pass"
@@ -102,14 +102,6 @@ def fail(
     trial.expect(4 if "-m" in words else 1)
     trial.settle(f"http://127.0.0.1:{server()}")
     proxy.close()
-
-
-def wait_for_failure(proxy: Proxy) -> None:
-    """Wait for the first request that fails; the program itself may have ended by then."""
-    limit = time.monotonic() + LIMIT
-    while not proxy.failures:
-        assert time.monotonic() < limit, "not one request has failed"
-        time.sleep(0.02)
 
 
 def check_wait(trial: Trial, program: Program, wait: float) -> None:

@@ -152,6 +152,13 @@ class Trial:
         end = " | ".join(program.output.read_text(errors="replace").splitlines()[-6:])[-900:]
         self.problems.append(f"{' '.join(program.words)}: {what}; it said: {end}")
 
+    def wait_until(self, happened: Callable[[], Any]) -> None:
+        """Poll, whether or not a program still runs: its reader may go on alone."""
+        limit = time.monotonic() + LIMIT
+        while not happened():
+            assert time.monotonic() < limit, "what a fault waits for has not happened"
+            time.sleep(0.01)
+
     def run(self, *words: str, codes: tuple[int, ...] = (0,), **how: Any) -> str:
         return self.finish(self.start(*words, **how), *codes)
 

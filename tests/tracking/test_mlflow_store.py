@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from harness.core.errors import ConfigError
 from harness.tracking.mlflow_experiments import experiment_id
@@ -60,6 +61,9 @@ def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_fil
     """Also beside the write-ahead log of the old one, and where SQLite has made an empty file."""
     database = folder / "results/mlflow.db"
     database.unlink()
+    with pytest.raises(MlflowException, match="is gone"):  # and not an empty file in its place
+        client.search_experiments()
+    assert not database.exists()
     Path(f"{database}-wal").write_bytes(b"of a database that is gone")
     if leaves_empty_file:
         database.touch()
