@@ -58,7 +58,6 @@ class Follower:
         """
         with FileLock(self.directory / SENT_LOCK):
             self.sent, self.problem = sent.load(self.directory, self._key), ""
-            mlflow_store.check_same(self.place.uri)
             client = mlflow_store.client(self.place.uri)
             if not self._known:
                 self._check(client)
@@ -67,7 +66,6 @@ class Follower:
                 self._send(client, events)
             if self.sent.run_id:
                 self._files(self._writer(client), self.sent.numbers)
-            mlflow_store.check_same(self.place.uri)
             size = (self.directory / JOURNAL).stat().st_size
             arrived = self.sent.numbers == self.sent.files == size
             self._keep(complete=arrived and end_of(self.directory) is not None)

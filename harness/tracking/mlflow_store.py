@@ -147,39 +147,45 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
-class StoreReplaced(RuntimeError):
-    """The file of a database is another one than this process has opened."""
+def client(uri: str) -> Any:
+    """Return an `MlflowClient`, after the creation of an SQLite database that is not there.
 
-
-_opened: dict[str, int] = {}  # the files of databases with a client, by their numbers
-
-
-def check_same(uri: str) -> None:
-    """Raise `StoreReplaced` if a database was deleted or replaced since its client was made.
-
-    MLflow keeps its connections, and would write to a file that has no name any more.
+    The database may have been deleted since the last call. Raises `ConfigError` if it cannot be
+    used.
     """
+    load_mlflow()
     database = database_of(uri)
-    if database is None or uri not in _opened:
-        return
-    if sqlite_database.is_absent(database) or database.stat().st_ino != _opened[uri]:
-        raise StoreReplaced(f"{database}: was deleted or replaced")
+    if database is not None:
+        with sqlite_database.usable(database):
+            if sqlite_database.is_absent(database):
+                _client.cache_clear()
+    _forget_places_of_files(uri)
+    return _client(uri)
+
+
+_last_uri = [""]
+
+
+def _forget_places_of_files(uri: str) -> None:
+    """Have MLflow ask a store where a run's files are, and not remember another store's answer.
+
+    It remembers them by the run's id, which a copied database has, too.
+    """
+    if uri != _last_uri[0]:
+        from mlflow.tracking._tracking_service import utils
+
+        utils._artifact_repos_cache.clear()  # noqa: SLF001 - there is no public way
+        _last_uri[0] = uri
 
 
 @cache
-def client(uri: str) -> Any:
-    """Return an `MlflowClient`, after the creation of an SQLite database that is not there yet.
-
-    Raises `ConfigError` if the database cannot be used.
-    """
-    load_mlflow()
+def _client(uri: str) -> Any:
     from mlflow import MlflowClient
 
     database = database_of(uri)
     if database is not None:
         with sqlite_database.usable(database), deferred():
             sqlite_database.prepare(database)
-            _opened[uri] = database.stat().st_ino
     return MlflowClient(tracking_uri=with_secrets(uri))
 
 

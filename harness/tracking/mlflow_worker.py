@@ -24,7 +24,7 @@ from harness.core.file_names import SENT
 from harness.system import signals
 from harness.tracking.dead_runs import end_if_dead
 from harness.tracking.journal import end_of
-from harness.tracking.mlflow_store import StoreReplaced, leave, load_mlflow
+from harness.tracking.mlflow_store import leave, load_mlflow
 from harness.tracking.reader import Followed, Reader
 from harness.tracking.unsent import unsent
 
@@ -143,10 +143,7 @@ def main() -> None:
     log.propagate = False
     load_mlflow()
     with open(0, encoding="utf-8", errors="replace", closefd=False) as lines:
-        try:
-            Server(lines, speaker).serve()
-        except StoreReplaced as error:  # the program starts another process, with new connections
-            log.warning("%s", error)
+        Server(lines, speaker).serve()
     leave()
 
 

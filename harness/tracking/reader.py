@@ -17,7 +17,6 @@ from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
 from harness.tracking.journal import first
 from harness.tracking.mlflow_errors import explained
-from harness.tracking.mlflow_store import StoreReplaced
 
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds after a failure of a store
 
@@ -97,8 +96,6 @@ class Reader:
             if size != run.size or run.problem:
                 run.is_complete = run.follower.advance().complete
                 run.size, run.problem = size, run.follower.problem
-        except StoreReplaced:
-            raise
         except Exception as error:  # whatever a store does, and a folder that is gone
             run.problem, run.size = explained(error), -1
             if not isinstance(error, ConfigError | FileNotFoundError):

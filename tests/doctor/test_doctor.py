@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.core.file_names import FINAL_WEIGHTS, JOURNAL, LOSS_PLOT
 from harness.doctor import __main__ as doctor_module
-from harness.tracking import mlflow_store, sent
+from harness.tracking import sent
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.store_contents import everything_in, uri_in
@@ -34,7 +34,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copied(recorded: Path, tmp_path: Path) -> Path:
     shutil.copytree(recorded / "results", tmp_path / "copy/results")
-    mlflow_store.client.cache_clear()
     return tmp_path / "copy"
 
 
@@ -120,7 +119,6 @@ def test_what_is_wrong_is_told_and_mended(
 ) -> None:
     before = everything_in(uri_in(recorded))
     damage(copied)
-    mlflow_store.client.cache_clear()
     assert doctor(copied) == 1
     assert MENDED[damage] in capsys.readouterr().out
     assert doctor(copied, "--fix") == 0

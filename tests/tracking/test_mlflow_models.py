@@ -23,7 +23,6 @@ from harness.config.saved_config import load_config
 from harness.core.arrays import Array
 from harness.core.file_names import MODEL_CODE, MODEL_FACTS, PREDICTIONS, SENT
 from harness.sync.__main__ import main as sync
-from harness.tracking import mlflow_store
 from harness.training.plan import prepare
 from tests.support import program
 from tests.support.program import PATIENCE, uses_mlflow
@@ -138,7 +137,6 @@ def test_sync_makes_it_anew_and_never_runs_its_code(folder: Path, tmp_path: Path
         path.unlink()
     (tmp_path / "results/mlflow.db").write_bytes(program.empty_database())
     for _ in range(2):  # the second time, it is there already
-        mlflow_store.client.cache_clear()
         assert sync(["--results", str(tmp_path / "results")]) == 0
         [model], [run] = models(tmp_path), program.tracked(tmp_path)
         assert str(model.status).endswith("READY")

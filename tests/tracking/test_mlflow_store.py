@@ -59,7 +59,8 @@ def test_one_that_is_made_by_another_in_between_is_used(folder: Path) -> None:
 @pytest.mark.parametrize("leaves_empty_file", [False, True])
 def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_file: bool) -> None:
     """Also beside the write-ahead log of the old one, and where SQLite has made an empty file."""
-    database = folder / "results/mlflow.db"
+    client, database = program.mlflow(folder), folder / "results/mlflow.db"
+    client.search_experiments()
     database.unlink()
     with pytest.raises(MlflowException, match="is gone"):  # and not an empty file in its place
         client.search_experiments()
