@@ -13,7 +13,7 @@ COMMANDS = {
     "parity": "check that backends compute the same, or find where they part",
     "why": "explain why two ways of training differ",
     "reproduce": "repeat a recorded run and say whether it comes out the same",
-    "export": "write a trained network that a framework loads without this project",
+    "export": "write a trained network that a framework loads by itself",
     "doctor": "find and mend what is wrong with recorded runs",
     "sync": "send to MLflow whatever it lacks of recorded runs",
     "vectors": "write numbers that any recurrent layer must repeat",
