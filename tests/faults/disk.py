@@ -128,7 +128,6 @@ FAULTS = [
         once=partial(damage, "deleted"),
         is_fresh=True,
         settles=True,
-        is_short=True,
     ),
     Fault(
         name="database-garbage",

@@ -76,7 +76,7 @@ SIGNALS = {
 }
 NAMES = {"run": "a run", "batched": "a batched sweep", "basic": "a sweep, hydra/launcher=basic"}
 OUTPUTS = {
-    "head": "output's reader has gone, as in `| head -1`",
+    "head": "output's reader has gone, as in `\\| head -1`",
     "full": "output and errors to /dev/full",
     "no-error": "errors closed, `2>&-`",
     "no-output": "output closed, `>&-`",
