@@ -168,7 +168,7 @@ def _differences(client: Any, journal: Journal, run: Any) -> Iterator[str]:
 def _numbers(client: Any, journal: Journal, run: Any) -> Iterator[str]:
     expected: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for event in journal.events:
-        if event["kind"] in ("metrics", "scalars"):
+        if event["kind"] in ("metrics", "scalars", "system"):
             for name, value in event["values"].items():
                 [number] = value if isinstance(value, list) else [value]
                 shown = float(number) if math.isfinite(number) else math.nan

@@ -62,7 +62,8 @@ def test_a_sweep_with_failing_jobs_has_failed(failing: tuple[Path, Done]) -> Non
     folder, _ = failing
     parent, *children = program.tracked(folder)
     assert parent.info.status == "FAILED"
-    assert parent.data.metrics == {}
+    numbers = {name: parent.data.metrics[name] for name in ("jobs/finished", "jobs/failed")}
+    assert numbers == {"jobs/finished": 2, "jobs/failed": 4}
     # Two keys vary, so both name a job. What was refused never was a run.
     names = [f"lr={lr}·samples=1000" for lr in ("0.01", "1e+30", "0.001")]
     assert [child.info.run_name for child in children] == names

@@ -38,7 +38,8 @@ def test_a_sweep_is_one_parent_with_a_child_per_job(sweep: tuple[Path, Done]) ->
     assert {c.data.tags["mlflow.parentRunId"] for c in children} == {parent.info.run_id}
     assert {r.info.status for r in (parent, *children)} == {"FINISHED"}
     assert len({r.info.experiment_id for r in (parent, *children)}) == 1
-    assert parent.data.metrics == {}
+    assert parent.data.metrics["jobs/finished"] == 3
+    assert parent.data.metrics["gap/largest"] < 1e-5
 
 
 def test_the_jobs_of_a_sweep_are_complete(sweep: tuple[Path, Done]) -> None:
