@@ -22,6 +22,8 @@ TINY = {
     "vectors": {"--only": "--only=T1"},
     "compare": {},
     "export": {},
+    "sync": {},
+    "doctor": {},
     "reproduce": {},
 }
 PRESET = ["--config-dir", str(ROOT / "tests/support/tiny_conf"), "experiment=tiny"]  # of a run
