@@ -29,9 +29,18 @@ class Parser(argparse.ArgumentParser):
 
     def add_places(self, results: str | None = "results") -> None:
         """Add the options that say where runs are; `results` is the default of the first."""
+        self._add_results(results)
+        self.add_argument("--uri", help="MLflow's tracking URI (default: in the results)")
+
+    def add_journals(self) -> None:
+        """Add the words that name runs or folders of them, and where the results are."""
+        words = "a run, a sweep or a folder of them (default: the results)"
+        self.add_argument("words", metavar="RUN_OR_FOLDER", nargs="*", help=words)
+        self._add_results("results")
+
+    def _add_results(self, results: str | None) -> None:
         folder = "folder of the results (default: results)"
         self.add_argument("--results", metavar="DIR", default=results, type=Path, help=folder)
-        self.add_argument("--uri", help="MLflow's tracking URI (default: in the results)")
 
     def options(self) -> dict[str, argparse.Action]:
         """Return the options by their names, such as `--out`."""

@@ -32,7 +32,6 @@ from harness.tracking.mlflow_errors import explained
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 if something is wrong and not mended."""
     streams.prepare()
-    options = None
     try:
         options = parser().parse_args(arguments)
         directories = in_order(journals(options.words, options.results))

@@ -1,7 +1,5 @@
 """The command line of `harness doctor`."""
 
-from pathlib import Path
-
 from harness.console.arguments import Parser
 
 EXAMPLES = """\
@@ -18,10 +16,6 @@ def parser() -> Parser:
         purpose="Find runs that died, that MLflow lacks or shows wrongly, and damaged files.",
         examples=EXAMPLES,
     )
-    add = command_line.add_argument
-    words = "a run, a sweep or a folder of them (default: the results)"
-    add("words", metavar="RUN_OR_FOLDER", nargs="*", help=words)
-    add("--fix", action="store_true", help="mend what can be mended")
-    folder = "folder of the results (default: results)"
-    add("--results", metavar="DIR", default="results", type=Path, help=folder)
+    command_line.add_journals()
+    command_line.add_argument("--fix", action="store_true", help="mend what can be mended")
     return command_line

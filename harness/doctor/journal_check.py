@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL
 from harness.doctor.finding import Finding
-from harness.runs.checksums import check_file
+from harness.runs.checksums import check_event, recorded_files
 from harness.tracking.dead_runs import end_if_dead, is_dead
 from harness.tracking.journal import BEGINNINGS, between, first
 
@@ -53,11 +53,12 @@ def _damaged_lines(directory: Path) -> Iterator[Finding]:
 
 
 def _damaged_files(directory: Path) -> Iterator[Finding]:
-    for path in sorted(_files(directory)):
+    files = recorded_files(directory, ("file",))  # checkpoints may have been removed since
+    for path, event in sorted(files.items()):
         try:
             if not (directory / path).is_file():
                 raise ConfigError(f"{directory / path}: is missing.")
-            check_file(directory, path)
+            check_event(directory, path, event)
         except (ConfigError, OSError) as error:
             problem = str(error).removeprefix(f"{directory / path}: ")
             yield Finding(
@@ -65,16 +66,6 @@ def _damaged_files(directory: Path) -> Iterator[Finding]:
                 problem=problem,
                 remedy="restore it from MLflow's artifacts or another copy",
             )
-
-
-def _files(directory: Path) -> set[str]:
-    """Return the files that the journal says are there, by their paths in the directory."""
-    events = between(directory, 0, (directory / JOURNAL).stat().st_size)
-    return {
-        event["path"]
-        for event, _ in events
-        if event is not None and event["kind"] == "file" and event["path"] != JOURNAL
-    }
 
 
 def _end(directory: Path) -> str:

@@ -10,16 +10,16 @@ from harness.config.tracking_store import database_of
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL
 from harness.doctor.finding import Finding
+from harness.runs.checksums import recorded_files
 from harness.tracking import sent
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
-from harness.tracking.journal import between, end_of, first
+from harness.tracking.journal import end_of, first
 from harness.tracking.mlflow_errors import explained
-from harness.tracking.mlflow_runs import journal_id
+from harness.tracking.mlflow_runs import EVERYTHING, journal_id
 from harness.tracking.mlflow_store import client
 from harness.tracking.mlflow_writer import BYTES, ID
 
-EVERYTHING = 3  # `mlflow.entities.ViewType.ALL`: deleted runs, too
 MEND = "--fix sends what is missing, as `harness sync` does"
 
 
@@ -111,17 +111,9 @@ def _missing_files(mlflow: Any, run_id: str, directory: Path) -> list[str]:
                 folders.append(entry.path)
             else:
                 sizes[entry.path] = entry.file_size
-    events = between(directory, 0, (directory / JOURNAL).stat().st_size)
-    files = [event for event, _ in events if event is not None and event["kind"] == "file"]
-    return [
-        event["path"]
-        for event in files
-        if (
-            (directory / event["path"]).is_file()
-            and sizes.get(event["path"]) not in (event.get("bytes"), None)
-        )
-        or event["path"] not in sizes
-    ]
+    files = recorded_files(directory, ("file",))
+    there = {path: event for path, event in files.items() if (directory / path).is_file()}
+    return [path for path, event in there.items() if sizes.get(path) != event.get("bytes")]
 
 
 def _send(directory: Path) -> str:

@@ -4,6 +4,7 @@ A flipped bit in a weight, or zeros where a disk has lost a block, are numbers l
 other check can see them.
 """
 
+from collections.abc import Container
 from pathlib import Path
 
 from harness.config.damaged_files import RESTORE
@@ -16,9 +17,9 @@ KINDS = ("file", "checkpoint")  # of events that have checksums
 REMEDIES = {CONFIG: f"{RESTORE}; to change a value, type KEY=VALUE"}
 
 
-def recorded_files(folder: Path) -> dict[str, Event]:
+def recorded_files(folder: Path, kinds: Container[str] = KINDS) -> dict[str, Event]:
     """Return the last event of each file in a run's journal, by the file's path in `folder`."""
-    events = [event for event in read(folder) if event.get("kind") in KINDS]
+    events = [event for event in read(folder) if event.get("kind") in kinds]
     return {event["path"]: event for event in events if isinstance(event.get("path"), str)}
 
 
@@ -28,7 +29,11 @@ def check_file(folder: Path, path: str, remedy: str | None = None) -> None:
     A file without a checksum passes, as in runs of older versions, and so does a missing one.
     `remedy` says what the user can do about it.
     """
-    event = recorded_files(folder).get(path, {})
+    check_event(folder, path, recorded_files(folder).get(path, {}), remedy)
+
+
+def check_event(folder: Path, path: str, event: Event, remedy: str | None = None) -> None:
+    """Check a file as `check_file` does, by the event that recorded it."""
     if "sha256" not in event or not (folder / path).exists():
         return
     found = checksum(folder / path)

@@ -1,7 +1,5 @@
 """The command line of `harness sync`."""
 
-from pathlib import Path
-
 from harness.console.arguments import Parser
 
 EXAMPLES = """\
@@ -18,10 +16,6 @@ def parser() -> Parser:
         purpose="Send to MLflow whatever it lacks of recorded runs and sweeps.",
         examples=EXAMPLES,
     )
-    add = command_line.add_argument
-    words = "a run, a sweep or a folder of them (default: the results)"
-    add("words", metavar="RUN_OR_FOLDER", nargs="*", help=words)
-    folder = "folder of the results (default: results)"
-    add("--results", metavar="DIR", default="results", type=Path, help=folder)
-    add("--uri", help="another store of MLflow (default: each run's own)")
+    command_line.add_journals()
+    command_line.add_argument("--uri", help="another store of MLflow (default: each run's own)")
     return command_line

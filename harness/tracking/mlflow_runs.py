@@ -10,6 +10,8 @@ from harness.system.signals import deferred
 from harness.tracking.journal import Event
 from harness.tracking.mlflow_writer import ID
 
+EVERYTHING = 3  # `mlflow.entities.ViewType.ALL`: deleted runs, too
+
 
 def journal_id(start: Event) -> str:
     """Return the id of the journal that begins with the event `start`."""
@@ -28,8 +30,7 @@ def create(client: Any, start: Event, experiment_id: str, tags: dict[str, str]) 
 def find(client: Any, start: Event, experiment_id: str) -> str | None:
     """Return the id of the run of a journal, the first that was made and not deleted, or None."""
     condition = f"tags.`{ID}` = '{journal_id(start)}'"
-    everything = 3  # `mlflow.entities.ViewType.ALL`
-    runs = client.search_runs([experiment_id], condition, everything)
+    runs = client.search_runs([experiment_id], condition, EVERYTHING)
     rank = sorted(runs, key=lambda r: (r.info.lifecycle_stage == "deleted", r.info.start_time))
     return rank[0].info.run_id if rank else None
 

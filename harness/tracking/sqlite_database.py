@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -152,12 +153,15 @@ def _create(path: Path) -> None:
 def _put_in_place(new: Path, path: Path) -> None:
     """Move the database to `path`, but not over one that MLflow has created there meanwhile.
 
-    The write-ahead log of a database that was deleted would be applied to the new one; SQLite, too,
-    removes it where it finds it beside an empty file.
+    The write-ahead log of a database that is gone would be applied to the new one. It may hold what
+    its owner has nowhere else, so it is moved aside, as is an empty file in the database's place.
     """
     if is_absent(path):
+        stamp = time.strftime("%Y%m%d-%H%M%S")
         for ending in ("", "-wal", "-shm"):
-            Path(f"{path}{ending}").unlink(missing_ok=True)
+            old = Path(f"{path}{ending}")
+            if old.exists():
+                old.rename(f"{path}.{stamp}{ending}")
     try:
         os.link(new, path)  # a rename would replace it
     except FileExistsError:

@@ -95,7 +95,8 @@ def twice(folder: Path) -> None:
 
 
 def with_leftovers(folder: Path) -> None:
-    for path in (run_of(folder) / ".config.yaml.partial", folder / "results/runs/parent.lock"):
+    for place in (".config.yaml.partial", "weights/.final.safetensors.2.partial"):
+        path = run_of(folder) / place
         path.touch()
         os.utime(path, (0, 0))
 
@@ -191,6 +192,19 @@ def test_a_database_that_cannot_be_read_is_told_in_a_line(
     assert said in found.out
     assert "move it away" in found.out
     assert "Traceback" not in found.out + found.err
+
+
+def test_a_file_of_somebody_else_is_never_removed(copied: Path) -> None:
+    """Also where its name is like that of a temporary file or of a lock."""
+    run, results = run_of(copied), copied / "results"
+    mine = [run / "video.partial", run / "thesis/.a.partial", results / ".notes.partial"]
+    mine += [results / "parent.lock", results / "thesis/mlflow.db.lock"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+        os.utime(path, (0, 0))
+    assert doctor(copied, "--fix") == 1, "the locks are told"
+    assert [path.read_text() for path in mine] == ["mine"] * 5
 
 
 def test_a_run_that_trains_is_left_alone(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

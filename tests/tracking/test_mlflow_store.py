@@ -71,6 +71,8 @@ def test_a_database_that_was_deleted_is_made_anew(folder: Path, leaves_empty_fil
     check(database)
     prepare(database)
     assert not Path(f"{database}-wal").exists()
+    [aside] = database.parent.glob("mlflow.db.*-wal")
+    assert aside.read_bytes() == b"of a database that is gone", "it may be all that is left of it"
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
