@@ -17,7 +17,7 @@ KINDS = ("file", "checkpoint")  # of events that have checksums
 REMEDIES = {CONFIG: f"{RESTORE}; to change a value, type KEY=VALUE"}
 
 
-def recorded_files(folder: Path, kinds: Container[str] = KINDS) -> dict[str, Event]:
+def recorded_files(folder: Path, kinds: Container[object] = KINDS) -> dict[str, Event]:
     """Return the last event of each file in a run's journal, by the file's path in `folder`."""
     events = [event for event in read(folder) if event.get("kind") in kinds]
     return {event["path"]: event for event in events if isinstance(event.get("path"), str)}

