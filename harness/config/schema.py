@@ -4,8 +4,6 @@ The groups whose fields depend on a choice (task, optimizer) name their dataclas
 backend's `_target_` is the backend class itself.
 """
 
-import importlib
-import importlib.util
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +13,7 @@ from hydra.utils import instantiate
 
 from backends import BackendFactory
 from harness.config import tracking_store
-from harness.core.errors import ConfigError, check_choice, check_range, first_line
+from harness.core.errors import ConfigError, check_choice, check_package, check_range, first_line
 from harness.core.losses import check_loss
 from harness.core.model import ModelSpec
 from harness.core.optimizers import Optimizer
@@ -127,11 +125,18 @@ class TrackingConfig:
     flush_seconds: float  # how long metrics may wait to be sent in one batch
     wait_seconds: float = 10.0  # how long the end of the program may wait for MLflow
     model: bool = False  # whether MLflow gets the trained network, too, to be served
+    flavors: list[str] = field(default_factory=list[str])  # of that model: torch, keras
 
     def __post_init__(self) -> None:
         check_choice("tracking.name", self.name, ("mlflow", "journal"))
         check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
         check_range("tracking.wait_seconds", self.wait_seconds, 0.0)
+        for flavor in self.flavors:
+            check_choice("tracking.flavors", flavor, ("torch", "keras"))
+            check_package(f"tracking.flavors=[{flavor}]", flavor, flavor)
+        if self.flavors and not self.model:
+            flavors = ",".join(self.flavors)
+            raise ConfigError(f"tracking.flavors=[{flavors}]: needs tracking.model=true.")
 
     def experiment_or(self, usual: str) -> str:
         """Return the experiment's name: from the settings, the environment, or else `usual`."""
@@ -162,11 +167,7 @@ class BackendConfig:
         """
         check_choice("backend.kernel", self.kernel, ("auto", *self.kernels))
         for module, package in self.packages.items():
-            if importlib.util.find_spec(module) is None:
-                raise ConfigError(
-                    f"backend={self.name}: the package {package} is not installed; "
-                    f"run: pip install {package}"
-                )
+            check_package(f"backend={self.name}", module, package)
         if "jax" in self.packages:
             check_jax_platforms()
         if device == "cuda" and "cuda" not in self.devices:

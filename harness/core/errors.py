@@ -5,6 +5,7 @@ failed run and keeps its traceback.
 """
 
 import difflib
+import importlib.util
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -76,6 +77,14 @@ def check_within(key: str, value: float | None, valid: Range) -> None:
 def _digits(value: float) -> str:
     """Return all digits: with fewer, a number just outside a range could look like one inside."""
     return str(value).removesuffix(".0")
+
+
+def check_package(key: str, module: str, package: str) -> None:
+    """Raise `ConfigError` for a package that is not installed; nothing is imported."""
+    if importlib.util.find_spec(module) is None:
+        raise ConfigError(
+            f"{key}: the package {package} is not installed; run: pip install {package}"
+        )
 
 
 def check_choice(key: str, value: str, valid: Iterable[str]) -> None:

@@ -15,6 +15,8 @@ MODEL = "model"  # a folder, with tracking.model=true
 MODEL_CODE = f"{MODEL}/serve.py"
 MODEL_WEIGHTS = f"{MODEL}/model.npz"
 MODEL_FACTS = f"{MODEL}/model.json"
+MODEL_TORCH = f"{MODEL}/model.pt2"  # with tracking.flavors=[torch]
+MODEL_KERAS = f"{MODEL}/model.keras"  # with tracking.flavors=[keras]
 PLOTS = "plots"  # a folder
 FETCHED = "resumed_from"  # a folder with files from MLflow of a resumed run that was gone
 LOSS_PLOT = f"{PLOTS}/loss.png"

@@ -7,7 +7,6 @@ NumPy reference gives; only then is it put in its place.
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -21,17 +20,18 @@ from safetensors.numpy import load_file
 from harness.config.damaged_files import reading
 from harness.console import streams
 from harness.core import file_names
-from harness.core.errors import ConfigError, first_line
+from harness.core.errors import ConfigError, check_package, first_line
 from harness.core.model import ModelSpec, shapes
 from harness.core.tolerances import LIMITS
 from harness.export.arguments import FORMATS, parser
 from harness.export.check import Unfaithful, check
 from harness.export.missing import why_no_weights
+from harness.formats.trained_network import Network, in_float32
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.folders import first_free
+from harness.runs.network_file import one_replica
 from harness.runs.network_file import read_network as read_network_file
-from harness.runs.trained_network import Network, in_float32, one_replica
 from harness.system import signals
 from harness.system.durable_files import sync_folder, sync_tree
 from harness.system.own_files import make_folder, take_back
@@ -83,11 +83,8 @@ def export(network: Network, to: str, folder: Path) -> tuple[float, str]:
     the model. Raises `ConfigError`, and `Unfaithful` if the check fails.
     """
     for module, package in FORMATS[to].items():
-        if importlib.util.find_spec(module) is None:
-            raise ConfigError(
-                f"--to {to}: the package {package} is not installed; run: pip install {package}"
-            )
-    writer = importlib.import_module(f"harness.export.to_{to}")
+        check_package(f"--to {to}", module, package)
+    writer = importlib.import_module(f"harness.formats.to_{to}")
     with _folder_beside(folder) as place:
         writer.write(network, place)
         worst = check(network, place, writer.USAGE)

@@ -17,7 +17,7 @@ from harness.config.semantics_table import preset
 from harness.core.arrays import Array
 from harness.core.losses import gives_logits
 from harness.core.tolerances import LIMITS
-from harness.runs.trained_network import Network
+from harness.formats.trained_network import Network
 
 SHAPES = ((5, 12), (2, 3))  # sequences and steps: a model must take any number of both
 

@@ -13,6 +13,7 @@ BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a grou
 KEPT_KEYS = (
     "trainer.keep_checkpoints",
     "tracking.model",
+    "tracking.flavors",
 )  # no number depends on them, and older runs lack them
 KINDS = ("semantics.name", "optimizer.name", "model.cell")  # each decides many other settings
 ORDER = ("numpy", "torch", "keras", "jax")

@@ -12,11 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.file_names import MODEL_CODE, MODEL_FACTS, MODEL_WEIGHTS
+from harness.core.errors import ConfigError
+from harness.core.file_names import (
+    MODEL_CODE,
+    MODEL_FACTS,
+    MODEL_KERAS,
+    MODEL_TORCH,
+    MODEL_WEIGHTS,
+)
 from harness.core.model import Params
-from harness.runs import numpy_model
-from harness.runs.network_file import network_of
-from harness.runs.trained_network import Network, one_replica
+from harness.formats import to_keras, to_numpy, to_torch
+from harness.formats.trained_network import Network
+from harness.runs.network_file import network_of, one_replica
 from harness.system.durable_files import Content
 from harness.training.plan import Plan
 
@@ -48,6 +55,16 @@ set_model(Served())
 '''
 
 
+def check(plan: Plan) -> None:
+    """Raise `ConfigError` if the run's network cannot have one of the flavors asked for."""
+    if "torch" in plan.config.tracking.flavors and plan.splits.train.mask is not None:
+        raise ConfigError(
+            f"tracking.flavors=[torch]: task={plan.config.task.name} has sequences of several "
+            "lengths, and an exported PyTorch program takes one; use "
+            "`harness export RUN --to torch` after the run."
+        )
+
+
 def files(plan: Plan, params: Params, directory: Path) -> dict[str, Content]:
     """Return the files of the model, by their paths in the run's `directory`.
 
@@ -57,17 +74,29 @@ def files(plan: Plan, params: Params, directory: Path) -> dict[str, Content]:
     origin = f"Trained in {directory.name}, replica {REPLICA} of {replicas}."
     weights = {name: value[REPLICA] for name, value in params.items()}
     network = one_replica(network_of(plan), weights, REPLICA, origin)
-    code = numpy_model.source(network, USAGE).replace("import numpy as np\n", IMPORTS, 1) + SERVED
+    code = to_numpy.source(network, USAGE).replace("import numpy as np\n", IMPORTS, 1) + SERVED
     facts = _facts(network, plan)
     return {
         MODEL_CODE: code,
         MODEL_WEIGHTS: partial(_save, network=network),
         MODEL_FACTS: json.dumps(facts, indent=1) + "\n",
+        **_flavors(network, plan),
     }
 
 
+def _flavors(network: Network, plan: Plan) -> dict[str, Content]:
+    """Return the files with which a framework's own loader reads the model."""
+    files: dict[str, Content] = {}
+    if "torch" in plan.config.tracking.flavors:
+        steps = plan.splits.train.x.shape[2]
+        files[MODEL_TORCH] = partial(to_torch.write_program, network, steps)
+    if "keras" in plan.config.tracking.flavors:
+        files[MODEL_KERAS] = partial(to_keras.write_model, network)
+    return files
+
+
 def _save(path: Path, network: Network) -> None:
-    arrays: Any = numpy_model.named_arrays(network)
+    arrays: Any = to_numpy.named_arrays(network)
     with path.open("wb") as file:  # `savez` would add an ending to the name
         np.savez(file, allow_pickle=False, **arrays)
 
@@ -80,11 +109,16 @@ def _facts(network: Network, plan: Plan) -> dict[str, Any]:
         x = x[:, train.mask[REPLICA % len(train.mask), 0]]
     x = (x * network.x_std + network.x_mean).astype(network.outer_precision)
     steps = [-1] if model.every_step else []
+    flavors = config.tracking.flavors
+    needs = ["mlflow", "numpy", *flavors, *(["tensorflow"] if "keras" in flavors else [])]
+    # Without a local part such as +cpu, which no package index has.
+    versions = {n: importlib.metadata.version(n).partition("+")[0] for n in needs}
     return {
         "format": FORMAT,
         "name": f"{config.task.name}-{config.backend.name}-{model.cell}",
         "inputs": {"dtype": network.outer_precision, "shape": [-1, -1, model.features]},
         "outputs": {"dtype": network.outer_precision, "shape": [-1, *steps, model.outputs]},
         "example": x.tolist(),
-        "requirements": [f"{n}=={importlib.metadata.version(n)}" for n in ("mlflow", "numpy")],
+        "requirements": [f"{name}=={version}" for name, version in versions.items()],
+        "flavors": {name: versions[name] for name in flavors},
     }

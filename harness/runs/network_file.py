@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from harness.config.damaged_files import reading
+from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.losses import LOSSES
 from harness.core.model import GATES, ModelSpec
+from harness.formats.trained_network import Network
 from harness.training.plan import Plan
 
 FORMAT = 1  # increased when a field changes its meaning
@@ -74,6 +76,25 @@ def network_of(plan: Plan) -> NetworkFile:
         precision=plan.training.precision,
         padded=plan.splits.train.mask is not None,
         scale={name: values.tolist() for name, values in arrays.items()},
+    )
+
+
+def one_replica(
+    facts: NetworkFile, weights: dict[str, Array], replica: int, origin: str
+) -> Network:
+    """Join what the run's files say of one replica."""
+    scale = {n: np.array(v)[replica % len(v)] for n, v in facts.scale.items()}
+    return Network(
+        model=facts.model,
+        loss=facts.loss,
+        precision=facts.precision,
+        padded=facts.padded,
+        weights=weights,
+        x_mean=scale["x_mean"],
+        x_std=scale["x_std"],
+        y_mean=float(scale["y_mean"]),
+        y_std=float(scale["y_std"]),
+        origin=origin,
     )
 
 

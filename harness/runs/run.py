@@ -108,6 +108,7 @@ def carry_out(
     """
     began, config = time.monotonic(), plan.config
     check_not_begun(identity.directory)
+    mlflow_model.check(plan)
     tracking = track(
         config.tracking, config.experiment_name, Path(config.results), identity.directory
     )

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from harness.core.errors import ConfigError
-from harness.core.file_names import MODEL_CODE, MODEL_WEIGHTS
+from harness.core.file_names import MODEL_CODE, MODEL_KERAS, MODEL_TORCH, MODEL_WEIGHTS
 from harness.tracking.journal import Event, read
 
 FORMAT = 1  # of `model.json`
 CODE, WEIGHTS, EXAMPLE = "serve.py", "artifacts/model.npz", "input_example.json"
 SERVING_EXAMPLE = "serving_input_example.json"
+DATA = "data"  # a folder with the files of frameworks
 ENVIRONMENT, REQUIREMENTS = "python_env.yaml", "requirements.txt"
 
 
@@ -84,7 +85,24 @@ def _write(folder: Path, directory: Path, facts: dict[str, Any], model_id: str, 
         artifacts={"weights": weights},
         streamable=False,
     )
+    _add_flavors(model, folder, directory, facts.get("flavors", {}))
     model.save(str(folder / "MLmodel"))
+
+
+def _add_flavors(model: Any, folder: Path, directory: Path, versions: dict[str, str]) -> None:
+    """Add the files that `mlflow.pytorch.load_model` and `mlflow.keras.load_model` read.
+
+    `versions` are those of the frameworks that have a file.
+    """
+    if versions:
+        (folder / DATA).mkdir()
+    if "torch" in versions:
+        shutil.copyfile(directory / MODEL_TORCH, folder / DATA / "model.pt2")
+        model.add_flavor("pytorch", model_data=DATA, pytorch_version=versions["torch"])
+    if "keras" in versions:
+        shutil.copyfile(directory / MODEL_KERAS, folder / DATA / "model.keras")
+        settings = {"keras_backend": "tensorflow", "save_exported_model": False}
+        model.add_flavor("keras", data=DATA, keras_version=versions["keras"], **settings)
 
 
 def _metrics(directory: Path, model_id: str, run_id: str) -> tuple[list[Any], int]:

@@ -22,9 +22,10 @@ from safetensors.numpy import load_file, save_file
 from harness.core.layer_weights import per_gate
 from harness.core.tolerances import LIMITS
 from harness.export import __main__ as export
-from harness.export import check, to_numpy, to_onnx, to_torch
+from harness.export import check
+from harness.formats import to_numpy, to_onnx, to_torch
+from harness.formats.trained_network import Network
 from harness.runs.run import Result
-from harness.runs.trained_network import Network
 from tests.support.program import uses_mlflow
 
 pytestmark = [
@@ -129,7 +130,7 @@ def test_it_repeats_the_predictions(
             assert "Checked" in said
         else:
             folders[name].mkdir()
-            import_module(f"harness.export.to_{to}").write(network, folders[name])
+            import_module(f"harness.formats.to_{to}").write(network, folders[name])
         inputs: Any = {}
         for key, (split, samples, length) in by_length(result).items():
             x = result.plan.splits.parts[split].x[-1, samples, :length]
@@ -249,14 +250,14 @@ def test_a_tiny_deviation_is_divided_by_as_it_is(
     for n, factor in enumerate((1e-9, 1e-30)):
         (tmp_path / str(n)).mkdir()
         small = replace(network, x_mean=network.x_mean * factor, x_std=network.x_std * factor)
-        writer = import_module(f"harness.export.to_{to}")
+        writer = import_module(f"harness.formats.to_{to}")
         writer.write(small, tmp_path / str(n))
         assert check.check(small, tmp_path / str(n), writer.USAGE) < 1e-6
 
 
 def test_keras_scales_in_float64(runs: dict[str, Result], tmp_path: Path) -> None:
     network = export.read_network(runs["simple"].directory, 0)
-    to_keras = import_module("harness.export.to_keras")
+    to_keras = import_module("harness.formats.to_keras")
     for n, (mean, std) in enumerate(((1e9 + 1, 1 / 3), (0.1, 1e-9))):
         (tmp_path / str(n)).mkdir()
         scaled = replace(network, x_mean=network.x_mean + 1e6, y_mean=mean, y_std=std)
@@ -268,3 +269,30 @@ def test_scalars_have_no_axis(runs: dict[str, Result], tmp_path: Path) -> None:
     to_torch.write(export.read_network(runs["simple"].directory, 0), tmp_path)
     state = load_file(tmp_path / "model.safetensors")
     assert state["y_mean"].shape == state["y_std"].shape == ()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_exported_program_computes_what_the_network_does(
+    runs: dict[str, Result], tmp_path: Path, changed: bool
+) -> None:
+    torch: Any = import_module("torch")
+    for name, result in runs.items():
+        network = export.read_network(result.directory, 0)
+        steps, path = 4, tmp_path / f"{name}.pt2"
+        written = replace(network, weights=swap_in_first_kernel(network)) if changed else network
+        to_torch.write_program(written, steps, path)
+        program = torch.export.load(path).module()
+        limit = LIMITS[network.precision].forward
+        for sequences in (1, 7):
+            x = np.random.default_rng(0).normal(size=(sequences, steps, network.model.features))
+            x = (x * network.x_std + network.x_mean).astype(network.outer_precision)
+            found = program(torch.as_tensor(x)).detach().numpy()
+            expected = check.reference(network, x)
+            largest = np.abs(expected - network.y_mean).max()
+            assert (np.abs(found - expected).max() <= limit * largest) is not changed, name
+
+
+def swap_in_first_kernel(network: Network) -> dict[str, Array]:
+    """The weights with the first layer's inputs to its units in the opposite order."""
+    kernel = network.weights["rnn.0.kernel"]
+    return network.weights | {"rnn.0.kernel": kernel[:, ::-1].copy()}

@@ -18,8 +18,9 @@ from backends import Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.core.model import ModelSpec, shapes
 from harness.core.tolerances import LIMITS
-from harness.export import check, to_onnx
-from harness.runs.trained_network import Array, Network
+from harness.export import check
+from harness.formats import to_onnx
+from harness.formats.trained_network import Array, Network
 from tests.support.problems import Case
 
 LAYERS, RETURNS = (1, 3), ("last", "every_step")

@@ -11,7 +11,8 @@ BY_ID = ("mlflow.parentRunId", "mlflow.rootRunId")
 
 
 def everything_in(uri: str) -> dict[str, Any]:
-    """Each run by its journal: params, tags, histories, inputs, files with sizes, times, parent.
+    """Each run by its journal: params, tags, histories, inputs, files with sizes, times, parent,
+    models.
 
     MLflow's own ids differ from store to store, so they are replaced by names.
     """
@@ -48,14 +49,34 @@ def _contents(mlflow: Any, run: Any, names: dict[str, str]) -> dict[str, Any]:
             (entry.dataset.name, entry.dataset.digest, entry.dataset.profile)
             for entry in run.inputs.dataset_inputs
         ],
-        "files": sorted(_files(mlflow, info.run_id, None)),
+        "files": sorted(_files(mlflow.list_artifacts, info.run_id, None)),
+        "models": [
+            _model(mlflow, model)
+            for model in mlflow.search_logged_models(
+                [info.experiment_id], f"source_run_id = '{info.run_id}'"
+            )
+        ],
     }
 
 
-def _files(mlflow: Any, run_id: str, path: str | None) -> list[tuple[str, int]]:
+def _model(mlflow: Any, model: Any) -> dict[str, Any]:
+    files = _files(mlflow.list_logged_model_artifacts, model.model_id, None)
+    return {
+        "name": model.name,
+        "status": str(model.status),
+        "metrics": sorted(
+            (m.key, m.step, m.timestamp, repr(m.value), m.dataset_name, m.dataset_digest)
+            for m in model.metrics
+        ),
+        # `MLmodel` has the time of its creation, whose length varies.
+        "files": sorted((path, size) for path, size in files if path != "MLmodel"),
+    }
+
+
+def _files(entries: Any, of: str, path: str | None) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
-    for entry in mlflow.list_artifacts(run_id, path):
-        below = _files(mlflow, run_id, entry.path) if entry.is_dir else []
+    for entry in entries(of, path):
+        below = _files(entries, of, entry.path) if entry.is_dir else []
         found += below if entry.is_dir else [(entry.path, entry.file_size)]
     return found
 

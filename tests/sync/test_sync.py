@@ -28,7 +28,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     """A run, a run without MLflow and a sweep one of whose jobs fails; what MLflow has of them."""
     folder = program.with_database(tmp_path_factory.mktemp("recorded"))
     for arguments, code in (
-        ((), 0),
+        (("tracking.model=true", "tracking.flavors=[keras]"), 0),
         (("tracking=journal",), 0),
         (("-m", "seed=0,1", "optimizer.lr=0.01,1e30"), 1),
     ):
@@ -64,6 +64,9 @@ def test_the_store_has_what_is_expected(recorded: tuple[Path, dict[str, Any]]) -
     assert sorted(run["status"] for run in runs) == ["FAILED"] * 3 + ["FINISHED"] * 3
     [parent] = [name for name, run in recorded[1].items() if run["tags"]["kind"] == "sweep"]
     assert [run["parent"] for run in runs].count(parent) == 4
+    [model] = [model for run in runs for model in run["models"]]
+    assert model["metrics"]
+    assert {"serve.py", "data/model.keras"} <= {path for path, _ in model["files"]}
     assert all(run["metrics"] for run in runs if run["tags"]["kind"] == "run")
 
 

@@ -144,3 +144,72 @@ def test_sync_makes_it_anew_and_never_runs_its_code(folder: Path, tmp_path: Path
         for path in tmp_path.rglob(SENT):
             path.unlink()
     assert {m.key for m in model.metrics} == {m.key for m in models(folder)[0].metrics}
+
+
+LOADED = """
+import sys
+import mlflow, numpy, torch
+model, x = "models:/" + sys.argv[1], numpy.load("x.npy")
+in_torch = mlflow.pytorch.load_model(model)(torch.as_tensor(x)).detach().numpy()
+in_keras = mlflow.keras.load_model(model).predict_on_batch(x)
+served = mlflow.pyfunc.load_model(model).predict(x)
+numpy.savez("y.npz", torch=in_torch, keras=in_keras, numpy=served)
+"""
+
+
+def test_frameworks_load_it_where_this_project_is_not(tmp_path: Path) -> None:
+    program.with_database(tmp_path)
+    options = ["tracking.model=true", "tracking.flavors=[torch,keras]", "model=lstm"]
+    small = ["model.units=5", "model.layers=2", "task.samples=400", "trainer.epochs=1"]
+    done = program.run(tmp_path, "task=next_value", "precision=float64", *small, *options)
+    assert done.code == 0, done.err
+    [model], directory = models(tmp_path), program.directory(tmp_path)
+    splits = prepare(from_hydra(load_config(directory))).splits
+    x = splits.parts["test"].x[0] * splits.scale.x_std[0] + splits.scale.x_mean[0]
+    np.save(tmp_path / "x.npy", x)
+    table = pd.read_csv(directory / PREDICTIONS)
+    expected = table.loc[table["split"] == "test", "predicted"].to_numpy()
+    _run_without_the_project(tmp_path, LOADED, model.model_id)
+    for found in np.load(tmp_path / "y.npz").values():
+        np.testing.assert_allclose(found.ravel(), expected, rtol=1e-12, atol=1e-12)
+
+
+def _run_without_the_project(folder: Path, text: str, *arguments: str) -> None:
+    """Run Python code in `folder`; `None` in sys.modules makes an import fail."""
+    alone = "import sys\nsys.modules['harness'] = sys.modules['backends'] = None\n"
+    settings = {"MLFLOW_TRACKING_URI": uri_in(folder)}
+    settings["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    done = subprocess.run(
+        [sys.executable, "-c", alone + text, *arguments],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | settings,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["tracking.flavors=[torch]"], "tracking.flavors=[torch]: needs tracking.model=true."),
+        (
+            ["tracking.model=true", "tracking.flavors=[tensorflow]"],
+            "tracking.flavors=tensorflow: must be one of torch, keras.",
+        ),
+        (
+            ["tracking.model=true", "tracking.flavors=[torch]", "task.lengths=3:10"],
+            "tracking.flavors=[torch]: task=sum has sequences of several lengths",
+        ),
+    ],
+)
+def test_impossible_flavors_are_refused_in_a_line(
+    tmp_path: Path, overrides: list[str], said: str
+) -> None:
+    done = program.run(tmp_path, "task=sum", "task.samples=40", "trainer.epochs=1", *overrides)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not list(tmp_path.glob("results/runs/*"))

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from backends import Array, Backend
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec
+from harness.formats.trained_network import Network
 from harness.runs.bound_comparison import constant_guess
 from harness.runs.run_files import prediction_table
-from harness.runs.trained_network import Network
 from harness.training.metrics import accuracy, evaluate, predict, sample_losses
 from harness.training.splits import Scale, Split, Splits
 

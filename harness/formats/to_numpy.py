@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.core.arrays import Array
 from harness.core.losses import gives_logits
-from harness.runs.trained_network import Network, about
+from harness.formats.trained_network import Network, about
 
 USAGE = """\
 from model import load, predict

@@ -4,14 +4,18 @@ PyTorch's kernels are transposed, and the gates of its GRU are in the order r, z
 whose reset gate acts before the recurrent product, so `model.py` then has the code of one.
 """
 
+import runpy
+import tempfile
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harness.core.arrays import Array
 from harness.core.layer_weights import per_gate
 from harness.core.losses import gives_logits
-from harness.runs.trained_network import Network, about
+from harness.formats.trained_network import Network, about
 
 USAGE = """\
 import torch
@@ -37,7 +41,7 @@ class ResetBeforeGRU(nn.Module):
 
     def forward(self, x):
         U_z, U_r, U_h = self.recurrent.weight.T.chunk(3, dim=1)
-        h = x.new_zeros(len(x), len(U_h))
+        h = x.new_zeros(x.shape[0], U_h.shape[0])
         states = []
         for a in self.input(x).unbind(dim=1):
             a_z, a_r, a_h = a.chunk(3, dim=-1)
@@ -83,6 +87,32 @@ def write(network: Network, folder: Path) -> None:
     state = {n: np.array(v, order="C") for n, v in state_dict(network).items()}
     save_file(state, folder / "model.safetensors")
     (folder / "model.py").write_text(source(network), encoding="utf-8")
+
+
+def build(network: Network) -> Any:
+    """Return the `torch.nn.Module` that `model.py` defines, with the weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(network, Path(folder))
+        return runpy.run_path(str(Path(folder, "model.py")))["load"]()
+
+
+def write_program(network: Network, steps: int, path: Path) -> None:
+    """Write a program of `torch.export`, which needs no Python code and no pickle.
+
+    It takes any number of sequences, all of `steps` steps: PyTorch's recurrent layers do not leave
+    that number open in an exported program.
+    """
+    import torch
+
+    shape = (2, steps, network.model.features)  # 0 or 1 sequences would be exported as a constant
+    example = torch.zeros(shape, dtype=getattr(torch, network.outer_precision))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of attributes of PyTorch's own layers
+        program = torch.export.export(
+            build(network), (example,), dynamic_shapes=[{0: torch.export.Dim("N")}]
+        )
+        with path.open("wb") as file:  # by a path, its name would have to end in .pt2
+            torch.export.save(program, file)
 
 
 def state_dict(network: Network) -> dict[str, Array]:

@@ -5,6 +5,8 @@ in a GRU whose reset gate acts after the product; elsewhere the sum of both is u
 """
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from harness.core.arrays import Array
 from harness.core.losses import gives_logits
-from harness.runs.trained_network import Network, as_markdown
+from harness.formats.trained_network import Network, as_markdown
 from harness.system.native_stderr import without_native_messages
 
 USAGE = """\
@@ -26,9 +28,16 @@ FLOOR = 1e-6  # of deviations: below 1e-7, Normalization would divide by 1e-7 in
 
 def write(network: Network, folder: Path) -> None:
     """Write `model.keras` and `model.md` into `folder`."""
-    model = build(network)
-    model.save(folder / "model.keras")
+    write_model(network, folder / "model.keras")
     (folder / "model.md").write_text(as_markdown(network, USAGE), encoding="utf-8")
+
+
+def write_model(network: Network, path: Path) -> None:
+    """Write the file of Keras alone, under any name."""
+    with tempfile.TemporaryDirectory() as folder:  # Keras wants a name that ends in .keras
+        saved = Path(folder, "model.keras")
+        build(network).save(saved)
+        shutil.copyfile(saved, path)
 
 
 def build(network: Network) -> Any:

@@ -1,7 +1,7 @@
 """A trained network to export: one replica, with all that its outputs depend on.
 
-Each module `harness/export/to_FORMAT.py` writes one format by `write(network, folder)`. This file
-decides what all formats share. A model takes inputs and gives outputs in original units, as
+Each module `to_FORMAT.py` writes one format by `write(network, folder)`. This file decides what all
+formats share. A model takes inputs and gives outputs in original units, as
 `predictions.csv` holds them: it standardises, and it ends in a sigmoid if the loss is `bce`. If a
 run standardised, its model takes and gives float64 and computes in the run's precision in between,
 as the run did: in float32, a mean far above the deviation would leave few digits of what varies.
@@ -15,7 +15,6 @@ from harness.core.arrays import Array
 from harness.core.layer_weights import Weights, acting_weights
 from harness.core.losses import gives_logits
 from harness.core.model import ModelSpec
-from harness.runs.network_file import NetworkFile
 
 LAYER_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
@@ -102,25 +101,6 @@ class Network:
                 "Sequences of other lengths go in separately: padding would be taken as input."
             )
         return "\n".join(lines)
-
-
-def one_replica(
-    facts: NetworkFile, weights: dict[str, Array], replica: int, origin: str
-) -> Network:
-    """Join what the run's files say of one replica."""
-    scale = {n: np.array(v)[replica % len(v)] for n, v in facts.scale.items()}
-    return Network(
-        model=facts.model,
-        loss=facts.loss,
-        precision=facts.precision,
-        padded=facts.padded,
-        weights=weights,
-        x_mean=scale["x_mean"],
-        x_std=scale["x_std"],
-        y_mean=float(scale["y_mean"]),
-        y_std=float(scale["y_std"]),
-        origin=origin,
-    )
 
 
 def in_float32(network: Network) -> Network:

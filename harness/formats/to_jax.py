@@ -6,8 +6,8 @@ only if it is enabled for the whole process.
 
 from pathlib import Path
 
-from harness.export import to_numpy
-from harness.runs.trained_network import Network, about
+from harness.formats import to_numpy
+from harness.formats.trained_network import Network, about
 
 USAGE = to_numpy.USAGE
 

@@ -1,7 +1,7 @@
 """ONNX: `model.onnx` with the standard's RNN, LSTM and GRU operators.
 
 ONNX Runtime has these in float32 only, so `write` must be given a network in float32
-(`harness.runs.trained_network.in_float32`). The layers are built by `harness/core/onnx_layers.py`.
+(`trained_network.in_float32`). The layers are built by `harness/core/onnx_layers.py`.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.core.losses import gives_logits
 from harness.core.onnx_layers import Graph, add_layer
-from harness.runs.trained_network import Network, as_markdown
+from harness.formats.trained_network import Network, as_markdown
 
 USAGE = """\
 import onnxruntime

@@ -1,0 +1,1 @@
+"""A trained network as files of NumPy, PyTorch, Keras, JAX and ONNX."""
