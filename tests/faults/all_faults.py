@@ -1,6 +1,6 @@
 """All faults, in the order of the table."""
 
-from tests.faults import crowds, disk, kills, power, readonly, server, signals
+from tests.faults import crowds, disk, kills, mutations, power, readonly, server, signals
 from tests.faults.fault import Fault
 
 FAULTS: list[Fault] = [
@@ -11,4 +11,5 @@ FAULTS: list[Fault] = [
     *readonly.FAULTS,
     *power.FAULTS,
     *crowds.FAULTS,
+    *mutations.FAULTS,
 ]

@@ -1,11 +1,13 @@
 """Change the files of a recorded run at random, and give them to whatever reads such files.
 
-A reader may refuse what it is given, in one line, or accept it; nothing else. Half of the changes
-come with a checksum that fits, so that the checks behind it are tried, too.
+A reader may refuse what it is given, in one line, or accept it; nothing else: no other exception,
+no hang, no memory beyond a bound. Half of the changes come with a checksum that fits, so that the
+checks behind it are tried, too.
 """
 
 import json
 import random
+import resource
 import shutil
 import signal
 import tempfile
@@ -16,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from harness.core.errors import ConfigError
 from harness.core.file_names import (
@@ -36,10 +40,13 @@ from harness.tracking import job_outcomes, sent
 from harness.tracking.dead_runs import is_dead
 from harness.training.plan import prepare
 from harness.why import __main__ as why
+from tests.faults.fault import Fault
+from tests.faults.trial import Trial, epochs
 from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import settings
 
 SECONDS = 120  # after which a reader hangs: many times what a busy machine takes
+MEMORY = 2**31  # bytes of addresses that a reader may take, modules that it imports included
 VALUES = (None, True, -1, 0, 10**9, 10**30, 1e308, float("nan"), "", "x" * 5000, [], {}, [[]])
 FILES = (CONFIG, JOURNAL, NETWORK, PREDICTIONS, INITIAL_WEIGHTS, FINAL_WEIGHTS, SENT)
 
@@ -93,9 +100,9 @@ class Outcome:
     failures: list[str] = field(default_factory=list[str])
 
 
-def try_mutations(run: Path, count: int, seed: int = 0) -> Outcome:
+def try_mutations(run: Path, count: int, chance: random.Random) -> Outcome:
     """Change a copy of `run` in `count` ways, and give each to all readers."""
-    chance, outcome = random.Random(seed), Outcome()
+    outcome = Outcome()
     files = [*FILES, *(f"{CHECKPOINTS}/{path.name}" for path in (run / CHECKPOINTS).iterdir())]
     for number in range(count):
         with tempfile.TemporaryDirectory() as place:
@@ -127,16 +134,19 @@ def _try(reader: Callable[[Path], None], folder: Path, what: str, outcome: Outco
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """Raise `Hangs` if the block takes too long."""
+    """Raise `Hangs` if the block takes too long, and `MemoryError` if it takes too much."""
 
     def stop(*_: Any) -> None:
         raise Hangs
 
     before = signal.signal(signal.SIGALRM, stop)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     signal.alarm(SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + MEMORY, hard))
     try:
         yield
     finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
 
@@ -219,3 +229,23 @@ def other_setting(content: bytes, chance: random.Random) -> bytes:
     key, _, _ = lines[number].partition(": ")
     lines[number] = f"{key}: {json.dumps(chance.choice(VALUES))}"
     return ("\n".join(lines) + "\n").encode()
+
+
+def once(trial: Trial) -> None:
+    """Change a file of a run, which the first try records."""
+    if not trial.found():
+        trial.finish(trial.train(epochs(20), "tracking=journal"), 0)
+        directory = trial.found()[0].directory
+        sent.save(directory, "sqlite:///../mlflow.db", sent.Sent(run_id="a", numbers=9))
+    trial.problems += try_mutations(trial.found()[0].directory, 1, trial.random).failures
+
+
+FAULTS = [
+    Fault(
+        name="mutation",
+        what="a file changed at random, and given to six readers",
+        once=once,
+        tries=10_000,
+        settles=True,
+    )
+]
