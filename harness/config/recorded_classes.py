@@ -7,6 +7,7 @@ is typed now needs no option.
 """
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,13 @@ def check_classes(
 def _options(group: str, folders: Sequence[Path]) -> list[Any]:
     """Return the options of a group as they are written, the project's first."""
     files = [path for folder in (CONF, *folders) for path in (folder / group).rglob("*.yaml")]
-    return [OmegaConf.load(path) for path in files]
+    return [_loaded(path, path.stat().st_mtime_ns) for path in files]
+
+
+@cache
+def _loaded(path: Path, _: int) -> Any:
+    """Return a file's contents; the number is the time of its last change."""
+    return OmegaConf.load(path)
 
 
 def _trust_backend(recorded: DictConfig, folders: Sequence[Path], run: str) -> None:
