@@ -2,6 +2,7 @@
 
 import tempfile
 import uuid
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,10 +133,19 @@ def load_run(run: str | Path, results: str | Path = "results", uri: str | None =
 
 
 def find_runs(results: str | Path = "results") -> list[Run]:
-    """Read all runs in the folder `results`, those of sweeps too, in the order of their folders."""
+    """Read all runs in the folder `results`, those of sweeps too, in the order of their folders.
+
+    A damaged run is left out, with a warning.
+    """
     folders = {path.parent for path in Path(results).rglob(file_names.CONFIG)}
     folders = {folder for folder in folders if (folder / file_names.JOURNAL).is_file()}
-    return [load_run(folder) for folder in sorted(folders)]
+    found: list[Run] = []
+    for folder in sorted(folders):
+        try:
+            found.append(load_run(folder))
+        except ConfigError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
 
 
 def _curves(events: list[Event]) -> pd.DataFrame:

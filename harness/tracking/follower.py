@@ -25,12 +25,7 @@ from harness.tracking.sent import Sent
 
 log = logging.getLogger(__name__)
 
-FILES = (
-    "file",
-    "table",
-    "model",
-    "end",
-)  # kinds of events that send a file: at the end, the journal
+FILES = ("file", "table", "model", "end")  # kinds of events that send a file: an end, the journal
 FAILURES = 3  # files that may fail before the others wait for the next time
 PARENT = "mlflow.parentRunId"
 
@@ -130,8 +125,6 @@ class Follower:
         """Return the id of the run, which is created if it is not there yet."""
         with FileLock(self.directory / SENT_LOCK):
             self.sent = sent.load(self.directory, self._key)
-            if self.sent.run_id and self._certain:
-                return self.sent.run_id
             client = mlflow_store.client(self.place.uri)
             self._check(client)
             start = first(self.directory, ("start",))

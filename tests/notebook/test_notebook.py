@@ -1,6 +1,7 @@
 """Runs as Python objects say what their files say, and a docstring's example runs as it stands."""
 
 import doctest
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,15 @@ def test_a_run_is_found_by_directory_and_name(runs: tuple[Run, Run], folder: Pat
         assert again.directory == first.directory
         assert again.curves.equals(first.curves)
     assert [each.directory for each in find_runs(folder)] == [first.directory, second.directory]
+
+
+def test_a_damaged_run_hides_no_other(runs: tuple[Run, Run], tmp_path: Path) -> None:
+    for each in runs:
+        shutil.copytree(each.directory, tmp_path / each.directory.name)
+    damaged, whole = sorted(tmp_path.iterdir())
+    (damaged / "config.yaml").write_text("task: [")
+    with pytest.warns(UserWarning, match=r"config.yaml: is damaged"):
+        assert [each.directory for each in find_runs(tmp_path)] == [whole]
 
 
 def test_early_stopping_gives_the_values_of_the_best_epoch(tmp_path: Path) -> None:

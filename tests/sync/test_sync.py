@@ -14,6 +14,7 @@ import pytest
 from harness.core.file_names import JOURNAL, SENT
 from harness.sync.__main__ import main
 from harness.tracking import mlflow_store, sent
+from harness.tracking.follower import Follower
 from tests.support import ROOT, program
 from tests.support.program import uses_mlflow
 from tests.support.store_contents import everything_in, uri_in
@@ -119,6 +120,23 @@ def test_two_at_once_do_it_once(recorded: tuple[Path, dict[str, Any]], copied: P
     both = [subprocess.Popen(command, cwd=ROOT, text=True) for _ in range(2)]
     assert [process.wait(timeout=program.PATIENCE) for process in both] == [0, 0]
     assert everything_in(uri_in(copied)) == recorded[1]
+
+
+def test_a_job_makes_its_sweep_anew_where_the_database_has_gone(copied: Path) -> None:
+    """The follower of a new job is told that nobody has sent it, which is not true of its sweep."""
+    [sweep] = [path.parent for path in copied.glob(f"results/multirun/*/{JOURNAL}")]
+    first_job, second_job = sorted(path.parent for path in sweep.glob(f"*/{JOURNAL}"))[:2]
+    empty_database(copied)
+    for path in sweep.rglob(SENT):
+        path.unlink()
+    place = sent.destination(sweep)
+    assert place is not None
+    Follower(first_job, place, is_new=True).advance()
+    empty_database(copied)
+    Follower(second_job, place, is_new=True).advance()
+    runs = {run.info.run_id: run for run in program.tracked(copied)}
+    [job] = [run for run in runs.values() if run.data.tags["kind"] == "run"]
+    assert runs[job.data.tags["mlflow.parentRunId"]].data.tags["kind"] == "sweep"
 
 
 def test_another_store_gets_a_copy(
