@@ -1,4 +1,7 @@
-"""Time what trainer, journal, files, pictures and MLflow add to a run of some ten seconds."""
+"""Time what trainer, journal, files, pictures and MLflow add to a run of some ten seconds.
+
+And whether an epoch of a long run costs the same at its end as at its start.
+"""
 
 import argparse
 import json
@@ -17,6 +20,7 @@ from harness.console.terminal import console
 Row = dict[str, Any]
 
 NETWORK = ("task=sum", "model.units=32", "task.length=10", "trainer.batch_size=8")
+LONG = 20_000  # epochs
 EPOCHS = {"numpy": 700, "torch": 100, "keras": 1000, "jax": 2500}  # some ten seconds on two cores
 
 
@@ -28,26 +32,52 @@ def run(options: argparse.Namespace, command: str) -> int:
             progress.say("overhead", framework)
             epochs = 2 if options.short else EPOCHS[framework]
             rows.append(_row(framework, epochs, options.repeats))
+        progress.say("overhead", "a long run")
+        long = _long(LONG // 100 if options.short else LONG)
     settings = {"repeats": options.repeats, "network": " ".join(NETWORK), "threads": 1}
-    results = report.document("overhead", command, settings) | {"rows": rows}
-    notes = [f"failed: {row['name']}: {row['error']}" for row in rows if row["error"]]
+    results = report.document("overhead", command, settings) | {"rows": rows, "long_run": long}
+    sheets = [_sheet(rows), _long_sheet(long)]
+    notes = [f"failed: {row['name']}: {row['error']}" for row in (*rows, long) if row["error"]]
     folder, screen = report.new_folder(options.results), console()
     picture.draw(folder / "benchmark.png", rows)
-    report.save(folder, results, [_sheet(rows)], notes)
-    report.show([_sheet(rows)], notes, screen)
+    report.save(folder, results, sheets, notes)
+    report.show(sheets, notes, screen)
     report.say_where(folder, "python -m benchmarks sweep", screen)
     return 1 if notes else 0
 
 
 def _row(framework: str, epochs: int, repeats: int) -> Row:
     words = [*NETWORK, f"backend={framework}", f"trainer.epochs={epochs}"]
-    row: Row = {"name": framework, "epochs": epochs, "error": ""}
+    row: Row = {"name": framework, "epochs": epochs}
+    return row | _measured("benchmarks.overhead.worker", str(repeats), *words)
+
+
+def _long(epochs: int) -> Row:
+    words = ["task=sum", "task.samples=40", f"trainer.epochs={epochs}", "backend=numpy"]
+    row: Row = {"name": "a long run", "epochs": epochs}
+    return row | _measured("benchmarks.overhead.long_run", *words)
+
+
+def _measured(module: str, *words: str) -> Row:
+    """Return what a worker prints, or an error."""
     with tempfile.TemporaryDirectory() as scratch:
-        done = python(["-m", "benchmarks.overhead.worker", str(repeats), *words], Path(scratch))
+        done = python(["-m", module, *words], Path(scratch))
     if done.returncode:
         last_line = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        return row | {"error": f"exit code {done.returncode}: {last_line[0]}"}
-    return row | json.loads(done.stdout.splitlines()[-1])
+        return {"error": f"exit code {done.returncode}: {last_line[0]}"}
+    return {"error": "", **json.loads(done.stdout.splitlines()[-1])}
+
+
+def _long_sheet(row: Row) -> Sheet:
+    columns = ["tenth of the run", "µs per epoch", "memory, MB"]
+    sheet = Sheet(f"a run of {row['epochs']:,} epochs, numpy", columns, words=1)
+    if row["error"]:
+        sheet.rows.append(["failed", "", ""])
+        return sheet
+    for name, part in (("second", row["start"]), ("last", row["end"])):
+        memory = "" if part["mb"] is None else f"{part['mb']:.1f}"
+        sheet.rows.append([name, f"{part['us_per_epoch']:.0f}", memory])
+    return sheet
 
 
 def _sheet(rows: list[Row]) -> Sheet:

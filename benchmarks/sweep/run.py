@@ -48,6 +48,7 @@ def ways(frameworks: list[str], short: bool) -> list[Way]:
     many, few = (2, 2) if short else (SEEDS, FEW_SEEDS)
     tasks = TASKS[:1] if short else TASKS
     sweep = ("-m", "harness", "-m", f"task={','.join(tasks)}", *NETWORK)
+    sweep += ("tracking.wait_seconds=1e6",)  # until all of it is in MLflow
     count = len(tasks)
     chosen = [Way(name, (*sweep, f"backend={name}"), count, many) for name in frameworks]
     first = f"backend={frameworks[0]}"
