@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.tracking_store import check_for_secrets
@@ -28,7 +28,7 @@ class ClaimFolders(Callback):
         """Claim the folder of a run."""
         with _through_hydra():
             _check_secrets(config)
-            typed = [str(word) for word in config.hydra.overrides.hydra]
+            typed = _typed(config.hydra.overrides.hydra)
             claim_run(Path(str(config.hydra.run.dir)), folder_key(typed, "hydra.run.dir"))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -43,10 +43,15 @@ def _check_secrets(config: DictConfig) -> None:
     named = OmegaConf.select(config, "tracking.uri")
     if named is not None:
         check_for_secrets("tracking.uri", str(named))
-    for word in config.hydra.overrides.task:
-        key, _, value = str(word).lstrip("+~").partition("=")
+    for word in _typed(config.hydra.overrides.task):
+        key, _, value = word.lstrip("+~").partition("=")
         if key == "tracking.uri":
             check_for_secrets(key, value.strip("'\""))
+
+
+def _typed(overrides: ListConfig) -> list[str]:
+    """Return words as they were typed, with interpolations as they are."""
+    return [str(word) for word in OmegaConf.to_container(overrides) or ()]
 
 
 @contextmanager

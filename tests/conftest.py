@@ -5,6 +5,7 @@ No framework is imported here: a test that runs on the NumPy reference alone mus
 
 import itertools
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,9 @@ for variable in ("TRACKING_URI", "EXPERIMENT_NAME", "EXPERIMENT_ID", "RUN_ID"):
 
 # A busy machine may take any time until all is in MLflow.
 os.environ["HARNESS_WAIT_SECONDS"] = str(PATIENCE)
+
+# Under `nohup` the programs that are tested would ignore it, too, and not stop.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A run here has no samples of the load, however long the machine takes.
 system_metrics.SECONDS = PATIENCE

@@ -43,6 +43,8 @@ def explain(error: BaseException, conf: Path, typed: list[str], sweeps: bool = F
         return f"--config-dir {match[1]}: there is no such folder."
     if match := re.match(r"Primary config \w+ '(.*)' not found", text):
         return f"--config-path {match[1]}: there is no such folder; give its absolute path."
+    if match := re.search(r"^\s*full_key: (\S+)", text, re.MULTILINE):  # OmegaConf's second line
+        return f"{match[1]}: {first_line(error).rstrip('.')}."
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -58,6 +58,8 @@ BAD = [
     (["trainer.epochs=1.5"], "trainer.epochs=1.5", "a whole number"),
     (["trainer.epochs="], "trainer.epochs=", "a whole number"),
     (["trainer.epochs=${nope}"], "trainer.epochs", "nope"),
+    (["tracking.uri=${nope}"], "tracking.uri:", "'nope' not found."),
+    (["hydra.run.dir=${nope}"], "hydra.run.dir:", "'nope' not found."),
     (["trainer.shuffle=maybe"], "trainer.shuffle=maybe", "true or false"),
     (["trainer.schedule=cosin"], "trainer.schedule=cosin", "Did you mean 'cosine'?"),
     (["trainer.patience=3", "task.val_fraction=0"], "trainer.patience=3", "task.val_fraction"),
