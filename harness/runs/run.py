@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LONG = 1.0  # seconds of training whose curve is worth a message of its own to MLflow's process
+
+
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """A run's name, its directory and the sweep that it is part of."""
@@ -207,6 +210,8 @@ def _finish(
 ) -> Result:
     """Evaluate the final weights once more and write every file of the run directory."""
     directory, splits, backend = record.directory, plan.splits, outcome.backend
+    if sum(outcome.epoch_seconds) > LONG:
+        record.flush()  # MLflow gets the rest of the curve while the files are written
     values = dict(outcome.values)
     for name in ("val", "test"):
         if name in splits.parts:

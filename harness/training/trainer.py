@@ -7,6 +7,7 @@ about learning rate, batches, checkpoints and when to stop.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -152,12 +153,17 @@ def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:
     Samples have equal weights, or batches with `semantics.epoch_loss=batches`.
     """
     samples, size = splits.train.x.shape[1], config.trainer.batch_size
-    weights = np.full(len(losses), min(size, samples), float)
-    if len(losses) * size > samples:
-        weights[-1] = samples - (len(losses) - 1) * weights[0]
-    if config.semantics.epoch_loss == "batches":
-        weights[:] = 1.0
+    weights = _step_weights(len(losses), samples, size, config.semantics.epoch_loss)
     return weights @ losses / weights.sum() * splits.scale.y_std**2
+
+
+@lru_cache
+def _step_weights(steps: int, samples: int, size: int, rule: str) -> Array:
+    """Return the weight of each step's loss, `(S,)`: its samples, or 1."""
+    weights = np.full(steps, min(size, samples), float)
+    if steps * size > samples:
+        weights[-1] = samples - (steps - 1) * weights[0]
+    return np.ones(steps) if rule == "batches" else weights
 
 
 def _measure(backend: Backend, splits: Splits, loss: str) -> dict[str, Array]:
