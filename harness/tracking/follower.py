@@ -12,8 +12,9 @@ from typing import Any
 
 from filelock import FileLock
 
+from harness.config.tracking_store import database_of
 from harness.core.file_names import JOURNAL, SENT_LOCK
-from harness.tracking import mlflow_runs, mlflow_store, sent
+from harness.tracking import mlflow_runs, mlflow_store, sent, sqlite_database
 from harness.tracking.destination import Destination
 from harness.tracking.job_outcomes import description
 from harness.tracking.journal import Event, between, end_of, first, read_on
@@ -125,6 +126,9 @@ class Follower:
         """Return the id of the run, which is created if it is not there yet."""
         with FileLock(self.directory / SENT_LOCK):
             self.sent = sent.load(self.directory, self._key)
+            database = database_of(self.place.uri)
+            if self._certain and database and sqlite_database.has_run(database, self.sent.run_id):
+                return self.sent.run_id
             client = mlflow_store.client(self.place.uri)
             self._check(client)
             start = first(self.directory, ("start",))

@@ -172,12 +172,13 @@ def _parsed(line: bytes, path: Path) -> Event | None:
 
 
 def first(directory: Path, kinds: Container[str]) -> Event | None:
-    """Return the first event of one of the kinds, or None."""
+    """Return the first event of one of the kinds, or None; read no further than that."""
     path = directory / JOURNAL
     if not path.exists():
         return None
-    events = between(directory, 0, path.stat().st_size)
-    return next((event for event, _ in events if event and event["kind"] in kinds), None)
+    with path.open("rb") as file:
+        events = (_parsed(line, path) for line in file if line.endswith(b"\n"))
+        return next((event for event in events if event and event["kind"] in kinds), None)
 
 
 def last(directory: Path, kind: str) -> Event | None:

@@ -15,10 +15,11 @@ from harness.core.file_names import JOURNAL, SENT
 from harness.tracking import sent
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
-from harness.tracking.journal import first
+from harness.tracking.journal import BEGINNINGS, first
 from harness.tracking.mlflow_errors import explained
 
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds after a failure of a store
+SHARE = 0.1  # of the time, for which runs that go on are sent at most: they need the processor
 
 
 @dataclass(kw_only=True)
@@ -42,6 +43,7 @@ class Reader:
     report: Callable[[Followed], None]
     open: dict[Path, Followed] = field(default_factory=dict[Path, Followed])
     _pauses: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    _complete: set[Path] = field(default_factory=set[Path])  # all of these was sent, and reported
 
     def follow(
         self, directory: Path, every: float, place: Destination | None = None, is_new: bool = False
@@ -51,12 +53,15 @@ class Reader:
         `place` is by default the run's own destination. Nothing happens for a run without one.
         """
         directory = directory.resolve()
+        if directory in self._complete:
+            return
         if directory in self.open:
             self.open[directory].due, self.open[directory].size = 0.0, -1
             return
         place = place or sent.destination(directory)
         if place is not None:
-            is_sweep = first(directory, ("sweep",)) is not None
+            begin = first(directory, BEGINNINGS)
+            is_sweep = begin is not None and begin["kind"] == "sweep"
             follower = Follower(directory, place, is_new)
             self.open[directory] = Followed(
                 directory=directory, follower=follower, every=every, is_sweep=is_sweep
@@ -78,6 +83,7 @@ class Reader:
         for run in sorted(due, key=lambda run: run.is_sweep):
             self._send(run)
             if run.is_complete:
+                self._complete.add(run.directory)
                 del self.open[run.directory]
 
     def seconds_to_wait(self) -> float:
@@ -91,6 +97,7 @@ class Reader:
         if time.monotonic() < not_before:
             run.due = not_before
             return
+        began = time.monotonic()
         try:
             size = (run.directory / JOURNAL).stat().st_size
             if size != run.size or run.problem:
@@ -102,5 +109,7 @@ class Reader:
                 self._pauses[store] = time.monotonic() + pause, min(2 * pause, LONGEST_PAUSE)
         else:
             self._pauses.pop(store, None)
-        run.due = time.monotonic() + max(run.every, PAUSE if run.problem else 0.0)
+        now = time.monotonic()
+        enough = (now - began) * len(self.open) / SHARE if run.every else 0.0
+        run.due = now + max(run.every, enough, PAUSE if run.problem else 0.0)
         self.report(run)
