@@ -23,6 +23,8 @@ from harness.system.gpu import gpu_present
 from harness.system.jax_platforms import check_jax_platforms
 from harness.tasks import Task
 
+FLAVORS = {"torch": ("torch",), "keras": ("keras", "tensorflow")}  # and the packages they need
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -132,8 +134,9 @@ class TrackingConfig:
         check_range("tracking.flush_seconds", self.flush_seconds, 0.0)
         check_range("tracking.wait_seconds", self.wait_seconds, 0.0)
         for flavor in self.flavors:
-            check_choice("tracking.flavors", flavor, ("torch", "keras"))
-            check_package(f"tracking.flavors=[{flavor}]", flavor, flavor)
+            check_choice("tracking.flavors", flavor, FLAVORS)
+            for package in FLAVORS[flavor]:
+                check_package(f"tracking.flavors=[{flavor}]", package, package)
         if self.flavors and not self.model:
             flavors = ",".join(self.flavors)
             raise ConfigError(f"tracking.flavors=[{flavors}]: needs tracking.model=true.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.config.schema import FLAVORS
 from harness.core.errors import ConfigError
 from harness.core.file_names import (
     MODEL_CODE,
@@ -110,7 +111,7 @@ def _facts(network: Network, plan: Plan) -> dict[str, Any]:
     x = (x * network.x_std + network.x_mean).astype(network.outer_precision)
     steps = [-1] if model.every_step else []
     flavors = config.tracking.flavors
-    needs = ["mlflow", "numpy", *flavors, *(["tensorflow"] if "keras" in flavors else [])]
+    needs = ["mlflow", "numpy", *(package for flavor in flavors for package in FLAVORS[flavor])]
     # Without a local part such as +cpu, which no package index has.
     versions = {n: importlib.metadata.version(n).partition("+")[0] for n in needs}
     return {
