@@ -4,7 +4,6 @@ How far it came is kept beside the journal after each batch that MLflow has acce
 it may end at any moment, and whoever follows the journal next goes on from there.
 """
 
-import logging
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -16,18 +15,14 @@ from harness.config.tracking_store import database_of
 from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.tracking import mlflow_runs, mlflow_store, sent, sqlite_database
 from harness.tracking.destination import Destination
+from harness.tracking.file_uploads import FileUploads
 from harness.tracking.job_outcomes import description
-from harness.tracking.journal import Event, between, end_of, first, read_on
-from harness.tracking.mlflow_errors import explained
+from harness.tracking.journal import Event, end_of, first, read_on
 from harness.tracking.mlflow_experiments import experiment_id
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.mlflow_writer import BYTES, MlflowWriter
 from harness.tracking.sent import Sent
 
-log = logging.getLogger(__name__)
-
-FILES = ("file", "table", "model", "end")  # kinds of events that send a file: an end, the journal
-FAILURES = 3  # files that may fail before the others wait for the next time
 PARENT = "mlflow.parentRunId"
 
 
@@ -44,7 +39,7 @@ class Follower:
         self._key = place.seen_from(directory)["uri"]
         self._known = self._certain = is_new
         self.written = Counter[str]()  # runs, sweeps, numbers and files that were sent
-        self._uploaded: set[int] = set()
+        self._uploads = FileUploads(directory)
 
     def advance(self) -> Sent:
         """Send all that is new; return what MLflow has now.
@@ -153,37 +148,10 @@ class Follower:
             self.sent = replace(self.sent, numbers=there, complete=False)
 
     def _files(self, writer: MlflowWriter, limit: int) -> None:
-        """Send files; one that fails is tried again next time, and does not hold back others."""
-        failures = 0
-        for event, end in between(self.directory, self.sent.files, limit):
-            if event is not None and event["kind"] in FILES and end not in self._uploaded:
-                if self._upload(writer, event):
-                    self._uploaded.add(end)
-                else:
-                    failures += 1
-            if failures == FAILURES:
-                return
-            if not failures:
-                self.sent = replace(self.sent, files=end)
-
-    def _upload(self, writer: MlflowWriter, event: Event) -> bool:
-        """Send one file; return whether nothing more can be done for it."""
-        path = event.get("path", JOURNAL)
-        if not self._is_ours(path):
-            log.warning("%s: %s is missing, so MLflow does not get it", self.directory, path)
-            return True
-        try:
-            {"table": writer.table, "model": writer.model}.get(event["kind"], writer.file)(path)
-        except Exception as error:  # whatever a store of files does, numbers go on
-            self.problem = f"{path}: {explained(error)}"
-            return False
-        self.written["files"] += 1
-        return True
-
-    def _is_ours(self, path: str) -> bool:
-        """Return whether a file is there, inside the run's directory."""
-        file = (self.directory / path).resolve()
-        return file.is_file() and file.is_relative_to(self.directory.resolve())
+        before = self._uploads.count
+        self.sent = replace(self.sent, files=self._uploads.send(writer, self.sent.files, limit))
+        self.written += Counter(files=self._uploads.count - before)
+        self.problem = self._uploads.problem
 
     def _notes(self) -> tuple[str, str]:
         """Return the run's description at its start, and at its end: a sweep's lists its jobs."""

@@ -48,11 +48,11 @@ def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
             folder="",
             name=event["name"],
             status="FAILED",
-            error=event["error"],
+            error=event.get("error") or "",
             command=event["command"],
         )
         for event in read(directory)
-        if event["kind"] == "refused"
+        if event["kind"] == "refused" and "number" in event
     ]
     return sorted(outcomes, key=lambda job: job.number)
 

@@ -148,11 +148,14 @@ def between(directory: Path, start: int, stop: int) -> Iterator[tuple[Event | No
 
 def end_of(directory: Path) -> Event | None:
     """Return the journal's event `end` if it is its last line, or None; read no more than that."""
-    with (directory / JOURNAL).open("rb") as file:
+    path = directory / JOURNAL
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - (1 << 16)))
         *_, line = [b"", *file.read().splitlines()]
-    event = _parsed(line, directory / JOURNAL)
+    event = _parsed(line, path)
     return event if event is not None and event["kind"] == "end" else None
 
 

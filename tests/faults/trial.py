@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import IO, Any
 import psutil
 
 from tests.faults.compare import (
-    JOURNAL,
     Comparison,
     Curve,
     Journal,
@@ -24,9 +24,9 @@ from tests.faults.compare import (
     directories,
     journals,
 )
+from tests.faults.started import LIMIT, Program, Words
 from tests.support import ROOT
 
-LIMIT = 300.0  # seconds after which a program hangs; a busy machine may need a tenth of it
 LINES = 10  # that a program may print on standard error
 EPOCHS = 300
 SEEDS = 6
@@ -39,48 +39,9 @@ TINY = [
 ]
 WAIT = 2.0  # tracking.wait_seconds where a fault names no other
 
-Words = tuple[str, ...]
-
 
 def epochs(number: int) -> str:
     return f"trainer.epochs={number}"
-
-
-@dataclass
-class Program:
-    """A command of the harness in a process of its own, in a session of its own."""
-
-    folder: Path
-    words: Words
-    process: subprocess.Popen[Any]
-    output: Path  # of both streams
-    before: set[Path]  # journals that were there before
-    began: float = field(default_factory=time.monotonic)
-
-    def own(self) -> list[Path]:
-        """Return the directories with journals that have been made since it began."""
-        return [path for path in directories(self.folder) if path not in self.before]
-
-    def lines(self) -> int:
-        """Return how many lines its journals have by now."""
-        return sum((path / JOURNAL).read_bytes().count(b"\n") for path in self.own())
-
-    def wait_until(self, happened: Callable[[], Any], limit: float = LIMIT) -> bool:
-        """Poll while the program runs; return whether it happened."""
-        end = time.monotonic() + limit
-        while not happened():
-            if self.process.poll() is not None or time.monotonic() > end:
-                return False
-            time.sleep(0.005)
-        return True
-
-    def readers(self) -> list[psutil.Process]:
-        """Return the processes that send its journals to MLflow."""
-        try:
-            children = psutil.Process(self.process.pid).children(recursive=True)
-            return [p for p in children if "harness.tracking.mlflow_worker" in p.cmdline()]
-        except psutil.Error:
-            return []
 
 
 @dataclass
@@ -208,8 +169,9 @@ class Trial:
         while (left := processes(self.folder)) and time.monotonic() < limit:
             time.sleep(0.2)
         for process in left:
-            self.problems.append(f"left behind: {' '.join(process.cmdline())[:200]}")
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended just now
+                self.problems.append(f"left behind: {' '.join(process.cmdline())[:200]}")
+                process.kill()
 
     def complete(self, journal: Journal) -> None:
         """Resume a run that was stopped, and compare its whole curve with an undisturbed one."""

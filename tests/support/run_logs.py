@@ -45,15 +45,17 @@ def record_in(folder: Path, name: str = "run") -> RunLog:
     return RunLog(directory, SentHere(directory, destination_in(None, results)))
 
 
-def begin(record: RunLog, experiment: str = "sum", **changes: Any) -> None:
-    start = {
-        "name": "sum·numpy",
-        "experiment": experiment,
-        "note": "What it is about",
-        "params": {"seed": 0, "model.returns": None, "optimizer.lr": 0.001},
-        "tags": {"backend": "numpy", "mlflow.note.content": "Repeat it"},
-    }
-    record.start(**start | changes)
+START: dict[str, Any] = {
+    "name": "sum·numpy",
+    "experiment": "sum",
+    "note": "What it is about",
+    "params": {"seed": 0, "model.returns": None, "optimizer.lr": 0.001},
+    "tags": {"backend": "numpy", "mlflow.note.content": "Repeat it"},
+}  # the fields that the first event of a run needs
+
+
+def begin(record: RunLog, **changes: Any) -> None:
+    record.start(**START | changes)
 
 
 def sent_by(record: RunLog) -> SentHere:
@@ -82,8 +84,9 @@ def everything(record: RunLog) -> None:
     begin(record)
     record.write("dataset", name="sum", digest="d" * 32, source={}, shapes={})
     record.write("scalars", values={"params/total": 1121})
+    validation = np.array([1.0, 2.0])
     for epoch, value in enumerate([1.0, math.nan, math.inf, 0.5], start=1):
-        record.metrics(epoch, {"train/loss": np.array([value]), "val/loss": np.array([1.0, 2.0])})
+        record.metrics(epoch, {"train/loss": np.full(2, value), "val/loss": validation})
     record.write("tags", values={"device": "cpu"})
     with_files(record)
 

@@ -17,6 +17,7 @@ from harness.tracking.job_outcomes import Job, status_of
 from harness.tracking.journal import Journal, append, end_of, read
 from harness.tracking.launched_jobs import record_job
 from tests.support import ROOT
+from tests.support.run_logs import START
 
 ELSEWHERE = {"host": "another", "container": "", "boot": "1", "pid": 1, "started": 1.0}
 
@@ -25,7 +26,7 @@ def begun(directory: Path, **process: Any) -> Path:
     """A journal with a start, of this process or of another one."""
     journal = Journal(directory)
     fields = {"process": process} if process else {}
-    journal.write("start", name="run", tags={}, params={}, parent=None, store=None, **fields)
+    journal.write("start", **START, **fields, parent=None, store=None)
     journal.close()
     return directory
 

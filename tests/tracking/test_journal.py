@@ -20,6 +20,7 @@ from harness.system.signals import SIGNALS, Killed
 from harness.tracking.journal import Event, Journal, last, read
 from harness.tracking.run_log import RunLog
 from tests.support import ROOT
+from tests.support.run_logs import START
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -34,7 +35,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_every_line_is_one_whole_json_object(journal: Journal, tmp_path: Path) -> None:
-    journal.write("start", name="sum·numpy", note="two\nlines", params={"a": None, "b": [1.5]})
+    journal.write("start", **START | {"note": "two\nlines", "params": {"a": None, "b": [1.5]}})
     journal.write("metrics", step=1, values={"train/loss": [0.25, 1e-300]})
     text = (tmp_path / "run" / JOURNAL).read_text(encoding="utf-8")
     assert text.endswith("\n")
@@ -49,13 +50,13 @@ def test_an_event_is_on_its_way_to_the_disk_when_write_returns(
     journal: Journal, tmp_path: Path
 ) -> None:
     for step in range(1, 4):
-        event = journal.write("metrics", step=step)
+        event = journal.write("metrics", step=step, values={})
         assert list(read(tmp_path / "run"))[-1] == event
         assert last(tmp_path / "run", "metrics") == event
 
 
 def test_events_carry_the_time_in_milliseconds(journal: Journal) -> None:
-    times = [journal.write("tags")["time"] for _ in range(3)]
+    times = [journal.write("tags", values={})["time"] for _ in range(3)]
     assert times == sorted(times)
     assert 1.7e12 < times[0] < 1e13
 
@@ -70,7 +71,7 @@ def test_any_float_comes_back_as_it_was(journal: Journal, tmp_path: Path, value:
 
 @pytest.mark.parametrize("text", ["\u2028", "\u0085", "\x0c", "\x1e", "\r", "·", "\ud800"])
 def test_any_text_comes_back_as_it_was(journal: Journal, tmp_path: Path, text: str) -> None:
-    journal.write("start", name=f"a{text}b")
+    journal.write("start", **START | {"name": f"a{text}b"})
     journal.write("end", status="FINISHED")
     journal.close()
     events = list(read(tmp_path / "run"))
@@ -80,8 +81,8 @@ def test_any_text_comes_back_as_it_was(journal: Journal, tmp_path: Path, text: s
 
 def test_a_last_line_cut_short_anywhere_costs_that_line_only(tmp_path: Path) -> None:
     writer = Journal(tmp_path)
-    writer.write("start", name="sum·numpy")
-    writer.write("metrics", step=1)
+    writer.write("start", **START)
+    writer.write("metrics", step=1, values={})
     writer.write("tags", values={"names": "sum·torch"})
     writer.close()
     whole = (tmp_path / JOURNAL).read_bytes()
@@ -92,18 +93,18 @@ def test_a_last_line_cut_short_anywhere_costs_that_line_only(tmp_path: Path) -> 
 
 
 def test_what_is_written_after_a_line_cut_short_is_not_lost(tmp_path: Path) -> None:
-    (tmp_path / JOURNAL).write_text('{"kind": "start", "time": 1}\n{"kind": "metr')
+    (tmp_path / JOURNAL).write_text('{"kind": "tags", "time": 1, "values": {}}\n{"kind": "metr')
     again = Journal(tmp_path)
     again.write("tags", values={})
     again.write("end", status="KILLED")
     again.close()
-    assert kinds(list(read(tmp_path))) == ["start", "tags", "end"]
+    assert kinds(list(read(tmp_path))) == ["tags", "tags", "end"]
 
 
 def test_a_journal_is_only_ever_appended_to(tmp_path: Path) -> None:
-    for kind in ("start", "end"):
+    for kind, fields in (("start", START), ("end", {"status": "FINISHED"})):
         writer = Journal(tmp_path)
-        writer.write(kind)
+        writer.write(kind, **fields)
         writer.close()
         writer.close()  # closing twice does no harm
     assert kinds(list(read(tmp_path))) == ["start", "end"]
@@ -116,8 +117,8 @@ def test_where_there_is_no_journal_nothing_has_happened(tmp_path: Path) -> None:
 
 def test_the_latest_event_of_a_kind_is_found(journal: Journal, tmp_path: Path) -> None:
     for step in (1, 2):
-        journal.write("metrics", step=step)
-    journal.write("tags")
+        journal.write("metrics", step=step, values={})
+    journal.write("tags", values={})
     found = last(tmp_path / "run", "metrics")
     assert found is not None
     assert found["step"] == 2
@@ -182,7 +183,7 @@ import os, sys
 from pathlib import Path
 from harness.tracking.journal import Journal
 
-Journal(Path(sys.argv[1])).write("start", name="a")
+Journal(Path(sys.argv[1])).write("tags", values={})
 os._exit(9)
 """
 
@@ -190,4 +191,4 @@ os._exit(9)
 def test_a_killed_process_leaves_what_it_has_written(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=False)
     assert done.returncode == 9
-    assert kinds(list(read(tmp_path))) == ["start"]
+    assert kinds(list(read(tmp_path))) == ["tags"]

@@ -137,16 +137,16 @@ from harness.tracking.journal import JOURNAL, Journal
 
 folder = Path(sys.argv[1])
 journal = Journal(folder)
-journal.write("start", name="a")
+journal.write("tags", values={})
 size = (folder / JOURNAL).stat().st_size
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + int(sys.argv[2]), most))
 try:
-    journal.write("metrics", step=1)
+    journal.write("metrics", step=1, values={})
 except OSError as error:
     print(error)
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-journal.write("metrics", step=2)
+journal.write("metrics", step=2, values={})
 journal.write("end", status="FAILED")
 journal.close()
 """
@@ -159,7 +159,7 @@ def test_a_disk_that_fills_up_within_a_line_costs_that_line_only(tmp_path: Path,
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "File too large" in done.stdout
     events = list(read(tmp_path))
-    assert [event["kind"] for event in events] == ["start", "metrics", "end"]
+    assert [event["kind"] for event in events] == ["tags", "metrics", "end"]
     assert events[1]["step"] == 2
 
 

@@ -1,7 +1,5 @@
 """MLflow in a process of its own: what a program must survive of it, what survives a program."""
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from harness.config.schema import TrackingConfig
@@ -24,6 +21,7 @@ from harness.tracking.run_log import RunLog
 from harness.tracking.sent import address, is_complete
 from tests.support import program
 from tests.support.program import uses_mlflow
+from tests.support.readers import readers_of
 from tests.support.run_logs import begin, contents, everything, only, record_in
 
 pytestmark = uses_mlflow
@@ -62,12 +60,6 @@ def wait_for(condition: Callable[[], Any]) -> Any:
     return found
 
 
-def processes() -> list[int]:
-    """MLflow's processes that this one has started."""
-    children = psutil.Process().children()
-    return [p.pid for p in children if "harness.tracking.mlflow_worker" in p.cmdline()]
-
-
 def test_all_arrives_as_without_it(folder: Path, tmp_path: Path) -> None:
     with sent(folder) as record:
         everything(record)
@@ -95,7 +87,7 @@ def test_without_mlflow_there_is_no_process(folder: Path) -> None:
     ) as record:
         begin(record)
     assert record.tracking is None
-    assert processes() == []
+    assert readers_of() == []
 
 
 def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(
@@ -107,8 +99,8 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(
         for epoch in range(1, 1001):
             record.metrics(epoch, {"train/loss": np.array([1.0])})
             if epoch % 400 == 0:
-                [process] = wait_for(processes)
-                os.kill(process, signal.SIGKILL)
+                [process] = wait_for(readers_of)
+                process.kill()
     assert where(record)["run_id"] == only(folder).info.run_id
     assert "the process that writes to MLflow has ended (-9)" in caplog.text
     logged = program.history(folder, only(folder).info.run_id, "train/loss")
@@ -121,7 +113,7 @@ def test_a_deleted_experiment_is_refused_without_mlflow(folder: Path) -> None:
     client.delete_experiment(experiment_id(client, "sum", folder / "results/artifacts"))
     with pytest.raises(ConfigError, match="experiment=sum: this experiment was deleted"):
         sent(folder)
-    assert processes() == []
+    assert readers_of() == []
 
 
 def test_one_that_is_deleted_meanwhile_is_told_and_the_run_goes_on(folder: Path) -> None:

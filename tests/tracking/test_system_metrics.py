@@ -9,6 +9,7 @@ from harness.tracking import system_metrics
 from harness.tracking.journal import read
 from harness.tracking.run_log import RunLog
 from tests.support.program import PATIENCE
+from tests.support.run_logs import begin
 
 CPU, MEMORY = "system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"
 
@@ -20,7 +21,7 @@ def test_samples_are_counted_from_0_and_end_before_the_run(
     limit = time.monotonic() + PATIENCE
     records = [RunLog(tmp_path / name, None) for name in "ab"]
     for record in records:
-        record.start(params={}, tags={})
+        begin(record)
     while any(len(list(read(record.directory))) < 4 for record in records):
         assert time.monotonic() < limit, "nothing was sampled"
         time.sleep(0.01)
@@ -38,5 +39,5 @@ def test_samples_are_counted_from_0_and_end_before_the_run(
 def test_a_short_run_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system_metrics, "SECONDS", PATIENCE)
     with RunLog(tmp_path, None) as record:
-        record.start(params={}, tags={})
+        begin(record)
     assert [event["kind"] for event in read(tmp_path)] == ["start", "end"]
