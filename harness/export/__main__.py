@@ -70,6 +70,8 @@ def _check_shapes(weights: Path, model: ModelSpec) -> None:
     """Raise `ValueError` unless the file has the model's arrays; nothing is read but its header."""
     with safe_open(weights, "np") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    if model.layers > len(found):  # which may be a billion
+        raise ValueError(f"it has {len(found)} arrays, and the model {model.layers} layers")
     replicas = {shape[0] for shape in found.values() if shape}
     wanted = {name: (*replicas, *shape) for name, shape in shapes(model).items()}
     if len(replicas) != 1 or found != wanted:

@@ -138,7 +138,7 @@ def test_without_final_weights_it_says_what_to_do(
     (place / "weights/final.safetensors").unlink()
     if not kept:
         shutil.rmtree(place / "checkpoints")
-    ends = "" if status is None else json.dumps({"kind": "end", "status": status, "error": None})
+    ends = "" if status is None else json.dumps({"kind": "end", "time": 0, "status": status})
     (place / "journal.jsonl").write_text(ends)
     assert export.main([str(place), "--to", "numpy"]) == 2
     shown = capsys.readouterr().err

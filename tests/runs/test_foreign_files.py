@@ -180,3 +180,12 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
     record_again(folder, "weights/final.safetensors")
     with pytest.raises(ConfigError, match=r"final.safetensors: is damaged .its arrays"):
         read_network(folder, 0)
+
+
+def test_a_billion_layers_are_refused_before_their_names_are_made(folder: Path) -> None:
+    facts = json.loads((folder / "network.json").read_text())
+    facts["model"]["layers"] = 10**9
+    (folder / "network.json").write_text(json.dumps(facts))
+    record_again(folder, "network.json")
+    with pytest.raises(ConfigError, match=r"is damaged .it has 5 arrays, and the model 1000000000"):
+        read_network(folder, 0)
