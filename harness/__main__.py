@@ -85,12 +85,13 @@ def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Swe
     from harness.runs.run import Identity, run
     from harness.runs.summary import show
 
-    if swept is not None:
-        return jobs.run_alone(config, directory, overrides, swept)
+    name = single_name(config, overrides) if swept is None else swept.job_name(overrides)
+    parent = None if swept is None else sweep.parent(swept, config)
     result = run(
-        config,
-        Identity(name=single_name(config, overrides), directory=directory, overrides=overrides),
+        config, Identity(name=name, directory=directory, overrides=overrides, parent=parent)
     )
+    if swept is not None:
+        return jobs.report(result)
     show(result, console())
     return result.loss
 

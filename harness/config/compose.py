@@ -1,6 +1,6 @@
 """Compose a checked configuration from overrides, for the commands that are not a single run."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.config.composer import Composer, without_hydra
+from harness.config.composer import Composer
 from harness.config.hydra_messages import explain
 from harness.config.overrides import readable
 from harness.config.parsing import from_hydra
@@ -43,7 +43,7 @@ def composing(config_dir: Path | None = None) -> Generator[Compose]:
 
     def compose_one(overrides: list[str]) -> Config:
         try:
-            return from_hydra(without_hydra(composer(readable(overrides))))
+            return from_hydra(composer(readable(overrides)))
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error, CONF, overrides)) from error
         except ValueError as error:
@@ -58,7 +58,15 @@ def composing(config_dir: Path | None = None) -> Generator[Compose]:
 def own_folders() -> list[str]:
     """Return the user's folders of options that the running command was given by `--config-dir`."""
     sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
-    return [source.path for source in sources if source.provider == "command-line"]
+    return [*_told, *(source.path for source in sources if source.provider == "command-line")]
+
+
+_told: list[str] = []  # in a worker process, where Hydra is not initialised
+
+
+def tell_own_folders(folders: Sequence[str]) -> None:
+    """Let `own_folders` return `folders`, which the command of this worker process was given."""
+    _told[:] = folders
 
 
 @cache

@@ -13,7 +13,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_d
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 
 class Composer:
@@ -56,11 +56,6 @@ class Composer:
 def sweep_composer(loader: ConfigLoader, sweep: DictConfig) -> Composer:
     """Return a composer for the jobs of `sweep`, the configuration before its split into jobs."""
     return Composer(partial(loader.load_sweep_config, sweep))
-
-
-def without_hydra(composed: DictConfig) -> DictConfig:
-    """Return a copy without Hydra's own settings."""
-    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
 def _is_special(override: Override) -> bool:

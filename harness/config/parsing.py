@@ -11,7 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.moved_classes import present_name
@@ -21,16 +21,36 @@ from harness.core.errors import ConfigError, first_line, nearest
 
 def from_hydra(composed: DictConfig) -> Config:
     """Return a checked `Config`; raise `ConfigError`, which names the key, for a mistake."""
+    return from_plain(resolved(composed))
+
+
+def resolved(composed: DictConfig) -> dict[str, Any]:
+    """Return all settings but Hydra's own as plain values, with interpolations resolved.
+
+    Raises `ConfigError` for an interpolation that leads nowhere.
+    """
     try:
-        plain: Any = OmegaConf.to_container(composed, resolve=True)
+        return {str(key): _plain(composed, str(key)) for key in composed if key != "hydra"}
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {first_line(error)}.") from error
+
+
+def _plain(composed: DictConfig, key: str) -> Any:
+    if OmegaConf.is_missing(composed, key):
+        return MISSING
+    value = composed[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def from_plain(settings: dict[str, Any]) -> Config:
+    """Return a checked `Config` from plain values; raise `ConfigError` for a mistake."""
+    plain = dict(settings)
     for name in (*NODES, "task", "optimizer"):
         if not isinstance(plain.get(name), dict):
             raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
     groups = {name: _to_dataclass(name, cls, plain.pop(name)) for name, cls in NODES.items()}
     for name in ("task", "optimizer"):
-        node = plain.pop(name)
+        node = dict(plain.pop(name))
         groups[name] = _to_dataclass(name, _class(name, node.pop("_target_", None)), node)
     plain.pop("experiment", None)
     run = _to_dataclass("", RunConfig, plain)

@@ -57,6 +57,8 @@ class Progress:
     def update(self, epoch: int, values: dict[str, np.ndarray]) -> None:
         """Show that epoch `epoch` is done; `values` are its metrics by name, `(R,)` each."""
         now = time.monotonic()
+        if self.hidden:
+            return
         if self._bar is None and now - self.shown <= SECONDS_BETWEEN_LINES:
             return
         losses = "  ".join(f"{n} {v.mean():.4g}" for n, v in values.items() if n.endswith("/loss"))

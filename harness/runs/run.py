@@ -52,6 +52,7 @@ class Identity:
     overrides: list[str]  # as typed, for the command that repeats the run
     parent: Path | None = None  # directory of the sweep
     shows_progress: bool = True
+    is_followed: bool = False  # with its sweep, by whoever writes that to MLflow
 
 
 @dataclass(kw_only=True)
@@ -113,7 +114,11 @@ def carry_out(
     check_not_begun(identity.directory)
     mlflow_model.check(plan)
     tracking = track(
-        config.tracking, config.experiment_name, Path(config.results), identity.directory
+        config.tracking,
+        config.experiment_name,
+        Path(config.results),
+        identity.directory,
+        identity.is_followed,
     )
     with RunLog(identity.directory, tracking) as record:
         _begin(record, plan, identity, origin)

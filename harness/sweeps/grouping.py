@@ -18,6 +18,12 @@ from harness.training.replicas import merge_states
 if TYPE_CHECKING:
     from harness.training.plan import Plan
 
+MEMORY_SHARE = 0.25  # share of the machine's memory that the jobs of one group may need
+# Jobs of a group at most. So many runs are open at once, whatever the size of the sweep, and a stop
+# or a crash costs no more than these. Beyond some 100 replicas a larger program is no faster per
+# replica.
+MAX_GROUP = 256
+
 # Semantics that no program depends on: they act on the initial weights, after the backend, or as
 # numbers.
 IRRELEVANT_RULES = (

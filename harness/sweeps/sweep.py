@@ -11,7 +11,8 @@ in other processes. The first job begins the sweep's record, under a lock.
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,16 @@ class Sweep:
     total: int  # jobs; 0 where a search decides
     results: str
     uri: str | None  # of MLflow
+    own_folders: list[str] = field(default_factory=list[str])  # of options, see --config-dir
 
-    def check_place(self, composed: DictConfig) -> None:
+    def check_place(self, settings: Mapping[Any, Any]) -> None:
         """Raise `ConfigError` for a job with other `results` or `tracking.uri` than the sweep.
 
         The sweep has one table, one parent run and one folder.
         """
+        places = {"results": settings["results"], "tracking.uri": settings["tracking"]["uri"]}
         for key, expected in (("results", self.results), ("tracking.uri", self.uri)):
-            value = OmegaConf.select(composed, key)
+            value = places[key]
             if value != expected:
                 raise ConfigError(
                     f"{key}={value}: a sweep keeps all its jobs in one place, and this one has "
@@ -85,7 +88,7 @@ def begin(config: DictConfig) -> None:
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     swept = parse_sweep([*(f"{key}={value}" for key, value in params.items()), *arguments])
     folder = Path(str(config.hydra.sweep.dir)).resolve()
-    typed = [str(word) for word in config.hydra.overrides.hydra]
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra)  # not resolved
     claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
     sweep = Sweep(
         directory=str(folder),

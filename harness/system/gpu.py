@@ -1,17 +1,27 @@
-"""Whether there is an NVIDIA GPU, asked of the driver without importing a framework."""
+"""The NVIDIA GPUs of this machine, asked of the driver without importing a framework."""
 
 import ctypes
+import os
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # the GPUs that a process may use, by number or by UUID
 
 
 def gpu_present() -> bool:
     """Return whether the NVIDIA driver has a GPU; it respects `CUDA_VISIBLE_DEVICES`."""
+    return _gpu_count() > 0
+
+
+def gpu_names() -> list[str]:
+    """Return the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
+    names = os.environ.get(VISIBLE, "").split(",")
+    return [names[i] if i < len(names) and names[i] else str(i) for i in range(_gpu_count())]
+
+
+def _gpu_count() -> int:
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return False
+        return 0
     count = ctypes.c_int(0)
-    return (
-        driver.cuInit(0) == 0
-        and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-        and count.value > 0
-    )
+    known = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if known else 0

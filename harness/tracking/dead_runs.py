@@ -13,7 +13,7 @@ from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.system.process_identity import is_running
 from harness.tracking.job_outcomes import jobs, scalars, status_of
 from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first
-from harness.tracking.launched_jobs import launched_jobs
+from harness.tracking.launched_jobs import attempts
 
 HEARTBEAT_AGE = 600.0  # seconds after which a run of another machine counts as dead
 
@@ -34,7 +34,7 @@ def is_abandoned(directory: Path) -> bool:
 
 def _is_silent(directory: Path) -> bool:
     """Return whether nothing touched the journal of late, nor one of a sweep's jobs that go on."""
-    folders = [job.folder for job in launched_jobs(directory)]
+    folders = [job.folder for job in attempts(directory)]
     going_on = [job for job in folders if (job / JOURNAL).exists() and end_of(job) is None]
     newest = max((run / JOURNAL).stat().st_mtime for run in (directory, *going_on))
     return time.time() - newest > HEARTBEAT_AGE
@@ -63,8 +63,7 @@ def end_if_dead(directory: Path) -> bool:
 
 def _sweep_end(directory: Path, begin: Event) -> tuple[str, bool]:
     outcomes = jobs(directory)
-    for job in outcomes:
-        if job.status == "LOST" and job.folder:
-            end_if_dead(directory / job.folder)
+    for attempt in attempts(directory):
+        end_if_dead(attempt.folder)
     status = status_of(outcomes, begin["jobs"])
     return status, status == "KILLED"

@@ -41,7 +41,7 @@ def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
     A job whose journal has no end has the status LOST. `place` is the store whose addresses are
     asked for, by default the jobs' own.
     """
-    outcomes = [_outcome(job, directory, place) for job in launched_jobs(directory)]
+    outcomes = [outcome(job, directory, place) for job in launched_jobs(directory)]
     outcomes += [
         Job(
             number=event["number"],
@@ -57,7 +57,8 @@ def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
     return sorted(outcomes, key=lambda job: job.number)
 
 
-def _outcome(job: LaunchedJob, sweep: Path, place: Destination | None) -> Job:
+def outcome(job: LaunchedJob, sweep: Path, place: Destination | None = None) -> Job:
+    """Return how one job of a sweep has ended; see `jobs`."""
     journal = list(read(job.folder))
     events = {event["kind"]: event for event in journal}  # the latest of each kind
     values: list[dict[str, float | list[float]]] = [

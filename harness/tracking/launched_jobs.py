@@ -1,6 +1,7 @@
 """The jobs of a sweep that have begun: the sweep's journal lists each as it begins.
 
-`hydra.sweep.subdir` may put a job's folder at any depth, so jobs are not found by their folders.
+`hydra.sweep.subdir` may put a job's folder at any depth, so jobs are not found by their folders. A
+job that is begun again, since its process was killed, has a new folder, and the last one counts.
 """
 
 import os
@@ -32,10 +33,15 @@ def record_job(sweep: Path, number: int, folder: Path) -> None:
 
 
 def launched_jobs(sweep: Path) -> list[LaunchedJob]:
-    """Return every job that has begun, in the order of their numbers."""
-    events = [event for event in read(sweep) if event["kind"] == "job"]
-    jobs = [
+    """Return every job that has begun with its last folder, in the order of their numbers."""
+    last = {job.number: job for job in attempts(sweep)}
+    return [last[number] for number in sorted(last)]
+
+
+def attempts(sweep: Path) -> list[LaunchedJob]:
+    """Return every folder in which a job has begun, in the order in which they were begun."""
+    return [
         LaunchedJob(event["number"], Path(os.path.normpath(sweep / event["folder"])))
-        for event in events
+        for event in read(sweep)
+        if event["kind"] == "job"
     ]
-    return sorted(jobs, key=lambda job: job.number)

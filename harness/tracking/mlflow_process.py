@@ -144,23 +144,44 @@ def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
             _started().send(results=in_utf8(str(results.resolve())))
 
 
-def track(config: TrackingConfig, experiment: str, results: Path, directory: Path) -> Upload | None:
+def track(
+    config: TrackingConfig,
+    experiment: str,
+    results: Path,
+    directory: Path,
+    is_followed: bool = False,
+) -> Upload | None:
     """Return the tracking of the run in `directory`, or None if `config` has no MLflow.
 
-    Raises `ConfigError` as `get_ready` does.
+    The process need not be told of a run that `is_followed` already, with its sweep. Raises
+    `ConfigError` as `get_ready` does.
     """
-    get_ready(config, experiment, results)
     if config.name != "mlflow":
         return None
     place = destination_in(config.uri, results)
+    if is_followed:
+        return Upload(directory, place, _tell_nobody)
+    get_ready(config, experiment, results)
     return Upload(directory, place, _tell, config.flush_seconds, config.wait_seconds)
+
+
+def follow(directory: Path, config: TrackingConfig) -> None:
+    """Let the process follow the journal of a sweep, and those of its jobs as they begin."""
+    place = destination(directory)
+    if place is not None:
+        _tell(Upload(directory, place, _tell, config.flush_seconds, config.wait_seconds))
 
 
 def tell(directory: Path) -> None:
     """Let the process look at the journal in `directory`, if it is tracked by MLflow."""
-    place = destination(directory)
+    known = {} if _process is None else _process.runs
+    run, place = known.get(in_utf8(str(directory.resolve()))), destination(directory)
     if place is not None:
-        _tell(Upload(directory, place, _tell))
+        _tell(run or Upload(directory, place, _tell))
+
+
+def _tell_nobody(_: Upload) -> None:
+    pass
 
 
 def _tell(run: Upload) -> None:

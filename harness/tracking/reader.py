@@ -1,12 +1,15 @@
 """Send several journals to MLflow, each as it grows, until all of it is there.
 
 A store that fails is left alone for a while, twice as long after each failure, since every try may
-wait for its answer. Journals are sent in the order in which they were named, but a sweep after its
-jobs, whose places in MLflow its description names.
+wait for its answer. Journals are sent in the order in which they were named. The jobs of a sweep
+are followed as its journal names them, and it is complete when they are: its description names
+their places in MLflow.
 """
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +18,11 @@ from harness.core.file_names import JOURNAL, SENT
 from harness.tracking import sent
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
-from harness.tracking.journal import BEGINNINGS, first
+from harness.tracking.journal import BEGINNINGS, between, end_of, first
 from harness.tracking.mlflow_errors import explained
 
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds after a failure of a store
+BRIEFLY = 0.05  # seconds, for a sweep whose jobs come first
 SHARE = 0.1  # of the time, for which runs that go on are sent at most: they need the processor
 
 
@@ -30,10 +34,13 @@ class Followed:
     follower: Follower
     every: float  # seconds between two looks at it
     is_sweep: bool
+    sweep: Path | None = None  # of which it is a job
     due: float = 0.0
     size: int = -1  # of the journal, when it was last sent
     problem: str = ""  # why something of it is not in MLflow; empty if all is
     is_complete: bool = False
+    named: int = 0  # of a sweep: bytes of its journal in which jobs were looked for
+    waiting: list[Path] = field(default_factory=list[Path])  # jobs that have not begun their record
 
 
 @dataclass
@@ -75,16 +82,62 @@ class Reader:
             sweep = (directory / start["parent"]).resolve()
             if sweep not in self.open:
                 self.follow(sweep, every, place, is_new=not (sweep / SENT).exists())
+            self.open[directory].sweep = sweep
 
     def advance(self) -> None:
         """Send what is due of every journal."""
         now = time.monotonic()
+        for sweep in [run for run in self.open.values() if run.is_sweep and run.due <= now]:
+            with suppress(OSError, ConfigError):  # `_send` says what is wrong with it
+                self._follow_jobs(sweep)
         due = [run for run in self.open.values() if run.due <= now]
         for run in sorted(due, key=lambda run: run.is_sweep):
+            if run.is_sweep and self._must_wait(run):
+                run.due = now + BRIEFLY
+                continue
             self._send(run)
             if run.is_complete:
                 self._complete.add(run.directory)
                 del self.open[run.directory]
+
+    def _follow_jobs(self, sweep: Followed) -> None:
+        """Follow the jobs that a sweep's journal has named since the last look."""
+        size = (sweep.directory / JOURNAL).stat().st_size
+        for event, end in between(sweep.directory, sweep.named, size):
+            sweep.named = end
+            if event is not None and event["kind"] == "job":
+                sweep.waiting.append(Path(os.path.normpath(sweep.directory / event["folder"])))
+        for directory in list(sweep.waiting):
+            begin = first(directory, ("start", "end"))
+            if begin is not None:
+                sweep.waiting.remove(directory)
+            if begin is not None and begin["kind"] == "start":
+                self._follow_job(directory, sweep)
+        if end_of(sweep.directory) is not None:
+            for job in self._jobs(sweep):
+                job.due = 0.0
+
+    def _follow_job(self, directory: Path, sweep: Followed) -> None:
+        """Follow a job: one that goes on is sent for the first time after `every` seconds.
+
+        By then a short one has ended, and is sent at once.
+        """
+        if directory.resolve() in self.open:
+            return
+        self.follow(directory, sweep.every, is_new=not (directory / SENT).exists())
+        job = self.open.get(directory.resolve())
+        if job is not None and end_of(directory) is None:
+            job.due = time.monotonic() + sweep.every
+
+    def _jobs(self, sweep: Followed) -> list[Followed]:
+        """Return the jobs of a sweep that are not complete."""
+        return [run for run in self.open.values() if run.sweep == sweep.directory]
+
+    def _must_wait(self, sweep: Followed) -> bool:
+        """Return whether a sweep has ended whose jobs are still to be sent, which can be."""
+        if end_of(sweep.directory) is None:
+            return False
+        return any(not job.problem and end_of(job.directory) for job in self._jobs(sweep))
 
     def seconds_to_wait(self) -> float:
         """Return how long nothing is due."""
@@ -103,6 +156,8 @@ class Reader:
             if size != run.size or run.problem:
                 run.is_complete = run.follower.advance().complete
                 run.size, run.problem = size, run.follower.problem
+            if run.is_complete and run.is_sweep and (left := self._jobs(run)):
+                run.is_complete, run.size, run.problem = False, -1, left[0].problem
         except Exception as error:  # whatever a store does, and a folder that is gone
             run.problem, run.size = explained(error), -1
             if not isinstance(error, ConfigError | FileNotFoundError):

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 
 from harness.config.compose import compose
 from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
-from harness.sweeps.jobs import Job, groups
+from harness.sweeps.jobs import Job
+from harness.sweeps.units import groups
 from harness.tracking.journal import last
 from tests.support import ROOT, program
 from tests.support.program import uses_mlflow
@@ -78,16 +78,15 @@ def test_a_sweep_of_many_jobs_needs_few_files(tmp_path: Path) -> None:
 def test_a_group_has_so_many_jobs_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.sweeps.jobs.MAX_GROUP", 3)
+    monkeypatch.setattr("harness.sweeps.units.MAX_GROUP", 3)
     jobs = []
     for number in range(8):
         units = 5 if number == 4 else 4
         config = compose([f"seed={number}", f"model.units={units}", "task.samples=20"])
-        composed = OmegaConf.create(nested_params(config))
-        jobs.append(
-            Job(number=number, overrides=[], directory=tmp_path / str(number), composed=composed)
-        )
-    assert groups(jobs) == [[0, 1, 2], [3, 5, 6], [4], [7]]
+        directory, settings = tmp_path / str(number), nested_params(config)
+        jobs.append(Job(number=number, overrides=[], directory=directory, settings=settings))
+    found = [[job.number for job in group.jobs] for group in groups(jobs)]
+    assert found == [[0, 1, 2], [3, 5, 6], [4], [7]]
 
 
 @pytest.mark.parametrize("asked", ["cuda", "nonsense", "cuda,cpu", " gpu , cpu"])

@@ -3,9 +3,9 @@
 from functools import cache
 
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from harness.config.composer import Composer, without_hydra
+from harness.config.composer import Composer
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from tests.support import ROOT
@@ -21,7 +21,8 @@ def composer() -> Composer:
 
 def composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return without_hydra(composer()(overrides))
+        with_hydra = composer()(overrides)
+    return OmegaConf.masked_copy(with_hydra, [str(key) for key in with_hydra if key != "hydra"])
 
 
 def config(*overrides: str) -> Config:

@@ -82,12 +82,13 @@ def test_its_directory_says_where_it_is(folder: Path) -> None:
 
 
 def test_without_mlflow_there_is_no_process(folder: Path) -> None:
+    before = readers_of()  # one of an earlier test may only be ending
     with sent(
         folder, config=TrackingConfig(name="journal", uri=None, experiment=None, flush_seconds=0.0)
     ) as record:
         begin(record)
     assert record.tracking is None
-    assert readers_of() == []
+    assert {*readers_of()} <= {*before}
 
 
 def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(
@@ -109,11 +110,12 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(
 
 
 def test_a_deleted_experiment_is_refused_without_mlflow(folder: Path) -> None:
+    before = readers_of()
     client = program.mlflow(folder)
     client.delete_experiment(experiment_id(client, "sum", folder / "results/artifacts"))
     with pytest.raises(ConfigError, match="experiment=sum: this experiment was deleted"):
         sent(folder)
-    assert readers_of() == []
+    assert {*readers_of()} <= {*before}
 
 
 def test_one_that_is_deleted_meanwhile_is_told_and_the_run_goes_on(folder: Path) -> None:

@@ -1,0 +1,114 @@
+"""Let an engine carry out the units of a sweep, and carry them out again where a worker dies.
+
+The first death costs a unit a second try, the second one its jobs one by one; a job whose worker
+dies even so is the guilty one, and fails.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from harness.runs.folders import first_free
+from harness.sweeps import jobs
+from harness.sweeps.units import WorkUnit
+from harness.sweeps.work import Losses
+from harness.system import signals
+from harness.tracking.dead_runs import end_if_dead
+from harness.tracking.launched_jobs import launched_jobs
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 2  # tries of a unit of several jobs
+ALONE = 2  # tries of a job by itself
+LOOK = 0.5  # seconds between two looks whether the program is to stop
+
+
+class Engine(Protocol):
+    """What carries units out in other processes."""
+
+    def submit(self, unit: WorkUnit) -> "Future[Losses | None]":
+        """Carry out a unit when a worker is free; its result is None after a stop."""
+        ...
+
+    def how_it_died(self, error: BaseException) -> str | None:
+        """Return how a worker ended from what a future raises; None if none has ended."""
+        ...
+
+    def stop(self) -> None:
+        """Let all workers close their runs, and end."""
+        ...
+
+    def close(self) -> None:
+        """End the workers, which are idle."""
+        ...
+
+
+@dataclass
+class Driver:
+    """The units that an engine has, each with the tries that it has had."""
+
+    engine: Engine
+    losses: Losses = field(default_factory=Losses)
+    _pending: "dict[Future[Losses | None], tuple[WorkUnit, int]]" = field(
+        default_factory=dict["Future[Losses | None]", tuple[WorkUnit, int]]
+    )
+
+    def run(self, units: Sequence[WorkUnit]) -> Losses:
+        """Carry out all units; return the loss of each job, NaN where it failed.
+
+        Raises `KeyboardInterrupt` when all workers have closed their runs after a stop.
+        """
+        try:
+            for unit in units:
+                self._submit(unit)
+            while self._pending:
+                done, _ = wait(self._pending, timeout=LOOK, return_when=FIRST_COMPLETED)
+                signals.raise_if_stopped()
+                for future in done:
+                    self._take(future)
+        except BaseException:
+            with signals.closing():
+                self.engine.stop()
+            raise
+        self.engine.close()
+        return self.losses
+
+    def _submit(self, unit: WorkUnit, tries: int = 0) -> None:
+        self._pending[self.engine.submit(unit)] = unit, tries + 1
+
+    def _take(self, future: "Future[Losses | None]") -> None:
+        """Take the result of a unit, or let it be carried out again."""
+        unit, tries = self._pending.pop(future)
+        error = future.exception()
+        if error is None:
+            self.losses |= future.result() or {}
+            return
+        how = self.engine.how_it_died(error)
+        if how is None:
+            raise error
+        several = len(unit.jobs) > 1
+        names = f"#{unit.jobs[0].number}" + (f" to #{unit.jobs[-1].number}" if several else "")
+        log.warning("the worker process of %s %s", names, how)
+        if tries < (TOGETHER if several else ALONE):
+            self._submit(unit, tries)
+        elif several:
+            for single in unit.singly():
+                self._submit(single)
+        else:
+            self._fail(unit, how)
+
+    def _fail(self, unit: WorkUnit, how: str) -> None:
+        """Record the job of a unit as failed, whose worker dies again and again."""
+        [job] = unit.jobs
+        sweep = Path(unit.sweep.directory)
+        attempts = {attempt.number: attempt for attempt in launched_jobs(sweep)}
+        if job.number in attempts:
+            end_if_dead(attempts[job.number].folder)
+        directory = first_free(job.directory)
+        jobs.begin(unit.sweep, job.number, directory)
+        error = RuntimeError(f"its worker process {how}, {ALONE} times")
+        jobs.note_failure(unit.sweep, job.number, directory, job.overrides, error)
+        self.losses[job.number] = float("nan")

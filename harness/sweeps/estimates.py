@@ -1,0 +1,87 @@
+"""Estimate what jobs cost, to decide how many worker processes are worth their start.
+
+The numbers were measured on two cores of 2.5 GHz; on another machine they err by a factor of some
+two, and much more where a kernel is unusually good or bad. That is enough here: a wrong estimate
+costs time, and no result depends on it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.core.model import GATES, ModelSpec
+from harness.training.memory_check import required_memory
+from harness.training.plan import Plan
+
+# Seconds per update and replica besides arithmetic, with some 30 replicas in a program.
+OVERHEAD = {"numpy": 45e-6, "torch": 80e-6, "keras": 130e-6, "jax": 40e-6}
+OPERATIONS = {"float32": 15e9, "float64": 7e9}  # per second, of small matrices
+# Seconds of a process until it trains: imports and the first program.
+START = {"numpy": 1.5, "torch": 5.0, "keras": 10.0, "jax": 5.0}
+# Bytes of a process before it has data.
+PROCESS = {"numpy": 161e6, "torch": 357e6, "jax": 348e6, "keras": 862e6}
+# Seconds of the processor for a run besides its training: files, pictures, the way to MLflow.
+FILES, PICTURES, MLFLOW = 0.08, 0.13, 0.11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What one job costs besides the start of its process."""
+
+    seconds: float = 0.0  # of training, on one core
+    bytes: int = 0
+    backend: str = "numpy"
+
+
+def estimate(plan: Plan) -> Estimate:
+    """Return the estimated cost of a job."""
+    config = plan.config
+    batch, steps = plan.execution.batch, plan.splits.train.x.shape[2]
+    operations = batch * steps * operations_per_step(plan.model)
+    each = operations / OPERATIONS[config.precision] + OVERHEAD.get(config.backend.name, 1e-3)
+    return Estimate(
+        seconds=plan.execution.updates * config.replicas * each,
+        bytes=required_memory(config),
+        backend=config.backend.name,
+    )
+
+
+def operations_per_step(model: ModelSpec) -> int:
+    """Return the floating-point operations of a training step, per sequence and time step.
+
+    A product has a multiplication and an addition for each weight; going back costs twice as much
+    as going forward.
+    """
+    gates = GATES[model.cell] * model.units
+    inputs = [model.features, *[model.units] * (model.layers - 1)]
+    return sum(6 * (size + model.units) * gates for size in inputs)
+
+
+def seconds_in_one_process(jobs: Sequence[Estimate], threads: int, cores: int) -> float:
+    """Return the estimated time of a sweep that trains in the program itself, in `threads`.
+
+    Two processes draw its pictures, and one writes to MLflow.
+    """
+    training, files, pictures, mlflow = _work(jobs)
+    own = training / threads + files
+    return _start(jobs) + max(own, mlflow, (training + files + pictures + mlflow) / cores)
+
+
+def seconds_in_workers(jobs: Sequence[Estimate], workers: int, threads: int, cores: int) -> float:
+    """Return the estimated time of a sweep in worker processes of `threads` each.
+
+    Each worker loads its frameworks and draws its own pictures; one process writes to MLflow.
+    """
+    start, (training, files, pictures, mlflow) = _start(jobs), _work(jobs)
+    own = start + (training / threads + files + pictures) / workers
+    shared = (workers * start + training + files + pictures + mlflow) / cores
+    return START["numpy"] + max(own, mlflow, shared)
+
+
+def _work(jobs: Sequence[Estimate]) -> tuple[float, float, float, float]:
+    """Return the seconds of training, of files, of pictures and of MLflow."""
+    training, count = sum(job.seconds for job in jobs), len(jobs)
+    return training, count * FILES, count * PICTURES, count * MLFLOW
+
+
+def _start(jobs: Sequence[Estimate]) -> float:
+    return sum(START.get(name, START["torch"]) for name in {job.backend for job in jobs})

@@ -1,0 +1,100 @@
+"""The engine of `hydra/launcher=batched`: worker processes on this machine.
+
+Pebble's pool survives a worker that is killed and says which unit it had; those of the standard
+library and of joblib give up all that is pending. Processes are spawned: a fork of a program that
+has loaded JAX or Keras hangs.
+"""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from tempfile import TemporaryDirectory
+
+from pebble import CONSTS, ProcessExpired, ProcessPool
+
+from harness.sweeps import worker
+from harness.sweeps.units import WorkUnit
+from harness.sweeps.work import Losses
+
+GRACE = 30.0  # seconds in which workers close their runs after a stop
+
+
+class Pool:
+    """A pool of `workers` processes, which are started when the first unit is submitted.
+
+    They are spread over `gpus`, if there are any.
+    """
+
+    def __init__(self, workers: int, gpus: Sequence[str] = ()) -> None:
+        self.workers = workers
+        self._gpus = [gpus[i % len(gpus)] for i in range(workers)] if gpus else []
+        self._slots = TemporaryDirectory(prefix="harness-")
+        self._futures: set[Future[Losses | None]] = set()
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPool(
+            self.workers,
+            initializer=worker.begin,
+            initargs=(self._gpus, self._slots.name),
+            context=context,
+        )
+
+    def submit(self, unit: WorkUnit) -> "Future[Losses | None]":
+        """Let a worker carry out a unit, when one is free."""
+        try:
+            future = self._pool.schedule(worker.work, args=[unit])
+        except RuntimeError:  # all workers died before they had begun a unit
+            self._close(self._pool)
+            self._pool = self._new_pool()
+            future = self._pool.schedule(worker.work, args=[unit])
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+        return future
+
+    @staticmethod
+    def how_it_died(error: BaseException) -> str | None:
+        """Return how a worker ended from what its unit's future raises; None if it did not end."""
+        if not isinstance(error, ProcessExpired):
+            return None
+        code = error.exitcode or 0
+        if code == -signal.SIGKILL:
+            return "was killed by SIGKILL, which is how Linux frees memory when it runs out"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"has ended with exit code {code}"
+
+    def stop(self) -> None:
+        """Let the workers close their runs, and end; those that do not are killed."""
+        running = [future for future in self._futures if future.running()]
+        for future in self._futures - set(running):
+            future.cancel()
+        told: set[int] = set()
+        limit = time.monotonic() + GRACE
+        while time.monotonic() < limit:
+            for process in multiprocessing.active_children():
+                if process.pid is not None and process.pid not in told:
+                    told.add(process.pid)
+                    with suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGTERM)
+            if not wait(running, timeout=0.2).not_done:
+                break
+        self._pool.stop()
+        self._close(self._pool)
+        self._slots.cleanup()
+
+    def close(self) -> None:
+        """End the workers, which are idle."""
+        self._pool.close()
+        self._close(self._pool)
+        self._slots.cleanup()
+
+    @staticmethod
+    def _close(pool: ProcessPool) -> None:
+        CONSTS.term_timeout = GRACE
+        pool.join()

@@ -1,0 +1,134 @@
+"""Work units: the jobs that one worker process carries out together, as plain data.
+
+Jobs that can share a program are cut into as few units as keep all workers busy to the end, since a
+program with more replicas is faster per replica, and each unit may have a program to compile.
+"""
+
+import heapq
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.sweeps.estimates import Estimate, estimate
+from harness.sweeps.grouping import MAX_GROUP, MEMORY_SHARE, sharing_key
+from harness.sweeps.jobs import Job
+from harness.sweeps.sweep import Sweep
+from harness.system.physical_memory import physical_memory
+from harness.training.plan import prepare
+
+PIECES = 4  # of a worker's share of all work that one unit has at least
+SLACK = 1.1  # times the shortest possible time, within which the units are good enough
+
+
+@dataclass(kw_only=True)
+class Group:
+    """Jobs that can share a program, and what is known of each."""
+
+    jobs: list[Job] = field(default_factory=list[Job])
+    estimates: list[Estimate] = field(default_factory=list[Estimate])
+
+    def add(self, job: Job, expected: Estimate) -> None:
+        """Add a job."""
+        self.jobs.append(job)
+        self.estimates.append(expected)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated seconds of all jobs on one core, start-up left out."""
+        return sum(each.seconds for each in self.estimates)
+
+    @property
+    def bytes(self) -> int:
+        """Estimated bytes of all jobs at once."""
+        return sum(each.bytes for each in self.estimates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkUnit:
+    """Jobs for one worker. A unit that is carried out twice does no harm: see `work.carry_out`."""
+
+    sweep: Sweep
+    jobs: list[Job]
+    seconds: float = 0.0  # estimated
+    bytes: int = 0  # estimated
+
+    def singly(self) -> "list[WorkUnit]":
+        """Return a unit for each of the jobs."""
+        share = 1 / len(self.jobs)
+        return [
+            WorkUnit(
+                sweep=self.sweep,
+                jobs=[job],
+                seconds=self.seconds * share,
+                bytes=int(self.bytes * share),
+            )
+            for job in self.jobs
+        ]
+
+
+def groups(jobs: Sequence[Job], workers: int = 1) -> list[Group]:
+    """Return groups of the jobs that can share a program, ordered by their first jobs.
+
+    A job that shares with no other, cannot be prepared, or resumes a run is a group by itself. A
+    group needs no more than its share of the memory for each of `workers` processes.
+    """
+    found: dict[Hashable, Group] = {}
+    numbers: dict[Hashable, int] = {}  # key -> of its full groups
+    room = MEMORY_SHARE * physical_memory() / workers
+    for job in jobs:
+        key, expected = _prepared(job)
+        part = numbers.setdefault(key, 0)
+        group = found.setdefault((key, part), Group())
+        if group.jobs and (group.bytes + expected.bytes > room or len(group.jobs) == MAX_GROUP):
+            numbers[key] = part + 1
+            group = found.setdefault((key, part + 1), Group())
+        group.add(job, expected)
+    return list(found.values())
+
+
+def _prepared(job: Job) -> tuple[Hashable, Estimate]:
+    alone = ("alone", job.number)
+    if job.resumes:
+        return alone, Estimate()
+    try:
+        plan = prepare(job.config)
+    except Exception:  # reported when the job runs
+        return alone, Estimate()
+    return sharing_key(plan), estimate(plan)
+
+
+def work_units(found: Sequence[Group], swept: Sweep, workers: int) -> list[WorkUnit]:
+    """Cut groups into units, in the order in which they are to begin.
+
+    For several workers the longest begin first, so that none runs alone for long at the end.
+    """
+    if workers == 1:
+        return [_unit(swept, group) for group in found]
+    shortest = sum(group.seconds for group in found) / workers
+    units: list[WorkUnit] = []
+    for pieces in range(1, PIECES + 1):
+        most = shortest / pieces
+        units = [_unit(swept, part) for group in found for part in _cut(group, most)]
+        units.sort(key=lambda unit: -unit.seconds)
+        if len(units) >= workers and makespan(units, workers) <= SLACK * shortest:
+            break
+    return units
+
+
+def _cut(group: Group, most: float) -> Iterator[Group]:
+    """Cut a group into equal parts of at most `most` seconds each, as far as it has jobs."""
+    count = min(len(group.jobs), max(1, round(group.seconds / most))) if most > 0 else 1
+    for i in range(count):
+        part = slice(i * len(group.jobs) // count, (i + 1) * len(group.jobs) // count)
+        yield Group(jobs=group.jobs[part], estimates=group.estimates[part])
+
+
+def _unit(swept: Sweep, group: Group) -> WorkUnit:
+    return WorkUnit(sweep=swept, jobs=group.jobs, seconds=group.seconds, bytes=group.bytes)
+
+
+def makespan(units: Sequence[WorkUnit], workers: int) -> float:
+    """Return after how many seconds the last of the workers is done, each taking the next unit."""
+    busy = [0.0] * workers
+    for unit in units:
+        heapq.heappush(busy, heapq.heappop(busy) + unit.seconds)
+    return max(busy)

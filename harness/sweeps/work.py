@@ -1,0 +1,197 @@
+"""Carry out a work unit, in the program itself or in a worker process.
+
+Jobs that can share a program are trained together. A unit may be carried out again, by another
+process: a job that has ended is left as it is, and one whose process was killed goes on from its
+last checkpoint, in a new folder, so that a process that still writes into the old one does no harm.
+"""
+
+import logging
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backends import BackendFactory
+from harness.core.errors import ConfigError
+from harness.runs import resume
+from harness.runs.folders import first_free
+from harness.runs.run import Identity, Result, carry_out
+from harness.sweeps import jobs, sweep
+from harness.sweeps.grouping import sharing_key
+from harness.sweeps.jobs import Job
+from harness.sweeps.sweep import Sweep
+from harness.sweeps.units import WorkUnit
+from harness.system.compile_cache import use_compile_cache
+from harness.system.compiled_programs import free_if_many
+from harness.tracking.dead_runs import end_if_dead
+from harness.tracking.job_outcomes import outcome
+from harness.tracking.journal import end_of
+from harness.tracking.launched_jobs import launched_jobs
+from harness.training.load_backend import load_backend
+from harness.training.plan import Plan, prepare
+
+log = logging.getLogger(__name__)
+
+Losses = dict[int, float]  # number of a job -> its loss, NaN where it failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedJob:
+    """A job whose plan is known; `origin` is the run that it goes on with."""
+
+    job: Job
+    plan: Plan
+    origin: resume.ResumedRun | None
+
+
+def carry_out_unit(unit: WorkUnit, shows_progress: bool = False) -> Losses:
+    """Carry out the jobs of a unit; return the loss of each.
+
+    Raises `KeyboardInterrupt` for a stop, when all runs are closed.
+    """
+    losses: Losses = {}
+    groups: dict[Hashable, list[PreparedJob]] = {}
+    directory = Path(unit.sweep.directory)
+    attempts = {attempt.number: attempt for attempt in launched_jobs(directory)}
+    for job in unit.jobs:
+        earlier = attempts.get(job.number)
+        ended = None if earlier is None else end_of(earlier.folder)
+        if earlier is not None and ended is not None and ended["status"] != "KILLED":
+            loss = outcome(earlier, directory).loss
+            losses[job.number] = float("nan") if loss is None else loss
+            continue
+        if earlier is not None:
+            end_if_dead(earlier.folder)
+            job = replace(job, directory=first_free(job.directory))
+        try:
+            prepared = _prepare(unit.sweep, job, None if earlier is None else earlier.folder)
+        except Exception as error:
+            losses[job.number] = _refuse(unit.sweep, job, error)
+        else:
+            groups.setdefault(sharing_key(prepared.plan), []).append(prepared)
+    for group in groups.values():
+        free_if_many()
+        losses |= _train(unit.sweep, group, shows_progress)
+    return losses
+
+
+def _prepare(swept: Sweep, job: Job, earlier: Path | None) -> PreparedJob:
+    """Draw a job's data and weights, and find where it goes on. Raises `ConfigError`.
+
+    `earlier` is the folder in which the job was killed.
+    """
+    if job.resumes:  # files of the run that it resumes may have to be downloaded into its folder
+        jobs.begin(swept, job.number, job.directory)
+    plan = prepare(job.resumed_config() if job.resumes else job.config)
+    if earlier is not None and resume.checkpoint_names(earlier):
+        config = replace(plan.config, resume=str(earlier), checkpoint=None)
+        try:
+            plan, origin = resume.resumed(replace(plan, config=config))
+            return PreparedJob(job=job, plan=plan, origin=origin)
+        except ConfigError as error:  # a damaged checkpoint
+            log.warning("%s begins anew: %s", swept.job_name(job.overrides), error)
+    plan, origin = resume.resumed(plan)
+    return PreparedJob(job=job, plan=plan, origin=origin)
+
+
+def _refuse(swept: Sweep, job: Job, error: Exception) -> float:
+    """Record a job that cannot be trained, in its own folder if nobody else has it."""
+    if not job.resumes:
+        try:
+            jobs.begin(swept, job.number, job.directory)
+        except ConfigError as taken:
+            error = taken
+    jobs.note_failure(swept, job.number, job.directory, job.overrides, error)
+    return float("nan")
+
+
+def _train(swept: Sweep, group: Sequence[PreparedJob], shows_progress: bool) -> Losses:
+    """Train jobs that can share a program, several as replicas of one."""
+    config = group[0].plan.config
+    use_compile_cache(Path(config.results))
+    try:
+        load = load_backend(config.backend)
+    except ConfigError as error:
+        return {each.job.number: _refuse(swept, each.job, error) for each in group}
+    if len(group) == 1:
+        return {group[0].job.number: _train_alone(swept, group[0], load, shows_progress)}
+    return _train_together(swept, group, load)
+
+
+def _train_together(swept: Sweep, group: Sequence[PreparedJob], load: BackendFactory) -> Losses:
+    from harness.sweeps.cotraining import SharedTraining
+    from harness.sweeps.shared_replicas import draw
+
+    losses = dict.fromkeys((each.job.number for each in group), float("nan"))
+
+    def work(prepared: PreparedJob, shared: BackendFactory) -> Result:
+        _begin(swept, prepared.job)
+        return carry_out(prepared.plan, _identity(swept, prepared), shared, draw, prepared.origin)
+
+    def ended(i: int, result: Any) -> None:
+        losses[group[i].job.number] = _reported(swept, group[i].job, result)
+
+    first, last = group[0], group[-1]
+    numbers = f"#{first.job.number} to #{last.job.number}"
+    log.info("%s: %d jobs together, in %s", numbers, len(group), first.plan.config.backend.name)
+    works = [partial(work, prepared) for prepared in group]
+    SharedTraining([prepared.plan for prepared in group], load).train(works, ended)
+    return losses
+
+
+def _train_alone(
+    swept: Sweep, prepared: PreparedJob, load: BackendFactory, shows_progress: bool
+) -> float:
+    job = prepared.job
+    try:
+        _begin(swept, job)
+    except ConfigError as error:
+        return _reported(swept, job, error)
+    identity = replace(_identity(swept, prepared), shows_progress=shows_progress)
+    with _run_log(job.directory):
+        try:
+            result = carry_out(prepared.plan, identity, load, origin=prepared.origin)
+        except Exception as error:
+            return _reported(swept, job, error)
+        return _reported(swept, job, result)
+
+
+def _begin(swept: Sweep, job: Job) -> None:
+    if not job.resumes:  # else it has begun already
+        jobs.begin(swept, job.number, job.directory)
+
+
+def _identity(swept: Sweep, prepared: PreparedJob) -> Identity:
+    return Identity(
+        name=swept.job_name(prepared.job.overrides),
+        directory=prepared.job.directory,
+        overrides=prepared.job.overrides,
+        parent=sweep.parent(swept, prepared.plan.config),
+        shows_progress=False,
+        is_followed=True,
+    )
+
+
+def _reported(swept: Sweep, job: Job, result: Result | Exception) -> float:
+    """Log how a job has ended, and record a failure; return the loss."""
+    if isinstance(result, Exception):
+        jobs.note_failure(swept, job.number, job.directory, job.overrides, result)
+        return float("nan")
+    return jobs.report(result)
+
+
+@contextmanager
+def _run_log(directory: Path) -> Iterator[None]:
+    """Write what is logged meanwhile to `run.log` in the directory, too."""
+    handler = logging.FileHandler(
+        directory / "run.log", delay=True, encoding="utf-8", errors="backslashreplace"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()

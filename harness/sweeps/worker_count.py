@@ -1,0 +1,45 @@
+"""Decide how many worker processes a sweep gets, where `hydra.launcher.workers=auto`."""
+
+import os
+from collections.abc import Sequence
+
+from harness.sweeps.estimates import (
+    PROCESS,
+    Estimate,
+    seconds_in_one_process,
+    seconds_in_workers,
+)
+from harness.system.physical_memory import physical_memory
+
+GAIN = 0.9  # of the time in one process: less is not worth several
+MEMORY_SHARE = 0.75  # of the machine's memory that all workers may need
+
+
+def worker_count(jobs: Sequence[Estimate], threads: int, cores: int | None = None) -> int:
+    """Return the number of worker processes that ends a sweep first; 1 is the program itself.
+
+    `threads` are those that each worker may use.
+    """
+    if not jobs:
+        return 1
+    cores = cores or usable_cores()
+    fitting = int(MEMORY_SHARE * physical_memory() / _bytes_per_worker(jobs))
+    most = min(max(1, cores // threads), len(jobs), max(1, fitting))
+    best, shortest = 1, GAIN * seconds_in_one_process(jobs, threads, cores)
+    for workers in range(2, most + 1):
+        seconds = seconds_in_workers(jobs, workers, threads, cores)
+        if seconds < shortest:
+            best, shortest = workers, seconds
+    return best
+
+
+def usable_cores() -> int:
+    """Return the cores that this process may use, which a container may restrict."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _bytes_per_worker(jobs: Sequence[Estimate]) -> float:
+    process = max(PROCESS.get(job.backend, PROCESS["keras"]) for job in jobs)
+    return process + max(job.bytes for job in jobs)
