@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.config import completion, tracking_store
 from harness.config.compose import CONF
-from harness.config.overrides import with_force_add, without_force_add
+from harness.config.overrides import key_of, with_force_add, without_force_add
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.console import streams
@@ -35,6 +35,7 @@ from harness.runs.folders import cannot_write, release_claims
 from harness.runs.resume import RESUME_NOTE
 from harness.sweeps import jobs, sweep
 from harness.sweeps.precheck import check_values
+from harness.sweeps.resumed_sweep import resumed_words
 from harness.system import signals
 
 
@@ -54,7 +55,10 @@ def job(composed: DictConfig) -> float:
         if OmegaConf.select(composed, "resume") is not None:
             overrides = without_force_add(overrides)
             composed = resume.configuration(composed, overrides, directory)
-        return _run(from_hydra(composed), directory, overrides, swept)
+        config = from_hydra(composed)
+        if swept is None:
+            _check_single(overrides)
+        return _run(config, directory, jobs.own_overrides(overrides), swept)
     except Exception as error:  # Hydra would stop the sweep, and print a traceback
         if swept is not None:
             jobs.note_failure(swept, settings.job.num, directory, overrides, error)
@@ -62,6 +66,12 @@ def job(composed: DictConfig) -> float:
         else:
             failures.append(error)
         return float("nan")
+
+
+def _check_single(overrides: list[str]) -> None:
+    for word in overrides:
+        if key_of(word).startswith("sweep."):
+            raise ConfigError(f"{word}: is about a sweep; add -m, or leave it out.")
 
 
 failures: list[Exception] = []  # the exception of a single run, reported by `train`
@@ -132,16 +142,18 @@ def train() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting
     os.environ.pop(sweep.VARIABLE, None)
     tracking_store.make_uri_absolute()
-    sys.argv[1:] = with_force_add(options_first(sys.argv[1:]))
     signals.install()
     code = 0
     try:
+        sys.argv[1:] = with_force_add(options_first(resumed_words(sys.argv[1:])))
         _check_command()
         job()
         if failures:
             raise failures.pop()
     except Refused as refusal:
         code = _report(refusal.error)
+    except jobs.FailedFast:  # the table of jobs says which
+        code = 1
     except (signals.Killed, Exception) as error:
         stop = signals.requested_stop()
         if stop is not None:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from harness.config.composer import sweep_composer
 from harness.config.parsing import resolved
 from harness.core.errors import ConfigError
-from harness.sweeps.jobs import Job
+from harness.sweeps.jobs import Job, own_overrides
 from harness.sweeps.launch import Workers, launch
 
 
@@ -25,13 +25,14 @@ class BatchedLauncher(BasicLauncher):
 
     def __init__(self, workers: int | str = "auto", per_gpu: int = 1) -> None:
         super().__init__()
-        self.workers = Workers(workers, per_gpu)
+        self.workers, self.per_gpu = workers, per_gpu
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs, and return their results in the order of `job_overrides`."""
         assert self.config is not None
+        workers = Workers(self.workers, self.per_gpu)
         if self.config.hydra.job.chdir or self.config.hydra.job.env_set:
             return super().launch(job_overrides, initial_job_idx)
         setup_globals()
@@ -40,7 +41,7 @@ class BatchedLauncher(BasicLauncher):
         try:
             jobs = self._jobs(job_overrides, initial_job_idx)
             HydraConfig.instance().set_config(self.config)  # the command line, for the record
-            losses = launch(jobs, self.workers)
+            losses = launch(jobs, workers)
         finally:
             HydraConfig.instance().cfg = before
         return [_returned(job, losses.get(job.number, float("nan"))) for job in jobs]
@@ -68,7 +69,7 @@ def _job(config: DictConfig, number: int) -> Job:
     typed: Any = OmegaConf.to_container(config.hydra.overrides.task)  # not resolved
     return Job(
         number=number,
-        overrides=typed,
+        overrides=own_overrides(typed),
         directory=Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir,
         settings=settings,
     )

@@ -15,6 +15,7 @@ from harness.console.command_line import PLAIN, quoted
 TEXTS = (
     "results",
     "resume",
+    "sweep.resume",
     "checkpoint",
     "task.name",
     "tracking.uri",
@@ -24,7 +25,7 @@ TEXTS = (
     "hydra.sweep.subdir",
     "hydra.job.name",
 )
-FOLDERS = ("results", "resume", "hydra.run.dir", "hydra.sweep.dir")
+FOLDERS = ("results", "resume", "sweep.resume", "hydra.run.dir", "hydra.sweep.dir")
 
 
 def key_of(override: str) -> str:

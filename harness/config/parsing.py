@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.moved_classes import present_name
-from harness.config.schema import NODES, Config, RunConfig
+from harness.config.schema import NODES, Config, RunConfig, SweepConfig
 from harness.core.errors import ConfigError, first_line, nearest
 
 
@@ -53,8 +53,14 @@ def from_plain(settings: dict[str, Any]) -> Config:
         node = dict(plain.pop(name))
         groups[name] = _to_dataclass(name, _class(name, node.pop("_target_", None)), node)
     plain.pop("experiment", None)
+    sweep_config(plain.pop("sweep", None))
     run = _to_dataclass("", RunConfig, plain)
     return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **groups)
+
+
+def sweep_config(settings: dict[str, Any] | None) -> SweepConfig | None:
+    """Return the checked settings of a sweep; None where there are none. Raises `ConfigError`."""
+    return None if settings is None else _to_dataclass("sweep", SweepConfig, settings)
 
 
 def _class(group: str, target: str | None) -> type:

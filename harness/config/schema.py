@@ -147,6 +147,20 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """What a sweep does as a whole. No run depends on it, and none records it."""
+
+    skip: str | None  # finished: jobs that a run in the results has trained already
+    resume: str | None  # the sweep to go on with: its folder, or last
+    dry_run: bool  # show the jobs, and train nothing
+    fail_fast: bool  # a job that fails stops all others
+
+    def __post_init__(self) -> None:
+        if self.skip is not None:
+            check_choice("sweep.skip", self.skip, ("finished",))
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackendConfig:
     """A backend: the packages and devices it can use, and Hydra's recipe for constructing it.
 

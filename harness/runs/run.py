@@ -22,6 +22,7 @@ from harness.runs import figures, mlflow_model, resume
 from harness.runs.folders import check_not_begun
 from harness.runs.network_file import network_of, network_text
 from harness.runs.run_files import parameter_table, prediction_table
+from harness.runs.run_key import TAG, run_key
 from harness.system.compile_cache import use_compile_cache
 from harness.system.durable_files import Content, write_files
 from harness.tracking import provenance
@@ -153,6 +154,9 @@ def _begin(
     }
     tags |= provenance.tags(identity.overrides, record.directory, Path(config.results))
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
+    key = run_key(plan)
+    if key is not None:
+        tags[TAG] = key
     params = flat_params(config)
     if origin is not None:
         params["resume"] = tags["resumed_from"] = origin.run

@@ -13,7 +13,7 @@ from harness.core.errors import ConfigError
 from harness.core.file_names import PREDICTIONS, REPORT
 from harness.reporting.groups import ORDER, Group, group_runs
 from harness.runs.checksums import check_file
-from harness.runs.folders import cannot_write, new_folder
+from harness.runs.folders import cannot_write, first_free, new_folder
 from harness.tracking.journalled_run import JournalledRun, journalled_run
 from harness.tracking.launched_jobs import launched_jobs
 
@@ -73,7 +73,7 @@ def write_report(sweep: Path, groups: Groups) -> list[str]:
     """
     from harness.reporting import comparison
 
-    folder = sweep / REPORT
+    folder = first_free(sweep / REPORT)  # a sweep that goes on has another
     drawn = {group.title: group.runs for group in groups[:DRAWN]}
     predictions = {group.title: _predictions(group) for group in groups[:1]}
     shown = {t: comparison.side_by_side(by) for t, by in predictions.items() if by}
@@ -92,7 +92,8 @@ def write_report(sweep: Path, groups: Groups) -> list[str]:
         reason = cannot_write(error) if isinstance(error, OSError) else error
         log.warning("the sweep has no report: %s", reason)
         return []
-    return [f"{REPORT}/{name}" for name in sorted(path.name for path in folder.iterdir())]
+    names = sorted(path.name for path in folder.iterdir())
+    return [f"{folder.name}/{name}" for name in names]
 
 
 def _predictions(group: Group[JournalledRun]) -> "dict[str, pd.DataFrame]":

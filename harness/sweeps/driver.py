@@ -59,7 +59,8 @@ class Driver:
     def run(self, units: Sequence[WorkUnit]) -> Losses:
         """Carry out all units; return the loss of each job, NaN where it failed.
 
-        Raises `KeyboardInterrupt` when all workers have closed their runs after a stop.
+        Raises `KeyboardInterrupt`, such as `FailedFast`, when all workers have closed their runs
+        after a stop.
         """
         try:
             for unit in units:

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from harness.config.overrides import without_force_add
+from harness.config.overrides import key_of, without_force_add
 from harness.config.parsing import from_hydra, from_plain
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 JOB_KEY = "hydra.sweep.subdir"  # the setting that decides the folder of a job
 
 
+class FailedFast(KeyboardInterrupt):
+    """A stop of all jobs, since one has failed and `sweep.fail_fast=true`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One job of a sweep, as Hydra composed it; plain data, which another process can carry out."""
@@ -37,6 +41,7 @@ class Job:
     overrides: list[str]
     directory: Path
     settings: dict[str, Any]  # interpolations are resolved
+    failed: Path | None = None  # the folder in which it failed before, and which does not count
 
     @property
     def resumes(self) -> bool:
@@ -76,6 +81,11 @@ def check_folders(jobs: Sequence[Job], swept: Sweep) -> None:
             )
 
 
+def own_overrides(words: Sequence[str]) -> list[str]:
+    """Return the overrides of a job by itself, without those of the sweep as a whole."""
+    return [word for word in words if not key_of(word).startswith("sweep.")]
+
+
 def begin(swept: Sweep, number: int, directory: Path) -> None:
     """Claim the folder of a job, and add the job to the sweep's journal. Raises `ConfigError`."""
     claim_job(directory, JOB_KEY)
@@ -96,6 +106,7 @@ def note_failure(
     """Log a failure, and record it for the table at the end of the sweep.
 
     It is written to the job's journal, or to the sweep's where the folder belongs to another run.
+    Raises `FailedFast` where no other job is to go on.
     """
     name, command = swept.job_name(overrides), provenance.command(overrides)
     log.error("   %s failed: %s", name, error)
@@ -107,3 +118,5 @@ def note_failure(
         journal.write("refused", name=name, command=command)
         journal.write("end", status="FAILED", error=str(error))
         journal.close()
+    if swept.fails_fast:
+        raise FailedFast(f"{name} failed, and sweep.fail_fast=true")

@@ -1,6 +1,5 @@
 """Launch the jobs of a sweep: form units, decide on the workers, begin the record, carry out."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +10,16 @@ from harness.core.errors import ConfigError
 from harness.sweeps import sweep
 from harness.sweeps.driver import Driver
 from harness.sweeps.estimates import Estimate
+from harness.sweeps.expected_jobs import ExpectedJob, expected_jobs
 from harness.sweeps.jobs import Job, check_folders
+from harness.sweeps.preview import show_plan
 from harness.sweeps.units import WorkUnit, groups, work_units
 from harness.sweeps.work import Losses, carry_out_unit
 from harness.sweeps.worker_count import worker_count
 from harness.system.gpu import gpu_names
 from harness.tracking import mlflow_process
-
-log = logging.getLogger(__name__)
+from harness.tracking.job_outcomes import outcome
+from harness.tracking.launched_jobs import LaunchedJob, record_job
 
 
 @dataclass(frozen=True)
@@ -50,21 +51,36 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
     swept = sweep.current()
     assert swept is not None
     swept = replace(swept, own_folders=own_folders())
-    check_folders(jobs, swept)
-    found = groups(jobs)
-    configs = _valid_configs(jobs)
+    expected = expected_jobs(jobs, swept)
+    finished = [each for each in expected if each.finished is not None]
+    left = [each for each in expected if each.finished is None]
+    check_folders([each.job for each in left if each.begun is None], swept)
+    configs = _valid_configs([each.job for each in left])
     gpus = gpu_names() if any(map(_uses_gpu, configs)) else []
     threads = max((config.threads for config in configs), default=1)
-    count = workers.count([e for group in found for e in group.estimates], threads, len(gpus))
-    units = work_units(groups(jobs, count) if count > 1 else found, swept, count)
-    _begin_record(swept, configs)
-    count = min(count, len(units))
+    count = workers.count([each.estimate for each in left], threads, len(gpus))
+    units = work_units(groups(left, count), swept, count)
+    count = max(1, min(count, len(units)))
+    show_plan(expected, units, count, threads, swept)
+    if swept.is_dry_run:
+        return {}
+    _begin_record(swept, _valid_configs(jobs))
+    losses = {each.job.number: _reuse(each, swept) for each in finished}
     if count == 1:
-        return _in_this_process(units)
-    log.info("%d jobs in %d units, in %d worker processes", len(jobs), len(units), count)
+        return losses | _in_this_process(units)
     from harness.sweeps.pool import Pool
 
-    return Driver(Pool(count, gpus)).run(units)
+    return losses | Driver(Pool(count, gpus)).run(units)
+
+
+def _reuse(each: ExpectedJob, swept: sweep.Sweep) -> float:
+    """Let a finished run stand for a job; return its loss."""
+    assert each.finished is not None
+    job = LaunchedJob(each.job.number, each.finished, reused=not swept.resumes)
+    if job.reused:
+        record_job(Path(swept.directory), job.number, job.folder, reused=True)
+    loss = outcome(job, Path(swept.directory)).loss
+    return float("nan") if loss is None else loss
 
 
 def _valid_configs(jobs: Sequence[Job]) -> list[Config]:

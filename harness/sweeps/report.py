@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.config.tracking_store import source_of
-from harness.console.command_line import shell_word
+from harness.console.command_line import override, python, shell_word
 from harness.console.terminal import say
 from harness.sweeps.comparison import (
     finished_groups,
@@ -15,13 +15,14 @@ from harness.sweeps.comparison import (
     summary,
     write_report,
 )
+from harness.sweeps.resumed_sweep import KEY
 from harness.sweeps.sweep import Sweep
 from harness.system.checksum import checksum
 from harness.system.own_files import take_back
 from harness.tracking import mlflow_process
 from harness.tracking.browse import compare_command, missing, say_next
 from harness.tracking.job_outcomes import Job, jobs, scalars, shown_loss
-from harness.tracking.journal import Journal
+from harness.tracking.journal import Journal, first
 from harness.tracking.sent import address, destination
 
 
@@ -32,8 +33,11 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     """
     directory = Path(sweep.directory)
     outcomes = jobs(directory)
-    if not outcomes:  # refused before its first job: no folder is left
+    if sweep.is_dry_run:
         take_back(directory)
+        return 0
+    if not outcomes and first(directory, ("start", "resumed")) is None:
+        take_back(directory)  # refused before its first job: no folder is left
         return 1
     failed = [job for job in outcomes if job.status != "FINISHED"]
     _end_parent(directory, "KILLED" if killed else "FAILED" if failed else "FINISHED", outcomes)
@@ -42,10 +46,13 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         console.print(f"\n[bold]{len(failed)} of {len(outcomes)} jobs did not finish[/bold]")
         for job in failed:
             console.print(f"  {escape(job.name)}: {job.status} {escape(job.error)}", soft_wrap=True)
-            say(f"    {job.command}", console)
-    if killed and sweep.total > len(outcomes):
+            if job.status == "FAILED":
+                say(f"    {job.command}", console)
+    if sweep.total > len(outcomes):
         console.print(f"\n{sweep.total - len(outcomes)} of {sweep.total} jobs were not started")
     say(f"\n  files    {shell_word(str(directory))}", console)
+    if failed or sweep.total > len(outcomes):
+        say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
     _show_in_mlflow(directory, sweep.results, console)
     return 1 if failed else 0
 

@@ -11,7 +11,7 @@ in other processes. The first job begins the sweep's record, under a lock.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,20 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
-from harness.config.schema import Config
+from harness.config.parsing import resolved, sweep_config
+from harness.config.schema import Config, SweepConfig
 from harness.core.errors import ConfigError
 from harness.core.file_names import PARENT_LOCK
 from harness.runs.folders import claim_sweep, folder_key
+from harness.sweeps.resumed_sweep import go_on
 from harness.sweeps.swept_values import parse_sweep
 from harness.tracking import provenance
 from harness.tracking.journal import Journal, append, last
+from harness.tracking.launched_jobs import relative_path
 from harness.tracking.mlflow_store import NOTE, destination_in
 
 VARIABLE = "HARNESS_SWEEP"
+OWN_LAUNCHERS = ("hydra_plugins.batched_launcher.",)
 SHARED = "sweeps"  # MLflow experiment of the parent runs of sweeps over several tasks
 
 
@@ -43,6 +47,10 @@ class Sweep:
     results: str
     uri: str | None  # of MLflow
     own_folders: list[str] = field(default_factory=list[str])  # of options, see --config-dir
+    skips_finished: bool = False
+    resumes: bool = False
+    is_dry_run: bool = False
+    fails_fast: bool = False
 
     def check_place(self, settings: Mapping[Any, Any]) -> None:
         """Raise `ConfigError` for a job with other `results` or `tracking.uri` than the sweep.
@@ -89,7 +97,11 @@ def begin(config: DictConfig) -> None:
     swept = parse_sweep([*(f"{key}={value}" for key, value in params.items()), *arguments])
     folder = Path(str(config.hydra.sweep.dir)).resolve()
     typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra)  # not resolved
-    claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
+    options = _options(config, swept.keys)
+    if options.resume is None:
+        claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
+    elif not options.dry_run:
+        go_on(folder)
     sweep = Sweep(
         directory=str(folder),
         arguments=arguments,
@@ -97,9 +109,47 @@ def begin(config: DictConfig) -> None:
         total=swept.jobs,
         results=config.results,
         uri=config.tracking.uri,
+        skips_finished=options.skip == "finished",
+        resumes=options.resume is not None,
+        is_dry_run=options.dry_run,
+        fails_fast=options.fail_fast,
     )
-    append(folder, "sweep", arguments=arguments, varying=swept.keys, jobs=swept.jobs)
+    if options.resume is None:
+        append(
+            folder,
+            "sweep",
+            arguments=arguments,
+            varying=swept.keys,
+            jobs=swept.jobs,
+            hydra=typed,
+            options=_own_folder_options(config),
+            results=relative_path(Path(config.results), folder),
+        )
     os.environ[VARIABLE] = json.dumps(asdict(sweep))
+
+
+def _own_folder_options(config: DictConfig) -> list[str]:
+    """Return the options that name the user's own folders, by their absolute paths."""
+    sources = config.hydra.runtime.config_sources
+    own = [str(Path(s.path).resolve()) for s in sources if s.provider == "command-line"]
+    return [word for path in own for word in ("--config-dir", path)]
+
+
+def _options(config: DictConfig, varying: Sequence[str]) -> SweepConfig:
+    """Return the settings `sweep.…`. Raises `ConfigError`."""
+    for key in varying:
+        if key.startswith("sweep."):
+            raise ConfigError(f"{key}: must have one value: it is about the sweep as a whole.")
+    options = sweep_config(resolved(config)["sweep"])
+    assert options is not None
+    launcher = str(config.hydra.launcher.get("_target_"))
+    for key in ("skip", "resume", "dry_run"):
+        if getattr(options, key) and not launcher.startswith(OWN_LAUNCHERS):
+            raise ConfigError(
+                f"sweep.{key}={getattr(options, key)}: needs hydra/launcher=batched; other "
+                "launchers run every job."
+            )
+    return options
 
 
 def current() -> Sweep | None:

@@ -8,12 +8,12 @@ import heapq
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.sweeps.estimates import Estimate, estimate
-from harness.sweeps.grouping import MAX_GROUP, MEMORY_SHARE, sharing_key
+from harness.sweeps.estimates import Estimate
+from harness.sweeps.expected_jobs import ExpectedJob
+from harness.sweeps.grouping import MAX_GROUP, MEMORY_SHARE
 from harness.sweeps.jobs import Job
 from harness.sweeps.sweep import Sweep
 from harness.system.physical_memory import physical_memory
-from harness.training.plan import prepare
 
 PIECES = 4  # of a worker's share of all work that one unit has at least
 SLACK = 1.1  # times the shortest possible time, within which the units are good enough
@@ -65,35 +65,24 @@ class WorkUnit:
         ]
 
 
-def groups(jobs: Sequence[Job], workers: int = 1) -> list[Group]:
+def groups(jobs: Sequence[ExpectedJob], workers: int = 1) -> list[Group]:
     """Return groups of the jobs that can share a program, ordered by their first jobs.
 
     A job that shares with no other, cannot be prepared, or resumes a run is a group by itself. A
     group needs no more than its share of the memory for each of `workers` processes.
     """
     found: dict[Hashable, Group] = {}
-    numbers: dict[Hashable, int] = {}  # key -> of its full groups
+    parts: dict[Hashable, int] = {}  # number of the groups that are full
     room = MEMORY_SHARE * physical_memory() / workers
-    for job in jobs:
-        key, expected = _prepared(job)
-        part = numbers.setdefault(key, 0)
-        group = found.setdefault((key, part), Group())
-        if group.jobs and (group.bytes + expected.bytes > room or len(group.jobs) == MAX_GROUP):
-            numbers[key] = part + 1
-            group = found.setdefault((key, part + 1), Group())
-        group.add(job, expected)
+    for each in jobs:
+        part = parts.setdefault(each.sharing, 0)
+        group = found.setdefault((each.sharing, part), Group())
+        is_full = len(group.jobs) == MAX_GROUP or group.bytes + each.estimate.bytes > room
+        if group.jobs and is_full:
+            parts[each.sharing] = part + 1
+            group = found.setdefault((each.sharing, part + 1), Group())
+        group.add(each.job, each.estimate)
     return list(found.values())
-
-
-def _prepared(job: Job) -> tuple[Hashable, Estimate]:
-    alone = ("alone", job.number)
-    if job.resumes:
-        return alone, Estimate()
-    try:
-        plan = prepare(job.config)
-    except Exception:  # reported when the job runs
-        return alone, Estimate()
-    return sharing_key(plan), estimate(plan)
 
 
 def work_units(found: Sequence[Group], swept: Sweep, workers: int) -> list[WorkUnit]:

@@ -58,7 +58,8 @@ def carry_out_unit(unit: WorkUnit, shows_progress: bool = False) -> Losses:
     for job in unit.jobs:
         earlier = attempts.get(job.number)
         ended = None if earlier is None else end_of(earlier.folder)
-        if earlier is not None and ended is not None and ended["status"] != "KILLED":
+        counts = earlier is not None and earlier.folder != job.failed
+        if earlier is not None and counts and ended is not None and ended["status"] != "KILLED":
             loss = outcome(earlier, directory).loss
             losses[job.number] = float("nan") if loss is None else loss
             continue

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.config.compose import tell_own_folders
+from harness.sweeps.jobs import FailedFast
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses, carry_out_unit
 from harness.system import signals
@@ -60,7 +61,10 @@ def _free_slot(count: int, folder: Path) -> int:
 
 
 def work(unit: WorkUnit) -> Losses | None:
-    """Carry out a unit; return the jobs' losses, or None if the process was asked to stop."""
+    """Carry out a unit; return the jobs' losses, or None if the process was asked to stop.
+
+    Raises `FailedFast`.
+    """
     if signals.requested_stop() is not None:
         return None
     tell_own_folders(unit.sweep.own_folders)
@@ -68,6 +72,8 @@ def work(unit: WorkUnit) -> Losses | None:
     signals.ignore(signals.TERMINALS)
     try:
         return carry_out_unit(unit)
+    except FailedFast:
+        raise
     except KeyboardInterrupt:
         return None
     finally:

@@ -12,7 +12,7 @@ from filelock import FileLock
 from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.system.process_identity import is_running
 from harness.tracking.job_outcomes import jobs, scalars, status_of
-from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first
+from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first, last
 from harness.tracking.launched_jobs import attempts
 
 HEARTBEAT_AGE = 600.0  # seconds after which a run of another machine counts as dead
@@ -28,6 +28,8 @@ def is_abandoned(directory: Path) -> bool:
     begin = first(directory, BEGINNINGS)
     if begin is None:
         return False
+    if begin["kind"] == "sweep":  # another process may go on with it
+        begin = last(directory, "resumed") or begin
     running = None if "process" not in begin else is_running(begin["process"])
     return _is_silent(directory) if running is None else not running
 

@@ -30,12 +30,17 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "arguments": list,
     "varying": list,
     "jobs": int,
+    "hydra": list,
+    "options": list,
+    "results": str,
+    "reused": bool,
     "number": int,
     "folder": str,
     "command": str,
 }
 NEEDED: dict[str, tuple[str, ...]] = {  # the fields without which an event of a kind says nothing
     "sweep": ("arguments", "varying", "jobs"),
+    "resumed": ("process",),
     "job": ("number", "folder"),
     "refused": ("name", "command"),
     "start": ("name", "experiment", "note", "params", "tags"),

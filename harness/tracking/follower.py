@@ -37,6 +37,7 @@ class Follower:
         self.directory, self.place = directory, place
         self.sent, self.problem = Sent(), ""
         self._key = place.seen_from(directory)["uri"]
+        self.holds_end = False  # whether the end is to be sent later, with what follows it
         self._known = self._certain = is_new
         self.written = Counter[str]()  # runs, sweeps, numbers and files that were sent
         self._uploads = FileUploads(directory)
@@ -64,10 +65,12 @@ class Follower:
         return self.sent
 
     def _events(self, start: int) -> list[tuple[Event | None, int]]:
-        """Return the next events, up to the end of the run at most."""
+        """Return the next events, up to the end of the run at most, or without it."""
         events = read_on(self.directory, start)
         kinds = [event["kind"] if event else None for event, _ in events]
-        return events[: kinds.index("end") + 1] if "end" in kinds else events
+        if "end" not in kinds:
+            return events
+        return events[: kinds.index("end") + (not self.holds_end)]
 
     def _send(self, client: Any, events: list[tuple[Event | None, int]]) -> None:
         """Send numbers, and at the end of the run also its files and its status."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.tracking import sent
 from harness.tracking.destination import Destination
-from harness.tracking.journal import first, read
+from harness.tracking.journal import first, last, read
 from harness.tracking.launched_jobs import LaunchedJob, launched_jobs
 
 DESCRIPTION = 8000  # MLflow's limit on the length of a tag, in characters
@@ -103,7 +103,7 @@ def scalars(outcomes: Sequence[Job]) -> dict[str, float]:
 def description(directory: Path, place: Destination | None = None) -> str:
     """Return the description of a sweep in Markdown, with links to its jobs in `place`."""
     start = first(directory, ("start",)) or {}
-    summary = first(directory, ("summary",)) or {}
+    summary = last(directory, "summary") or {}
     command = start.get("tags", {}).get("command", "")
     return describe_jobs(jobs(directory, place), command, summary.get("text", ""))
 

@@ -17,6 +17,7 @@ class LaunchedJob:
 
     number: int
     folder: Path
+    reused: bool = False  # a finished run outside the sweep, which was not trained again
 
 
 def relative_path(path: Path, directory: Path) -> str:
@@ -27,9 +28,10 @@ def relative_path(path: Path, directory: Path) -> str:
         return str(path.resolve())
 
 
-def record_job(sweep: Path, number: int, folder: Path) -> None:
+def record_job(sweep: Path, number: int, folder: Path, reused: bool = False) -> None:
     """Add a job to the journal of the sweep in the folder `sweep`."""
-    append(sweep, "job", number=number, folder=relative_path(folder, sweep))
+    more = {"reused": True} if reused else {}
+    append(sweep, "job", number=number, folder=relative_path(folder, sweep), **more)
 
 
 def launched_jobs(sweep: Path) -> list[LaunchedJob]:
@@ -41,7 +43,11 @@ def launched_jobs(sweep: Path) -> list[LaunchedJob]:
 def attempts(sweep: Path) -> list[LaunchedJob]:
     """Return every folder in which a job has begun, in the order in which they were begun."""
     return [
-        LaunchedJob(event["number"], Path(os.path.normpath(sweep / event["folder"])))
+        LaunchedJob(
+            event["number"],
+            Path(os.path.normpath(sweep / event["folder"])),
+            event.get("reused", False),
+        )
         for event in read(sweep)
         if event["kind"] == "job"
     ]

@@ -92,9 +92,6 @@ class Reader:
                 self._follow_jobs(sweep)
         due = [run for run in self.open.values() if run.due <= now]
         for run in sorted(due, key=lambda run: run.is_sweep):
-            if run.is_sweep and self._must_wait(run):
-                run.due = now + BRIEFLY
-                continue
             self._send(run)
             if run.is_complete:
                 self._complete.add(run.directory)
@@ -122,7 +119,7 @@ class Reader:
 
         By then a short one has ended, and is sent at once.
         """
-        if directory.resolve() in self.open:
+        if directory.resolve() in self.open or sent.is_complete(directory):
             return
         self.follow(directory, sweep.every, is_new=not (directory / SENT).exists())
         job = self.open.get(directory.resolve())
@@ -133,11 +130,12 @@ class Reader:
         """Return the jobs of a sweep that are not complete."""
         return [run for run in self.open.values() if run.sweep == sweep.directory]
 
-    def _must_wait(self, sweep: Followed) -> bool:
-        """Return whether a sweep has ended whose jobs are still to be sent, which can be."""
+    def _may_end(self, sweep: Followed) -> bool:
+        """Return whether a sweep has ended, and all of its jobs are sent that can be."""
         if end_of(sweep.directory) is None:
             return False
-        return any(not job.problem and end_of(job.directory) for job in self._jobs(sweep))
+        self._follow_jobs(sweep)  # those that its journal has named since the last look
+        return all(job.problem or not end_of(job.directory) for job in self._jobs(sweep))
 
     def seconds_to_wait(self) -> float:
         """Return how long nothing is due."""
@@ -152,12 +150,16 @@ class Reader:
             return
         began = time.monotonic()
         try:
+            if run.is_sweep:
+                run.follower.holds_end = not self._may_end(run)
             size = (run.directory / JOURNAL).stat().st_size
             if size != run.size or run.problem:
                 run.is_complete = run.follower.advance().complete
                 run.size, run.problem = size, run.follower.problem
             if run.is_complete and run.is_sweep and (left := self._jobs(run)):
-                run.is_complete, run.size, run.problem = False, -1, left[0].problem
+                run.is_complete, run.problem = False, left[0].problem
+            if run.follower.holds_end or run.problem:
+                run.size = -1
         except Exception as error:  # whatever a store does, and a folder that is gone
             run.problem, run.size = explained(error), -1
             if not isinstance(error, ConfigError | FileNotFoundError):
@@ -167,4 +169,6 @@ class Reader:
         now = time.monotonic()
         enough = (now - began) * len(self.open) / SHARE if run.every else 0.0
         run.due = now + max(run.every, enough, PAUSE if run.problem else 0.0)
+        if run.follower.holds_end and end_of(run.directory) is not None:
+            run.due = now + BRIEFLY  # its jobs are sent meanwhile
         self.report(run)

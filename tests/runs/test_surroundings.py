@@ -10,11 +10,13 @@ import pytest
 from harness.config.compose import compose
 from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
+from harness.sweeps.expected_jobs import expected_jobs
 from harness.sweeps.jobs import Job
 from harness.sweeps.units import groups
 from harness.tracking.journal import last
 from tests.support import ROOT, program
 from tests.support.program import uses_mlflow
+from tests.sweeps.test_units import SWEEP
 
 pytestmark = uses_mlflow
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # a locale of ASCII alone
@@ -85,7 +87,7 @@ def test_a_group_has_so_many_jobs_and_no_more(
         config = compose([f"seed={number}", f"model.units={units}", "task.samples=20"])
         directory, settings = tmp_path / str(number), nested_params(config)
         jobs.append(Job(number=number, overrides=[], directory=directory, settings=settings))
-    found = [[job.number for job in group.jobs] for group in groups(jobs)]
+    found = [[job.number for job in group.jobs] for group in groups(expected_jobs(jobs, SWEEP))]
     assert found == [[0, 1, 2], [3, 5, 6], [4], [7]]
 
 

@@ -1,0 +1,67 @@
+"""What is known of a sweep's jobs before the first one begins: their cost, and what exists already.
+
+Every job is prepared once for it, as when it runs, which takes some milliseconds.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.runs.run_key import finished_runs, run_key
+from harness.sweeps.estimates import Estimate, estimate
+from harness.sweeps.grouping import sharing_key
+from harness.sweeps.jobs import Job
+from harness.sweeps.sweep import Sweep
+from harness.tracking.journal import end_of
+from harness.tracking.launched_jobs import launched_jobs
+from harness.training.plan import prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedJob:
+    """A job that is to run, or has finished already in the folder `finished`."""
+
+    job: Job
+    sharing: Hashable  # equal for jobs that can share a program
+    estimate: Estimate
+    run_key: str | None = None
+    finished: Path | None = None
+    begun: Path | None = None  # where it was killed or has failed
+
+
+def expected_jobs(jobs: Sequence[Job], swept: Sweep) -> list[ExpectedJob]:
+    """Return what is known of jobs, in their order."""
+    found = [_expected(job) for job in jobs]
+    if swept.skips_finished:
+        found = list(_finished_elsewhere(found, Path(swept.results)))
+    return list(_begun_before(found, swept)) if swept.resumes else found
+
+
+def _expected(job: Job) -> ExpectedJob:
+    alone = ExpectedJob(job=job, sharing=("alone", job.number), estimate=Estimate())
+    if job.resumes:
+        return alone
+    try:
+        plan = prepare(job.config)
+        return replace(
+            alone, sharing=sharing_key(plan), estimate=estimate(plan), run_key=run_key(plan)
+        )
+    except Exception:  # reported when the job runs
+        return alone
+
+
+def _finished_elsewhere(jobs: Sequence[ExpectedJob], results: Path) -> Iterator[ExpectedJob]:
+    runs = finished_runs(results)
+    for each in jobs:
+        yield replace(each, finished=runs.get(each.run_key or ""))
+
+
+def _begun_before(jobs: Sequence[ExpectedJob], swept: Sweep) -> Iterator[ExpectedJob]:
+    folders = {attempt.number: attempt.folder for attempt in launched_jobs(Path(swept.directory))}
+    for each in jobs:
+        folder = folders.get(each.job.number)
+        end = None if folder is None else end_of(folder)
+        if end is not None and end["status"] == "FINISHED":
+            yield replace(each, finished=folder)
+        else:
+            yield replace(each, job=replace(each.job, failed=folder), begun=folder)

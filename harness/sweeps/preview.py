@@ -1,0 +1,84 @@
+"""Say before a sweep begins what it will do and about how long it takes; ask if that is long."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from harness.console.command_line import counted
+from harness.console.terminal import console
+from harness.core.errors import ConfigError
+from harness.runs.folders import relative_to_cwd
+from harness.runs.resume import checkpoint_names
+from harness.sweeps.estimates import PROCESS, seconds_in_one_process, seconds_in_workers
+from harness.sweeps.expected_jobs import ExpectedJob
+from harness.sweeps.sweep import Sweep
+from harness.sweeps.units import WorkUnit
+from harness.sweeps.worker_count import usable_cores
+
+log = logging.getLogger(__name__)
+
+LONG = 3600.0  # seconds, beyond which a terminal is asked first
+
+
+def show_plan(
+    jobs: Sequence[ExpectedJob],
+    units: Sequence[WorkUnit],
+    workers: int,
+    threads: int,
+    swept: Sweep,
+) -> None:
+    """Print how many jobs there are, in how many units and workers, and how long they may take.
+
+    A dry run prints every job. Raises `ConfigError` where the answer on a terminal is no.
+    """
+    estimates = [each.estimate for each in jobs if each.finished is None]
+    cores = usable_cores()
+    seconds = seconds_in_one_process(estimates, threads, cores)
+    if workers > 1:
+        seconds = seconds_in_workers(estimates, workers, threads, cores)
+    memory = workers * max((PROCESS.get(e.backend, 1e9) for e in estimates), default=0.0)
+    memory += sum(sorted(unit.bytes for unit in units)[-workers:])
+    line = _line(jobs, units, workers) + f"; roughly {_time(seconds)}, {memory / 1e9:.1f} GB"
+    if swept.is_dry_run:
+        _show_jobs(jobs, swept)
+        print(line)
+        return
+    if len(jobs) > 1:
+        log.info("%s", line)
+    if seconds > LONG and sys.stdin.isatty() and sys.stderr.isatty():
+        answer = input(f"This takes roughly {_time(seconds)}. Begin? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            raise ConfigError("nothing was begun; sweep.dry_run=true shows the jobs.")
+
+
+def _line(jobs: Sequence[ExpectedJob], units: Sequence[WorkUnit], workers: int) -> str:
+    finished = sum(each.finished is not None for each in jobs)
+    goes_on = sum(each.begun is not None for each in jobs)
+    begun = [f"{finished} finished before"] * (finished > 0) + [f"{goes_on} begun"] * (goes_on > 0)
+    where = f"{workers} worker processes" if workers > 1 else "this process"
+    known = f" ({', '.join(begun)})" if begun else ""
+    return f"{counted(len(jobs), 'job')}{known} in {counted(len(units), 'unit')}, in {where}"
+
+
+def _show_jobs(jobs: Sequence[ExpectedJob], swept: Sweep) -> None:
+    table = Table("#", "job", "state", title="sweep, dry run", title_justify="left")
+    for each in jobs:
+        if each.finished is not None:
+            state = f"finished: {relative_to_cwd(each.finished)}"
+        elif each.begun is not None:
+            how = "goes on from" if checkpoint_names(each.begun) else "begins anew, after"
+            state = f"{how} {relative_to_cwd(each.begun)}"
+        else:
+            state = "new"
+        name = swept.job_name(each.job.overrides)
+        table.add_row(str(each.job.number), escape(name), escape(state))
+    console().print(table)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
