@@ -73,30 +73,32 @@ class Progress:
 
 
 class Count:
-    """A context manager that shows how many of `total` items are done; `what` names the work."""
+    """A context manager that shows how many of `total` items are done; `what` names the work.
 
-    def __init__(self, total: int, what: str) -> None:
-        self.total, self.what, self.done = total, what, 0
+    Where there is no terminal it is a line every `seconds`.
+    """
+
+    def __init__(self, total: int, what: str, seconds: float = SECONDS_BETWEEN_LINES) -> None:
+        self.total, self.what, self.seconds, self.done = total, what, seconds, 0
         self.began = self.shown = time.monotonic()
         self._bar = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
                 TextColumn("{task.description}"),
                 MofNCompleteColumn(),
                 BarColumn(),
-                TimeRemainingColumn(),
-                TextColumn("left"),
+                TextColumn("{task.fields[note]}"),
                 console=Console(file=sys.stderr),
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task(self.what, total=self.total)
+            self._task = self._bar.add_task(self.what, total=self.total, note="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,12 +107,20 @@ class Count:
 
     def update(self) -> None:
         """Show that one more item is done."""
-        self.done += 1
-        now = time.monotonic()
+        self.show(self.done + 1)
+
+    def show(self, done: int, note: str = "", share: float | None = None) -> None:
+        """Show that `done` items are done; `note` says more about them.
+
+        `share` is that of all work that is done, by default that of the items.
+        """
+        self.done, now = done, time.monotonic()
+        share = done / self.total if share is None else share
+        seconds = f"{max((now - self.began) * (1 / share - 1), 0):.0f} s left" if share else ""
+        note = ", ".join(filter(None, (note, seconds)))
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.done)
-        elif now - self.shown > SECONDS_BETWEEN_LINES:
+            self._bar.update(self._task, completed=done, note=note)
+        elif now - self.shown > self.seconds:
             self.shown = now
-            left = (now - self.began) / self.done * (self.total - self.done)
-            line = f"  {self.what}: {self.done} of {self.total} done, {max(left, 0):.0f} s left"
-            print(line, file=sys.stderr, flush=True)
+            line = f"  {self.what}: {done} of {self.total} done"
+            print(", ".join(filter(None, (line, note))), file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """Launch the jobs of a sweep: form units, decide on the workers, begin the record, carry out."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.sweeps.estimates import Estimate
 from harness.sweeps.expected_jobs import ExpectedJob, expected_jobs
 from harness.sweeps.jobs import Job, check_folders
 from harness.sweeps.preview import show_plan
+from harness.sweeps.sweep_progress import SweepProgress
 from harness.sweeps.units import WorkUnit, groups, work_units
 from harness.sweeps.work import Losses, carry_out_unit
 from harness.sweeps.worker_count import worker_count
@@ -66,11 +68,16 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
         return {}
     _begin_record(swept, _valid_configs(jobs))
     losses = {each.job.number: _reuse(each, swept) for each in finished}
-    if count == 1:
-        return losses | _in_this_process(units)
+    if not left:
+        return losses
+    with SweepProgress(Path(swept.directory), len(left)):
+        return losses | (_in_this_process(units) if count == 1 else _in_workers(units, count, gpus))
+
+
+def _in_workers(units: Sequence[WorkUnit], workers: int, gpus: Sequence[str]) -> Losses:
     from harness.sweeps.pool import Pool
 
-    return losses | Driver(Pool(count, gpus)).run(units)
+    return Driver(Pool(workers, gpus)).run(units)
 
 
 def _reuse(each: ExpectedJob, swept: sweep.Sweep) -> float:
@@ -110,5 +117,5 @@ def _begin_record(swept: sweep.Sweep, configs: Sequence[Config]) -> None:
 def _in_this_process(units: Sequence[WorkUnit]) -> Losses:
     losses: Losses = {}
     for unit in units:
-        losses |= carry_out_unit(unit, shows_progress=True)
+        losses |= carry_out_unit(unit, shows_progress=not sys.stderr.isatty())
     return losses

@@ -16,7 +16,7 @@ from harness.sweeps.sweep import Sweep
 from harness.system.physical_memory import physical_memory
 
 PIECES = 4  # of a worker's share of all work that one unit has at least
-SLACK = 1.1  # times the shortest possible time, within which the units are good enough
+SLACK = 1.05  # times faster that smaller units have to be
 
 
 @dataclass(kw_only=True)
@@ -93,14 +93,13 @@ def work_units(found: Sequence[Group], swept: Sweep, workers: int) -> list[WorkU
     if workers == 1:
         return [_unit(swept, group) for group in found]
     shortest = sum(group.seconds for group in found) / workers
-    units: list[WorkUnit] = []
+    best: list[WorkUnit] = []
     for pieces in range(1, PIECES + 1):
-        most = shortest / pieces
-        units = [_unit(swept, part) for group in found for part in _cut(group, most)]
+        units = [_unit(swept, part) for group in found for part in _cut(group, shortest / pieces)]
         units.sort(key=lambda unit: -unit.seconds)
-        if len(units) >= workers and makespan(units, workers) <= SLACK * shortest:
-            break
-    return units
+        if not best or makespan(units, workers) * SLACK < makespan(best, workers):
+            best = units
+    return best
 
 
 def _cut(group: Group, most: float) -> Iterator[Group]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.config.compose import tell_own_folders
+from harness.console.log_lines import LogLines
 from harness.sweeps.jobs import FailedFast
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses, carry_out_unit
@@ -36,7 +37,7 @@ def begin(gpus: Sequence[str], folder: str) -> None:
         os.environ[VISIBLE] = gpus[_free_slot(len(gpus), Path(folder))]
     signals.ignore(signals.TERMINALS)  # Ctrl-C reaches all processes of a terminal
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogLines(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name in ("jax", "matplotlib"):  # as conf/hydra/job_logging/harness.yaml

@@ -148,6 +148,12 @@ def between(directory: Path, start: int, stop: int) -> Iterator[tuple[Event | No
 
 def end_of(directory: Path) -> Event | None:
     """Return the journal's event `end` if it is its last line, or None; read no more than that."""
+    event = latest(directory)
+    return event if event is not None and event["kind"] == "end" else None
+
+
+def latest(directory: Path) -> Event | None:
+    """Return the event in the journal's last line, or None where that is not whole."""
     path = directory / JOURNAL
     if not path.exists():
         return None
@@ -155,8 +161,7 @@ def end_of(directory: Path) -> Event | None:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - (1 << 16)))
         *_, line = [b"", *file.read().splitlines()]
-    event = _parsed(line, path)
-    return event if event is not None and event["kind"] == "end" else None
+    return _parsed(line, path)
 
 
 def _parsed(line: bytes, path: Path) -> Event | None:

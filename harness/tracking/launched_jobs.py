@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.tracking.journal import append, read
+from harness.tracking.journal import Event, append, read
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,10 @@ def launched_jobs(sweep: Path) -> list[LaunchedJob]:
 
 def attempts(sweep: Path) -> list[LaunchedJob]:
     """Return every folder in which a job has begun, in the order in which they were begun."""
-    return [
-        LaunchedJob(
-            event["number"],
-            Path(os.path.normpath(sweep / event["folder"])),
-            event.get("reused", False),
-        )
-        for event in read(sweep)
-        if event["kind"] == "job"
-    ]
+    return [attempt_of(sweep, event) for event in read(sweep) if event["kind"] == "job"]
+
+
+def attempt_of(sweep: Path, event: Event) -> LaunchedJob:
+    """Return what an event `job` of the sweep's journal says."""
+    folder = Path(os.path.normpath(sweep / event["folder"]))
+    return LaunchedJob(event["number"], folder, event.get("reused", False))

@@ -102,7 +102,7 @@ class Server:
     def _follow_unsent(self) -> None:
         """Follow the journals of programs that have ended before all was in MLflow."""
         assert self._unsent is not None
-        found = [each for each in unsent(self._unsent) if each.resolve() not in self.reader.open]
+        found = [each for each in unsent(self._unsent) if not self.reader.follows(each)]
         self._unsent = None
         for directory in found:
             end_if_dead(directory)

@@ -6,7 +6,6 @@ are followed as its journal names them, and it is complete when they are: its de
 their places in MLflow.
 """
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from harness.tracking import sent
 from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
 from harness.tracking.journal import BEGINNINGS, between, end_of, first
+from harness.tracking.launched_jobs import attempt_of
 from harness.tracking.mlflow_errors import explained
 
 PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds after a failure of a store
@@ -75,11 +75,14 @@ class Reader:
             )
             self._follow_sweep_of(directory, every, place)
 
+    def follows(self, directory: Path) -> bool:
+        """Return whether a run is followed, or will be with its sweep."""
+        return directory.resolve() in self.open or _sweep_of(directory) in self.open
+
     def _follow_sweep_of(self, directory: Path, every: float, place: Destination) -> None:
         """Follow the sweep that a run is part of, too."""
-        start = first(directory, ("start",))
-        if start is not None and start.get("parent") is not None:
-            sweep = (directory / start["parent"]).resolve()
+        sweep = _sweep_of(directory)
+        if sweep is not None:
             if sweep not in self.open:
                 self.follow(sweep, every, place, is_new=not (sweep / SENT).exists())
             self.open[directory].sweep = sweep
@@ -103,7 +106,7 @@ class Reader:
         for event, end in between(sweep.directory, sweep.named, size):
             sweep.named = end
             if event is not None and event["kind"] == "job":
-                sweep.waiting.append(Path(os.path.normpath(sweep.directory / event["folder"])))
+                sweep.waiting.append(attempt_of(sweep.directory, event).folder)
         for directory in list(sweep.waiting):
             begin = first(directory, ("start", "end"))
             if begin is not None:
@@ -172,3 +175,10 @@ class Reader:
         if run.follower.holds_end and end_of(run.directory) is not None:
             run.due = now + BRIEFLY  # its jobs are sent meanwhile
         self.report(run)
+
+
+def _sweep_of(directory: Path) -> Path | None:
+    """Return the directory of the sweep that a run is part of."""
+    start = first(directory, ("start",))
+    parent = None if start is None else start.get("parent")
+    return None if parent is None else (directory / parent).resolve()

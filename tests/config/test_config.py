@@ -10,7 +10,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Literal, Optional
@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from harness.config import schema as config_module
 from harness.config.parsing import from_hydra
 from harness.config.schema import BackendConfig, Config
-from harness.config.serialise import nested_params
+from harness.config.serialise import config_text, nested_params
 from harness.core.errors import ConfigError
 from harness.tasks.sum import Sum
 from harness.training.splits import make_splits
@@ -296,10 +296,23 @@ def test_a_task_with_targets_at_every_step_can_be_learnt_from_the_last_alone() -
 @pytest.mark.parametrize("choice", [f"{g}={o}" for g in GROUPS for o in options(g)])
 def test_what_is_kept_of_a_configuration_makes_it_again(choice: str, tmp_path: Path) -> None:
     run = config(choice, "optimizer.lr=1e-9", "tracking.uri=sqlite:////x y/m.db")
-    OmegaConf.save(OmegaConf.create(nested_params(run)), tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text(config_text(run), encoding="utf-8")
     kept = OmegaConf.load(tmp_path / "config.yaml")
     assert isinstance(kept, DictConfig)
     assert from_hydra(kept) == run
+    assert config_text(run) == OmegaConf.to_yaml(OmegaConf.create(nested_params(run)))
+
+
+TEXTS = ["1e3", "true", "null", "12", "~", "a: b", "ünï", "#x", "a\nb", "y", "no", "0x1f", "1_000"]
+TEXTS += ["-", "?", "'q'", '"d"', "2026-11-27", "1:30", "nan", ".inf", "long " * 60, "- a", "{x}"]
+TEXTS += ["@a", "%a", "!t", "&a", "*a", "|", ">", " lead", "trail "]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_is_kept_as_a_text(text: str) -> None:
+    run = config()
+    named = replace(run, task=replace(run.task, name=text))
+    assert OmegaConf.create(config_text(named)).task.name == text
 
 
 class Mode(Enum):

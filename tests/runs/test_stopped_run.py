@@ -32,7 +32,7 @@ STOPPED = {
     "SIGQUIT": (signal.SIGQUIT, [LONG, "tracking=journal"]),
     "SIGKILL": (signal.SIGKILL, [LONG, "tracking=journal"]),
     "sweep": (signal.SIGINT, ["-m", "hydra/launcher=basic", "seed=0,1,2", LONG]),
-    "together": (signal.SIGINT, ["-m", "seed=0,1,2", LONG]),
+    "together": (signal.SIGINT, ["-m", "seed=0,1,2", LONG, "hydra.launcher.workers=1"]),
 }
 
 Stopped = dict[str, tuple[Path, Done]]

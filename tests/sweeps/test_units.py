@@ -54,6 +54,7 @@ def test_equal_jobs_are_cut_into_as_few_units_as_there_are_workers() -> None:
         list(range(16)),
         list(range(16, 32)),
     ]
+    assert len(work_units([group([1.0] * 3)], SWEEP, 2)) == 2, "three units would take as long"
 
 
 def test_one_worker_has_whole_groups_in_their_order() -> None:
