@@ -37,6 +37,7 @@ from harness.sweeps import jobs, sweep
 from harness.sweeps.precheck import check_values
 from harness.sweeps.resumed_sweep import resumed_words
 from harness.system import signals
+from harness.tracking.journal import end_of
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -49,6 +50,8 @@ def job(composed: DictConfig) -> float:
     swept = sweep.current() if settings.mode == RunMode.MULTIRUN else None
     try:
         if swept is not None:
+            if end_of(Path(swept.directory)) is not None:  # stopped before this job's turn came
+                return float("nan")
             swept.check_place(composed)
             jobs.begin(swept, settings.job.num, directory)
         _keep_places(composed, Path(settings.runtime.cwd))

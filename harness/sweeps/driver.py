@@ -5,9 +5,10 @@ dies even so is the guilty one, and fails.
 """
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -29,8 +30,10 @@ LOOK = 0.5  # seconds between two looks whether the program is to stop
 class Engine(Protocol):
     """What carries units out in other processes."""
 
+    slots: int  # units that it carries out at once
+
     def submit(self, unit: WorkUnit) -> "Future[Losses | None]":
-        """Carry out a unit when a worker is free; its result is None after a stop."""
+        """Begin to carry out a unit; the result is None after a stop."""
         ...
 
     def how_it_died(self, error: BaseException) -> str | None:
@@ -46,15 +49,21 @@ class Engine(Protocol):
         ...
 
 
-@dataclass
-class Driver:
-    """The units that an engine has, each with the tries that it has had."""
+@dataclass(kw_only=True)
+class Try:
+    """A unit, and how often it was carried out before."""
 
-    engine: Engine
-    losses: Losses = field(default_factory=Losses)
-    _pending: "dict[Future[Losses | None], tuple[WorkUnit, int]]" = field(
-        default_factory=dict["Future[Losses | None]", tuple[WorkUnit, int]]
-    )
+    unit: WorkUnit
+    before: int = 0
+
+
+class Driver:
+    """The units of a sweep that an engine carries out, as many at once as it has slots."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.losses = engine, Losses()
+        self._waiting: deque[Try] = deque()
+        self._running: dict[Future[Losses | None], Try] = {}
 
     def run(self, units: Sequence[WorkUnit]) -> Losses:
         """Carry out all units; return the loss of each job, NaN where it failed.
@@ -62,11 +71,13 @@ class Driver:
         Raises `KeyboardInterrupt`, such as `FailedFast`, when all workers have closed their runs
         after a stop.
         """
+        self._waiting.extend(Try(unit=unit) for unit in units)
         try:
-            for unit in units:
-                self._submit(unit)
-            while self._pending:
-                done, _ = wait(self._pending, timeout=LOOK, return_when=FIRST_COMPLETED)
+            while self._waiting or self._running:
+                while self._waiting and len(self._running) < self.engine.slots:
+                    begun = self._waiting.popleft()
+                    self._running[self.engine.submit(begun.unit)] = begun
+                done, _ = wait(self._running, timeout=LOOK, return_when=FIRST_COMPLETED)
                 signals.raise_if_stopped()
                 for future in done:
                     self._take(future)
@@ -77,12 +88,10 @@ class Driver:
         self.engine.close()
         return self.losses
 
-    def _submit(self, unit: WorkUnit, tries: int = 0) -> None:
-        self._pending[self.engine.submit(unit)] = unit, tries + 1
-
     def _take(self, future: "Future[Losses | None]") -> None:
         """Take the result of a unit, or let it be carried out again."""
-        unit, tries = self._pending.pop(future)
+        begun = self._running.pop(future)
+        unit, tries = begun.unit, begun.before + 1
         error = future.exception()
         if error is None:
             self.losses |= future.result() or {}
@@ -94,10 +103,9 @@ class Driver:
         names = f"#{unit.jobs[0].number}" + (f" to #{unit.jobs[-1].number}" if several else "")
         log.warning("the worker process of %s %s", names, how)
         if tries < (TOGETHER if several else ALONE):
-            self._submit(unit, tries)
+            self._waiting.appendleft(Try(unit=unit, before=tries))
         elif several:
-            for single in unit.singly():
-                self._submit(single)
+            self._waiting.extendleft(Try(unit=single) for single in reversed(unit.singly()))
         else:
             self._fail(unit, how)
 

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from tempfile import TemporaryDirectory
 
@@ -30,7 +31,8 @@ class Pool:
     """
 
     def __init__(self, workers: int, gpus: Sequence[str] = ()) -> None:
-        self.workers = workers
+        CONSTS.term_timeout = GRACE  # of a worker, between SIGTERM and SIGKILL
+        self.slots = workers
         self._gpus = [gpus[i % len(gpus)] for i in range(workers)] if gpus else []
         self._slots = TemporaryDirectory(prefix="harness-")
         self._futures: set[Future[Losses | None]] = set()
@@ -39,18 +41,19 @@ class Pool:
     def _new_pool(self) -> ProcessPool:
         context = multiprocessing.get_context("spawn")
         return ProcessPool(
-            self.workers,
+            self.slots,
             initializer=worker.begin,
             initargs=(self._gpus, self._slots.name),
             context=context,
         )
 
     def submit(self, unit: WorkUnit) -> "Future[Losses | None]":
-        """Let a worker carry out a unit, when one is free."""
+        """Let a worker carry out a unit."""
         try:
             future = self._pool.schedule(worker.work, args=[unit])
-        except RuntimeError:  # all workers died before they had begun a unit
-            self._close(self._pool)
+        except RuntimeError:  # it is broken: a worker died that had no unit
+            self._pool.stop()
+            self._pool.join()
             self._pool = self._new_pool()
             future = self._pool.schedule(worker.work, args=[unit])
         self._futures.add(future)
@@ -60,6 +63,8 @@ class Pool:
     @staticmethod
     def how_it_died(error: BaseException) -> str | None:
         """Return how a worker ended from what its unit's future raises; None if it did not end."""
+        if isinstance(error, BrokenProcessPool):
+            return "has ended before it began with them"
         if not isinstance(error, ProcessExpired):
             return None
         code = error.exitcode or 0
@@ -85,16 +90,11 @@ class Pool:
             if not wait(running, timeout=0.2).not_done:
                 break
         self._pool.stop()
-        self._close(self._pool)
+        self._pool.join()
         self._slots.cleanup()
 
     def close(self) -> None:
         """End the workers, which are idle."""
         self._pool.close()
-        self._close(self._pool)
+        self._pool.join()
         self._slots.cleanup()
-
-    @staticmethod
-    def _close(pool: ProcessPool) -> None:
-        CONSTS.term_timeout = GRACE
-        pool.join()

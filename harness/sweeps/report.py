@@ -1,5 +1,9 @@
 """The end of a sweep: read its jobs' journals, print a table, end the parent run in MLflow."""
 
+import os
+import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -19,11 +23,16 @@ from harness.sweeps.resumed_sweep import KEY
 from harness.sweeps.sweep import Sweep
 from harness.system.checksum import checksum
 from harness.system.own_files import take_back
+from harness.system.process_identity import is_running
 from harness.tracking import mlflow_process
 from harness.tracking.browse import compare_command, missing, say_next
+from harness.tracking.dead_runs import end_if_dead
 from harness.tracking.job_outcomes import Job, jobs, scalars, shown_loss
-from harness.tracking.journal import Journal, first
+from harness.tracking.journal import BEGINNINGS, Journal, end_of, first
+from harness.tracking.launched_jobs import attempts
 from harness.tracking.sent import address, destination
+
+GRACE = 10.0  # seconds in which processes of jobs that were stopped close their runs
 
 
 def close(sweep: Sweep, killed: bool, console: Console) -> int:
@@ -32,15 +41,17 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     It is 0 where all jobs finished, else 1, also where none has begun.
     """
     directory = Path(sweep.directory)
-    outcomes = jobs(directory)
     if sweep.is_dry_run:
         take_back(directory)
         return 0
+    _end_jobs(directory, stops=killed)
+    outcomes = jobs(directory)
     if not outcomes and first(directory, ("start", "resumed")) is None:
         take_back(directory)  # refused before its first job: no folder is left
         return 1
     failed = [job for job in outcomes if job.status != "FINISHED"]
-    _end_parent(directory, "KILLED" if killed else "FAILED" if failed else "FINISHED", outcomes)
+    status = "KILLED" if killed else "FAILED" if failed else "FINISHED"
+    _end_parent(directory, status, outcomes, sweep.wait_seconds)
     console.print(_job_table(outcomes))
     if failed:
         console.print(f"\n[bold]{len(failed)} of {len(outcomes)} jobs did not finish[/bold]")
@@ -55,6 +66,36 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
     _show_in_mlflow(directory, sweep.results, console)
     return 1 if failed else 0
+
+
+def _end_jobs(directory: Path, stops: bool) -> None:
+    """End jobs whose process is gone; wait for those that are just being closed by theirs.
+
+    Processes of this machine that still train are stopped, if `stops`, as by Ctrl-C: a launcher may
+    leave them alone.
+    """
+    limit = time.monotonic() + GRACE
+    told: set[Path] = set()
+    while time.monotonic() < limit:
+        begun = [attempt.folder for attempt in attempts(directory)]
+        still_open = [folder for folder in begun if not end_of(folder) and not end_if_dead(folder)]
+        if not still_open:
+            return
+        for folder in still_open if stops else ():
+            if folder not in told and _stop_process_of(folder):
+                told.add(folder)
+        time.sleep(0.1)
+
+
+def _stop_process_of(folder: Path) -> bool:
+    """Stop the process of a run, if it has begun and is another one of this machine."""
+    process = (first(folder, BEGINNINGS) or {}).get("process")
+    if process is None:
+        return False
+    if is_running(process) and process["pid"] != os.getpid():
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process["pid"], signal.SIGINT)
+    return True
 
 
 def _show_in_mlflow(directory: Path, results: str, console: Console) -> None:
@@ -90,7 +131,7 @@ def _job_table(outcomes: list[Job]) -> Table:
     return table
 
 
-def _end_parent(directory: Path, status: str, outcomes: list[Job]) -> None:
+def _end_parent(directory: Path, status: str, outcomes: list[Job], wait_seconds: float) -> None:
     """End the record of the sweep, and its parent run in MLflow if there is one.
 
     MLflow's process sends the jobs meanwhile. A sweep that was stopped gets no report.
@@ -108,4 +149,4 @@ def _end_parent(directory: Path, status: str, outcomes: list[Job]) -> None:
     finally:
         journal.write("end", status=status, error=None)
         journal.close()
-        mlflow_process.tell(directory)
+        mlflow_process.tell(directory, wait_seconds)

@@ -46,6 +46,7 @@ class Sweep:
     total: int  # jobs; 0 where a search decides
     results: str
     uri: str | None  # of MLflow
+    wait_seconds: float = 0.0  # for MLflow, at the end
     own_folders: list[str] = field(default_factory=list[str])  # of options, see --config-dir
     skips_finished: bool = False
     resumes: bool = False
@@ -109,6 +110,7 @@ def begin(config: DictConfig) -> None:
         total=swept.jobs,
         results=config.results,
         uri=config.tracking.uri,
+        wait_seconds=config.tracking.wait_seconds,
         skips_finished=options.skip == "finished",
         resumes=options.resume is not None,
         is_dry_run=options.dry_run,

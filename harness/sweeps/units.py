@@ -44,7 +44,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkUnit:
-    """Jobs for one worker. A unit that is carried out twice does no harm: see `work.carry_out`."""
+    """Jobs for one worker. A unit that is carried out twice does no harm: see `prepared_jobs`."""
 
     sweep: Sweep
     jobs: list[Job]

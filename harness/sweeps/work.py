@@ -1,49 +1,32 @@
 """Carry out a work unit, in the program itself or in a worker process.
 
-Jobs that can share a program are trained together. A unit may be carried out again, by another
-process: a job that has ended is left as it is, and one whose process was killed goes on from its
-last checkpoint, in a new folder, so that a process that still writes into the old one does no harm.
+Jobs that can share a program are trained together.
 """
 
 import logging
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backends import BackendFactory
 from harness.core.errors import ConfigError
-from harness.runs import resume
-from harness.runs.folders import first_free
 from harness.runs.run import Identity, Result, carry_out
 from harness.sweeps import jobs, sweep
 from harness.sweeps.grouping import sharing_key
 from harness.sweeps.jobs import Job
+from harness.sweeps.prepared_jobs import NAN, PreparedJob, prepared_jobs, refuse
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
 from harness.system.compile_cache import use_compile_cache
 from harness.system.compiled_programs import free_if_many
-from harness.tracking.dead_runs import end_if_dead
-from harness.tracking.job_outcomes import outcome
-from harness.tracking.journal import end_of
-from harness.tracking.launched_jobs import launched_jobs
 from harness.training.load_backend import load_backend
-from harness.training.plan import Plan, prepare
 
 log = logging.getLogger(__name__)
 
 Losses = dict[int, float]  # number of a job -> its loss, NaN where it failed
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedJob:
-    """A job whose plan is known; `origin` is the run that it goes on with."""
-
-    job: Job
-    plan: Plan
-    origin: resume.ResumedRun | None
 
 
 def carry_out_unit(unit: WorkUnit, shows_progress: bool = False) -> Losses:
@@ -53,59 +36,16 @@ def carry_out_unit(unit: WorkUnit, shows_progress: bool = False) -> Losses:
     """
     losses: Losses = {}
     groups: dict[Hashable, list[PreparedJob]] = {}
-    directory = Path(unit.sweep.directory)
-    attempts = {attempt.number: attempt for attempt in launched_jobs(directory)}
-    for job in unit.jobs:
-        earlier = attempts.get(job.number)
-        ended = None if earlier is None else end_of(earlier.folder)
-        counts = earlier is not None and earlier.folder != job.failed
-        if earlier is not None and counts and ended is not None and ended["status"] != "KILLED":
-            loss = outcome(earlier, directory).loss
-            losses[job.number] = float("nan") if loss is None else loss
-            continue
-        if earlier is not None:
-            end_if_dead(earlier.folder)
-            job = replace(job, directory=first_free(job.directory))
-        try:
-            prepared = _prepare(unit.sweep, job, None if earlier is None else earlier.folder)
-        except Exception as error:
-            losses[job.number] = _refuse(unit.sweep, job, error)
+    for each in prepared_jobs(unit):
+        if isinstance(each, PreparedJob):
+            groups.setdefault(sharing_key(each.plan), []).append(each)
         else:
-            groups.setdefault(sharing_key(prepared.plan), []).append(prepared)
+            job, loss = each
+            losses[job.number] = loss
     for group in groups.values():
         free_if_many()
         losses |= _train(unit.sweep, group, shows_progress)
     return losses
-
-
-def _prepare(swept: Sweep, job: Job, earlier: Path | None) -> PreparedJob:
-    """Draw a job's data and weights, and find where it goes on. Raises `ConfigError`.
-
-    `earlier` is the folder in which the job was killed.
-    """
-    if job.resumes:  # files of the run that it resumes may have to be downloaded into its folder
-        jobs.begin(swept, job.number, job.directory)
-    plan = prepare(job.resumed_config() if job.resumes else job.config)
-    if earlier is not None and resume.checkpoint_names(earlier):
-        config = replace(plan.config, resume=str(earlier), checkpoint=None)
-        try:
-            plan, origin = resume.resumed(replace(plan, config=config))
-            return PreparedJob(job=job, plan=plan, origin=origin)
-        except ConfigError as error:  # a damaged checkpoint
-            log.warning("%s begins anew: %s", swept.job_name(job.overrides), error)
-    plan, origin = resume.resumed(plan)
-    return PreparedJob(job=job, plan=plan, origin=origin)
-
-
-def _refuse(swept: Sweep, job: Job, error: Exception) -> float:
-    """Record a job that cannot be trained, in its own folder if nobody else has it."""
-    if not job.resumes:
-        try:
-            jobs.begin(swept, job.number, job.directory)
-        except ConfigError as taken:
-            error = taken
-    jobs.note_failure(swept, job.number, job.directory, job.overrides, error)
-    return float("nan")
 
 
 def _train(swept: Sweep, group: Sequence[PreparedJob], shows_progress: bool) -> Losses:
@@ -115,7 +55,7 @@ def _train(swept: Sweep, group: Sequence[PreparedJob], shows_progress: bool) -> 
     try:
         load = load_backend(config.backend)
     except ConfigError as error:
-        return {each.job.number: _refuse(swept, each.job, error) for each in group}
+        return {each.job.number: refuse(swept, each.job, error) for each in group}
     if len(group) == 1:
         return {group[0].job.number: _train_alone(swept, group[0], load, shows_progress)}
     return _train_together(swept, group, load)
@@ -125,7 +65,7 @@ def _train_together(swept: Sweep, group: Sequence[PreparedJob], load: BackendFac
     from harness.sweeps.cotraining import SharedTraining
     from harness.sweeps.shared_replicas import draw
 
-    losses = dict.fromkeys((each.job.number for each in group), float("nan"))
+    losses = dict.fromkeys((each.job.number for each in group), NAN)
 
     def work(prepared: PreparedJob, shared: BackendFactory) -> Result:
         _begin(swept, prepared.job)
@@ -179,7 +119,7 @@ def _reported(swept: Sweep, job: Job, result: Result | Exception) -> float:
     """Log how a job has ended, and record a failure; return the loss."""
     if isinstance(result, Exception):
         jobs.note_failure(swept, job.number, job.directory, job.overrides, result)
-        return float("nan")
+        return NAN
     return jobs.report(result)
 
 

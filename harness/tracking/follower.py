@@ -41,6 +41,7 @@ class Follower:
         self._known = self._certain = is_new
         self.written = Counter[str]()  # runs, sweeps, numbers and files that were sent
         self._uploads = FileUploads(directory)
+        self._run: Any = None  # as MLflow has described it
 
     def advance(self) -> Sent:
         """Send all that is new; return what MLflow has now.
@@ -79,15 +80,21 @@ class Follower:
         if start is not None and not self.sent.run_id:
             self._begin(client, start)
         if self.sent.run_id:
-            writer = self._writer(client)
-            self.written["numbers"] += writer.numbers(batch, offset)
-            if batch and batch[-1]["kind"] == "end":
+            writer, ends = self._writer(client), bool(batch) and batch[-1]["kind"] == "end"
+            note = self._note() if ends else ""
+            self.written["numbers"] += writer.numbers(batch, offset, note)
+            if any(event["kind"] == "resumed" for event in batch):
+                client.update_run(self.sent.run_id, status="RUNNING")
+            if ends:
                 self._files(writer, offset)
-                writer.end(batch[-1], *self._notes())
+                writer.end(batch[-1])
         self._keep(numbers=offset)
 
     def _writer(self, client: Any) -> MlflowWriter:
-        return MlflowWriter(client, self.directory, self.sent.run_id)
+        if self._run is None or self._run.info.run_id != self.sent.run_id:
+            self._run = client.get_run(self.sent.run_id)
+        files = mlflow_store.file_store(client, self._run)
+        return MlflowWriter(client, self.directory, self.sent.run_id, files)
 
     def _begin(self, client: Any, start: Event) -> None:
         """Find the run of this journal, or create it."""
@@ -103,7 +110,8 @@ class Follower:
                 tags[PARENT] = above.created()
                 self.written += above.written
             self._keep(attempts=self.sent.attempts + 1)
-            run_id = mlflow_runs.create(client, start, number, tags)
+            self._run = mlflow_runs.create(client, start, number, tags)
+            run_id = self._run.info.run_id
             self.written["sweeps" if start["tags"].get("kind") == "sweep" else "runs"] += 1
         self._keep(run_id=run_id, experiment_id=number)
 
@@ -156,13 +164,12 @@ class Follower:
         self.written += Counter(files=self._uploads.count - before)
         self.problem = self._uploads.problem
 
-    def _notes(self) -> tuple[str, str]:
-        """Return the run's description at its start, and at its end: a sweep's lists its jobs."""
+    def _note(self) -> str:
+        """Return the run's description without how it ended: that of a sweep lists its jobs."""
         start = first(self.directory, ("start",)) or {}
         tags = start.get("tags", {})
-        note = tags.get(NOTE, "")
         is_sweep = tags.get("kind") == "sweep"
-        return note, description(self.directory, self.place) if is_sweep else note
+        return description(self.directory, self.place) if is_sweep else tags.get(NOTE, "")
 
     def _keep(self, **changes: Any) -> None:
         self.sent = replace(self.sent, **changes)

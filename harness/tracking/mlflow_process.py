@@ -172,12 +172,15 @@ def follow(directory: Path, config: TrackingConfig) -> None:
         _tell(Upload(directory, place, _tell, config.flush_seconds, config.wait_seconds))
 
 
-def tell(directory: Path) -> None:
-    """Let the process look at the journal in `directory`, if it is tracked by MLflow."""
+def tell(directory: Path, wait_seconds: float = 0.0) -> None:
+    """Let the process look at the journal in `directory`, if it is tracked by MLflow.
+
+    `wait_seconds` is how long `wait_for_all` may wait for it, unless it is followed already.
+    """
     known = {} if _process is None else _process.runs
     run, place = known.get(in_utf8(str(directory.resolve()))), destination(directory)
     if place is not None:
-        _tell(run or Upload(directory, place, _tell))
+        _tell(run or Upload(directory, place, _tell, wait_seconds=wait_seconds))
 
 
 def _tell_nobody(_: Upload) -> None:

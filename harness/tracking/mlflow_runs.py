@@ -18,13 +18,12 @@ def journal_id(start: Event) -> str:
     return str(start.get("id") or f"{start['time']}-{start['tags'].get('run_directory', '')}")
 
 
-def create(client: Any, start: Event, experiment_id: str, tags: dict[str, str]) -> str:
-    """Create the run of a journal and return its id."""
+def create(client: Any, start: Event, experiment_id: str, tags: dict[str, str]) -> Any:
+    """Create the run of a journal and return it."""
     tags = {name: str(value) for name, value in (start["tags"] | tags).items()}
     tags[ID] = journal_id(start)
     with deferred():
-        run = client.create_run(experiment_id, start["time"], tags, start["name"])
-    return run.info.run_id
+        return client.create_run(experiment_id, start["time"], tags, start["name"])
 
 
 def find(client: Any, start: Event, experiment_id: str) -> str | None:

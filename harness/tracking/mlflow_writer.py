@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,19 @@ LONGEST = {"param": 6000, "tag": 8000}  # MLflow's limits, in characters
 
 
 class MlflowWriter:
-    """A writer of one run, whose files are in `directory`, by its id in MLflow."""
+    """A writer of one run, whose files are in `directory`, by its id in MLflow.
 
-    def __init__(self, client: Any, directory: Path, run_id: str) -> None:
-        self.client, self.directory, self.run_id = client, directory, run_id
+    `files` is MLflow's store of the run's files.
+    """
 
-    def numbers(self, events: Sequence[Event], offset: int) -> int:
+    def __init__(self, client: Any, directory: Path, run_id: str, files: Any) -> None:
+        self.client, self.directory, self.run_id, self.files = client, directory, run_id, files
+
+    def numbers(self, events: Sequence[Event], offset: int, note: str = "") -> int:
         """Write params, metrics, tags and data sets, in as few batches as MLflow allows.
 
-        `offset` is where the events end in the journal. Returns the number of metrics.
+        `offset` is where the events end in the journal, and `note` the description of a run that
+        has ended. Returns the number of metrics.
         """
         from mlflow.entities import Metric, Param, RunTag
 
@@ -48,6 +53,11 @@ class MlflowWriter:
                 params |= event["params"]
             elif event["kind"] == "tags":
                 tags |= event["values"]
+            elif event["kind"] == "table":
+                listed = [{"path": _table_name(event["path"]), "type": "table"}]
+                tags["mlflow.loggedArtifacts"] = json.dumps(listed)
+            elif event["kind"] == "end":
+                tags[NOTE] = self._described(event, note)
             elif event["kind"] in NUMBERS:
                 step, time = event.get("step", 0), event["time"]
                 rows += [Metric(k, _storable(v), time, step) for k, v in _summaries(event)]
@@ -84,7 +94,7 @@ class MlflowWriter:
         """Write a file, by its path in the run's directory."""
         folder = str(Path(path).parent)
         target = None if folder == "." else folder
-        self.client.log_artifact(self.run_id, self.directory / path, target)
+        self.files.log_artifact(str(self.directory / path), target)
 
     def table(self, path: str) -> None:
         """Write a CSV of predictions as a table that MLflow can show side by side for several runs.
@@ -102,26 +112,33 @@ class MlflowWriter:
                     name = " ".join(row[n] for n in (*PLACE, "output"))
                     values = [float(row[n]) if row[n] else None for n in ("predicted", "true")]
                     rows.append([name, *values, row["split"], *(int(row[n]) for n in PLACE[1:])])
-        target = Path(path).with_suffix(".json").name
         table = {"columns": ["row", "predicted", "true", *PLACE], "data": rows}
-        self.client.log_text(self.run_id, json.dumps(table), target)
-        listed = json.dumps([{"path": target, "type": "table"}])
-        self.client.set_tag(self.run_id, "mlflow.loggedArtifacts", listed)
+        with TemporaryDirectory(prefix="harness-") as folder:
+            file = Path(folder, _table_name(path))
+            file.write_text(json.dumps(table), encoding="utf-8")
+            self.files.log_artifact(str(file))
 
     def model(self, path: str) -> None:
         """Write the trained network as one of MLflow's models."""
         log_model(self.client, self.directory, self.run_id, path)
 
-    def end(self, event: Event, old_note: str, note: str) -> None:
-        """Write how the run ended; `note` is its description, and `old_note` that of its start."""
+    def end(self, event: Event) -> None:
+        """Write that the run has ended, and when."""
+        self.client.set_terminated(self.run_id, event["status"], end_time=event["time"])
+
+    def _described(self, end: Event, note: str) -> str:
+        """Return the description of a run that has ended: an error, `note`, the loss picture."""
         described = note
-        if event.get("error") is not None:
-            described = f"**{event['status']}**: {event['error']}\n\n{note}"
+        if end.get("error") is not None:
+            described = f"**{end['status']}**: {end['error']}\n\n{note}"
         if (self.directory / LOSS_PLOT).exists():
             described += f"\n\n![loss](get-artifact?path={LOSS_PLOT}&run_uuid={self.run_id})"
-        if described != old_note:
-            self.client.set_tag(self.run_id, NOTE, _tag(described))
-        self.client.set_terminated(self.run_id, event["status"], end_time=event["time"])
+        return described
+
+
+def _table_name(path: str) -> str:
+    """Return the name of the table that MLflow shows for a CSV."""
+    return Path(path).with_suffix(".json").name
 
 
 def _summaries(event: Event) -> list[tuple[str, float]]:

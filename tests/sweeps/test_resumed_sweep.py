@@ -5,6 +5,7 @@ Also: work that is done is not done again, and what cannot be meant is refused b
 
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def stopped(folder: Path, words: list[str], number: signal.Signals, epochs: int)
     before = epochs_done(folder)
     process = program.start(folder, *words)
     while process.poll() is None and epochs_done(folder) < before + epochs:
-        pass
+        time.sleep(0.01)
     process.send_signal(number)
     return program.finish(process)
 
