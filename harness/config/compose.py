@@ -1,9 +1,10 @@
 """Compose a checked configuration from overrides, for the commands that are not a single run."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -58,7 +59,12 @@ def composing(config_dir: Path | None = None) -> Generator[Compose]:
 def own_folders() -> list[str]:
     """Return the user's folders of options that the running command was given by `--config-dir`."""
     sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
-    return [*_told, *(source.path for source in sources if source.provider == "command-line")]
+    return [*_told, *typed_folders(sources)]
+
+
+def typed_folders(sources: Iterable[Any]) -> list[str]:
+    """Return those of Hydra's config sources that `--config-dir` has added."""
+    return [source.path for source in sources if source.provider == "command-line"]
 
 
 _told: list[str] = []  # in a worker process, where Hydra is not initialised

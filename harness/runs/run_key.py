@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.config.serialise import flat_params
+from harness.core.file_names import JOURNAL
 from harness.tracking.journal import end_of, first
+from harness.tracking.unsent import PATTERNS
 from harness.training.plan import Plan
 
 TAG = "run_key"
@@ -46,8 +48,8 @@ def finished_runs(results: Path) -> dict[str, Path]:
 
 
 def _finished(results: Path) -> Iterator[tuple[str, Path]]:
-    for pattern in ("runs/*", "multirun/*/*"):
-        for path in sorted(results.glob(f"{pattern}/journal.jsonl")):
+    for pattern in PATTERNS:
+        for path in sorted(results.glob(f"{pattern}/{JOURNAL}")):
             start = first(path.parent, ("start",))
             key = None if start is None else start["tags"].get(TAG)
             end = end_of(path.parent)

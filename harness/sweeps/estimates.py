@@ -1,8 +1,8 @@
 """Estimate what jobs cost, to decide how many worker processes are worth their start.
 
-The numbers were measured on two cores of 2.5 GHz; on another machine they err by a factor of some
-two, and much more where a kernel is unusually good or bad. That is enough here: a wrong estimate
-costs time, and no result depends on it.
+The numbers are rough means of what was measured on one machine of two cores; elsewhere they err by
+a factor of two, and by more where a kernel is unusually good or bad. That is enough here: a wrong
+estimate costs time, and no result depends on it.
 """
 
 from collections.abc import Sequence

@@ -13,6 +13,7 @@ from harness.sweeps.driver import Driver
 from harness.sweeps.estimates import Estimate
 from harness.sweeps.expected_jobs import ExpectedJob, expected_jobs
 from harness.sweeps.jobs import Job, check_folders
+from harness.sweeps.prepared_jobs import recorded_loss
 from harness.sweeps.preview import show_plan
 from harness.sweeps.sweep_progress import SweepProgress
 from harness.sweeps.units import WorkUnit, groups, work_units
@@ -20,7 +21,6 @@ from harness.sweeps.work import Losses, carry_out_unit
 from harness.sweeps.worker_count import worker_count
 from harness.system.gpu import gpu_names
 from harness.tracking import mlflow_process
-from harness.tracking.job_outcomes import outcome
 from harness.tracking.launched_jobs import LaunchedJob, record_job
 
 
@@ -86,8 +86,7 @@ def _reuse(each: ExpectedJob, swept: sweep.Sweep) -> float:
     job = LaunchedJob(each.job.number, each.finished, reused=not swept.resumes)
     if job.reused:
         record_job(Path(swept.directory), job.number, job.folder, reused=True)
-    loss = outcome(job, Path(swept.directory)).loss
-    return float("nan") if loss is None else loss
+    return recorded_loss(job, Path(swept.directory))
 
 
 def _valid_configs(jobs: Sequence[Job]) -> list[Config]:

@@ -49,8 +49,7 @@ def prepared_jobs(unit: WorkUnit) -> Iterator[PreparedJob | tuple[Job, float]]:
     for job in unit.jobs:
         earlier = attempts.get(job.number)
         if earlier is not None and _has_ended(job, earlier):
-            loss = outcome(earlier, sweep).loss
-            yield job, NAN if loss is None else loss
+            yield job, recorded_loss(earlier, sweep)
             continue
         if earlier is not None:
             end_if_dead(earlier.folder)
@@ -59,6 +58,12 @@ def prepared_jobs(unit: WorkUnit) -> Iterator[PreparedJob | tuple[Job, float]]:
             yield _prepared(unit.sweep, job, None if earlier is None else earlier.folder)
         except Exception as error:
             yield job, refuse(unit.sweep, job, error)
+
+
+def recorded_loss(job: LaunchedJob, sweep: Path) -> float:
+    """Return the loss of a job that has ended, NaN where it has none."""
+    loss = outcome(job, sweep).loss
+    return NAN if loss is None else loss
 
 
 def _has_ended(job: Job, earlier: LaunchedJob) -> bool:

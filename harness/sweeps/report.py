@@ -44,7 +44,7 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     if sweep.is_dry_run:
         take_back(directory)
         return 0
-    _end_jobs(directory, stops=killed)
+    _end_jobs(directory, stops=killed or sweep.fails_fast)
     outcomes = jobs(directory)
     if not outcomes and first(directory, ("start", "resumed")) is None:
         take_back(directory)  # refused before its first job: no folder is left

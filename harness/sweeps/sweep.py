@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
+from harness.config.compose import typed_folders
 from harness.config.parsing import resolved, sweep_config
 from harness.config.schema import Config, SweepConfig
 from harness.core.errors import ConfigError
@@ -132,9 +133,8 @@ def begin(config: DictConfig) -> None:
 
 def _own_folder_options(config: DictConfig) -> list[str]:
     """Return the options that name the user's own folders, by their absolute paths."""
-    sources = config.hydra.runtime.config_sources
-    own = [str(Path(s.path).resolve()) for s in sources if s.provider == "command-line"]
-    return [word for path in own for word in ("--config-dir", path)]
+    own = typed_folders(config.hydra.runtime.config_sources)
+    return [word for path in own for word in ("--config-dir", str(Path(path).resolve()))]
 
 
 def _options(config: DictConfig, varying: Sequence[str]) -> SweepConfig:

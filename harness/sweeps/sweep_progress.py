@@ -4,7 +4,6 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from harness.console.progress import Count
@@ -40,15 +39,10 @@ class SweepProgress:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ends.set()
         self._thread.join()
-        self._count.__exit__(kind, error, trace)
+        self._count.__exit__()
 
     def _size(self) -> int:
         return (self._sweep / JOURNAL).stat().st_size
