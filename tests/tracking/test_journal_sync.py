@@ -108,6 +108,7 @@ def test_a_folder_that_is_removed_meanwhile_is_nobodys_concern(
 def test_journals_that_are_open_are_touched_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(journal_sync, "HEARTBEAT_SECONDS", float("inf"))
     names = ["open", "closed", "dropped"]
     journals = {name: Journal(tmp_path / name) for name in names}
     for name, journal in journals.items():

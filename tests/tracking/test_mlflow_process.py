@@ -171,11 +171,12 @@ def test_a_new_program_completes_what_an_earlier_one_has_left(tmp_path: Path) ->
     (folder / "results/mlflow.db").write_bytes(program.empty_database())
     with program.running(folder, "trainer.epochs=1000000", *tiny[:1]) as process:
         program.wait_until(lambda: is_complete(left), process)
-        program.wait_until(program.trains(folder, epoch=3), process)  # and has told of its run
+        program.wait_until(lambda: len(program.directories(folder)) == 2, process)
+        [new_directory] = [each for each in program.directories(folder) if each != left]
+        program.wait_until((new_directory / SENT).exists, process)  # it is told of its run, too
         process.kill()
         _, err = process.communicate()
     assert "MLflow now gets 1 run of programs that ended too early" in err
-    [new_directory] = [each for each in program.directories(folder) if each != left]
     wait_for(lambda: is_complete(new_directory))
     old, new = program.tracked(folder)
     assert (old.info.status, new.info.status) == ("FINISHED", "KILLED")
