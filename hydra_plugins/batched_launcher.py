@@ -1,10 +1,11 @@
-"""`hydra/launcher=batched`: train jobs of a sweep together that can share a program.
+"""`hydra/launcher=batched`, `ray`: train jobs of a sweep together that can share a program.
 
 Hydra finds launchers in this folder only; `harness/sweeps/launch.py` does the work. With
 `hydra.job.chdir` or `hydra.job.env_set` jobs are run one by one, as by Hydra's basic launcher.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,27 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from harness.config.composer import sweep_composer
 from harness.config.parsing import resolved
 from harness.core.errors import ConfigError
+from harness.sweeps.engines.local import LocalWorkers
+from harness.sweeps.engines.ray_workers import RayWorkers
 from harness.sweeps.jobs import Job, own_overrides
-from harness.sweeps.launch import Workers, launch
+from harness.sweeps.launch import launch
+
+ENGINES = {"local": LocalWorkers, "ray": RayWorkers}
 
 
 class BatchedLauncher(BasicLauncher):
-    """A launcher that trains jobs together, in `workers` processes; 1 is the program itself."""
+    """A launcher that trains jobs together, by `engine`, one of `ENGINES`, with its settings."""
 
-    def __init__(self, workers: int | str = "auto", per_gpu: int = 1) -> None:
+    def __init__(self, engine: str, **settings: Any) -> None:
         super().__init__()
-        self.workers, self.per_gpu = workers, per_gpu
+        self._workers = partial(ENGINES[engine], **settings)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs, and return their results in the order of `job_overrides`."""
         assert self.config is not None
-        workers = Workers(self.workers, self.per_gpu)
+        workers = self._workers()
         if self.config.hydra.job.chdir or self.config.hydra.job.env_set:
             return super().launch(job_overrides, initial_job_idx)
         setup_globals()

@@ -30,10 +30,13 @@ LOOK = 0.5  # seconds between two looks whether the program is to stop
 class Engine(Protocol):
     """What carries units out in other processes."""
 
-    slots: int  # units that it carries out at once
+    @property
+    def slots(self) -> int:
+        """The units that it carries out at once."""
+        ...
 
-    def submit(self, unit: WorkUnit) -> "Future[Losses | None]":
-        """Begin to carry out a unit; the result is None after a stop."""
+    def submit(self, unit: WorkUnit) -> "Future[Losses]":
+        """Begin to carry out a unit."""
         ...
 
     def how_it_died(self, error: BaseException) -> str | None:
@@ -63,7 +66,7 @@ class Driver:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.losses = engine, Losses()
         self._waiting: deque[Try] = deque()
-        self._running: dict[Future[Losses | None], Try] = {}
+        self._running: dict[Future[Losses], Try] = {}
 
     def run(self, units: Sequence[WorkUnit]) -> Losses:
         """Carry out all units; return the loss of each job, NaN where it failed.
@@ -88,17 +91,18 @@ class Driver:
         self.engine.close()
         return self.losses
 
-    def _take(self, future: "Future[Losses | None]") -> None:
+    def _take(self, future: "Future[Losses]") -> None:
         """Take the result of a unit, or let it be carried out again."""
         begun = self._running.pop(future)
         unit, tries = begun.unit, begun.before + 1
         error = future.exception()
         if error is None:
-            self.losses |= future.result() or {}
+            self.losses |= future.result()
             return
         how = self.engine.how_it_died(error)
         if how is None:
             raise error
+        self._end_runs(unit)
         several = len(unit.jobs) > 1
         names = f"#{unit.jobs[0].number}" + (f" to #{unit.jobs[-1].number}" if several else "")
         log.warning("the worker process of %s %s", names, how)
@@ -109,13 +113,16 @@ class Driver:
         else:
             self._fail(unit, how)
 
+    def _end_runs(self, unit: WorkUnit) -> None:
+        """Write the missing ends of a unit's runs: their process is gone."""
+        numbers = {job.number for job in unit.jobs}
+        for attempt in launched_jobs(Path(unit.sweep.directory)):
+            if attempt.number in numbers:
+                end_if_dead(attempt.folder, is_gone=True)
+
     def _fail(self, unit: WorkUnit, how: str) -> None:
         """Record the job of a unit as failed, whose worker dies again and again."""
         [job] = unit.jobs
-        sweep = Path(unit.sweep.directory)
-        attempts = {attempt.number: attempt for attempt in launched_jobs(sweep)}
-        if job.number in attempts:
-            end_if_dead(attempts[job.number].folder)
         directory = first_free(job.directory)
         jobs.begin(unit.sweep, job.number, directory)
         error = RuntimeError(f"its worker process {how}, {ALONE} times")

@@ -32,6 +32,15 @@ class Estimate:
     backend: str = "numpy"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What a sweep needs of those that carry it out."""
+
+    jobs: Sequence[Estimate]
+    threads: int  # of each process
+    gpus: Sequence[str]  # of this machine, where jobs can use them
+
+
 def estimate(plan: Plan) -> Estimate:
     """Return the estimated cost of a job."""
     config = plan.config

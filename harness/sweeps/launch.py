@@ -1,48 +1,41 @@
 """Launch the jobs of a sweep: form units, decide on the workers, begin the record, carry out."""
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from harness.config.compose import own_folders
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.sweeps import sweep
-from harness.sweeps.driver import Driver
-from harness.sweeps.estimates import Estimate
+from harness.sweeps.estimates import Demand
 from harness.sweeps.expected_jobs import ExpectedJob, expected_jobs
 from harness.sweeps.jobs import Job, check_folders
 from harness.sweeps.prepared_jobs import recorded_loss
 from harness.sweeps.preview import show_plan
 from harness.sweeps.sweep_progress import SweepProgress
 from harness.sweeps.units import WorkUnit, groups, work_units
-from harness.sweeps.work import Losses, carry_out_unit
-from harness.sweeps.worker_count import worker_count
+from harness.sweeps.work import Losses
 from harness.system.gpu import gpu_names
 from harness.tracking import mlflow_process
 from harness.tracking.launched_jobs import LaunchedJob, record_job
 
 
-@dataclass(frozen=True)
-class Workers:
-    """Settings of the launcher: `hydra.launcher.workers` and `.per_gpu`. Raises `ConfigError`."""
+class Workers(Protocol):
+    """The settings of a launcher: what carries units out, and how many at once."""
 
-    number: int | str  # or auto
-    per_gpu: int = 1
+    def count(self, demand: Demand) -> int:
+        """Return how many units are carried out at once. Raises `ConfigError` for none."""
+        ...
 
-    def __post_init__(self) -> None:
-        for name, value in (("workers", self.number), ("per_gpu", self.per_gpu)):
-            is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not is_number and (name, value) != ("workers", "auto"):
-                valid = "auto or a whole number" if name == "workers" else "a whole number"
-                raise ConfigError(f"hydra.launcher.{name}={value}: must be {valid} of at least 1.")
+    def place(self, count: int) -> str:
+        """Describe where, for the line before the start."""
+        ...
 
-    def count(self, jobs: Sequence[Estimate], threads: int, gpus: int) -> int:
-        """Return the number of worker processes for jobs that can use so many GPUs."""
-        if isinstance(self.number, int):
-            return self.number
-        return gpus * self.per_gpu if gpus else worker_count(jobs, threads)
+    def carry_out(self, units: Sequence[WorkUnit], count: int, demand: Demand) -> Losses:
+        """Carry out units; return the losses of jobs as far as they are known."""
+        ...
 
 
 def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
@@ -60,10 +53,11 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
     configs = _valid_configs([each.job for each in left])
     gpus = gpu_names() if any(map(_uses_gpu, configs)) else []
     threads = max((config.threads for config in configs), default=1)
-    count = workers.count([each.estimate for each in left], threads, len(gpus))
+    demand = Demand(jobs=[each.estimate for each in left], threads=threads, gpus=gpus)
+    count = workers.count(demand)
     units = work_units(groups(left, count), swept, count)
     count = max(1, min(count, len(units)))
-    show_plan(expected, units, count, threads, swept)
+    show_plan(expected, units, count, threads, swept, workers.place(count))
     if swept.is_dry_run:
         return {}
     _begin_record(swept, _valid_configs(jobs))
@@ -71,13 +65,7 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
     if not left:
         return losses
     with SweepProgress(Path(swept.directory), len(left)):
-        return losses | (_in_this_process(units) if count == 1 else _in_workers(units, count, gpus))
-
-
-def _in_workers(units: Sequence[WorkUnit], workers: int, gpus: Sequence[str]) -> Losses:
-    from harness.sweeps.pool import Pool
-
-    return Driver(Pool(workers, gpus)).run(units)
+        return losses | workers.carry_out(units, count, demand)
 
 
 def _reuse(each: ExpectedJob, swept: sweep.Sweep) -> float:
@@ -111,10 +99,3 @@ def _begin_record(swept: sweep.Sweep, configs: Sequence[Config]) -> None:
     directory = sweep.parent(swept, tracked[0]) if tracked else None
     if directory is not None:
         mlflow_process.follow(directory, tracked[0].tracking)
-
-
-def _in_this_process(units: Sequence[WorkUnit]) -> Losses:
-    losses: Losses = {}
-    for unit in units:
-        losses |= carry_out_unit(unit, shows_progress=not sys.stderr.isatty())
-    return losses

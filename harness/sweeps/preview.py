@@ -29,6 +29,7 @@ def show_plan(
     workers: int,
     threads: int,
     swept: Sweep,
+    place: str,
 ) -> None:
     """Print how many jobs there are, in how many units and workers, and how long they may take.
 
@@ -41,7 +42,7 @@ def show_plan(
         seconds = seconds_in_workers(estimates, workers, threads, cores)
     memory = workers * max((PROCESS.get(e.backend, 1e9) for e in estimates), default=0.0)
     memory += sum(sorted(unit.bytes for unit in units)[-workers:])
-    line = _line(jobs, units, workers) + f"; roughly {_time(seconds)}, {memory / 1e9:.1f} GB"
+    line = _line(jobs, units, place) + f"; roughly {_time(seconds)}, {memory / 1e9:.1f} GB"
     if swept.is_dry_run:
         _show_jobs(jobs, swept)
         print(line)
@@ -54,13 +55,12 @@ def show_plan(
             raise ConfigError("nothing was begun; sweep.dry_run=true shows the jobs.")
 
 
-def _line(jobs: Sequence[ExpectedJob], units: Sequence[WorkUnit], workers: int) -> str:
+def _line(jobs: Sequence[ExpectedJob], units: Sequence[WorkUnit], place: str) -> str:
     finished = sum(each.finished is not None for each in jobs)
     goes_on = sum(each.begun is not None for each in jobs)
     begun = [f"{finished} finished before"] * (finished > 0) + [f"{goes_on} begun"] * (goes_on > 0)
-    where = f"{workers} worker processes" if workers > 1 else "this process"
     known = f" ({', '.join(begun)})" if begun else ""
-    return f"{counted(len(jobs), 'job')}{known} in {counted(len(units), 'unit')}, in {where}"
+    return f"{counted(len(jobs), 'job')}{known} in {counted(len(units), 'unit')}, in {place}"
 
 
 def _show_jobs(jobs: Sequence[ExpectedJob], swept: Sweep) -> None:

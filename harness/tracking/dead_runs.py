@@ -18,9 +18,12 @@ from harness.tracking.launched_jobs import attempts
 HEARTBEAT_AGE = 600.0  # seconds after which a run of another machine counts as dead
 
 
-def is_dead(directory: Path) -> bool:
-    """Return whether the journal has no end and the process that wrote it is gone."""
-    return end_of(directory) is None and is_abandoned(directory)
+def is_dead(directory: Path, is_gone: bool = False) -> bool:
+    """Return whether the journal has no end, and the process that wrote it is gone.
+
+    `is_gone` says that the latter is known from elsewhere.
+    """
+    return end_of(directory) is None and (is_gone or is_abandoned(directory))
 
 
 def is_abandoned(directory: Path) -> bool:
@@ -42,17 +45,17 @@ def _is_silent(directory: Path) -> bool:
     return time.time() - newest > HEARTBEAT_AGE
 
 
-def end_if_dead(directory: Path) -> bool:
+def end_if_dead(directory: Path, is_gone: bool = False) -> bool:
     """Write the missing end of a dead run or sweep into its journal; return whether it was dead.
 
-    A sweep gets its status from its jobs, whose own ends are written first.
+    See `is_dead`. A sweep gets its status from its jobs, whose own ends are written first.
     """
     begin = first(directory, BEGINNINGS)
-    if begin is None or not is_dead(directory):
+    if begin is None or not is_dead(directory, is_gone):
         return False
     ending = _sweep_end(directory, begin) if begin["kind"] == "sweep" else ("KILLED", True)
     with FileLock(directory / SENT_LOCK):
-        if is_dead(directory):  # another process may have been quicker
+        if is_dead(directory, is_gone):  # another process may have been quicker
             status, was_killed = ending
             error = "the process was killed" if was_killed else None
             journal = Journal(directory)

@@ -82,8 +82,11 @@ def append(directory: Path, kind: str, **fields: object) -> None:
 
 
 def _append(directory: Path, text: str) -> None:
-    """Write text to the end of the file, in one piece if the operating system takes it so."""
-    remaining = text.encode("utf-8", "backslashreplace")
+    append_lines(directory, text.encode("utf-8", "backslashreplace"))
+
+
+def append_lines(directory: Path, remaining: bytes) -> None:
+    """Write whole lines to the end, in one piece if the operating system takes them so."""
     path = _path(directory)
     file = os.open(path, APPENDING, 0o666)  # a quarter of the time of `open`
     try:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from harness.core.errors import ConfigError
-from harness.sweeps.estimates import Estimate, estimate
+from harness.sweeps.engines.local import LocalWorkers
+from harness.sweeps.estimates import Demand, Estimate, estimate
 from harness.sweeps.jobs import Job
-from harness.sweeps.launch import Workers
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import Group, makespan, work_units
 from harness.sweeps.worker_count import worker_count
@@ -98,12 +98,12 @@ def test_an_estimate_grows_with_what_a_job_does() -> None:
 @pytest.mark.parametrize("setting", [0, -1, "all", 1.5, True, None])
 def test_a_wrong_number_of_workers_is_refused(setting: object) -> None:
     with pytest.raises(ConfigError, match=r"workers=.*: must be auto or a whole number"):
-        Workers(setting)  # pyright: ignore[reportArgumentType]
+        LocalWorkers(workers=setting, per_gpu=1)  # pyright: ignore[reportArgumentType]
 
 
 def test_workers_are_spread_over_gpus() -> None:
-    long = [Estimate(seconds=60.0)] * 32
-    assert Workers("auto", per_gpu=2).count(long, threads=1, gpus=3) == 6
-    assert Workers(4, per_gpu=2).count(long, threads=1, gpus=3) == 4
+    demand = Demand(jobs=[Estimate(seconds=60.0)] * 32, threads=1, gpus=["0", "1", "2"])
+    assert LocalWorkers(workers="auto", per_gpu=2).count(demand) == 6
+    assert LocalWorkers(workers=4, per_gpu=2).count(demand) == 4
     with pytest.raises(ConfigError, match=r"per_gpu=0: must be a whole number of at least 1"):
-        Workers("auto", per_gpu=0)
+        LocalWorkers(workers="auto", per_gpu=0)

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
-from harness.sweeps import worker
+from harness.sweeps.engines import pool_worker
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses
 
@@ -35,27 +35,27 @@ class Pool:
         self.slots = workers
         self._gpus = [gpus[i % len(gpus)] for i in range(workers)] if gpus else []
         self._slots = TemporaryDirectory(prefix="harness-")
-        self._futures: set[Future[Losses | None]] = set()
+        self._futures: set[Future[Losses]] = set()
         self._pool = self._new_pool()
 
     def _new_pool(self) -> ProcessPool:
         context = multiprocessing.get_context("spawn")
         return ProcessPool(
             self.slots,
-            initializer=worker.begin,
+            initializer=pool_worker.begin,
             initargs=(self._gpus, self._slots.name),
             context=context,
         )
 
-    def submit(self, unit: WorkUnit) -> "Future[Losses | None]":
+    def submit(self, unit: WorkUnit) -> "Future[Losses]":
         """Let a worker carry out a unit."""
         try:
-            future = self._pool.schedule(worker.work, args=[unit])
+            future = self._pool.schedule(pool_worker.work, args=[unit])
         except RuntimeError:  # it is broken: a worker died that had no unit
             self._pool.stop()
             self._pool.join()
             self._pool = self._new_pool()
-            future = self._pool.schedule(worker.work, args=[unit])
+            future = self._pool.schedule(pool_worker.work, args=[unit])
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future
@@ -70,6 +70,8 @@ class Pool:
         code = error.exitcode or 0
         if code == -signal.SIGKILL:
             return "was killed by SIGKILL, which is how Linux frees memory when it runs out"
+        if code == pool_worker.STOPPED:
+            return "was asked to stop, but not by the sweep"
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"has ended with exit code {code}"

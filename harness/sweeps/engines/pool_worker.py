@@ -24,6 +24,7 @@ from harness.sweeps.work import Losses, carry_out_unit
 from harness.system import signals
 from harness.system.gpu import VISIBLE
 
+STOPPED = 128 + signal.SIGTERM  # exit code of a worker that was asked to stop
 GRACE = 60.0  # seconds in which a worker whose program has died closes its runs
 
 
@@ -40,7 +41,12 @@ def begin(gpus: Sequence[str], folder: str) -> None:
     handler = LogLines(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for name in ("jax", "matplotlib"):  # as conf/hydra/job_logging/harness.yaml
+    limit_logs()
+
+
+def limit_logs() -> None:
+    """Leave out what the program's own log leaves out, see conf/hydra/job_logging."""
+    for name in ("jax", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -61,13 +67,8 @@ def _free_slot(count: int, folder: Path) -> int:
         time.sleep(0.1)  # one that was killed is only just ending
 
 
-def work(unit: WorkUnit) -> Losses | None:
-    """Carry out a unit; return the jobs' losses, or None if the process was asked to stop.
-
-    Raises `FailedFast`.
-    """
-    if signals.requested_stop() is not None:
-        return None
+def work(unit: WorkUnit) -> Losses:
+    """Carry out a unit. The process ends if it is asked to stop. Raises `FailedFast`."""
     tell_own_folders(unit.sweep.own_folders)
     signals.install()
     signals.ignore(signals.TERMINALS)
@@ -76,13 +77,13 @@ def work(unit: WorkUnit) -> Losses | None:
     except FailedFast:
         raise
     except KeyboardInterrupt:
-        return None
+        os._exit(STOPPED)  # its runs are closed
     finally:
         signal.signal(signal.SIGTERM, _exit)
 
 
 def _exit(*_: object) -> None:
-    os._exit(0)  # between two units there is nothing to close
+    os._exit(STOPPED)  # between two units there is nothing to close
 
 
 def _end_with_parent() -> None:

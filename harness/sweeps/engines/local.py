@@ -1,0 +1,50 @@
+"""The settings of `hydra/launcher=batched`: the program itself, or processes of this machine."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.core.errors import ConfigError
+from harness.sweeps.driver import Driver
+from harness.sweeps.estimates import Demand
+from harness.sweeps.units import WorkUnit
+from harness.sweeps.work import Losses, carry_out_unit
+from harness.sweeps.worker_count import worker_count
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalWorkers:
+    """Settings of the launcher: `hydra.launcher.workers` and `.per_gpu`. Raises `ConfigError`."""
+
+    workers: int | str  # or auto
+    per_gpu: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("workers", self.workers), ("per_gpu", self.per_gpu)):
+            is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            if not is_number and (name, value) != ("workers", "auto"):
+                valid = "auto or a whole number" if name == "workers" else "a whole number"
+                raise ConfigError(f"hydra.launcher.{name}={value}: must be {valid} of at least 1.")
+
+    def count(self, demand: Demand) -> int:
+        """Return the number of processes."""
+        if isinstance(self.workers, int):
+            return self.workers
+        if demand.gpus:
+            return len(demand.gpus) * self.per_gpu
+        return worker_count(demand.jobs, demand.threads)
+
+    def place(self, count: int) -> str:
+        """Describe where the units are carried out."""
+        return f"{count} worker processes" if count > 1 else "this process"
+
+    def carry_out(self, units: Sequence[WorkUnit], count: int, demand: Demand) -> Losses:
+        """Carry out units; return the loss of each job."""
+        if count > 1:
+            from harness.sweeps.engines.pool import Pool
+
+            return Driver(Pool(count, demand.gpus)).run(units)
+        losses: Losses = {}
+        for unit in units:
+            losses |= carry_out_unit(unit, shows_progress=not sys.stderr.isatty())
+        return losses

@@ -1,0 +1,94 @@
+"""A sweep on a real Ray cluster: the same numbers, and nothing lost when a node dies."""
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.tracking.job_outcomes import jobs
+from tests.support import program
+from tests.support.program import uses_mlflow
+from tests.support.ray_nodes import TOKEN, can_hide_folders, cluster
+from tests.sweeps.test_workers import PLACE, SMALL, all_train, in_use
+
+pytestmark = uses_mlflow
+
+RAY = "hydra/launcher=ray"
+
+
+def test_nodes_may_die_and_need_not_share_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The curves are those of one process; the node that is killed has its own file system."""
+    for name, value in TOKEN.items():
+        monkeypatch.setenv(name, value)
+    words = ["-m", *SMALL, "seed=range(6)", "trainer.checkpoint_every=20", PLACE]
+    folder = program.with_database(tmp_path / "cluster")
+    with cluster(tmp_path) as nodes:
+        nodes.add()
+        away = nodes.add(hides=folder if can_hide_folders() else None)
+        more = [RAY, f"hydra.launcher.address={nodes.address}", "trainer.epochs=2000"]
+        nodes.wait_for_all()
+        with program.running(folder, *words, *more) as process:
+            program.wait_until(lambda: all_train(folder, 6), process)
+            nodes.kill(away)
+            done = program.finish(process)
+    assert done.code == 0, done.err
+    assert "was lost with its Ray node" in done.err
+    found = jobs(folder / "sw")
+    assert [(job.number, job.status) for job in found] == [(n, "FINISHED") for n in range(6)]
+    again = [job for job in found if job.folder != str(job.number)]
+    assert [job.folder for job in again] == [f"{job.number}-2" for job in again]
+    assert len(again) == 2, "those of one node"
+    statuses = Counter(run.info.status for run in program.tracked(folder)[1:])
+    assert statuses == {"FINISHED": 6, "KILLED": 2}
+    assert all("resume" in params(folder / "sw" / job.folder) for job in again)
+    whole = program.with_database(tmp_path / "whole")
+    one = ["hydra.launcher.workers=1", "trainer.epochs=2000"]
+    assert program.run(whole, *words, *one).code == 0
+    for job in found:
+        expected = program.journalled(whole / "sw" / str(job.number), "val/loss")
+        assert program.journalled(folder / "sw" / job.folder, "val/loss") == expected
+
+
+def params(directory: Path) -> dict[str, str]:
+    return program.events(directory, "start")[0]["params"]
+
+
+def test_a_failing_job_hides_no_other_and_a_stop_ends_all(tmp_path: Path) -> None:
+    folder = program.with_database(tmp_path)
+    words = ["-m", RAY, *SMALL, "optimizer=sgd", "optimizer.lr=0.001,1e30,0.002"]
+    done = program.run(folder, *words, "trainer.epochs=3", "hydra.sweep.dir=first")
+    assert done.code == 1, done.err
+    assert [job.status for job in jobs(folder / "first")] == ["FINISHED", "FAILED", "FINISHED"]
+    assert "lr=1e+30 failed: " in done.err, "what is logged on the nodes is told"
+    with program.running(
+        folder, *words[:-2], "seed=0,1", "trainer.epochs=1000000", PLACE
+    ) as process:
+        program.wait_until(lambda: all_train(folder, 2), process)
+        process.send_signal(signal.SIGINT)
+        done = program.finish(process)
+    assert done.code == 130, done.err
+    assert [job.status for job in jobs(folder / "sw")] == ["KILLED", "KILLED"]
+    assert {run.info.status for run in program.tracked(folder)[-2:]} == {"KILLED"}
+    assert not in_use(folder)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("hydra.launcher.cpus=-1", "hydra.launcher.cpus=-1: must be a number of at least 0.001"),
+        ("hydra.launcher.memory=1G", "hydra.launcher.memory=1G: must be a number of at least 1"),
+        ("hydra.launcher.address=127.0.0.1:1", "no Ray cluster answers"),
+        ("hydra.launcher.gpus=512", "no node of the cluster has CPU 1, GPU 512 for a unit"),
+    ],
+)
+def test_what_ray_cannot_do_is_told_before_the_first_job(
+    word: str, message: str, tmp_path: Path
+) -> None:
+    done = program.run(tmp_path, "-m", RAY, "seed=0,1", "tracking=journal", word)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not list(tmp_path.glob("results/multirun/*/*"))
