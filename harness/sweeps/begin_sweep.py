@@ -1,6 +1,7 @@
 """The beginning of a sweep: its folder is claimed, and its journal says what it consists of."""
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,13 +13,20 @@ from omegaconf import DictConfig, OmegaConf
 from harness.config.compose import typed_folders
 from harness.config.parsing import resolved, sweep_config
 from harness.config.schema import SweepConfig
+from harness.console.command_line import counted
 from harness.core.errors import ConfigError
 from harness.runs.folders import claim_sweep, folder_key
 from harness.sweeps import sweep
+from harness.sweeps.listed_jobs import listed_jobs
 from harness.sweeps.resumed_sweep import go_on
-from harness.sweeps.swept_values import parse_sweep
+from harness.sweeps.sweep_file import sweep_file
+from harness.sweeps.swept_values import parse_sweep, sweep_words
 from harness.tracking.journal import append
 from harness.tracking.launched_jobs import relative_path
+
+OWN_SWEEPER = "hydra_plugins.quick_sweeper."
+
+log = logging.getLogger(__name__)
 
 
 def begin(config: DictConfig) -> None:
@@ -27,11 +35,17 @@ def begin(config: DictConfig) -> None:
     `config` is Hydra's, before it is split into jobs. Raises `ConfigError`.
     """
     arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)
-    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    parsed = parse_sweep([*(f"{key}={value}" for key, value in params.items()), *arguments])
+    parsed = parse_sweep(sweep_words(config))
     folder = Path(str(config.hydra.sweep.dir)).resolve()
     typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra)  # not resolved
     options = _options(config, parsed.keys)
+    file = sweep_file(options, folder)
+    varying, total = parsed.keys, parsed.jobs
+    if file is not None:
+        listed = listed_jobs(file, sweep_words(config))
+        varying, total = listed.varying, len(listed.jobs)
+        if listed.repeated:
+            log.info("%s: %s repeated, and left out", file.path, counted(listed.repeated, "job"))
     if options.resume is None:
         claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
     elif not options.dry_run:
@@ -39,8 +53,9 @@ def begin(config: DictConfig) -> None:
     swept = sweep.Sweep(
         directory=str(folder),
         arguments=arguments,
-        varying=parsed.keys,
-        total=parsed.jobs,
+        varying=varying,
+        total=total,
+        file=None if file is None else file.path,
         results=config.results,
         uri=config.tracking.uri,
         wait_seconds=config.tracking.wait_seconds,
@@ -54,11 +69,12 @@ def begin(config: DictConfig) -> None:
             folder,
             "sweep",
             arguments=arguments,
-            varying=parsed.keys,
-            jobs=parsed.jobs,
+            varying=varying,
+            jobs=total,
             hydra=typed,
             options=_own_folder_options(config),
             results=relative_path(Path(config.results), folder),
+            **({} if file is None else asdict(file)),
         )
     os.environ[sweep.VARIABLE] = json.dumps(asdict(swept))
 
@@ -83,4 +99,9 @@ def _options(config: DictConfig, varying: Sequence[str]) -> SweepConfig:
                 f"sweep.{key}={getattr(options, key)}: needs hydra/launcher=batched; other "
                 "launchers run every job."
             )
+    sweeper = str(config.hydra.sweeper.get("_target_"))
+    if options.file is not None and not sweeper.startswith(OWN_SWEEPER):
+        raise ConfigError(
+            f"sweep.file={options.file}: needs hydra/sweeper=quick; another has jobs of its own."
+        )
     return options

@@ -38,6 +38,7 @@ class Sweep:
     arguments: list[str]
     varying: list[str]  # the keys that distinguish its jobs
     total: int  # jobs; 0 where a search decides
+    file: str | None = None  # that lists its jobs
     results: str
     uri: str | None  # of MLflow
     wait_seconds: float = 0.0  # for MLflow, at the end

@@ -30,6 +30,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "arguments": list,
     "varying": list,
     "jobs": int,
+    "items": list,
     "hydra": list,
     "options": list,
     "results": str,

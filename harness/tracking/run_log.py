@@ -19,11 +19,12 @@ A resumed run begins with a copy of the metrics of those epochs that it does not
 A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
 
 A sweep's own journal begins with `sweep` (arguments, varying, jobs; hydra, options and results as
-typed) and lists its jobs as they begin: `job` (number, folder; reused where a run of another sweep
-is meant), or `refused` (number, name, command, error) where there was no folder for it. One that
-goes on has `resumed` (process), and an end each time. Its `start` and all that follows are those of
-the parent run in MLflow; before its end, its own `scalars` and files, and `summary` (text), with
-which its description begins. Paths are relative to the journal's directory.
+typed; path, as typed, and items of a sweep file) and lists its jobs as they begin: `job` (number,
+folder; reused where a run of another sweep is meant), or `refused` (number, name, command, error)
+where there was no folder for it. One that goes on has `resumed` (process), and an end each time.
+Its `start` and all that follows are those of the parent run in MLflow; before its end, its own
+`scalars` and files, and `summary` (text), with which its description begins. Paths are relative to
+the journal's directory.
 """
 
 import time
