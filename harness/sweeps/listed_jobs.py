@@ -51,8 +51,9 @@ def listed_jobs(file: SweepFile, typed: Sequence[str]) -> ListedJobs:
             jobs = jobs_of(item, axes)
         except ConfigError as error:
             raise ConfigError(f"{file.path}, item {number}: {error}") from error
-        new = [job for job in jobs if frozenset(job.values()) not in seen]
-        seen.update(frozenset(job.values()) for job in new)
+        by_words = {frozenset(job.values()): job for job in jobs}
+        new = [job for words, job in by_words.items() if words not in seen]
+        seen.update(by_words)
         listed.repeated += len(jobs) - len(new)
         listed.jobs += new
         listed.items += [number] * len(new)

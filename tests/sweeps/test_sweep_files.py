@@ -60,6 +60,7 @@ def test_a_job_that_is_listed_twice_is_left_out(tmp_path: Path) -> None:
     assert short(found) == ["0 rnn", "1 rnn", "lstm 1"]
     assert found.repeated == 1
     assert found.items == [1, 1, 2]
+    assert short(listed("- seed: [1, 2, 1]", tmp_path)) == ["1", "2"]
 
 
 def test_typed_words_multiply_the_jobs_or_replace_values(tmp_path: Path) -> None:
