@@ -25,6 +25,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "status": str,
     "error": (str, type(None)),
     "source": dict,
+    "cost": dict,
     "shapes": dict,
     "text": str,
     "arguments": list,

@@ -14,6 +14,7 @@
     table    path of a CSV, for MLflow to show as a table
     model    path of `model.json`, see `harness.runs.mlflow_model`, for MLflow's page of models
     end      status, error                              FINISHED, FAILED or KILLED
+             cost                                       see `harness.runs.cost`; of a finished run
 
 A resumed run begins with a copy of the metrics of those epochs that it does not train itself.
 A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
@@ -77,6 +78,7 @@ class RunLog:
         self.tracking = tracking
         self.tracking_seconds = 0.0  # for which the run has waited for its journal
         self.status = "FINISHED"
+        self.cost: dict[str, object] | None = None  # of a finished run, for its `end`
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -141,7 +143,8 @@ class RunLog:
         self._ended = True
         system_metrics.unwatch(self)
         try:
-            self.write("end", status=status, error=error)
+            cost = {} if self.cost is None else {"cost": self.cost}
+            self.write("end", status=status, error=error, **cost)
             self.journal.close()
         finally:
             self.flush()
