@@ -14,13 +14,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from harness.config.composer import sweep_composer
+from harness.config.composer import Composer, sweep_composer
 from harness.config.parsing import resolved
 from harness.core.errors import ConfigError
 from harness.sweeps.engines.local import LocalWorkers
 from harness.sweeps.engines.ray_workers import RayWorkers
 from harness.sweeps.jobs import Job, own_overrides
 from harness.sweeps.launch import launch
+from harness.sweeps.listed_jobs import naming_item
 
 ENGINES = {"local": LocalWorkers, "ray": RayWorkers}
 
@@ -56,9 +57,24 @@ class BatchedLauncher(BasicLauncher):
         assert self.config is not None
         composer = sweep_composer(self.hydra_context.config_loader, self.config)
         return [
-            _job(composer(overrides), number)
+            composed_job(composer, self.config, number, overrides)
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
+
+
+def composed_job(
+    composer: Composer, sweep: DictConfig, number: int, overrides: Sequence[str]
+) -> Job:
+    """Compose a job of `sweep`, the configuration before its split into jobs.
+
+    Raises what Hydra raises. The jobs of a sweep file are meant as they stand there, so each is
+    checked, and what is wrong is a `ConfigError` that names its item.
+    """
+    with naming_item(sweep, number, overrides) as is_listed:
+        job = _job(composer(overrides), number)
+        if is_listed and not job.resumes:
+            _ = job.config
+    return job
 
 
 def _job(config: DictConfig, number: int) -> Job:

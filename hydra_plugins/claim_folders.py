@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.config.tracking_store import check_for_secrets
 from harness.core.errors import ConfigError, Refused
 from harness.runs.folders import claim_run, folder_key
-from harness.sweeps import sweep
+from harness.sweeps.begin_sweep import begin
 
 
 class ClaimFolders(Callback):
@@ -35,7 +35,7 @@ class ClaimFolders(Callback):
         """Claim the folder of a sweep."""
         with _through_hydra():
             _check_secrets(config)
-            sweep.begin(config)
+            begin(config)
 
 
 def _check_secrets(config: DictConfig) -> None:

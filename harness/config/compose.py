@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.composer import Composer
-from harness.config.hydra_messages import explain
+from harness.config.hydra_messages import NO_OPTION, explain
 from harness.config.overrides import readable
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
@@ -43,17 +43,24 @@ def composing(config_dir: Path | None = None) -> Generator[Compose]:
     composer = _shipped() if config_dir is None else _with_own(config_dir)
 
     def compose_one(overrides: list[str]) -> Config:
-        try:
+        with explained(overrides):
             return from_hydra(composer(readable(overrides)))
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain(error, CONF, overrides)) from error
-        except ValueError as error:
-            if isinstance(error, ConfigError) or not str(error).startswith("Config group override"):
-                raise
-            raise ConfigError(explain(error, CONF, overrides)) from error
 
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         yield compose_one
+
+
+@contextmanager
+def explained(overrides: list[str]) -> Generator[None]:
+    """Raise `ConfigError` for an error of Hydra's or OmegaConf's about `overrides` in the block."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, CONF, overrides)) from error
+    except ValueError as error:
+        if isinstance(error, ConfigError) or not str(error).startswith(NO_OPTION):
+            raise
+        raise ConfigError(explain(error, CONF, overrides)) from error
 
 
 def own_folders() -> list[str]:

@@ -11,11 +11,12 @@ from harness.config.tracking_store import absolute
 from harness.console.arguments import OPTIONS_WITH_VALUE
 from harness.console.command_line import PLAIN, quoted
 
-# Keys whose value may be any text, and keys that name a folder.
+# Keys whose value may be any text, and keys that name a folder or a file.
 TEXTS = (
     "results",
     "resume",
     "sweep.resume",
+    "sweep.file",
     "checkpoint",
     "task.name",
     "tracking.uri",
@@ -25,7 +26,8 @@ TEXTS = (
     "hydra.sweep.subdir",
     "hydra.job.name",
 )
-FOLDERS = ("results", "resume", "sweep.resume", "hydra.run.dir", "hydra.sweep.dir")
+ANY_GROUP = r"(?!hydra\.|sweep\.)\w+"
+FOLDERS = ("results", "resume", "sweep.resume", "sweep.file", "hydra.run.dir", "hydra.sweep.dir")
 
 
 def key_of(override: str) -> str:
@@ -41,15 +43,15 @@ def with_force_add(words: list[str]) -> list[str]:
 
     Before Hydra composes a resumed run or a job of a sweep, it composes the default options, in
     which a key of another task or optimiser is missing. So keys are added by force (`++`) in the
-    groups that the run or the sweep chooses. Whether such a key exists is checked once the run or
-    the job is known.
+    groups that the run or the sweep chooses; a sweep file may choose any. Whether such a key exists
+    is checked once the run or the job is known.
     """
     words = readable(words)
-    if any(word.startswith("resume=") and word != "resume=null" for word in words):
-        groups = r"(?!hydra\.)\w+"
+    if any(key_of(word) in ("resume", "sweep.file") and word != "resume=null" for word in words):
+        groups = ANY_GROUP
     else:
         swept = _swept_groups(words)
-        groups = r"(?!hydra\.)\w+" if "experiment" in swept else "|".join(swept)
+        groups = ANY_GROUP if "experiment" in swept else "|".join(swept)
     if not groups:
         return words
     return [re.sub(rf"^(?=({groups})\.[\w.]+=)", "++", word) for word in words]

@@ -23,6 +23,7 @@ from harness.core.errors import ConfigError, first_line
 from harness.core.file_names import CONFIG
 
 MAX_BYTES = 1_000_000  # of a config.yaml; a run's has some 2,000
+MAX_DEPTH = 50  # of what is nested in it; libyaml crashes at some 100,000
 
 
 def load_config(folder: Path) -> DictConfig:
@@ -33,7 +34,7 @@ def load_config(folder: Path) -> DictConfig:
     """
     path = folder / CONFIG
     with reading(path):
-        _check_size(path)
+        check_size(path)
         loaded: Any = OmegaConf.load(path)
         _check_plain(loaded)
         for group in (*NODES, "task", "optimizer"):
@@ -44,13 +45,21 @@ def load_config(folder: Path) -> DictConfig:
     return loaded
 
 
-def _check_size(path: Path) -> None:
-    """Raise `ValueError` for a large file and for an alias, by which a small one becomes large."""
+def check_size(path: Path) -> None:
+    """Raise `ValueError` for a YAML file that is large or deeply nested, and for an alias.
+
+    By aliases a small file becomes large.
+    """
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has over {MAX_BYTES:,} bytes")
     text = path.read_text(encoding="utf-8")
     parsed = yaml.parse(text, yaml.CSafeLoader)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    depth = 0
     for event in cast("Iterable[object]", parsed):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"its contents are nested more than {MAX_DEPTH} deep")
         if isinstance(event, yaml.AliasEvent):
             raise ValueError(f"line {event.start_mark.line + 1} has an alias, {event.anchor}")
 

@@ -150,6 +150,7 @@ class TrackingConfig:
 class SweepConfig:
     """What a sweep does as a whole. No run depends on it, and none records it."""
 
+    file: str | None  # of YAML, which lists its jobs
     skip: str | None  # finished: jobs that a run in the results has trained already
     resume: str | None  # the sweep to go on with: its folder, or last
     dry_run: bool  # show the jobs, and train nothing

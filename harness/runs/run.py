@@ -19,6 +19,7 @@ from harness.core.arrays import Array
 from harness.core.model import Params, count_params
 from harness.reporting import plots
 from harness.runs import figures, mlflow_model, resume
+from harness.runs.cost import cost_event
 from harness.runs.folders import check_not_begun
 from harness.runs.network_file import network_of, network_text
 from harness.runs.run_files import parameter_table, prediction_table
@@ -54,6 +55,7 @@ class Identity:
     parent: Path | None = None  # directory of the sweep
     shows_progress: bool = True
     is_followed: bool = False  # with its sweep, by whoever writes that to MLflow
+    together: int | None = None  # replicas of the program that it shares with others, if it does
 
 
 @dataclass(kw_only=True)
@@ -136,6 +138,7 @@ def carry_out(
         share = record.tracking_seconds / (time.monotonic() - began)
         result.timings = outcome.timings() | {"time/tracking_share": share}
         record.write("scalars", values=result.timings)
+        record.cost = cost_event(plan, outcome, identity.together or config.replicas)
     result.tracking = tracking
     return result
 

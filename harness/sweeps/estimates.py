@@ -1,14 +1,17 @@
 """Estimate what jobs cost, to decide how many worker processes are worth their start.
 
 The numbers are rough means of what was measured on one machine of two cores; elsewhere they err by
-a factor of two, and by more where a kernel is unusually good or bad. That is enough here: a wrong
-estimate costs time, and no result depends on it.
+a factor of two, and by more where a kernel is unusually good or bad. Earlier runs of the same shape
+on this machine say better how long an update takes. A wrong estimate costs time, and no result
+depends on it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
 from harness.core.model import GATES, ModelSpec
+from harness.runs.cost import shape_key
 from harness.training.memory_check import required_memory
 from harness.training.plan import Plan
 
@@ -30,6 +33,10 @@ class Estimate:
     seconds: float = 0.0  # of training, on one core
     bytes: int = 0
     backend: str = "numpy"
+    shape: str = ""  # see `harness.runs.cost`
+    updates: int = 0  # of all its replicas
+    threads: int = 1
+    runs: int = 0  # earlier ones of this shape that it comes from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +54,23 @@ def estimate(plan: Plan) -> Estimate:
     batch, steps = plan.execution.batch, plan.splits.train.x.shape[2]
     operations = batch * steps * operations_per_step(plan.model)
     each = operations / OPERATIONS[config.precision] + OVERHEAD.get(config.backend.name, 1e-3)
+    updates = plan.execution.updates * config.replicas
     return Estimate(
-        seconds=plan.execution.updates * config.replicas * each,
+        seconds=updates * each,
         bytes=required_memory(config),
         backend=config.backend.name,
+        shape=shape_key(plan),
+        updates=updates,
+        threads=config.threads,
     )
+
+
+def from_runs(rough: Estimate, seconds: Sequence[float]) -> Estimate:
+    """Return the estimate by earlier runs' seconds per update and replica, if there are any."""
+    if not seconds:
+        return rough
+    on_one_core = rough.updates * median(seconds) * rough.threads
+    return replace(rough, seconds=on_one_core, runs=len(seconds))
 
 
 def operations_per_step(model: ModelSpec) -> int:

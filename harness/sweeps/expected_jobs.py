@@ -3,12 +3,14 @@
 Every job is prepared once for it, as when it runs, which takes some milliseconds.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.runs.cost import measured_seconds
 from harness.runs.run_key import finished_runs, run_key
-from harness.sweeps.estimates import Estimate, estimate
+from harness.sweeps.estimates import Estimate, estimate, from_runs
 from harness.sweeps.grouping import sharing_key
 from harness.sweeps.jobs import Job
 from harness.sweeps.sweep import Sweep
@@ -34,7 +36,21 @@ def expected_jobs(jobs: Sequence[Job], swept: Sweep) -> list[ExpectedJob]:
     found = [_expected(job) for job in jobs]
     if swept.skips_finished:
         found = list(_finished_elsewhere(found, Path(swept.results)))
-    return list(_begun_before(found, swept)) if swept.resumes else found
+    if swept.resumes:
+        found = list(_begun_before(found, swept))
+    return list(_measured(found, Path(swept.results)))
+
+
+def _measured(jobs: Sequence[ExpectedJob], results: Path) -> Iterator[ExpectedJob]:
+    """Yield the jobs, estimated by earlier runs of their shape where there are any."""
+    left = [each for each in jobs if each.finished is None and each.estimate.shape]
+    replicas: Counter[Hashable] = Counter()
+    for each in left:
+        replicas[each.sharing] += each.job.config.replicas
+    wanted = {each.estimate.shape: replicas[each.sharing] for each in left}
+    seconds = measured_seconds(results, wanted)
+    for each in jobs:
+        yield replace(each, estimate=from_runs(each.estimate, seconds.get(each.estimate.shape, ())))
 
 
 def _expected(job: Job) -> ExpectedJob:

@@ -7,7 +7,6 @@ is refused if it fails in all of these jobs with the same message. A grid with h
 values exclude each other, still runs; its holes are reported at the end of the sweep.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from hydra.errors import HydraException
 from harness.config.compose import Compose, composing
 from harness.config.overrides import key_of, without_force_add
 from harness.core.errors import ConfigError
-from harness.sweeps.swept_values import parse_sweep
+from harness.sweeps.swept_values import interval_refused, parse_sweep
 
 Job = tuple[int, ...]  # index of the value of each swept key
 
@@ -25,10 +24,11 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
     """Raise `ConfigError` for the first value that no job can use.
 
     Nothing is checked where overrides alone do not decide a job: with another sweeper or launcher,
-    which may run on another machine, with a resumed run, or with an interpolation.
+    which may run on another machine, with a resumed run, a sweep file, or an interpolation.
     """
     overrides = without_force_add(overrides)  # each job is composed with the groups that it chooses
-    if any(key_of(word).startswith(("resume", "hydra/")) or "${" in word for word in overrides):
+    undecided = ("resume", "hydra/", "sweep.file")
+    if any(key_of(word).startswith(undecided) or "${" in word for word in overrides):
         return
     with composing(config_dir) as compose:
         try:
@@ -36,15 +36,8 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
         except HydraException:  # Hydra reports it
             return
         for word in swept.intervals:
-            raise ConfigError(
-                f"{word}: only a search takes an interval; list values, as in {_listed(word)}."
-            )
+            raise interval_refused(word)
         _check(list(swept.values.values()), swept.fixed, compose)
-
-
-def _listed(interval: str) -> str:
-    """Return the interval's ends as a list of values: `lr=interval(0.1,1)` -> `lr=0.1,1`."""
-    return re.sub(r"interval\((.*)\)", r"\1", interval)
 
 
 def _check(values: list[list[str]], fixed: list[str], compose: Compose) -> None:

@@ -12,7 +12,7 @@ from harness.console.terminal import console
 from harness.core.errors import ConfigError
 from harness.runs.folders import relative_to_cwd
 from harness.runs.resume import checkpoint_names
-from harness.sweeps.estimates import PROCESS, seconds_in_one_process, seconds_in_workers
+from harness.sweeps.estimates import PROCESS, Estimate, seconds_in_one_process, seconds_in_workers
 from harness.sweeps.expected_jobs import ExpectedJob
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
@@ -42,7 +42,8 @@ def show_plan(
         seconds = seconds_in_workers(estimates, workers, threads, cores)
     memory = workers * max((PROCESS.get(e.backend, 1e9) for e in estimates), default=0.0)
     memory += sum(sorted(unit.bytes for unit in units)[-workers:])
-    line = _line(jobs, units, place) + f"; roughly {_time(seconds)}, {memory / 1e9:.1f} GB"
+    line = _line(jobs, units, place)
+    line += f"; {_estimated(seconds, estimates)}, {memory / 1e9:.1f} GB"
     if swept.is_dry_run:
         _show_jobs(jobs, swept)
         print(line)
@@ -61,6 +62,17 @@ def _line(jobs: Sequence[ExpectedJob], units: Sequence[WorkUnit], place: str) ->
     begun = [f"{finished} finished before"] * (finished > 0) + [f"{goes_on} begun"] * (goes_on > 0)
     known = f" ({', '.join(begun)})" if begun else ""
     return f"{counted(len(jobs), 'job')}{known} in {counted(len(units), 'unit')}, in {place}"
+
+
+def _estimated(seconds: float, estimates: Sequence[Estimate]) -> str:
+    """Return the time, and how many earlier runs it comes from; it is rough without them."""
+    runs = {each.shape: each.runs for each in estimates if each.runs}
+    if not runs:
+        return f"roughly {_time(seconds)}"
+    source = f"from {counted(sum(runs.values()), 'earlier run')}"
+    if all(each.runs for each in estimates):
+        return f"about {_time(seconds)} ({source})"
+    return f"roughly {_time(seconds)} (partly {source})"
 
 
 def _show_jobs(jobs: Sequence[ExpectedJob], swept: Sweep) -> None:

@@ -34,7 +34,7 @@ def resumed_words(words: Sequence[str]) -> list[str]:
         return list(words)
     options, own = _sorted(words)
     for word in own:
-        if not key_of(word).startswith(OWN):
+        if not key_of(word).startswith(OWN) or key_of(word) == "sweep.file":
             raise ConfigError(
                 f"{word}: {KEY}={named[-1]} goes on with the jobs as they were begun; leave it out."
             )

@@ -1,4 +1,4 @@
-"""One sweep (Hydra's multirun): its folder, its parent run in MLflow and its jobs' names.
+"""One sweep (Hydra's multirun): its description, its parent run in MLflow and its jobs' names.
 
 Hydra's sweeper raises at the first failed job and then does not report the end of the sweep. So a
 job never raises to Hydra: it writes its outcome to its own journal, and when Hydra returns (or is
@@ -11,25 +11,18 @@ in other processes. The first job begins the sweep's record, under a lock.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from omegaconf import DictConfig, OmegaConf
 
-from harness.config.compose import typed_folders
-from harness.config.parsing import resolved, sweep_config
-from harness.config.schema import Config, SweepConfig
+from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.file_names import PARENT_LOCK
-from harness.runs.folders import claim_sweep, folder_key
-from harness.sweeps.resumed_sweep import go_on
-from harness.sweeps.swept_values import parse_sweep
 from harness.tracking import provenance
-from harness.tracking.journal import Journal, append, last
-from harness.tracking.launched_jobs import relative_path
+from harness.tracking.journal import Journal, last
 from harness.tracking.mlflow_store import NOTE, destination_in
 
 VARIABLE = "HARNESS_SWEEP"
@@ -45,6 +38,7 @@ class Sweep:
     arguments: list[str]
     varying: list[str]  # the keys that distinguish its jobs
     total: int  # jobs; 0 where a search decides
+    file: str | None = None  # that lists its jobs
     results: str
     uri: str | None  # of MLflow
     wait_seconds: float = 0.0  # for MLflow, at the end
@@ -87,71 +81,6 @@ class Sweep:
             return SHARED
         several_tasks = {"task", "experiment"} & set(self.varying)
         return config.tracking.experiment_or(SHARED if several_tasks else config.task.name)
-
-
-def begin(config: DictConfig) -> None:
-    """Claim the sweep's folder, and write its jobs' number and varying keys to its journal.
-
-    `config` is Hydra's, before it is split into jobs. Raises `ConfigError`.
-    """
-    arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)
-    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    swept = parse_sweep([*(f"{key}={value}" for key, value in params.items()), *arguments])
-    folder = Path(str(config.hydra.sweep.dir)).resolve()
-    typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra)  # not resolved
-    options = _options(config, swept.keys)
-    if options.resume is None:
-        claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
-    elif not options.dry_run:
-        go_on(folder)
-    sweep = Sweep(
-        directory=str(folder),
-        arguments=arguments,
-        varying=swept.keys,
-        total=swept.jobs,
-        results=config.results,
-        uri=config.tracking.uri,
-        wait_seconds=config.tracking.wait_seconds,
-        skips_finished=options.skip == "finished",
-        resumes=options.resume is not None,
-        is_dry_run=options.dry_run,
-        fails_fast=options.fail_fast,
-    )
-    if options.resume is None:
-        append(
-            folder,
-            "sweep",
-            arguments=arguments,
-            varying=swept.keys,
-            jobs=swept.jobs,
-            hydra=typed,
-            options=_own_folder_options(config),
-            results=relative_path(Path(config.results), folder),
-        )
-    os.environ[VARIABLE] = json.dumps(asdict(sweep))
-
-
-def _own_folder_options(config: DictConfig) -> list[str]:
-    """Return the options that name the user's own folders, by their absolute paths."""
-    own = typed_folders(config.hydra.runtime.config_sources)
-    return [word for path in own for word in ("--config-dir", str(Path(path).resolve()))]
-
-
-def _options(config: DictConfig, varying: Sequence[str]) -> SweepConfig:
-    """Return the settings `sweep.…`. Raises `ConfigError`."""
-    for key in varying:
-        if key.startswith("sweep."):
-            raise ConfigError(f"{key}: must have one value: it is about the sweep as a whole.")
-    options = sweep_config(resolved(config)["sweep"])
-    assert options is not None
-    launcher = str(config.hydra.launcher.get("_target_"))
-    for key in ("skip", "resume", "dry_run"):
-        if getattr(options, key) and not launcher.startswith(OWN_LAUNCHERS):
-            raise ConfigError(
-                f"sweep.{key}={getattr(options, key)}: needs hydra/launcher=batched; other "
-                "launchers run every job."
-            )
-    return options
 
 
 def current() -> Sweep | None:

@@ -1,13 +1,16 @@
 """Parse the overrides of a sweep into the values of each key, as Hydra's basic sweeper does."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
 
 from harness.core.errors import ConfigError
 
@@ -42,19 +45,15 @@ def parse_sweep(words: Sequence[str]) -> Swept:
     Raises `ConfigError` for a `glob` that matches nothing and for too many jobs, and
     `HydraException` for a word that Hydra cannot read.
     """
-    app = GlobalHydra.instance()
-    loader = app.config_loader() if app.is_initialized() else None
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
-    latest = {override.get_key_element(): override for override in parsed}
     swept = Swept()
-    for key, override in latest.items():
+    for override in parse_words(words):
         line = override.input_line or ""
         if not override.is_sweep_override():
             swept.fixed.append(line)
         elif not override.is_discrete_sweep():
             swept.intervals.append(line)
         else:
-            swept.values[key] = _values(key, override)
+            swept.values[override.get_key_element()] = values_of(override)
     if swept.jobs > MAX_JOBS:
         raise ConfigError(
             f"{' '.join(words)}: are more than {MAX_JOBS:,} jobs, the most that a sweep may have."
@@ -62,7 +61,31 @@ def parse_sweep(words: Sequence[str]) -> Swept:
     return swept
 
 
-def _values(key: str, override: Override) -> list[str]:
+def sweep_words(config: DictConfig) -> list[str]:
+    """Return the words of a sweep by Hydra's `config`: the sweeper's, then those typed."""
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task)  # not resolved
+    return [*(f"{key}={value}" for key, value in params.items()), *typed]
+
+
+def parse_words(words: Sequence[str]) -> list[Override]:
+    """Parse words by Hydra's grammar; of several for one key the last counts."""
+    app = GlobalHydra.instance()
+    loader = app.config_loader() if app.is_initialized() else None
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    return list({override.get_key_element(): override for override in parsed}.values())
+
+
+def values_of(override: Override) -> list[str]:
+    """Return KEY=VALUE for each value of an override that is no interval, as Hydra's sweeper does.
+
+    Raises `ConfigError` for an interval and for a `glob` that matches nothing.
+    """
+    key = override.get_key_element()
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep():
+        raise interval_refused((override.input_line or key).lstrip("+"))
     values = [f"{key}={value}" for value in islice(override.sweep_string_iterator(), MAX_JOBS + 1)]
     if values:
         return values
@@ -70,3 +93,9 @@ def _values(key: str, override: Override) -> list[str]:
     options = loader.get_group_options(override.key_or_group) if loader else []
     valid = f"{key} has {', '.join(options)}" if options else f"{key} is no group of options"
     raise ConfigError(f"{override.input_line}: matches nothing; {valid}.")
+
+
+def interval_refused(word: str) -> ConfigError:
+    """Return the error for an interval in a sweep that lists its values."""
+    listed = re.sub(r"interval\((.*)\)", r"\1", word)  # lr=interval(0.1,1) -> lr=0.1,1
+    return ConfigError(f"{word}: only a search takes an interval; list values, as in {listed}.")

@@ -66,10 +66,12 @@ def _train_together(swept: Sweep, group: Sequence[PreparedJob], load: BackendFac
     from harness.sweeps.shared_replicas import draw
 
     losses = dict.fromkeys((each.job.number for each in group), NAN)
+    together = sum(each.plan.config.replicas for each in group)
 
     def work(prepared: PreparedJob, shared: BackendFactory) -> Result:
         _begin(swept, prepared.job)
-        return carry_out(prepared.plan, _identity(swept, prepared), shared, draw, prepared.origin)
+        identity = replace(_identity(swept, prepared), together=together)
+        return carry_out(prepared.plan, identity, shared, draw, prepared.origin)
 
     def ended(i: int, result: Any) -> None:
         losses[group[i].job.number] = _reported(swept, group[i].job, result)

@@ -14,16 +14,18 @@
     table    path of a CSV, for MLflow to show as a table
     model    path of `model.json`, see `harness.runs.mlflow_model`, for MLflow's page of models
     end      status, error                              FINISHED, FAILED or KILLED
+             cost                                       see `harness.runs.cost`; of a finished run
 
 A resumed run begins with a copy of the metrics of those epochs that it does not train itself.
 A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
 
 A sweep's own journal begins with `sweep` (arguments, varying, jobs; hydra, options and results as
-typed) and lists its jobs as they begin: `job` (number, folder; reused where a run of another sweep
-is meant), or `refused` (number, name, command, error) where there was no folder for it. One that
-goes on has `resumed` (process), and an end each time. Its `start` and all that follows are those of
-the parent run in MLflow; before its end, its own `scalars` and files, and `summary` (text), with
-which its description begins. Paths are relative to the journal's directory.
+typed; path, as typed, and items of a sweep file) and lists its jobs as they begin: `job` (number,
+folder; reused where a run of another sweep is meant), or `refused` (number, name, command, error)
+where there was no folder for it. One that goes on has `resumed` (process), and an end each time.
+Its `start` and all that follows are those of the parent run in MLflow; before its end, its own
+`scalars` and files, and `summary` (text), with which its description begins. Paths are relative to
+the journal's directory.
 """
 
 import time
@@ -76,6 +78,7 @@ class RunLog:
         self.tracking = tracking
         self.tracking_seconds = 0.0  # for which the run has waited for its journal
         self.status = "FINISHED"
+        self.cost: dict[str, object] | None = None  # of a finished run, for its `end`
         self._ended = False
 
     def __enter__(self) -> Self:
@@ -140,7 +143,8 @@ class RunLog:
         self._ended = True
         system_metrics.unwatch(self)
         try:
-            self.write("end", status=status, error=error)
+            cost = {} if self.cost is None else {"cost": self.cost}
+            self.write("end", status=status, error=error, **cost)
             self.journal.close()
         finally:
             self.flush()

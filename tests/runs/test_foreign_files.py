@@ -139,6 +139,15 @@ def test_aliases_are_refused_before_they_are_expanded(folder: Path) -> None:
         resumed_settings(folder)
 
 
+def test_a_deeply_nested_file_is_refused(folder: Path) -> None:
+    """Its syntax tree would overflow the stack of libyaml."""
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(f"{text}\ndeep: {'[' * 300_000}")
+    record_again(folder, "config.yaml")
+    with pytest.raises(ConfigError, match="nested more than 50 deep"):
+        resumed_settings(folder)
+
+
 def test_a_large_file_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saved_config, "MAX_BYTES", 100)
     with pytest.raises(ConfigError, match="has over 100 bytes"):
