@@ -1,4 +1,4 @@
-"""`hydra/launcher=batched`, `ray`: train jobs of a sweep together that can share a program.
+"""The launchers `batched`, `ray` and `slurm`: train jobs together that can share a program.
 
 Hydra finds launchers in this folder only; `harness/sweeps/launch.py` does the work. With
 `hydra.job.chdir` or `hydra.job.env_set` jobs are run one by one, as by Hydra's basic launcher.
@@ -19,11 +19,12 @@ from harness.config.parsing import resolved
 from harness.core.errors import ConfigError
 from harness.sweeps.engines.local import LocalWorkers
 from harness.sweeps.engines.ray_workers import RayWorkers
+from harness.sweeps.engines.slurm import SlurmWorkers
 from harness.sweeps.jobs import Job, own_overrides
 from harness.sweeps.launch import launch
 from harness.sweeps.listed_jobs import naming_item
 
-ENGINES = {"local": LocalWorkers, "ray": RayWorkers}
+ENGINES = {"local": LocalWorkers, "ray": RayWorkers, "slurm": SlurmWorkers}
 
 
 class BatchedLauncher(BasicLauncher):

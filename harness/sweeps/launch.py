@@ -25,6 +25,11 @@ from harness.tracking.launched_jobs import LaunchedJob, record_job
 class Workers(Protocol):
     """The settings of a launcher: what carries units out, and how many at once."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether the program waits for the jobs, and lets MLflow follow them."""
+        ...
+
     def count(self, demand: Demand) -> int:
         """Return how many units are carried out at once. Raises `ConfigError` for none."""
         ...
@@ -60,7 +65,7 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
     show_plan(expected, units, count, threads, swept, workers.place(count))
     if swept.is_dry_run:
         return {}
-    _begin_record(swept, _valid_configs(jobs))
+    _begin_record(swept, _valid_configs(jobs), workers.waits)
     losses = {each.job.number: _reuse(each, swept) for each in finished}
     if not left:
         return losses
@@ -91,11 +96,14 @@ def _uses_gpu(config: Config) -> bool:
     return config.device != "cpu" and "cuda" in config.backend.devices
 
 
-def _begin_record(swept: sweep.Sweep, configs: Sequence[Config]) -> None:
-    """Begin the sweep's record, and let MLflow's process follow it. Raises `ConfigError`."""
+def _begin_record(swept: sweep.Sweep, configs: Sequence[Config], follows: bool) -> None:
+    """Begin the sweep's record; let MLflow's process follow it, if it `follows`.
+
+    Raises `ConfigError`.
+    """
     for config in {each.experiment_name: each for each in configs}.values():
         mlflow_process.get_ready(config.tracking, config.experiment_name, Path(config.results))
     tracked = [config for config in configs if config.tracking.name == "mlflow"]
     directory = sweep.parent(swept, tracked[0]) if tracked else None
-    if directory is not None:
+    if directory is not None and follows:
         mlflow_process.follow(directory, tracked[0].tracking)

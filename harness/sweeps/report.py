@@ -11,25 +11,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.config.tracking_store import source_of
-from harness.console.command_line import override, python, shell_word
+from harness.console.command_line import counted, override, python, shell_word
 from harness.console.terminal import say
-from harness.sweeps.comparison import (
-    finished_groups,
-    gap_between_backends,
-    summary,
-    write_report,
-)
+from harness.sweeps.end import end_record
 from harness.sweeps.resumed_sweep import KEY
 from harness.sweeps.sweep import Sweep
-from harness.system.checksum import checksum
 from harness.system.own_files import take_back
 from harness.system.process_identity import is_running
 from harness.tracking import mlflow_process
 from harness.tracking.browse import compare_command, missing, say_next
 from harness.tracking.dead_runs import end_if_dead
-from harness.tracking.job_outcomes import Job, jobs, scalars, shown_loss
-from harness.tracking.journal import BEGINNINGS, Journal, end_of, first
-from harness.tracking.launched_jobs import attempts
+from harness.tracking.job_outcomes import Job, jobs, shown_loss
+from harness.tracking.journal import BEGINNINGS, Event, end_of, first
+from harness.tracking.launched_jobs import attempts, submission
 from harness.tracking.sent import address, destination
 
 GRACE = 10.0  # seconds in which processes of jobs that were stopped close their runs
@@ -44,6 +38,10 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     if sweep.is_dry_run:
         take_back(directory)
         return 0
+    submitted = None if killed else submission(directory)
+    if submitted is not None and end_of(directory) is None:
+        _show_submitted(directory, submitted, console)
+        return 0
     _end_jobs(directory, stops=killed or sweep.fails_fast)
     outcomes = jobs(directory)
     if not outcomes and first(directory, ("start", "resumed")) is None:
@@ -51,7 +49,10 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         return 1
     failed = [job for job in outcomes if job.status != "FINISHED"]
     status = "KILLED" if killed else "FAILED" if failed else "FINISHED"
-    _end_parent(directory, status, outcomes, sweep.wait_seconds)
+    try:
+        end_record(directory, status, outcomes)
+    finally:
+        mlflow_process.tell(directory, sweep.wait_seconds)
     console.print(_job_table(outcomes))
     if failed:
         console.print(f"\n[bold]{len(failed)} of {len(outcomes)} jobs did not finish[/bold]")
@@ -66,6 +67,19 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
     _show_in_mlflow(directory, sweep.results, console)
     return 1 if failed else 0
+
+
+def _show_submitted(directory: Path, submitted: Event, console: Console) -> None:
+    """Print how to follow a sweep whose jobs others carry out."""
+    ids = submitted["ids"]
+    array = ids[0].partition("_")[0]
+    console.print(f"submitted {counted(len(ids), 'task')}; this program is done")
+    say(f"\n  files    {shell_word(str(directory))}", console)
+    if submitted["to"] == "slurm":
+        say(f"  look     squeue --jobs={array}", console)
+        say(f"  stop     scancel {array}", console)
+    say(f"  collect  {python('harness.sync', [str(directory)])}", console)
+    say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
 
 
 def _end_jobs(directory: Path, stops: bool) -> None:
@@ -129,24 +143,3 @@ def _job_table(outcomes: list[Job]) -> Table:
         ]
         table.add_row(*cells, *([escape(job.folder)] if elsewhere else []))
     return table
-
-
-def _end_parent(directory: Path, status: str, outcomes: list[Job], wait_seconds: float) -> None:
-    """End the record of the sweep, and its parent run in MLflow if there is one.
-
-    MLflow's process sends the jobs meanwhile. A sweep that was stopped gets no report.
-    """
-    journal = Journal(directory)
-    try:
-        groups = finished_groups(directory)
-        gap = gap_between_backends(groups)
-        values = scalars(outcomes) | ({} if gap is None else {"gap/largest": gap})
-        unfinished = sum(job.status != "FINISHED" for job in outcomes)
-        journal.write("scalars", values=values)
-        journal.write("summary", text=summary(groups, gap, unfinished))
-        for path in write_report(directory, groups) if groups and status != "KILLED" else ():
-            journal.write("file", path=path, **checksum(directory / path))
-    finally:
-        journal.write("end", status=status, error=None)
-        journal.close()
-        mlflow_process.tell(directory, wait_seconds)

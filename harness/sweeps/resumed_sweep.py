@@ -14,9 +14,11 @@ from harness.console.arguments import OPTIONS_WITH_VALUE
 from harness.console.command_line import override
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, PARENT_LOCK
+from harness.sweeps.engines.slurm import is_queued
 from harness.system.process_identity import this_process
 from harness.tracking.dead_runs import end_if_dead
 from harness.tracking.journal import Event, append, end_of, first
+from harness.tracking.launched_jobs import submission
 
 KEY = "sweep.resume"
 LAST = "last"  # its value for the sweep that was begun last
@@ -95,7 +97,13 @@ def _results(begin: Event, folder: Path) -> list[str]:
 def go_on(folder: Path) -> None:
     """Let this process be the one that carries out the sweep in `folder`. Raises `ConfigError`."""
     with FileLock(folder / PARENT_LOCK):
-        end_if_dead(folder)
+        submitted = submission(folder)
+        if submitted is not None and is_queued(submitted):
+            raise ConfigError(
+                f"{KEY}={folder}: tasks that were submitted for it still wait or run "
+                f"({', '.join(submitted['ids'])}); wait, or cancel them first."
+            )
+        end_if_dead(folder, is_gone=submitted is not None)
         if end_of(folder) is None:
             raise ConfigError(f"{KEY}={folder}: its process still runs; wait, or stop it first.")
         append(folder, "resumed", process=this_process())

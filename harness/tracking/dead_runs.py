@@ -13,7 +13,7 @@ from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.system.process_identity import is_running
 from harness.tracking.job_outcomes import jobs, scalars, status_of
 from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first, last
-from harness.tracking.launched_jobs import attempts
+from harness.tracking.launched_jobs import attempts, launched_jobs, submission
 
 HEARTBEAT_AGE = 600.0  # seconds after which a run of another machine counts as dead
 
@@ -33,8 +33,19 @@ def is_abandoned(directory: Path) -> bool:
         return False
     if begin["kind"] == "sweep":  # another process may go on with it
         begin = last(directory, "resumed") or begin
+        if submission(directory) is not None:
+            return _have_all_ended(directory)
     running = None if "process" not in begin else is_running(begin["process"])
     return _is_silent(directory) if running is None else not running
+
+
+def _have_all_ended(sweep: Path) -> bool:
+    """Return whether every job of a submitted sweep has ended, and none still waits."""
+    planned = (first(sweep, ("sweep",)) or {}).get("jobs", 0)
+    begun = launched_jobs(sweep)
+    return len(begun) >= planned > 0 and all(
+        end_of(job.folder) is not None or is_abandoned(job.folder) for job in begun
+    )
 
 
 def _is_silent(directory: Path) -> bool:
@@ -53,7 +64,9 @@ def end_if_dead(directory: Path, is_gone: bool = False) -> bool:
     begin = first(directory, BEGINNINGS)
     if begin is None or not is_dead(directory, is_gone):
         return False
-    ending = _sweep_end(directory, begin) if begin["kind"] == "sweep" else ("KILLED", True)
+    ending = ("KILLED", True)
+    if begin["kind"] == "sweep":
+        ending = _sweep_end(directory, begin, is_gone)
     with FileLock(directory / SENT_LOCK):
         if is_dead(directory, is_gone):  # another process may have been quicker
             status, was_killed = ending
@@ -66,9 +79,9 @@ def end_if_dead(directory: Path, is_gone: bool = False) -> bool:
     return True
 
 
-def _sweep_end(directory: Path, begin: Event) -> tuple[str, bool]:
+def _sweep_end(directory: Path, begin: Event, is_gone: bool) -> tuple[str, bool]:
     outcomes = jobs(directory)
     for attempt in attempts(directory):
-        end_if_dead(attempt.folder)
+        end_if_dead(attempt.folder, is_gone)
     status = status_of(outcomes, begin["jobs"])
     return status, status == "KILLED"

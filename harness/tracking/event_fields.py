@@ -36,6 +36,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "options": list,
     "results": str,
     "reused": bool,
+    "to": str,
+    "ids": list,
     "number": int,
     "folder": str,
     "command": str,
@@ -43,6 +45,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 NEEDED: dict[str, tuple[str, ...]] = {  # the fields without which an event of a kind says nothing
     "sweep": ("arguments", "varying", "jobs"),
     "resumed": ("process",),
+    "submitted": ("to", "ids"),
     "job": ("number", "folder"),
     "refused": ("name", "command"),
     "start": ("name", "experiment", "note", "params", "tags"),

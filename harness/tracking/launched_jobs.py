@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.tracking.journal import Event, append, read
+from harness.tracking.journal import Event, append, last, read
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,10 @@ def attempt_of(sweep: Path, event: Event) -> LaunchedJob:
     """Return what an event `job` of the sweep's journal says."""
     folder = Path(os.path.normpath(sweep / event["folder"]))
     return LaunchedJob(event["number"], folder, event.get("reused", False))
+
+
+def submission(sweep: Path) -> Event | None:
+    """Return how a sweep was submitted to others, unless somebody has gone on with it since."""
+    event, resumed = last(sweep, "submitted"), last(sweep, "resumed")
+    is_newest = event and (resumed is None or resumed["time"] <= event["time"])
+    return event if is_newest else None

@@ -23,6 +23,7 @@ A sweep's own journal begins with `sweep` (arguments, varying, jobs; hydra, opti
 typed; path, as typed, and items of a sweep file) and lists its jobs as they begin: `job` (number,
 folder; reused where a run of another sweep is meant), or `refused` (number, name, command, error)
 where there was no folder for it. One that goes on has `resumed` (process), and an end each time.
+`submitted` (to, ids) says who carries out its jobs when its program has ended.
 Its `start` and all that follows are those of the parent run in MLflow; before its end, its own
 `scalars` and files, and `summary` (text), with which its description begins. Paths are relative to
 the journal's directory.

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.core.errors import ConfigError
 from harness.sweeps.driver import Driver
@@ -18,6 +19,8 @@ class LocalWorkers:
 
     workers: int | str  # or auto
     per_gpu: int
+
+    waits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("per_gpu", self.per_gpu)):

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from harness.core.errors import ConfigError, check_package, first_line
 from harness.sweeps.driver import Driver
@@ -27,6 +28,8 @@ class RayWorkers:
     cpus: float | None  # by default as many as it has threads
     gpus: float
     memory: float | None  # bytes; by default as Ray does without
+
+    waits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_package("hydra/launcher=ray", "ray", "'ray[default]'")
