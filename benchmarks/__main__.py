@@ -7,6 +7,7 @@
     python -m benchmarks startup        # seconds until the harness answers, trains, refuses
     python -m benchmarks sweep          # tracked runs per second
     python -m benchmarks overhead       # what journal, files and MLflow add to a run
+    python -m benchmarks store          # what stores of MLflow take in, and how long they search
 
 Exit code 0: everything was measured; 1: a measurement failed, and the tables name it; 2: the
 command is invalid.
@@ -24,7 +25,7 @@ from harness.console import streams
 from harness.console.command_line import python
 from harness.system import signals
 
-VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead")
+VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead", "store")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,6 +56,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add("--threads", type=_number, default=os.cpu_count() or 1, help="default: all cores")
     add("--repeats", type=_number, help="default: 7")
     add("--memory", action=argparse.BooleanOptionalAction, help="peak memory (not with --short)")
+    add("--runs", type=_number, help="that are sent each time (store only; default: 200)")
+    add("--senders", type=_numbers, help="processes that send at once (store only; default: 1,2,4)")
+    add("--listed", type=_numbers, help="runs in a store that is searched (default: 1000,10000)")
     add("--short", action="store_true", help="only whether it works: no figures to quote")
     add("--results", type=Path, default=Path("results"), metavar="FOLDER")
     return _filled(parser.parse_args(words))
@@ -70,6 +74,9 @@ def _filled(options: argparse.Namespace) -> argparse.Namespace:
         "replicas": [1, 8] if short else [1, 8, 32, 128],
         "repeats": 1 if options.verb == "sweep" and short else 2 if short else 7,
         "memory": not short,
+        "runs": 4 if short else 200,
+        "senders": [1, 2] if short else [1, 2, 4],
+        "listed": [6] if short else [1000, 10_000],
     }
     for name, value in defaults.items():
         if getattr(options, name) is None:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
-from harness.core.errors import ConfigError, first_line
+from harness.core.errors import ConfigError
 
 URI, EXPERIMENT = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"
 UNUSED = {  # variables that MLflow obeys but the harness does not, and what to use instead
@@ -20,12 +20,15 @@ UNUSED = {  # variables that MLflow obeys but the harness does not, and what to 
     "MLFLOW_EXPERIMENT_ID": f"name the experiment with {EXPERIMENT} or tracking.experiment=NAME",
 }
 SQLITE = "sqlite:///"
-DATABASES = ("postgresql", "mysql", "mssql")
-PACKAGES = {"MySQLdb": "mysqlclient", "psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
-VALID = (
-    "sqlite:////FOLDER/mlflow.db, http://HOST:PORT, https://HOST, databricks, or a database "
-    "such as postgresql://USER@HOST/NAME"
+DATABASES = ("postgres", "postgresql", "mysql", "mssql")
+# Programs would need its password, hold connections to it, race to make its tables, and keep files
+# of runs where only they can read them.
+PROBLEM_OF_DATABASE = (
+    "is a database for a tracking server, not for programs; run `mlflow server --workers 1 "
+    "--artifacts-destination FOLDER --backend-store-uri` with it, and give the server's address, "
+    "such as http://127.0.0.1:5000 (docs/scale.md)"
 )
+VALID = "sqlite:////FOLDER/mlflow.db, http://HOST:PORT, https://HOST or databricks"
 CREDENTIALS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # MLflow reads them itself
 SECRET = re.compile(r"[^=]*(pass|pwd|token|secret|key)[^=]*=", re.IGNORECASE)  # in a URI's query
 LONGEST = 500  # characters of an experiment's name, in MLflow 3.17
@@ -184,7 +187,7 @@ def _problem(uri: str) -> str | None:
     if scheme == "databricks":
         return _problem_of_databricks()
     if scheme.partition("+")[0] in DATABASES:
-        return _problem_of_database(uri)
+        return PROBLEM_OF_DATABASE
     if scheme in ("", "file") or len(scheme) == 1:  # one letter is a drive of Windows
         if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
             return None
@@ -221,18 +224,3 @@ def _problem_of_databricks() -> str | None:
         "there are no credentials for it: set DATABRICKS_HOST and DATABRICKS_TOKEN, or run "
         "`databricks configure`"
     )
-
-
-def _problem_of_database(uri: str) -> str | None:
-    # MLflow uses SQLAlchemy, which connects only later.
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        create_engine(uri)
-    except ImportError as error:
-        package = PACKAGES.get(error.name or "", error.name)
-        return f"its driver is not installed ({first_line(error)}); run: pip install {package}"
-    except (ArgumentError, ValueError) as error:
-        return f"is no address of a database ({first_line(error)})"
-    return None

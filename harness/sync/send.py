@@ -13,6 +13,7 @@ from harness.tracking.destination import Destination
 from harness.tracking.follower import Follower
 from harness.tracking.journal import end_of, first
 from harness.tracking.mlflow_errors import explained
+from harness.tracking.mlflow_store import gather_statistics
 
 
 @dataclass
@@ -41,6 +42,7 @@ def send(directories: Sequence[Path], uri: str | None, done: Callable[[], None])
         except Exception as error:  # a damaged journal, or whatever a store does
             summary.problems[directory] = explained(error)
         done()
+    gather_statistics()
     return summary
 
 

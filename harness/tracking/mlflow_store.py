@@ -92,8 +92,9 @@ def load_mlflow() -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # repeats the caller's exceptions
 
 
-_connections: list[sqlite3.Connection] = []
-PLACE = "harness.place"  # of a connection: the path of its database, and the file itself
+Place = tuple[str, tuple[int, int] | None]  # the path of a database, and the file itself
+_connections: list[tuple[sqlite3.Connection, Place]] = []
+PLACE = "harness.place"  # of a connection
 
 
 def _check_not_absent(_dialect: Any, _record: Any, arguments: Any, _options: Any) -> None:
@@ -132,9 +133,9 @@ def _connected(connection: object, record: Any) -> None:
     damage the database.
     """
     if isinstance(connection, sqlite3.Connection):
-        _connections.append(connection)
         path = connection.execute("PRAGMA database_list").fetchone()[2]
         record.info[PLACE] = path, _file(path)
+        _connections.append((connection, record.info[PLACE]))
         [(mode,)] = connection.execute("PRAGMA journal_mode")
         if mode == "wal":
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -147,9 +148,17 @@ def file_store(client: Any, run: Any) -> Any:
     return get_artifact_repository(run.info.artifact_uri, tracking_uri=client.tracking_uri)
 
 
+def gather_statistics() -> None:
+    """Let SQLite plan searches by what its databases hold now; to be called after writing."""
+    for connection, (path, file) in _connections:
+        if file is not None and file == _file(path):
+            sqlite_database.gather_statistics(connection)
+
+
 def leave() -> NoReturn:
     """Close the databases and end the process without Python's clean-up, which takes 0.7 s."""
-    for connection in _connections:
+    gather_statistics()
+    for connection, _ in _connections:
         connection.close()
     os._exit(0)
 

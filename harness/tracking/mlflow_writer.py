@@ -76,8 +76,13 @@ class MlflowWriter:
         return len(rows)
 
     def _dataset(self, event: Event) -> None:
-        """Write the training data as a dataset input, with our digest and no copy of the values."""
+        """Write the training data as a dataset input, with our digest and no copy of the values.
+
+        A data set is there once for all of its runs. Where another process has written it at the
+        same moment, PostgreSQL refuses the second one, and a second try finds it.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         data = Dataset(
             name=event["name"],
@@ -88,7 +93,12 @@ class MlflowWriter:
             profile=json.dumps(event["shapes"]),
         )
         inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "train")])]
-        self.client.log_inputs(self.run_id, inputs)
+        try:
+            self.client.log_inputs(self.run_id, inputs)
+        except MlflowException as error:
+            if error.error_code != "BAD_REQUEST":
+                raise
+            self.client.log_inputs(self.run_id, inputs)
 
     def file(self, path: str) -> None:
         """Write a file, by its path in the run's directory."""

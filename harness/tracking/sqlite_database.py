@@ -122,6 +122,18 @@ def has_run(path: Path, run_id: str) -> bool:
     return False
 
 
+def gather_statistics(connection: sqlite3.Connection) -> None:
+    """Let SQLite count what its tables hold, for the plans of searches.
+
+    Without that it sorts runs by a metric in quadratic time: 11 s for 10,000 runs instead of 0.1 s.
+    Where another process writes just now, nothing is done: it does the same at its end.
+    """
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("PRAGMA analysis_limit=400")  # rows of an index: 10 ms at any size
+        connection.execute("ANALYZE")
+
+
 def prepare(path: Path) -> None:
     """Create the database if it is not there, and check that it can be written.
 

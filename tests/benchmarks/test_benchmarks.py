@@ -18,10 +18,13 @@ from benchmarks.common.cases import SIZES, Case, cases, left_out
 from benchmarks.common.imports import parsed
 from benchmarks.common.processes import environment, messages
 from benchmarks.common.timing import Epoch, Timing, interleave, spread
+from benchmarks.common.tracking_server import postgresql_missing
 from benchmarks.common.worker import Job
 from benchmarks.scaling.run import exponent
 from benchmarks.steps.measure import measure
 from benchmarks.steps.picture import draw
+from benchmarks.store.searching import SEARCHES
+from benchmarks.store.stores import STORES
 from benchmarks.sweep.run import BY_HAND
 from tests.support.program import PATIENCE
 
@@ -183,6 +186,24 @@ def test_sweeps_are_measured(tmp_path: Path) -> None:
         assert row["runs"] == 2
         (many, few), rate = (row[key]["median"] for key in ("s", "start_up_s")), row["per_second"]
         assert rate["median"] == pytest.approx(1 / (many - few))
+
+
+def test_stores_are_measured(tmp_path: Path) -> None:
+    """Without PostgreSQL the others are measured, and the notes name what is left out."""
+    done = bench(tmp_path, "store", "--short", "--senders", "2", "--repeats", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, markdown = results(tmp_path)
+    expected = STORES if postgresql_missing() is None else STORES[:2]
+    assert [row["store"] for row in found["sent"]] == [*expected]
+    for row in found["sent"]:
+        assert row["error"] == ""
+        assert (row["tiny_points"], row["long_points"]) == (47, 107)
+        assert f"| {row['tiny_runs'] / row['tiny_s']:.1f} |" in markdown
+    assert [row["store"] for row in found["searched"]] == [s for s in expected if s != STORES[1]]
+    for row in found["searched"]:
+        assert row["error"] == ""
+        assert row["search_s"].keys() == SEARCHES.keys()
+        assert row["bytes"]["files of runs"] > row["runs"] * found["run_bytes"]["journal"]
 
 
 @pytest.mark.parametrize(

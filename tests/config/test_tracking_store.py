@@ -48,8 +48,11 @@ NEVER = {
     "http://[::1": "http://127.0.0.1:5000",
     "databricks": "set DATABRICKS_HOST",
     "databricks://profile": "set DATABRICKS_HOST",
-    "postgresql+nothing://host/name": "is no address of a database",
-    "mssql://host:port/name": "is no address of a database",
+    "postgresql://me@host/name": "run `mlflow server ",
+    "postgresql+psycopg2://host/name": "give the server's address, such as http://127.0.0.1:5000",
+    "postgres://host/name": "for a tracking server",
+    "mysql+pymysql://host/name": "for a tracking server",
+    "mssql+pyodbc://host/name": "for a tracking server",
 }
 MAY = ("http://127.0.0.1:5000", "https://host/path", "sqlite:////a b/c.db", "sqlite:///c.db")
 
@@ -70,12 +73,19 @@ def test_a_store_that_can_never_work_is_refused(uri: str) -> None:
     assert NEVER[uri] in str(refused.value)
 
 
-def test_a_driver_that_is_not_installed_is_named_and_the_password_is_not() -> None:
+def test_a_database_is_refused_without_its_password() -> None:
     with pytest.raises(ConfigError) as refused:
-        check_uri(URI, "mysql+nosuchdriver://me:secret@host/name")
-    assert "me@host" in str(refused.value)
-    with pytest.raises(ConfigError, match=r"is not installed .*; run: pip install "):
-        check_uri("tracking.uri", "mysql+cymysql://host/name")
+        check_uri(URI, "mysql+pymysql://me:secret@host/name")
+    assert str(refused.value).startswith(f"{URI}=mysql+pymysql://me@host/name: is a database")
+
+
+@pytest.mark.slow
+def test_a_program_that_is_given_a_database_leaves_nothing(tmp_path: Path) -> None:
+    done = program.run(tmp_path, "tracking.uri=postgresql://me@127.0.0.1:1/name")
+    assert done.code == 2
+    [line] = done.err.splitlines()
+    assert line.startswith("tracking.uri=postgresql://me@127.0.0.1:1/name: is a database")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("uri", MAY)

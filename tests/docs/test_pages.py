@@ -20,7 +20,9 @@ from tests.support.shell import paste
 PAGES = ["README.md", "docs/own.md", "docs/sweeps.md"]
 PAGES += sorted(f"docs/commands/{path.name}" for path in (ROOT / "docs/commands").iterdir())
 PROSE = [*PAGES, "CONTRIBUTING.md"]
-PROSE += [f"docs/{name}.md" for name in ("architecture", "reliability", "semantics", "speed")]
+PROSE += [
+    f"docs/{name}.md" for name in ("architecture", "reliability", "scale", "semantics", "speed")
+]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 FILE = re.compile(r"# ([\w./]+)\n")
 REASON = re.compile(r"<!-- not run: (.+) -->\n\Z")

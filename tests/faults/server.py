@@ -5,17 +5,14 @@ share the server; each has an experiment of its own in it, and a proxy.
 """
 
 import atexit
-import os
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from functools import cache, partial
 from pathlib import Path
 
+from benchmarks.common import tracking_server
+from benchmarks.common.tracking_server import free_port, on_store
 from tests.faults.compare import read
 from tests.faults.fault import Fault
 from tests.faults.proxy import Proxy
@@ -31,42 +28,14 @@ BASIC: Words = (*SWEEP, "hydra/launcher=basic")
 @cache
 def server() -> int:
     """Start a tracking server, which ends with this process, and return its port."""
-    folder = tempfile.mkdtemp(prefix="mlflow-server-")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["--workers", "1", "--host", "127.0.0.1", "--port", str(port)]
-    words += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
-    words += ["--artifacts-destination", f"{folder}/artifacts"]
-    with Path(folder, "server.txt").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *words],
-            cwd=folder,
-            env=os.environ
-            | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    atexit.register(_end, process)
-    limit = time.monotonic() + LIMIT
-    while not _answers(port):
-        assert time.monotonic() < limit, f"no server: {Path(folder, 'server.txt').read_text()}"
-        time.sleep(0.2)
+    folder, port = Path(tempfile.mkdtemp(prefix="mlflow-server-")), free_port()
+    artifacts = ("--artifacts-destination", f"{folder}/artifacts")
+    process = tracking_server.start(
+        on_store(f"sqlite:///{folder}/server.db", port, *artifacts), folder
+    )
+    atexit.register(tracking_server.kill, process)
+    tracking_server.wait_for(process, port, folder)
     return port
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def wait_for(program: Program, when: str) -> None:

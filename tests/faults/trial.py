@@ -52,6 +52,7 @@ class Trial:
     random: random.Random
     short: bool
     results: str = "results"
+    seeds: int = SEEDS  # from 0 on, that its runs have
     problems: list[str] = field(default_factory=list[str])
     comparison: Comparison = field(default_factory=Comparison)
     lost: int = 0
@@ -157,7 +158,7 @@ class Trial:
         if journal.start is None or "trainer.epochs" not in journal.start["params"]:
             return
         params = journal.start["params"]
-        expected = undisturbed(int(params["trainer.epochs"]))[int(params["seed"])]
+        expected = undisturbed(int(params["trainer.epochs"]), self.seeds)[int(params["seed"])]
         is_whole = is_whole or journal.end.get("status") == "FINISHED"
         difference = curve_difference(expected, journal.curve(), is_whole)
         if difference is not None:
@@ -201,12 +202,11 @@ def processes(folder: Path) -> list[psutil.Process]:
 
 
 @cache
-def undisturbed(number: int) -> dict[int, Curve]:
+def undisturbed(number: int, seeds: int) -> dict[int, Curve]:
     """Return the curves of undisturbed runs of that many epochs, by their seeds."""
     with TemporaryDirectory() as folder:
         trial = Trial(Path(folder, "undisturbed"), random.Random(0), short=True)
-        seeds = ",".join(map(str, range(SEEDS)))
-        program = trial.train("-m", epochs(number), f"seed={seeds}", "tracking=journal")
+        program = trial.train("-m", epochs(number), f"seed=range({seeds})", "tracking=journal")
         trial.finish(program, 0)
         assert not trial.problems, trial.problems
         runs = [journal for journal in trial.found() if journal.start]

@@ -1,66 +1,22 @@
 """MLflow's own server over a store, and a door before it that asks for a name and a password."""
 
 import http.client
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
 
-import pytest
-
-from tests.support.program import PATIENCE
+from benchmarks.common.tracking_server import free_port, on_store, running
 
 
 @contextmanager
 def server(folder: Path, store: str) -> Iterator[str]:
     """The URL of MLflow's server of a store; no process of it survives. Its log is in `folder`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=os.environ | quiet,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # the server and its workers are one group
-        )
-        try:
-            _wait(process, port, folder / "server.log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Return as soon as the server answers; fail if it has ended or does not answer in time."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=0.1)
-            break
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        with suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                connection.close()
-                return
-        connection.close()
-    pytest.fail(f"MLflow's server did not answer:\n{log.read_text()}")
+    port = free_port()
+    with running(on_store(store, port), port, folder):
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
