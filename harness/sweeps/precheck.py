@@ -7,7 +7,6 @@ is refused if it fails in all of these jobs with the same message. A grid with h
 values exclude each other, still runs; its holes are reported at the end of the sweep.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from hydra.errors import HydraException
 from harness.config.compose import Compose, composing
 from harness.config.overrides import key_of, without_force_add
 from harness.core.errors import ConfigError
-from harness.sweeps.swept_values import parse_sweep
+from harness.sweeps.swept_values import check_number, parse_sweep
 
 Job = tuple[int, ...]  # index of the value of each swept key
 
@@ -35,19 +34,12 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
             swept = parse_sweep(overrides)
         except HydraException:  # Hydra reports it
             return
-        for word in swept.intervals:
-            raise ConfigError(
-                f"{word}: only a search takes an interval; list values, as in {_listed(word)}."
-            )
-        _check(list(swept.values.values()), swept.fixed, compose)
+        check_number(swept, overrides)
+        check_each(list(swept.values.values()), swept.fixed, compose)
 
 
-def _listed(interval: str) -> str:
-    """Return the interval's ends as a list of values: `lr=interval(0.1,1)` -> `lr=0.1,1`."""
-    return re.sub(r"interval\((.*)\)", r"\1", interval)
-
-
-def _check(values: list[list[str]], fixed: list[str], compose: Compose) -> None:
+def check_each(values: list[list[str]], fixed: list[str], compose: Compose) -> None:
+    """Raise `ConfigError` for the first value that no job can use; each key has a list of words."""
     failures: dict[Job, str] = {}
 
     def failure(job: Job) -> str:

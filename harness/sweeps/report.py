@@ -13,6 +13,8 @@ from rich.table import Table
 from harness.config.tracking_store import source_of
 from harness.console.command_line import override, python, shell_word
 from harness.console.terminal import say
+from harness.search.study import open_study
+from harness.search.summary import show_search
 from harness.sweeps.comparison import (
     finished_groups,
     gap_between_backends,
@@ -27,7 +29,7 @@ from harness.system.process_identity import is_running
 from harness.tracking import mlflow_process
 from harness.tracking.browse import compare_command, missing, say_next
 from harness.tracking.dead_runs import end_if_dead
-from harness.tracking.job_outcomes import Job, jobs, scalars, shown_loss
+from harness.tracking.job_outcomes import DONE, Job, jobs, scalars, shown_loss
 from harness.tracking.journal import BEGINNINGS, Journal, end_of, first
 from harness.tracking.launched_jobs import attempts
 from harness.tracking.sent import address, destination
@@ -49,7 +51,7 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     if not outcomes and first(directory, ("start", "resumed")) is None:
         take_back(directory)  # refused before its first job: no folder is left
         return 1
-    failed = [job for job in outcomes if job.status != "FINISHED"]
+    failed = [job for job in outcomes if job.status not in DONE]
     status = "KILLED" if killed else "FAILED" if failed else "FINISHED"
     _end_parent(directory, status, outcomes, sweep.wait_seconds)
     console.print(_job_table(outcomes))
@@ -61,6 +63,8 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
                 say(f"    {job.command}", console)
     if sweep.total > len(outcomes):
         console.print(f"\n{sweep.total - len(outcomes)} of {sweep.total} jobs were not started")
+    if sweep.search is not None and outcomes:
+        show_search(open_study(sweep.search), sweep.search, console)
     say(f"\n  files    {shell_word(str(directory))}", console)
     if failed or sweep.total > len(outcomes):
         say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
@@ -141,7 +145,7 @@ def _end_parent(directory: Path, status: str, outcomes: list[Job], wait_seconds:
         groups = finished_groups(directory)
         gap = gap_between_backends(groups)
         values = scalars(outcomes) | ({} if gap is None else {"gap/largest": gap})
-        unfinished = sum(job.status != "FINISHED" for job in outcomes)
+        unfinished = sum(job.status not in DONE for job in outcomes)
         journal.write("scalars", values=values)
         journal.write("summary", text=summary(groups, gap, unfinished))
         for path in write_report(directory, groups) if groups and status != "KILLED" else ():

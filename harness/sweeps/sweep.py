@@ -25,14 +25,17 @@ from harness.config.schema import Config, SweepConfig
 from harness.core.errors import ConfigError
 from harness.core.file_names import PARENT_LOCK
 from harness.runs.folders import claim_sweep, folder_key
+from harness.search.settings import Search
 from harness.sweeps.resumed_sweep import go_on
-from harness.sweeps.swept_values import parse_sweep
+from harness.sweeps.search_settings import search_of
+from harness.sweeps.swept_values import check_number, parse_sweep
 from harness.tracking import provenance
-from harness.tracking.journal import Journal, append, last
+from harness.tracking.journal import Journal, append, first, last
 from harness.tracking.launched_jobs import relative_path
 from harness.tracking.mlflow_store import NOTE, destination_in
 
 VARIABLE = "HARNESS_SWEEP"
+GRID_SWEEPERS = ("hydra_plugins.quick_sweeper.", "hydra._internal.core_plugins.basic_sweeper.")
 OWN_LAUNCHERS = ("hydra_plugins.batched_launcher.",)
 SHARED = "sweeps"  # MLflow experiment of the parent runs of sweeps over several tasks
 
@@ -53,6 +56,13 @@ class Sweep:
     resumes: bool = False
     is_dry_run: bool = False
     fails_fast: bool = False
+    search: Search | None = None  # which asks for the jobs, where it is not a grid of all values
+
+    @property
+    def id(self) -> str:
+        """The id of the sweep's journal; empty where there is none."""
+        begin = first(Path(self.directory), ("sweep",))
+        return "" if begin is None else begin["id"]
 
     def check_place(self, settings: Mapping[Any, Any]) -> None:
         """Raise `ConfigError` for a job with other `results` or `tracking.uri` than the sweep.
@@ -95,11 +105,16 @@ def begin(config: DictConfig) -> None:
     `config` is Hydra's, before it is split into jobs. Raises `ConfigError`.
     """
     arguments: Any = OmegaConf.to_container(config.hydra.overrides.task)
-    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    swept = parse_sweep([*(f"{key}={value}" for key, value in params.items()), *arguments])
+    swept = parse_sweep(sweep_words(config))
     folder = Path(str(config.hydra.sweep.dir)).resolve()
     typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra)  # not resolved
     options = _options(config, swept.keys)
+    search = search_of(config, folder)
+    total = swept.jobs
+    if search is not None:
+        total = search.number(swept.jobs or None)
+    elif str(config.hydra.sweeper.get("_target_")).startswith(GRID_SWEEPERS):
+        check_number(swept, sweep_words(config))
     if options.resume is None:
         claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
     elif not options.dry_run:
@@ -108,7 +123,7 @@ def begin(config: DictConfig) -> None:
         directory=str(folder),
         arguments=arguments,
         varying=swept.keys,
-        total=swept.jobs,
+        total=total,
         results=config.results,
         uri=config.tracking.uri,
         wait_seconds=config.tracking.wait_seconds,
@@ -116,6 +131,7 @@ def begin(config: DictConfig) -> None:
         resumes=options.resume is not None,
         is_dry_run=options.dry_run,
         fails_fast=options.fail_fast,
+        search=search,
     )
     if options.resume is None:
         append(
@@ -123,12 +139,19 @@ def begin(config: DictConfig) -> None:
             "sweep",
             arguments=arguments,
             varying=swept.keys,
-            jobs=swept.jobs,
+            jobs=total,
             hydra=typed,
             options=_own_folder_options(config),
             results=relative_path(Path(config.results), folder),
         )
     os.environ[VARIABLE] = json.dumps(asdict(sweep))
+
+
+def sweep_words(config: DictConfig) -> list[str]:
+    """Return the words that say what is swept: those of the sweeper's settings, and those typed."""
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    typed: Any = OmegaConf.to_container(config.hydra.overrides.task)
+    return [*(f"{key}={value}" for key, value in params.items()), *typed]
 
 
 def _own_folder_options(config: DictConfig) -> list[str]:
@@ -156,7 +179,11 @@ def _options(config: DictConfig, varying: Sequence[str]) -> SweepConfig:
 
 def current() -> Sweep | None:
     """Return the sweep that this process works for; None outside a sweep."""
-    return Sweep(**json.loads(os.environ[VARIABLE])) if VARIABLE in os.environ else None
+    if VARIABLE not in os.environ:
+        return None
+    fields = json.loads(os.environ[VARIABLE])
+    search = None if fields["search"] is None else Search(**fields["search"])
+    return Sweep(**fields | {"search": search})
 
 
 def parent(sweep: Sweep, config: Config) -> Path | None:

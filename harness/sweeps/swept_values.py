@@ -1,6 +1,7 @@
 """Parse the overrides of a sweep into the values of each key, as Hydra's basic sweeper does."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,17 +22,17 @@ class Swept:
     fixed: list[str] = field(default_factory=list)  # the same in every job
     values: dict[str, list[str]] = field(default_factory=dict)  # key -> KEY=VALUE, in order
     intervals: list[str] = field(default_factory=list)  # KEY=interval(…): for a search only
+    overrides: dict[str, Override] = field(default_factory=dict)  # those with several values
 
     @property
     def jobs(self) -> int:
-        """The number of jobs; 0 where a search decides it."""
+        """The number of combinations; 0 where there are infinitely many."""
         return 0 if self.intervals else math.prod(map(len, self.values.values()))
 
     @property
     def keys(self) -> list[str]:
         """The keys that distinguish the jobs."""
-        every = [*self.values, *(word.partition("=")[0] for word in self.intervals)]
-        return [key.lstrip("+~") for key in every]
+        return [key.lstrip("+~") for key in self.overrides]
 
 
 def parse_sweep(words: Sequence[str]) -> Swept:
@@ -39,8 +40,8 @@ def parse_sweep(words: Sequence[str]) -> Swept:
 
     `glob(…)` needs a running Hydra application, whose config folders it searches.
 
-    Raises `ConfigError` for a `glob` that matches nothing and for too many jobs, and
-    `HydraException` for a word that Hydra cannot read.
+    Raises `ConfigError` for a `glob` that matches nothing, and `HydraException` for a word that
+    Hydra cannot read.
     """
     app = GlobalHydra.instance()
     loader = app.config_loader() if app.is_initialized() else None
@@ -51,15 +52,31 @@ def parse_sweep(words: Sequence[str]) -> Swept:
         line = override.input_line or ""
         if not override.is_sweep_override():
             swept.fixed.append(line)
-        elif not override.is_discrete_sweep():
+            continue
+        swept.overrides[key] = override
+        if not override.is_discrete_sweep():
             swept.intervals.append(line)
         else:
             swept.values[key] = _values(key, override)
+    return swept
+
+
+def check_number(swept: Swept, words: Sequence[str]) -> None:
+    """Raise `ConfigError` where every combination is a job, and that is too many or impossible."""
+    for word in swept.intervals:
+        raise ConfigError(
+            f"{word}: only a search takes an interval; add hydra/sweeper=optuna, or list values, "
+            f"as in {_listed(word)}."
+        )
     if swept.jobs > MAX_JOBS:
         raise ConfigError(
             f"{' '.join(words)}: are more than {MAX_JOBS:,} jobs, the most that a sweep may have."
         )
-    return swept
+
+
+def _listed(interval: str) -> str:
+    """Return the interval's ends as a list of values: `lr=interval(0.1,1)` -> `lr=0.1,1`."""
+    return re.sub(r"interval\((.*)\)", r"\1", interval)
 
 
 def _values(key: str, override: Override) -> list[str]:
