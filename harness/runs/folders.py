@@ -22,7 +22,6 @@ from harness.core.file_names import (
     PARENT_LOCK,
     PLOTS,
     PREDICTIONS,
-    SEARCH_PLOT,
     SENT,
     SENT_LOCK,
     STUDY,
@@ -38,7 +37,7 @@ JOB_NAMES = (
 )
 RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
 # In a sweep's folder, besides its jobs.
-SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK, SENT, SENT_LOCK, STUDY, SEARCH_PLOT)
+SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK, SENT, SENT_LOCK, STUDY)
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 
 _claims: list[Path] = []  # folders of single runs

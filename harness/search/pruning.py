@@ -64,11 +64,14 @@ class RunningTrials:
             return dict.fromkeys(reports, False)  # a run that no trial stands for
         name = self.search.objectives[0]
         sign = 1.0 if self.search.senses[0] == "minimize" else -1.0
+        known = self.study.get_trials(deepcopy=False)
         for job, report in reports.items():
-            values = report.values[name]
-            self.trials[job].report(float(values.mean()), report.epoch)
+            trial, values = self.trials[job], report.values[name]
+            if report.epoch in known[trial.number].intermediate_values:
+                continue  # before its process was killed
+            trial.report(float(values.mean()), report.epoch)
             if self.search.pruner == "wilcoxon":
-                self.trials[job].set_user_attr(replicas_at(report.epoch), values.tolist())
+                trial.set_user_attr(replicas_at(report.epoch), values.tolist())
         return {job: self._is_pruned(job, report, name, sign) for job, report in reports.items()}
 
     def _is_pruned(self, job: int, report: Report, name: str, sign: float) -> bool:

@@ -4,17 +4,19 @@ Each trial has a sampler of its own, whose random numbers follow from the search
 trial's job. So a search that is stopped and goes on asks for the same trials.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.search.settings import Search
+from harness.search.space import Parameter
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
-def sampler_for(search: Search, job: int) -> "BaseSampler":
+def sampler_for(search: Search, space: Sequence[Parameter], job: int) -> "BaseSampler":
     """Return the sampler of the trial that is job number `job` of the sweep."""
     from optuna import samplers
 
@@ -39,4 +41,7 @@ def sampler_for(search: Search, job: int) -> "BaseSampler":
             lr_adapt=False,
             seed=seed,
         )
-    return samplers.RandomSampler(seed=seed)  # a grid's trials are enqueued
+    if search.sampler == "grid":  # trial n has point n, of an order that all programs know
+        values = {parameter.name: list(parameter.values or ()) for parameter in space}
+        return samplers.GridSampler(values, seed=search.seed)
+    return samplers.RandomSampler(seed=seed)

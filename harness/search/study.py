@@ -1,6 +1,7 @@
 """The Optuna study of a search: where it is kept, and whether it is the one that is meant."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
 
+# Two programs that make a new database's tables at once are in each other's way.
+TRIES, PAUSE = 4, 0.5  # how often it is opened, and seconds in between
 WAIT = 60  # seconds for another process that writes to the same SQLite database
 # Settings in which the programs that share a study may differ: no trial's result depends on them.
 FREE = ("results", "tracking", "device", "threads", "sweep.", "hydra")
@@ -37,30 +40,38 @@ def open_study(search: Search) -> "Study":
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    known = (SQLAlchemyError, ImportError, OSError, ValueError, optuna.exceptions.OptunaError)
     assert search.storage is not None
-    try:
-        study = optuna.create_study(
-            storage=_storage(search.storage),
-            study_name=search.study,
-            directions=search.senses,
-            load_if_exists=True,
-            sampler=optuna.samplers.RandomSampler(),  # each trial gets its own
-            pruner=optuna.pruners.NopPruner(),
-        )
-    except (SQLAlchemyError, ImportError, OSError, ValueError, optuna.exceptions.OptunaError) as e:
-        raise ConfigError(
-            f"{KEY}.storage={without_secrets(search.storage)}: cannot be opened ({first_line(e)})."
-        ) from e
-    return study
+    for left in reversed(range(TRIES)):
+        try:
+            return _created(search, _storage(search.storage))
+        except known as error:
+            if left == 0 or not isinstance(error, SQLAlchemyError):
+                shown = without_secrets(search.storage)
+                raise ConfigError(
+                    f"{KEY}.storage={shown}: cannot be opened ({first_line(error)})."
+                ) from error
+            time.sleep(PAUSE)
+    raise AssertionError("the last try returns or raises")
 
 
 def temporary_study(search: Search) -> "Study":
     """Return a study in memory, for a dry run."""
+    return _created(search, None)
+
+
+def _created(search: Search, storage: "BaseStorage | None") -> "Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(directions=search.senses)
+    return optuna.create_study(
+        storage=storage,
+        study_name=search.study,
+        directions=search.senses,
+        load_if_exists=True,
+        sampler=optuna.samplers.RandomSampler(),  # each trial gets its own
+        pruner=optuna.pruners.NopPruner(),
+    )
 
 
 def _storage(place: str) -> "BaseStorage":

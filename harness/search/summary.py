@@ -60,7 +60,7 @@ def importances(study: "Study") -> dict[str, float]:
     """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    finished = _trials(study, "COMPLETE")
+    finished = trials_in(study, "COMPLETE")
     several = len(study.directions) > 1
     if several or len(finished) < ENOUGH or len({t.values[0] for t in finished}) == 1:
         return {}
@@ -69,14 +69,15 @@ def importances(study: "Study") -> dict[str, float]:
 
 
 def _ends(study: "Study") -> str:
-    parts = [f"{counted(len(_trials(study, 'COMPLETE')), 'trials')} finished"]
+    parts = [f"{counted(len(trials_in(study, 'COMPLETE')), 'trials')} finished"]
     for state, word in (("PRUNED", "pruned"), ("FAIL", "failed"), ("RUNNING", "not finished")):
-        count = len(_trials(study, state))
+        count = len(trials_in(study, state))
         parts += [f"{count} {word}"] if count else []
     return ", ".join(parts)
 
 
-def _trials(study: "Study", state: str) -> "list[FrozenTrial]":
+def trials_in(study: "Study", state: str) -> "list[FrozenTrial]":
+    """Return the trials in a state, such as COMPLETE or PRUNED."""
     return [t for t in study.get_trials(deepcopy=False) if t.state.name == state]
 
 

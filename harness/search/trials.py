@@ -3,7 +3,6 @@
 A study may be shared by several sweeps, so a trial has the sweep's id and the number of its job.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -47,35 +46,31 @@ def give_up_nameless(study: "Study") -> None:
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if JOB not in trial.user_attrs:
-            study.tell(trial.number, state=TrialState.FAIL)
-
-
-def enqueue_grid(study: "Study", space: Sequence[Parameter]) -> None:
-    """Let the study have every point of a grid once, also where several sweeps share it."""
-    names = [parameter.name for parameter in space]
-    for point in itertools.product(*(parameter.values or () for parameter in space)):
-        study.enqueue_trial(dict(zip(names, point, strict=True)), skip_if_exists=True)
-
-
-def has_waiting(study: "Study") -> bool:
-    """Return whether a trial is enqueued that nobody has begun."""
-    from optuna.trial import TrialState
-
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+            _end(study, trial.number, "FAIL")
 
 
 def ask(
     study: "Study", search: Search, space: Sequence[Parameter], sweep: str, job: int
-) -> list[str]:
-    """Begin the trial that is job number `job`, if it has not begun; return its overrides."""
-    study.sampler = sampler_for(search, job)
+) -> list[str] | None:
+    """Begin the trial that is job number `job`, if it has not begun; return its overrides.
+
+    None where a grid has no point for it, since other sweeps have taken the rest.
+    """
+    study.sampler = sampler_for(search, space, job)
     begun = trials_of(study, sweep).get(job)
-    if begun is None:
-        trial = study.ask()
-        trial.set_user_attr(SWEEP, sweep)
-        trial.set_user_attr(JOB, job)
-    else:
+    if begun is not None:
         trial = opened(study, begun)
+        return [parameter.asked(trial) for parameter in space]
+    points = math.prod(len(p.values or ()) for p in space) if search.sampler == "grid" else math.inf
+    if len(study.get_trials(deepcopy=False)) >= points:
+        return None
+    trial = study.ask()
+    if trial.number >= points:  # another program was quicker
+        trial.set_user_attr(ERROR, "the grid has no more points")
+        _end(study, trial.number, "FAIL")
+        return None
+    trial.set_user_attr(SWEEP, sweep)
+    trial.set_user_attr(JOB, job)
     return [parameter.asked(trial) for parameter in space]
 
 
@@ -88,7 +83,6 @@ def tell(
 ) -> None:
     """Tell the study how a trial ended: complete with all its values, pruned, or failed."""
     from optuna.samplers import RandomSampler
-    from optuna.trial import TrialState
 
     study.sampler = RandomSampler()  # opening the trial is not to ask for values
     known = opened(study, trial)
@@ -96,8 +90,16 @@ def tell(
         known.set_user_attr(name, text)
     numbers = [value for value in values if value is not None and math.isfinite(value)]
     if pruned:
-        study.tell(trial.number, state=TrialState.PRUNED)
+        _end(study, trial.number, "PRUNED")
     elif len(numbers) == len(values):
         study.tell(trial.number, numbers)
     else:
-        study.tell(trial.number, state=TrialState.FAIL)
+        _end(study, trial.number, "FAIL")
+
+
+def _end(study: "Study", number: int, state: str) -> None:
+    from optuna.samplers import RandomSampler
+    from optuna.trial import TrialState
+
+    study.sampler = RandomSampler()  # a grid's would stop Optuna's own loop, which there is not
+    study.tell(number, state=TrialState[state])

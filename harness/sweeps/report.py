@@ -5,6 +5,7 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +14,7 @@ from rich.table import Table
 from harness.config.tracking_store import source_of
 from harness.console.command_line import override, python, shell_word
 from harness.console.terminal import say
-from harness.search.study import open_study
-from harness.search.summary import show_search
+from harness.search.summary import headline, show_search
 from harness.sweeps.comparison import (
     finished_groups,
     gap_between_backends,
@@ -22,6 +22,7 @@ from harness.sweeps.comparison import (
     write_report,
 )
 from harness.sweeps.resumed_sweep import KEY
+from harness.sweeps.search_report import study_of, write_picture
 from harness.sweeps.sweep import Sweep
 from harness.system.checksum import checksum
 from harness.system.own_files import take_back
@@ -33,6 +34,9 @@ from harness.tracking.job_outcomes import DONE, Job, jobs, scalars, shown_loss
 from harness.tracking.journal import BEGINNINGS, Journal, end_of, first
 from harness.tracking.launched_jobs import attempts
 from harness.tracking.sent import address, destination
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 GRACE = 10.0  # seconds in which processes of jobs that were stopped close their runs
 
@@ -53,7 +57,8 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
         return 1
     failed = [job for job in outcomes if job.status not in DONE]
     status = "KILLED" if killed else "FAILED" if failed else "FINISHED"
-    _end_parent(directory, status, outcomes, sweep.wait_seconds)
+    study = study_of(sweep)
+    _end_parent(sweep, status, outcomes, study)
     console.print(_job_table(outcomes))
     if failed:
         console.print(f"\n[bold]{len(failed)} of {len(outcomes)} jobs did not finish[/bold]")
@@ -63,8 +68,8 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
                 say(f"    {job.command}", console)
     if sweep.total > len(outcomes):
         console.print(f"\n{sweep.total - len(outcomes)} of {sweep.total} jobs were not started")
-    if sweep.search is not None and outcomes:
-        show_search(open_study(sweep.search), sweep.search, console)
+    if study is not None and sweep.search is not None:
+        show_search(study, sweep.search, console)
     say(f"\n  files    {shell_word(str(directory))}", console)
     if failed or sweep.total > len(outcomes):
         say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
@@ -135,11 +140,12 @@ def _job_table(outcomes: list[Job]) -> Table:
     return table
 
 
-def _end_parent(directory: Path, status: str, outcomes: list[Job], wait_seconds: float) -> None:
+def _end_parent(sweep: Sweep, status: str, outcomes: list[Job], study: "Study | None") -> None:
     """End the record of the sweep, and its parent run in MLflow if there is one.
 
     MLflow's process sends the jobs meanwhile. A sweep that was stopped gets no report.
     """
+    directory = Path(sweep.directory)
     journal = Journal(directory)
     try:
         groups = finished_groups(directory)
@@ -147,10 +153,16 @@ def _end_parent(directory: Path, status: str, outcomes: list[Job], wait_seconds:
         values = scalars(outcomes) | ({} if gap is None else {"gap/largest": gap})
         unfinished = sum(job.status not in DONE for job in outcomes)
         journal.write("scalars", values=values)
-        journal.write("summary", text=summary(groups, gap, unfinished))
-        for path in write_report(directory, groups) if groups and status != "KILLED" else ():
+        text = summary(groups, gap, unfinished)
+        if study is not None and sweep.search is not None:
+            text = f"{headline(study, sweep.search)}\n\n{text}"
+        journal.write("summary", text=text)
+        paths = write_report(directory, groups) if groups and status != "KILLED" else []
+        if paths and study is not None:
+            paths += write_picture(sweep, study, (directory / paths[0]).parent)
+        for path in paths:
             journal.write("file", path=path, **checksum(directory / path))
     finally:
         journal.write("end", status=status, error=None)
         journal.close()
-        mlflow_process.tell(directory, wait_seconds)
+        mlflow_process.tell(directory, sweep.wait_seconds)

@@ -22,9 +22,7 @@ from harness.search.trials import (
     ERROR,
     RUN,
     ask,
-    enqueue_grid,
     give_up_nameless,
-    has_waiting,
     tell,
     trials_of,
     unfinished,
@@ -98,8 +96,6 @@ class _Trials:
 
     def carry_out(self, launch: Launch) -> None:
         """Ask for batches until there are as many trials as were wanted."""
-        if self.search.sampler == "grid":
-            enqueue_grid(self.study, self.space)
         number, size = self._next(), self.search.together(len(self.space))
         while number < self.swept.total:
             end = min(self.swept.total, (number // size + 1) * size)
@@ -133,12 +129,11 @@ class _Trials:
     def _asked(self, number: int, end: int) -> list[list[str]]:
         """Return the overrides of the jobs from `number` on, before `end`."""
         batch: list[list[str]] = []
-        known = trials_of(self.study, self.id)
         for job in range(number, end):
-            is_left = self.search.sampler != "grid" or job in known or has_waiting(self.study)
-            if is_left:
-                words = ask(self.study, self.search, self.space, self.id, job)
-                batch.append([*self.fixed, *words])
+            words = ask(self.study, self.search, self.space, self.id, job)
+            if words is None:
+                break
+            batch.append([*self.fixed, *words])
         return batch
 
     def _tell(self) -> None:
