@@ -22,7 +22,7 @@ from harness.sweeps.comparison import (
     write_report,
 )
 from harness.sweeps.resumed_sweep import KEY
-from harness.sweeps.search_report import study_of, write_picture
+from harness.sweeps.search_report import study_of, trials_begun, write_picture
 from harness.sweeps.sweep import Sweep
 from harness.system.checksum import checksum
 from harness.system.own_files import take_back
@@ -66,12 +66,13 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
             console.print(f"  {escape(job.name)}: {job.status} {escape(job.error)}", soft_wrap=True)
             if job.status == "FAILED":
                 say(f"    {job.command}", console)
-    if sweep.total > len(outcomes):
-        console.print(f"\n{sweep.total - len(outcomes)} of {sweep.total} jobs were not started")
+    left = sweep.total - (len(outcomes) if study is None else trials_begun(sweep, study, outcomes))
+    if left > 0:
+        console.print(f"\n{left} of {sweep.total} jobs were not started")
     if study is not None and sweep.search is not None:
         show_search(study, sweep.search, console)
     say(f"\n  files    {shell_word(str(directory))}", console)
-    if failed or sweep.total > len(outcomes):
+    if failed or left > 0:
         say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
     _show_in_mlflow(directory, sweep.results, console)
     return 1 if failed else 0

@@ -1,6 +1,7 @@
 """The search's part of a sweep's end. A study that is gone does not keep it from being closed."""
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from harness.search.study import open_study
 from harness.search.summary import trials_in
 from harness.sweeps.sweep import Sweep
 from harness.system.durable_files import write_file
+from harness.tracking.job_outcomes import Job
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -38,3 +40,9 @@ def write_picture(sweep: Sweep, study: "Study", folder: Path) -> list[str]:
     path = folder / SEARCH_PLOT
     write_file(path, partial(draw_search, study=study, search=sweep.search))
     return [str(path.relative_to(sweep.directory))]
+
+
+def trials_begun(sweep: Sweep, study: "Study", outcomes: Sequence[Job]) -> int:
+    """Return how many trials have begun: those of a grid may be jobs of other sweeps, too."""
+    is_grid = sweep.search is not None and sweep.search.sampler == "grid"
+    return len(study.trials) if is_grid else len(outcomes)

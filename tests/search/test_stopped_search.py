@@ -54,6 +54,7 @@ def test_two_programs_share_a_new_database(tmp_path: Path) -> None:
     begun = [program.start(tmp_path, *words, f"hydra.sweep.dir={name}") for name in ("a", "b")]
     for done in map(program.finish, begun):
         assert done.code == 0, done.err
+        assert "were not started" not in done.out
     trials = study_in(tmp_path, storage=storage, name="both").trials
     complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     assert len({str(trial.params) for trial in complete}) == len(complete) == 12
