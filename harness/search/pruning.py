@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.core.arrays import Array
-from harness.core.errors import ConfigError
-from harness.search.settings import KEY, Search
+from harness.search.settings import Search
 from harness.search.study import open_study
 from harness.search.trials import opened, trials_of, unfinished
 
@@ -140,26 +139,6 @@ def wilcoxon(values: Array, best: Array, alpha: float) -> bool:
 def wilcoxon_looks(interval: int, epochs: int) -> int:
     """Return how often a trial is tested: at reports 2, 4, 8, … before its last epoch."""
     return sum(_is_power(k, 2) for k in range(2, max(2, -(-epochs // interval))))
-
-
-def check_replicas(search: Search, replicas: int, epochs: int, varying: Sequence[str]) -> None:
-    """Raise `ConfigError` where trials cannot be compared as the pruner does it."""
-    if search.pruner == "none":
-        return
-    shared = ("trainer.epochs", *(("seed", "replicas") if search.pruner == "wilcoxon" else ()))
-    for key in varying:
-        if key in shared:
-            raise ConfigError(
-                f"{key}: must be the same in all trials with {KEY}.pruner={search.pruner}, which "
-                "compares them at equal epochs and seeds; or use pruner=none."
-            )
-    looks = max(1, wilcoxon_looks(search.interval(epochs), epochs))
-    needed = int(np.floor(np.log2(looks / ALPHA))) + 1  # p is at least 2^-R
-    if search.pruner == "wilcoxon" and replicas < needed:
-        raise ConfigError(
-            f"replicas={replicas}: {KEY}.pruner=wilcoxon needs replicas={needed} or more: with "
-            f"fewer no test is significant at {ALPHA}/{looks}, for {looks} looks at each trial."
-        )
 
 
 def values_at(epoch: int, study: "Study") -> list[float]:

@@ -13,7 +13,7 @@ from harness.config.compose import Compose
 from harness.config.tracking_store import without_secrets
 from harness.core.errors import ConfigError
 from harness.core.file_names import STUDY
-from harness.search.pruning import check_replicas
+from harness.search.checks import check_comparable, check_recorded
 from harness.search.settings import KEY, Search
 from harness.search.space import Parameter, check_sampler, space_of
 from harness.search.study import agree, open_study, temporary_study
@@ -68,15 +68,8 @@ def _check_jobs(search: Search, space: list[Parameter], parsed: Swept, compose: 
     corners = [parameter.corners for parameter in space]
     check_each(corners, parsed.fixed, compose)
     config = compose([*parsed.fixed, *(words[0] for words in corners)])
-    names = [parameter.name for parameter in space]
-    check_replicas(search, config.replicas, config.trainer.epochs, names)
-    for name in search.objectives:
-        part = name.partition("/")[0]
-        if part == "val" and config.task.val_fraction == 0:
-            raise ConfigError(
-                f"{KEY}.objectives={name}: no run records it without validation data; set "
-                "task.val_fraction above 0, or use train/loss."
-            )
+    check_recorded(search, config)
+    check_comparable(search, config, [parameter.name for parameter in space])
 
 
 class _Trials:
@@ -148,5 +141,8 @@ class _Trials:
             if outcome.status != "FINISHED":
                 run = None
             values = [None if run is None else run.final(n) for n in self.search.objectives]
+            missing = [n for n, v in zip(self.search.objectives, values, strict=True) if v is None]
+            if run is not None and missing:
+                facts[ERROR] = f"it recorded no {', '.join(missing)}"
             facts = {name: text for name, text in facts.items() if text}
             tell(self.study, trial, values, outcome.status == "PRUNED", facts)
