@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import time
 import urllib.request
 from pathlib import Path
@@ -86,14 +87,16 @@ def test_a_dry_run_asks_for_the_first_batch_and_leaves_nothing(tmp_path: Path) -
 
 def test_the_dashboard_shows_the_storage(tmp_path: Path) -> None:
     assert program.run(tmp_path, *TINY, SPACE, *FEW, "hydra.sweeper.pruner=median").code == 0
-    command = [f"{get_path('scripts')}/optuna-dashboard", "--port", "18734", "sw/study.log"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [f"{get_path('scripts')}/optuna-dashboard", "--port", str(port), "sw/study.log"]
+    address = f"http://127.0.0.1:{port}"
     with Popen(command, cwd=tmp_path, stdout=DEVNULL, stderr=DEVNULL) as server:
         try:
-            [study] = json.loads(fetched("http://127.0.0.1:18734/api/studies"))["study_summaries"]
-            detail = json.loads(
-                fetched(f"http://127.0.0.1:18734/api/studies/{study['study_id']}?after=0")
-            )
-            page = fetched("http://127.0.0.1:18734/dashboard/")
+            [study] = json.loads(fetched(f"{address}/api/studies"))["study_summaries"]
+            detail = json.loads(fetched(f"{address}/api/studies/{study['study_id']}?after=0"))
+            page = fetched(f"{address}/dashboard/")
         finally:
             server.kill()
     assert study["study_name"] == "sw"
