@@ -48,19 +48,19 @@ def from_plain(settings: dict[str, Any]) -> Config:
     for name in (*NODES, "task", "optimizer"):
         if not isinstance(plain.get(name), dict):
             raise ConfigError(f"{name}: is missing; choose one with {name}=…, see --help.")
-    groups = {name: _to_dataclass(name, cls, plain.pop(name)) for name, cls in NODES.items()}
+    groups = {name: to_dataclass(name, cls, plain.pop(name)) for name, cls in NODES.items()}
     for name in ("task", "optimizer"):
         node = dict(plain.pop(name))
-        groups[name] = _to_dataclass(name, _class(name, node.pop("_target_", None)), node)
+        groups[name] = to_dataclass(name, _class(name, node.pop("_target_", None)), node)
     plain.pop("experiment", None)
     sweep_config(plain.pop("sweep", None))
-    run = _to_dataclass("", RunConfig, plain)
+    run = to_dataclass("", RunConfig, plain)
     return Config(**{f.name: getattr(run, f.name) for f in fields(run)}, **groups)
 
 
 def sweep_config(settings: dict[str, Any] | None) -> SweepConfig | None:
     """Return the checked settings of a sweep; None where there are none. Raises `ConfigError`."""
-    return None if settings is None else _to_dataclass("sweep", SweepConfig, settings)
+    return None if settings is None else to_dataclass("sweep", SweepConfig, settings)
 
 
 def _class(group: str, target: str | None) -> type:
@@ -73,7 +73,8 @@ def _class(group: str, target: str | None) -> type:
         raise ConfigError(f"{group}._target_={target}: must name a class ({reason}).") from error
 
 
-def _to_dataclass(group: str, cls: type, node: dict[str, Any]) -> Any:
+def to_dataclass(group: str, cls: type, node: dict[str, Any]) -> Any:
+    """Return the settings of a group as an object of a dataclass. Raises `ConfigError`."""
     return _parsed(group, cls, json.dumps(node))
 
 

@@ -27,6 +27,10 @@ class Diverged(RuntimeError):
     """A loss that is no longer finite. The message names the epoch and the likely cause."""
 
 
+class Pruned(Exception):
+    """The end of a trial that a search has pruned: it is no failure. The message says when."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type where it has no message."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
@@ -79,11 +83,15 @@ def _digits(value: float) -> str:
     return str(value).removesuffix(".0")
 
 
-def check_package(key: str, module: str, package: str) -> None:
-    """Raise `ConfigError` for a package that is not installed; nothing is imported."""
+def check_package(key: str, module: str, package: str, extra: str | None = None) -> None:
+    """Raise `ConfigError` for a package that is not installed; nothing is imported.
+
+    `extra` is the extra of this project that has it, if there is one.
+    """
     if importlib.util.find_spec(module) is None:
+        wanted = package if extra is None else f"'rnn-harness[{extra}]'"
         raise ConfigError(
-            f"{key}: the package {package} is not installed; run: pip install {package}"
+            f"{key}: the package {package} is not installed; run: pip install {wanted}"
         )
 
 

@@ -23,6 +23,8 @@ LOSS_PLOT = f"{PLOTS}/loss.png"
 PREDICTIONS_PLOT = f"{PLOTS}/predictions.png"
 
 REPORT = "report"  # a folder in a sweep's directory, with the comparison of its jobs
+STUDY = "study.log"  # in a search's directory, where no other storage is given
+SEARCH_PLOT = "search.png"  # in the report
 PARENT_LOCK = "parent.lock"  # in a sweep's directory
 SENT = "mlflow.json"  # how much of the journal MLflow has
 SENT_LOCK = "mlflow.lock"  # held by whoever sends the journal to MLflow

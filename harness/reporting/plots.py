@@ -113,8 +113,8 @@ def draw_loss(
     if bound is not None and bound.loss > 0:
         label = f"best possible {bound.loss:.4g}"
         axis.axhline(bound.loss, color="black", linestyle="--", label=label)
-    _log_if_wide(axis, [v for values in curves.values() for row in values for v in row])
-    _whole_numbers(axis)
+    log_if_wide(axis, [v for values in curves.values() for row in values for v in row])
+    whole_numbers(axis)
     axis.set(xlabel="epoch", ylabel="loss (original units)")
     axis.set_title(title, y=1.0)
     axis.legend(loc="upper right")
@@ -148,8 +148,8 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
                     alpha=0.45 if rank == 0 else 0.9,
                     label=f"{backend} {name}",
                 )
-        _log_if_wide(axis, [v for c in runs.values() for v in c.to_numpy().ravel()])
-        _whole_numbers(axis)
+        log_if_wide(axis, [v for c in runs.values() for v in c.to_numpy().ravel()])
+        whole_numbers(axis)
         axis.set(xlabel="epoch", ylabel="loss (original units)", title=title)
         axis.legend(fontsize=7, loc="upper right")
     drawing.savefig(path, dpi=DPI, format="png")
@@ -173,11 +173,12 @@ def _fixed_margins(drawing: Any, width: float, height: float) -> None:
     )
 
 
-def _whole_numbers(axis: Any) -> None:
+def whole_numbers(axis: Any) -> None:
+    """Let the ticks of the horizontal axis be whole numbers."""
     axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
-def _log_if_wide(axis: Any, values: list[float]) -> None:
+def log_if_wide(axis: Any, values: list[float]) -> None:
     """Make the axis logarithmic if all losses are positive and span more than a factor of 10."""
     finite = [v for v in values if np.isfinite(v)]
     if not finite or min(finite) <= 0 or max(finite) <= 10 * min(finite):
@@ -234,6 +235,6 @@ def _by_label(axis: Any, table: "pd.DataFrame") -> None:
 def _by_step(axis: Any, table: "pd.DataFrame") -> None:
     for key, rows in table[table["sample"] == 0].groupby(["replica", "output"]):
         axis.plot(rows["time_step"], rows["predicted"], marker="o", label=str(key))
-    _whole_numbers(axis)
+    whole_numbers(axis)
     axis.set(xlabel="time step", ylabel="output (sample 0)")
     axis.legend(title="(replica, output)", loc="upper left")

@@ -24,6 +24,7 @@ from harness.core.file_names import (
     PREDICTIONS,
     SENT,
     SENT_LOCK,
+    STUDY,
     TRACEBACK,
     WEIGHTS,
 )
@@ -36,7 +37,7 @@ JOB_NAMES = (
 )
 RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")
 # In a sweep's folder, besides its jobs.
-SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK, SENT, SENT_LOCK)
+SWEEP_NAMES = (JOURNAL, "multirun.yaml", PARENT_LOCK, SENT, SENT_LOCK, STUDY)
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")  # in .hydra
 
 _claims: list[Path] = []  # folders of single runs
@@ -66,7 +67,7 @@ def claim_job(folder: Path, key: str) -> None:
 def claim_sweep(folder: Path, key: str) -> None:
     """Claim `folder` for one sweep; see `claim_run`."""
     _claim(folder, key, SWEEP_NAMES)
-    note_files(folder / "multirun.yaml", folder / PARENT_LOCK)
+    note_files(folder / "multirun.yaml", folder / PARENT_LOCK, folder / STUDY)
 
 
 def check_not_begun(folder: Path) -> None:

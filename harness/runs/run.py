@@ -36,6 +36,7 @@ from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend
 from harness.training.metrics import evaluate
 from harness.training.plan import Plan, prepare
+from harness.training.pruning import Pruning
 from harness.training.trainer import Outcome, check_measured, train
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Identity:
     shows_progress: bool = True
     is_followed: bool = False  # with its sweep, by whoever writes that to MLflow
     together: int | None = None  # replicas of the program that it shares with others, if it does
+    tags: dict[str, str] = field(default_factory=dict[str, str])  # besides those of every run
 
 
 @dataclass(kw_only=True)
@@ -107,11 +109,13 @@ def carry_out(
     load: BackendFactory,
     draw: Callable[..., list[str]] = figures.draw,
     origin: resume.ResumedRun | None = None,
+    pruning: Pruning | None = None,
 ) -> Result:
     """Carry out a prepared plan; see `run`.
 
     `load` constructs the backend, `draw` draws the pictures (see `figures.draw`), and `origin` is
-    the run that this one resumes.
+    the run that this one resumes. Raises `Pruned` where `pruning` ends it: its last checkpoint is
+    kept, and neither predictions nor pictures are made.
     """
     began, config = time.monotonic(), plan.config
     check_not_begun(identity.directory)
@@ -128,9 +132,8 @@ def carry_out(
         build = partial(plan.build, load)
         begun = None if origin is None else origin.checkpoint
         with resume.note_resume_command(identity.directory, config.results):
-            outcome = train(
-                build, plan.start, plan.splits, config, record, begun, identity.shows_progress
-            )
+            shows = identity.shows_progress
+            outcome = train(build, plan.start, plan.splits, config, record, begun, shows, pruning)
             if origin is not None and not outcome.values:  # nothing was left to train
                 outcome.values = origin.values()
             first = 1 if begun is None else begun.epoch + 1
@@ -155,6 +158,7 @@ def _begin(
         "cell": config.model.cell,
         "mlflow.runColor": plots.COLOURS.get(config.backend.name, "#8172b3"),
     }
+    tags |= identity.tags
     tags |= provenance.tags(identity.overrides, record.directory, Path(config.results))
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
     key = run_key(plan)

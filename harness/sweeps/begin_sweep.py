@@ -19,12 +19,14 @@ from harness.runs.folders import claim_sweep, folder_key
 from harness.sweeps import sweep
 from harness.sweeps.listed_jobs import listed_jobs
 from harness.sweeps.resumed_sweep import go_on
+from harness.sweeps.search_settings import search_of
 from harness.sweeps.sweep_file import sweep_file
-from harness.sweeps.swept_values import parse_sweep, sweep_words
+from harness.sweeps.swept_values import check_number, parse_sweep, sweep_words
 from harness.tracking.journal import append
 from harness.tracking.launched_jobs import relative_path
 
 OWN_SWEEPER = "hydra_plugins.quick_sweeper."
+GRID_SWEEPERS = (OWN_SWEEPER, "hydra._internal.core_plugins.basic_sweeper.")
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +41,17 @@ def begin(config: DictConfig) -> None:
     folder = Path(str(config.hydra.sweep.dir)).resolve()
     typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra)  # not resolved
     options = _options(config, parsed.keys)
-    file = sweep_file(options, folder)
+    search, file = search_of(config, folder), sweep_file(options, folder)
     varying, total = parsed.keys, parsed.jobs
     if file is not None:
         listed = listed_jobs(file, sweep_words(config))
         varying, total = listed.varying, len(listed.jobs)
         if listed.repeated:
             log.info("%s: %s repeated, and left out", file.path, counted(listed.repeated, "job"))
+    elif search is not None:
+        total = search.number(parsed.jobs or None)
+    elif str(config.hydra.sweeper.get("_target_")).startswith(GRID_SWEEPERS):
+        check_number(parsed, sweep_words(config))
     if options.resume is None:
         claim_sweep(folder, folder_key(typed, "hydra.sweep.dir"))
     elif not options.dry_run:
@@ -63,6 +69,7 @@ def begin(config: DictConfig) -> None:
         resumes=options.resume is not None,
         is_dry_run=options.dry_run,
         fails_fast=options.fail_fast,
+        search=search,
     )
     if options.resume is None:
         append(

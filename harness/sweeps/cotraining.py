@@ -6,11 +6,13 @@ wait, the requests are answered by one call of the shared backend, and each run 
 replicas' slice of the result. So no run knows of the others: each has its own loop, journal, early
 stopping and files, and one that fails or ends does not affect the others.
 
-The replicas of a run that has ended stay in the program; their results are ignored.
+The replicas of a run that has ended stay in the program, and their results are ignored, until no
+more than half of all replicas train: then the others are left behind, where that saves more time
+than a smaller program takes to construct.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -21,11 +23,13 @@ from greenlet import greenlet
 from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.core.model import ModelSpec
 from harness.runs.figures import draw_all
+from harness.sweeps.estimates import estimate
 from harness.sweeps.grouping import merge_plans
 from harness.sweeps.shared_replicas import (
     ANSWER_ORDER,
     Build,
     Draw,
+    Judge,
     Predict,
     Request,
     Save,
@@ -37,22 +41,35 @@ from harness.training.plan import Plan
 from harness.training.replicas import merge_states, state_slice
 
 Work = Callable[[BackendFactory], Any]  # carries out a run with a backend from this factory
+Verdict = Callable[[Mapping[int, Judge]], dict[int, bool]]  # which of the runs are pruned
+CONSTRUCTION = 2.0  # seconds of training that a smaller program has to save
 
 
 class SharedTraining:
     """The shared backend and the runs that wait for it.
 
-    `plans` are those of the runs; `factory` constructs the backend.
+    `plans` are those of the runs; `factory` constructs the backend. `judge` decides which trials of
+    a search are pruned, from the requests of all that are at the same epoch.
     """
 
-    def __init__(self, plans: Sequence[Plan], factory: BackendFactory) -> None:
-        self.plans, self.factory = plans, factory
-        ends = np.cumsum([0, *(plan.config.replicas for plan in plans)])
-        self.slices = [slice(int(a), int(b)) for a, b in pairwise(ends)]
-        self.training, self.data, self.start, self.execution = merge_plans(plans)
+    def __init__(
+        self, plans: Sequence[Plan], factory: BackendFactory, judge: Verdict | None = None
+    ) -> None:
+        self.plans, self.factory, self.judge = plans, factory, judge
+        self.start = self._arrange(range(len(plans)))
+        self.training_runs = len(plans)
         self.backend: Backend | None = None
         self.waiting: dict[int, Request] = {}
         self.runs: list[greenlet] = []
+
+    def _arrange(self, runs: Iterable[int]) -> State:
+        """Give each run its slice of a program with these runs alone; return their first states."""
+        plans = {i: self.plans[i] for i in runs}
+        ends = np.cumsum([0, *(plan.config.replicas for plan in plans.values())])
+        pieces = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        self.slices = dict(zip(plans, pieces, strict=True))
+        self.training, self.data, start, self.execution = merge_plans(list(plans.values()))
+        return start
 
     def train(self, works: Sequence[Work], ended: Callable[[int, Any], None]) -> None:
         """Carry out all runs; as run i ends, call `ended` with i and its result or exception.
@@ -133,6 +150,7 @@ class SharedTraining:
             Train: self._train,
             Predict: self._predict,
             Save: self._save,
+            Judge: self._judge,
             Draw: self._draw,
         }
         return methods[type(next(iter(requests.values())))](requests)
@@ -144,20 +162,41 @@ class SharedTraining:
         the step count is theirs: a run that restores earlier weights does not train any more.
         """
         whole = self.start if self.backend is None else self.backend.state()
-        states = [state_slice(whole, replicas) for replicas in self.slices]
-        for i, request in requests.items():
-            states[i] = request.state
-        state, model = replace(merge_states(states), step=whole.step), self.plans[0].model
+        states = {i: state_slice(whole, replicas) for i, replicas in self.slices.items()}
+        states |= {i: request.state for i, request in requests.items()}
+        backend = self._construct(list(states.values()), whole.step)
+        return dict.fromkeys(requests, (backend.device, backend.kernel))
+
+    def _construct(self, states: Sequence[State], step: int) -> Backend:
+        state, model = replace(merge_states(states), step=step), self.plans[0].model
         self.backend = self.factory(model, self.training, self.data, state, self.execution)
-        return dict.fromkeys(requests, (self.backend.device, self.backend.kernel))
+        return self.backend
 
     def _train(self, requests: Mapping[int, Train]) -> dict[int, Array]:
         assert not self.waiting, "all runs that still train are at the same batches"
         assert self.backend is not None
+        if len(requests) < self.training_runs:
+            self.training_runs = len(requests)
+            self._leave_others_behind(self.backend, list(requests))
         batches = self._joined({i: request.batches for i, request in requests.items()}, 1)
         lr = self._joined({i: request.lr for i, request in requests.items()}, 1)
         losses = self.backend.train_epoch(batches, lr)
         return {i: losses[:, self.slices[i]] for i in requests}
+
+    def _replicas(self, runs: Iterable[int]) -> int:
+        return sum(self.plans[i].config.replicas for i in runs)
+
+    def _leave_others_behind(self, backend: Backend, runs: Sequence[int]) -> None:
+        """Go on with a program of these runs alone, if that saves more than it costs."""
+        if 2 * self._replicas(runs) > self._replicas(self.slices):
+            return
+        whole, others = backend.state(), self.slices.keys() - set(runs)
+        left = 1 - whole.step / max(1, self.execution.updates)
+        if left * sum(estimate(self.plans[i]).seconds for i in others) < CONSTRUCTION:
+            return
+        states = [state_slice(whole, self.slices[i]) for i in runs]
+        self._arrange(runs)
+        self._construct(states, whole.step)
 
     def _predict(self, requests: Mapping[int, Predict]) -> dict[int, Array]:
         assert self.backend is not None
@@ -171,6 +210,10 @@ class SharedTraining:
         whole = self.backend.state()
         return {i: state_slice(whole, self.slices[i]) for i in requests}
 
+    def _judge(self, requests: Mapping[int, Judge]) -> dict[int, bool]:
+        assert self.judge is not None
+        return self.judge(requests)
+
     @staticmethod
     def _draw(requests: Mapping[int, Draw]) -> dict[int, list[str] | Exception]:
         pictures = draw_all([request.arguments for request in requests.values()])
@@ -183,7 +226,7 @@ class SharedTraining:
         """
         pieces = []
         filler = next(iter(arrays.values()))
-        for i, replicas in enumerate(self.slices):
+        for i, replicas in self.slices.items():
             array, count = arrays.get(i, filler), replicas.stop - replicas.start
             if array.shape[axis] not in (1, count):
                 array = array.take([0], axis)

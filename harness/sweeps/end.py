@@ -2,29 +2,48 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness.search.summary import headline
 from harness.sweeps.comparison import (
     finished_groups,
     gap_between_backends,
     summary,
     write_report,
 )
+from harness.sweeps.search_report import write_picture
+from harness.sweeps.sweep import Sweep
 from harness.system.checksum import checksum
-from harness.tracking.job_outcomes import Job, scalars
+from harness.tracking.job_outcomes import DONE, Job, scalars
 from harness.tracking.journal import Journal
 
+if TYPE_CHECKING:
+    from optuna import Study
 
-def end_record(directory: Path, status: str, outcomes: Sequence[Job]) -> None:
-    """Write the end of a sweep to its journal. One that was stopped gets no report."""
+
+def end_record(
+    sweep: Sweep, status: str, outcomes: Sequence[Job], study: "Study | None" = None
+) -> None:
+    """Write the end of a sweep to its journal; `study` is that of a search.
+
+    A sweep that was stopped gets no report.
+    """
+    directory = Path(sweep.directory)
     journal = Journal(directory)
     try:
         groups = finished_groups(directory)
         gap = gap_between_backends(groups)
         values = scalars(outcomes) | ({} if gap is None else {"gap/largest": gap})
-        unfinished = sum(job.status != "FINISHED" for job in outcomes)
+        unfinished = sum(job.status not in DONE for job in outcomes)
         journal.write("scalars", values=values)
-        journal.write("summary", text=summary(groups, gap, unfinished))
-        for path in write_report(directory, groups) if groups and status != "KILLED" else ():
+        text = summary(groups, gap, unfinished)
+        if study is not None and sweep.search is not None:
+            text = f"{headline(study, sweep.search)}\n\n{text}"
+        journal.write("summary", text=text)
+        paths = write_report(directory, groups) if groups and status != "KILLED" else []
+        if paths and study is not None:
+            paths += write_picture(sweep, study, (directory / paths[0]).parent)
+        for path in paths:
             journal.write("file", path=path, **checksum(directory / path))
     finally:
         journal.write("end", status=status, error=None)

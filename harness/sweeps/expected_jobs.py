@@ -77,7 +77,7 @@ def _begun_before(jobs: Sequence[ExpectedJob], swept: Sweep) -> Iterator[Expecte
     for each in jobs:
         folder = folders.get(each.job.number)
         end = None if folder is None else end_of(folder)
-        if end is not None and end["status"] == "FINISHED":
+        if end is not None and (end["status"] == "FINISHED" or end.get("pruned")):
             yield replace(each, finished=folder)
         else:
             yield replace(each, job=replace(each.job, failed=folder), begun=folder)

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from harness.config.compose import Compose, composing
 from harness.config.overrides import key_of, without_force_add
 from harness.core.errors import ConfigError
-from harness.sweeps.swept_values import interval_refused, parse_sweep
+from harness.sweeps.swept_values import check_number, parse_sweep
 
 Job = tuple[int, ...]  # index of the value of each swept key
 
@@ -35,12 +35,12 @@ def check_values(overrides: list[str], config_dir: Path | None) -> None:
             swept = parse_sweep(overrides)
         except HydraException:  # Hydra reports it
             return
-        for word in swept.intervals:
-            raise interval_refused(word)
-        _check(list(swept.values.values()), swept.fixed, compose)
+        check_number(swept, overrides)
+        check_each(list(swept.values.values()), swept.fixed, compose)
 
 
-def _check(values: list[list[str]], fixed: list[str], compose: Compose) -> None:
+def check_each(values: list[list[str]], fixed: list[str], compose: Compose) -> None:
+    """Raise `ConfigError` for the first value that no job can use; each key has a list of words."""
     failures: dict[Job, str] = {}
 
     def failure(job: Job) -> str:

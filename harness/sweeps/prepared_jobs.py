@@ -67,9 +67,11 @@ def recorded_loss(job: LaunchedJob, sweep: Path) -> float:
 
 
 def _has_ended(job: Job, earlier: LaunchedJob) -> bool:
-    """Return whether a job has finished, or has failed in this sweep and not before it went on."""
+    """Return whether a job has finished, was pruned, or has failed since the sweep went on."""
     end = end_of(earlier.folder)
-    return end is not None and end["status"] != "KILLED" and earlier.folder != job.failed
+    if end is None or earlier.folder == job.failed:
+        return False
+    return end["status"] != "KILLED" or bool(end.get("pruned"))
 
 
 def _prepared(swept: Sweep, job: Job, earlier: Path | None) -> PreparedJob:

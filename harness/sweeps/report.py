@@ -5,6 +5,7 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,18 +14,23 @@ from rich.table import Table
 from harness.config.tracking_store import source_of
 from harness.console.command_line import counted, override, python, shell_word
 from harness.console.terminal import say
+from harness.search.summary import show_search
 from harness.sweeps.end import end_record
 from harness.sweeps.resumed_sweep import KEY
+from harness.sweeps.search_report import study_of, trials_begun
 from harness.sweeps.sweep import Sweep
 from harness.system.own_files import take_back
 from harness.system.process_identity import is_running
 from harness.tracking import mlflow_process
 from harness.tracking.browse import compare_command, missing, say_next
 from harness.tracking.dead_runs import end_if_dead
-from harness.tracking.job_outcomes import Job, jobs, shown_loss
+from harness.tracking.job_outcomes import DONE, Job, jobs, shown_loss
 from harness.tracking.journal import BEGINNINGS, Event, end_of, first
 from harness.tracking.launched_jobs import attempts, submission
 from harness.tracking.sent import address, destination
+
+if TYPE_CHECKING:
+    pass
 
 GRACE = 10.0  # seconds in which processes of jobs that were stopped close their runs
 
@@ -47,10 +53,11 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
     if not outcomes and first(directory, ("start", "resumed")) is None:
         take_back(directory)  # refused before its first job: no folder is left
         return 1
-    failed = [job for job in outcomes if job.status != "FINISHED"]
+    failed = [job for job in outcomes if job.status not in DONE]
     status = "KILLED" if killed else "FAILED" if failed else "FINISHED"
+    study = study_of(sweep)
     try:
-        end_record(directory, status, outcomes)
+        end_record(sweep, status, outcomes, study)
     finally:
         mlflow_process.tell(directory, sweep.wait_seconds)
     console.print(_job_table(outcomes))
@@ -60,10 +67,13 @@ def close(sweep: Sweep, killed: bool, console: Console) -> int:
             console.print(f"  {escape(job.name)}: {job.status} {escape(job.error)}", soft_wrap=True)
             if job.status == "FAILED":
                 say(f"    {job.command}", console)
-    if sweep.total > len(outcomes):
-        console.print(f"\n{sweep.total - len(outcomes)} of {sweep.total} jobs were not started")
+    left = sweep.total - (len(outcomes) if study is None else trials_begun(sweep, study, outcomes))
+    if left > 0:
+        console.print(f"\n{left} of {sweep.total} jobs were not started")
+    if study is not None and sweep.search is not None:
+        show_search(study, sweep.search, console)
     say(f"\n  files    {shell_word(str(directory))}", console)
-    if failed or sweep.total > len(outcomes):
+    if failed or left > 0:
         say(f"  go on    {python('harness', ['-m', override(KEY, str(directory))])}", console)
     _show_in_mlflow(directory, sweep.results, console)
     return 1 if failed else 0

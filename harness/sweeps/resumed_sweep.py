@@ -22,7 +22,8 @@ from harness.tracking.launched_jobs import submission
 
 KEY = "sweep.resume"
 LAST = "last"  # its value for the sweep that was begun last
-OWN = ("results", "sweep.", "hydra.launcher", "hydra/launcher")  # what may be typed besides
+# What may be typed besides: where it is carried out, and how many trials a search has.
+OWN = ("results", "sweep.", "hydra.launcher", "hydra/launcher", "hydra.sweeper.trials")
 
 
 def resumed_words(words: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from greenlet import getcurrent
 
 from backends import CPU, Array, Data, Execution, State, TrainingSpec
 from harness.core.model import ModelSpec
+from harness.search.pruning import Report
 
 Shape = tuple[int, ...]
 
@@ -57,15 +58,22 @@ class Save:
 
 
 @dataclass(frozen=True)
+class Judge:
+    """Request whether the run, a trial of a search, is pruned."""
+
+    report: Report
+
+
+@dataclass(frozen=True)
 class Draw:
     """Request for a run's pictures, with the arguments of `figures.draw`."""
 
     arguments: tuple[Any, ...]
 
 
-Request = Build | Train | Predict | Save | Draw
+Request = Build | Train | Predict | Save | Judge | Draw
 # These are answered after all other requests, in this order.
-ANSWER_ORDER: dict[type, int] = {Draw: 1, Train: 2}
+ANSWER_ORDER: dict[type, int] = {Judge: 1, Draw: 2, Train: 3}
 
 
 def request_form(request: Request) -> tuple[Any, ...]:
@@ -100,6 +108,17 @@ class SharedReplicas:
     def state(self) -> State:
         """Return a copy of this run's weights, optimiser memory and step count."""
         return ask(Save())
+
+
+class SharedPruning:
+    """A run's side of a search: every `interval` epochs it asks, together with the others."""
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+
+    def prunes(self, epoch: int, values: dict[str, Array]) -> bool:
+        """Return whether the run ends after this epoch: see `harness.training.pruning`."""
+        return epoch % self.interval == 0 and ask(Judge(Report(epoch, values)))
 
 
 def draw(*arguments: Any) -> list[str]:

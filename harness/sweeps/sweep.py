@@ -21,8 +21,9 @@ from filelock import FileLock
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.file_names import PARENT_LOCK
+from harness.search.settings import Search
 from harness.tracking import provenance
-from harness.tracking.journal import Journal, last
+from harness.tracking.journal import Journal, first, last
 from harness.tracking.mlflow_store import NOTE, destination_in
 
 VARIABLE = "HARNESS_SWEEP"
@@ -47,6 +48,13 @@ class Sweep:
     resumes: bool = False
     is_dry_run: bool = False
     fails_fast: bool = False
+    search: Search | None = None  # which asks for the jobs, where it is not a grid of all values
+
+    @property
+    def id(self) -> str:
+        """The id of the sweep's journal; empty where there is none."""
+        begin = first(Path(self.directory), ("sweep",))
+        return "" if begin is None else begin["id"]
 
     def check_place(self, settings: Mapping[Any, Any]) -> None:
         """Raise `ConfigError` for a job with other `results` or `tracking.uri` than the sweep.
@@ -85,7 +93,11 @@ class Sweep:
 
 def current() -> Sweep | None:
     """Return the sweep that this process works for; None outside a sweep."""
-    return Sweep(**json.loads(os.environ[VARIABLE])) if VARIABLE in os.environ else None
+    if VARIABLE not in os.environ:
+        return None
+    fields = json.loads(os.environ[VARIABLE])
+    search = None if fields["search"] is None else Search(**fields["search"])
+    return Sweep(**fields | {"search": search})
 
 
 def parent(sweep: Sweep, config: Config) -> Path | None:

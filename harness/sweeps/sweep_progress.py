@@ -63,7 +63,7 @@ class SweepProgress:
             event = latest(folder)
             if event is None or event["kind"] != "end":
                 self._shares[number] = _share(folder, event, self._shares.get(number, 0.0))
-            elif event["status"] != "KILLED":  # else it may be tried again
+            elif event["status"] != "KILLED" or event.get("pruned"):  # else it may be tried again
                 del self._running[number]
                 self._done.add(number)
                 self._shares[number] = 1.0

@@ -24,17 +24,17 @@ class Swept:
     fixed: list[str] = field(default_factory=list)  # the same in every job
     values: dict[str, list[str]] = field(default_factory=dict)  # key -> KEY=VALUE, in order
     intervals: list[str] = field(default_factory=list)  # KEY=interval(…): for a search only
+    overrides: dict[str, Override] = field(default_factory=dict)  # those with several values
 
     @property
     def jobs(self) -> int:
-        """The number of jobs; 0 where a search decides it."""
+        """The number of combinations; 0 where there are infinitely many."""
         return 0 if self.intervals else math.prod(map(len, self.values.values()))
 
     @property
     def keys(self) -> list[str]:
         """The keys that distinguish the jobs."""
-        every = [*self.values, *(word.partition("=")[0] for word in self.intervals)]
-        return [key.lstrip("+~") for key in every]
+        return [key.lstrip("+~") for key in self.overrides]
 
 
 def parse_sweep(words: Sequence[str]) -> Swept:
@@ -42,23 +42,31 @@ def parse_sweep(words: Sequence[str]) -> Swept:
 
     `glob(…)` needs a running Hydra application, whose config folders it searches.
 
-    Raises `ConfigError` for a `glob` that matches nothing and for too many jobs, and
-    `HydraException` for a word that Hydra cannot read.
+    Raises `ConfigError` for a `glob` that matches nothing, and `HydraException` for a word that
+    Hydra cannot read.
     """
     swept = Swept()
     for override in parse_words(words):
         line = override.input_line or ""
         if not override.is_sweep_override():
             swept.fixed.append(line)
-        elif not override.is_discrete_sweep():
+            continue
+        swept.overrides[override.get_key_element()] = override
+        if not override.is_discrete_sweep():
             swept.intervals.append(line)
         else:
             swept.values[override.get_key_element()] = values_of(override)
+    return swept
+
+
+def check_number(swept: Swept, words: Sequence[str]) -> None:
+    """Raise `ConfigError` where every combination is a job, and that is too many or impossible."""
+    for word in swept.intervals:
+        raise interval_refused(word)
     if swept.jobs > MAX_JOBS:
         raise ConfigError(
             f"{' '.join(words)}: are more than {MAX_JOBS:,} jobs, the most that a sweep may have."
         )
-    return swept
 
 
 def sweep_words(config: DictConfig) -> list[str]:
@@ -98,4 +106,7 @@ def values_of(override: Override) -> list[str]:
 def interval_refused(word: str) -> ConfigError:
     """Return the error for an interval in a sweep that lists its values."""
     listed = re.sub(r"interval\((.*)\)", r"\1", word)  # lr=interval(0.1,1) -> lr=0.1,1
-    return ConfigError(f"{word}: only a search takes an interval; list values, as in {listed}.")
+    return ConfigError(
+        f"{word}: only a search takes an interval; add hydra/sweeper=optuna, or list values, as in "
+        f"{listed}."
+    )

@@ -4,7 +4,7 @@ Jobs that can share a program are trained together.
 """
 
 import logging
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from backends import BackendFactory
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, Pruned
 from harness.runs.run import Identity, Result, carry_out
+from harness.search.pruning import RunningTrials
 from harness.sweeps import jobs, sweep
 from harness.sweeps.grouping import sharing_key
 from harness.sweeps.jobs import Job
@@ -63,15 +64,23 @@ def _train(swept: Sweep, group: Sequence[PreparedJob], shows_progress: bool) -> 
 
 def _train_together(swept: Sweep, group: Sequence[PreparedJob], load: BackendFactory) -> Losses:
     from harness.sweeps.cotraining import SharedTraining
-    from harness.sweeps.shared_replicas import draw
+    from harness.sweeps.shared_replicas import Judge, SharedPruning, draw
 
     losses = dict.fromkeys((each.job.number for each in group), NAN)
+    trials = _running_trials(swept, group[0])
+    pruning = SharedPruning(trials.interval) if trials is not None and trials.prunes else None
     together = sum(each.plan.config.replicas for each in group)
 
     def work(prepared: PreparedJob, shared: BackendFactory) -> Result:
         _begin(swept, prepared.job)
-        identity = replace(_identity(swept, prepared), together=together)
-        return carry_out(prepared.plan, identity, shared, draw, prepared.origin)
+        identity = replace(_identity(swept, prepared, trials), together=together)
+        return carry_out(prepared.plan, identity, shared, draw, prepared.origin, pruning)
+
+    def judge(requests: Mapping[int, Judge]) -> dict[int, bool]:
+        assert trials is not None
+        reports = {group[i].job.number: r.report for i, r in requests.items()}
+        pruned = trials.judge(reports)
+        return {i: pruned[group[i].job.number] for i in requests}
 
     def ended(i: int, result: Any) -> None:
         losses[group[i].job.number] = _reported(swept, group[i].job, result)
@@ -80,7 +89,8 @@ def _train_together(swept: Sweep, group: Sequence[PreparedJob], load: BackendFac
     numbers = f"#{first.job.number} to #{last.job.number}"
     log.info("%s: %d jobs together, in %s", numbers, len(group), first.plan.config.backend.name)
     works = [partial(work, prepared) for prepared in group]
-    SharedTraining([prepared.plan for prepared in group], load).train(works, ended)
+    plans = [prepared.plan for prepared in group]
+    SharedTraining(plans, load, judge).train(works, ended)
     return losses
 
 
@@ -92,10 +102,14 @@ def _train_alone(
         _begin(swept, job)
     except ConfigError as error:
         return _reported(swept, job, error)
-    identity = replace(_identity(swept, prepared), shows_progress=shows_progress)
     with _run_log(job.directory):
         try:
-            result = carry_out(prepared.plan, identity, load, origin=prepared.origin)
+            trials = _running_trials(swept, prepared)
+            identity = _identity(swept, prepared, trials)
+            identity = replace(identity, shows_progress=shows_progress)
+            pruning = None if trials is None else trials.pruning(job.number)
+            plan, origin = prepared.plan, prepared.origin
+            result = carry_out(plan, identity, load, origin=origin, pruning=pruning)
         except Exception as error:
             return _reported(swept, job, error)
         return _reported(swept, job, result)
@@ -106,7 +120,14 @@ def _begin(swept: Sweep, job: Job) -> None:
         jobs.begin(swept, job.number, job.directory)
 
 
-def _identity(swept: Sweep, prepared: PreparedJob) -> Identity:
+def _running_trials(swept: Sweep, prepared: PreparedJob) -> RunningTrials | None:
+    """Return the trials of a search, of which a job is one; None for another sweep."""
+    if swept.search is None:
+        return None
+    return RunningTrials(swept.search, swept.id, prepared.plan.config.trainer.epochs)
+
+
+def _identity(swept: Sweep, prepared: PreparedJob, trials: RunningTrials | None) -> Identity:
     return Identity(
         name=swept.job_name(prepared.job.overrides),
         directory=prepared.job.directory,
@@ -114,11 +135,15 @@ def _identity(swept: Sweep, prepared: PreparedJob) -> Identity:
         parent=sweep.parent(swept, prepared.plan.config),
         shows_progress=False,
         is_followed=True,
+        tags={} if trials is None else trials.tags(prepared.job.number),
     )
 
 
 def _reported(swept: Sweep, job: Job, result: Result | Exception) -> float:
     """Log how a job has ended, and record a failure; return the loss."""
+    if isinstance(result, Pruned):
+        log.info("   %s: %s", swept.job_name(job.overrides), result)
+        return NAN
     if isinstance(result, Exception):
         jobs.note_failure(swept, job.number, job.directory, job.overrides, result)
         return NAN

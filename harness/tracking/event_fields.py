@@ -24,6 +24,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "epoch": int,
     "status": str,
     "error": (str, type(None)),
+    "pruned": bool,
     "source": dict,
     "cost": dict,
     "shapes": dict,

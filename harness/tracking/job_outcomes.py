@@ -12,6 +12,7 @@ from harness.tracking.journal import first, last, read
 from harness.tracking.launched_jobs import LaunchedJob, launched_jobs
 
 DESCRIPTION = 8000  # MLflow's limit on the length of a tag, in characters
+DONE = ("FINISHED", "PRUNED")  # statuses of jobs of which nothing is left to do
 LOSSES = (
     "final/val/loss",
     "final/train/loss",
@@ -38,8 +39,8 @@ class Job:
 def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
     """Return every job that has begun or was refused, in the order of their numbers.
 
-    A job whose journal has no end has the status LOST. `place` is the store whose addresses are
-    asked for, by default the jobs' own.
+    A job whose journal has no end has the status LOST, one that a search has pruned PRUNED. `place`
+    is the store whose addresses are asked for, by default the jobs' own.
     """
     outcomes = [outcome(job, directory, place) for job in launched_jobs(directory)]
     outcomes += [
@@ -72,7 +73,7 @@ def outcome(job: LaunchedJob, sweep: Path, place: Destination | None = None) -> 
         number=job.number,
         folder=folder,
         name=start.get("name", folder),
-        status=end.get("status", "LOST"),
+        status="PRUNED" if end.get("pruned") else end.get("status", "LOST"),
         error=end.get("error") or "",
         command=start.get("tags", start).get("command", ""),
         loss=next(losses, None),
@@ -86,16 +87,18 @@ def status_of(outcomes: Sequence[Job], planned: int) -> str:
     statuses = {job.status for job in outcomes}
     if statuses & {"KILLED", "LOST"} or len(outcomes) < planned:
         return "KILLED"
-    return "FINISHED" if statuses == {"FINISHED"} else "FAILED"
+    return "FINISHED" if statuses and statuses <= set(DONE) else "FAILED"
 
 
 def scalars(outcomes: Sequence[Job]) -> dict[str, float]:
-    """Return the metrics of a sweep itself: how many jobs have finished, and the lowest loss."""
+    """Return the metrics of a sweep itself: how its jobs have ended, and the lowest loss."""
     finished = [job for job in outcomes if job.status == "FINISHED"]
+    pruned = sum(job.status == "PRUNED" for job in outcomes)
     values: dict[str, float] = {
         "jobs/finished": len(finished),
-        "jobs/failed": len(outcomes) - len(finished),
+        "jobs/failed": len(outcomes) - len(finished) - pruned,
     }
+    values |= {"jobs/pruned": pruned} if pruned else {}
     best = min(map(_rank, finished), default=np.inf)
     return values | ({"loss/best": best} if np.isfinite(best) else {})
 

@@ -15,6 +15,7 @@
     model    path of `model.json`, see `harness.runs.mlflow_model`, for MLflow's page of models
     end      status, error                              FINISHED, FAILED or KILLED
              cost                                       see `harness.runs.cost`; of a finished run
+             pruned                                     true where a search has pruned it (KILLED)
 
 A resumed run begins with a copy of the metrics of those epochs that it does not train itself.
 A job of a sweep that could not begin has `refused` (name, command) and `end` alone, and no view.
@@ -39,6 +40,7 @@ from typing import Protocol, Self
 
 from backends import State
 from harness.core.arrays import Array
+from harness.core.errors import Pruned
 from harness.core.file_names import TRACEBACK
 from harness.system import signals
 from harness.system.checksum import checksum
@@ -94,8 +96,9 @@ class RunLog:
         if error is not None:
             error.add_note(f"recorded in {self.directory}")
             stop = error if isinstance(error, KeyboardInterrupt) else signals.requested_stop()
-            self.status = "FAILED" if stop is None else "KILLED"
             error = stop or error
+            killed = isinstance(error, KeyboardInterrupt | Pruned)
+            self.status = "KILLED" if killed else "FAILED"
         message = None if error is None else f"{type(error).__name__}: {error}"
         with signals.closing():
             try:
@@ -104,7 +107,14 @@ class RunLog:
                     write_file(self.directory / TRACEBACK, text)
                     self.file(TRACEBACK)
             finally:
-                self.end(self.status, message)
+                self._close(error, message)
+
+    def _close(self, error: BaseException | None, message: str | None) -> None:
+        if not isinstance(error, Pruned):
+            self.end(self.status, message)
+            return
+        self.write("tags", values={"trial.state": "pruned"})
+        self.end(self.status, str(error), pruned=True)
 
     def start(self, **fields: object) -> None:
         """Record the first event, with the place where the run is to be tracked."""
@@ -137,7 +147,7 @@ class RunLog:
         """Force all events so far to the disk."""
         self.journal.sync()
 
-    def end(self, status: str, error: str | None = None) -> None:
+    def end(self, status: str, error: str | None = None, **more: object) -> None:
         """Record the last event and close the journal."""
         if self._ended:
             return
@@ -145,7 +155,7 @@ class RunLog:
         system_metrics.unwatch(self)
         try:
             cost = {} if self.cost is None else {"cost": self.cost}
-            self.write("end", status=status, error=error, **cost)
+            self.write("end", status=status, error=error, **cost, **more)
             self.journal.close()
         finally:
             self.flush()

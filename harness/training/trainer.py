@@ -15,12 +15,13 @@ from backends import Backend, State
 from harness.config.schema import Config
 from harness.console.progress import Progress
 from harness.core.arrays import Array
-from harness.core.errors import Diverged
+from harness.core.errors import Diverged, Pruned
 from harness.core.losses import gives_logits
 from harness.system import signals
 from harness.training.checkpoints import Checkpoint, Checkpoints
 from harness.training.early_stopping import EarlyStopping
 from harness.training.metrics import evaluate
+from harness.training.pruning import Pruning
 from harness.training.recorder import Recorder
 from harness.training.schedule import Schedule
 from harness.training.splits import Splits
@@ -75,11 +76,12 @@ def train(
     record: Recorder,
     begun: Checkpoint | None = None,
     shows_progress: bool = True,
+    pruning: Pruning | None = None,
 ) -> Outcome:
     """Train from `start`; a resumed run begins after the epoch of the checkpoint `begun`.
 
     For a resumed run `start` is the checkpoint's state. Raises `Diverged` as soon as a loss is not
-    finite.
+    finite, and `Pruned` after an epoch in which `pruning` ends the run.
     """
     settings, loss = config.trainer, config.task.loss
     began = time.perf_counter()
@@ -121,6 +123,8 @@ def train(
             signals.raise_if_stopped()
             if outcome.stopped_early:
                 break
+            if pruning is not None and epoch < last and pruning.prunes(epoch, outcome.values):
+                raise Pruned(f"pruned after epoch {epoch} of {last}")
             if stopping is not None and stopping.moves(active, checkpoint.state):
                 outcome.backend = build(stopping.frozen(checkpoint.state))
     if stopping is not None and stopping.values:

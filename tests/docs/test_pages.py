@@ -17,7 +17,7 @@ from tests.support import ROOT
 from tests.support.program import with_database
 from tests.support.shell import paste
 
-PAGES = ["README.md", "docs/own.md", "docs/sweeps.md"]
+PAGES = ["README.md", "docs/own.md", "docs/search.md", "docs/sweeps.md"]
 PAGES += sorted(f"docs/commands/{path.name}" for path in (ROOT / "docs/commands").iterdir())
 PROSE = [*PAGES, "CONTRIBUTING.md"]
 PROSE += [

@@ -38,9 +38,12 @@ sys.exit(main())
 """
 
 
+AS_THEY_ARE = ("-h", "--help", "-sc", "--cfg", "resume=", "sweep.resume=")
+
+
 def tiny(words: list[str]) -> list[str]:
     """A command line with settings that make it cheap, but for those that it has."""
-    if not words or any(w.startswith(("-h", "--help", "-sc", "--cfg", "resume=")) for w in words):
+    if not words or any(word.startswith(AS_THEY_ARE) for word in words):
         return words
     if "--fuzz" in words:
         return [*words, "--fuzz=1", "backends=numpy,torch"]  # the last ones count

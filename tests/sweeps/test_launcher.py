@@ -1,7 +1,7 @@
 """Jobs trained together are exactly what they are alone, number by number, and fail alone."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from backends import CPU, Execution, State
 from harness.config.compose import compose
-from harness.core.errors import Diverged
+from harness.core.errors import Diverged, Pruned
 from harness.runs.run import Identity, Result, carry_out
+from harness.sweeps import cotraining
 from harness.sweeps.cotraining import SharedTraining
 from harness.sweeps.grouping import sharing_key
+from harness.sweeps.shared_replicas import Judge, SharedPruning
 from harness.tracking.journal import last, read
 from harness.training.load_backend import load_backend
 from harness.training.plan import Plan, prepare
@@ -95,6 +98,49 @@ def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> Non
             np.testing.assert_allclose(
                 actual[name], value, rtol=1e-9, atol=1e-12, err_msg=f"{name} of job {i}"
             )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_runs_that_have_ended_are_left_behind(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cotraining, "CONSTRUCTION", 0.0)
+    settings = ["trainer.epochs=7", "trainer.shuffle=true", *KINDS[kind]]
+    plans = [plan(tmp_path, *settings, f"seed={seed}", "replicas=2") for seed in range(5)]
+    sizes: list[int] = []
+
+    def factory(
+        model: Any, training: Any, data: Any, state: State, execution: Execution = CPU
+    ) -> Any:
+        sizes.append(len(next(iter(state.params.values()))))
+        return load(model, training, data, state, execution)
+
+    def judge(requests: Mapping[int, Judge]) -> dict[int, bool]:
+        """Prune runs 0, 2 and 3 after epoch 2, and 4 after epoch 3: runs 1 and 4, then 1 alone."""
+        return {i: i != 1 and r.report.epoch == (3 if i == 4 else 2) for i, r in requests.items()}
+
+    load = load_backend(plans[0].config.backend)
+    found: dict[int, Any] = {}
+
+    def work(i: int) -> Callable[..., Result]:
+        identity = Identity(
+            name=str(i),
+            directory=tmp_path / "together" / str(i),
+            overrides=[],
+            shows_progress=False,
+        )
+        return lambda shared: carry_out(plans[i], identity, shared, pruning=SharedPruning(1))
+
+    group = SharedTraining(plans, factory, judge)
+    group.train([work(i) for i in range(5)], found.__setitem__)
+    assert sizes[-3:] == [10, 4, 2]
+    assert [isinstance(found[i], Pruned) for i in range(5)] == [True, False, True, True, True]
+    identity = Identity(name="1", directory=tmp_path / "alone", overrides=[])
+    carry_out(plans[1], identity, load)
+    expected, actual = numbers(tmp_path / "alone"), numbers(tmp_path / "together/1")
+    assert expected.keys() == actual.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(actual[name], value, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_together_has_the_digests_of_alone_where_all_bits_are_equal(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from harness.config.compose import tell_own_folders
 from harness.core.file_names import PARENT_LOCK
 from harness.sweeps.end import end_record
 from harness.sweeps.jobs import FailedFast
+from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import carry_out_unit
 from harness.system import signals
@@ -43,7 +44,7 @@ def work(unit: WorkUnit, folder: str, resumed: int) -> None:
         stopped = True
     except KeyboardInterrupt:
         return
-    _end_if_last(sweep, unit.sweep.total, stopped)
+    _end_if_last(unit.sweep, stopped)
 
 
 def times_resumed(sweep: Path) -> int:
@@ -51,9 +52,10 @@ def times_resumed(sweep: Path) -> int:
     return sum(event["kind"] == "resumed" for event in read(sweep))
 
 
-def _end_if_last(sweep: Path, total: int, stopped: bool) -> None:
-    with FileLock(sweep / PARENT_LOCK):
-        outcomes = jobs(sweep)
-        all_ended = len(outcomes) == total and all(job.status != "LOST" for job in outcomes)
-        if end_of(sweep) is None and (all_ended or stopped):
-            end_record(sweep, status_of(outcomes, total), outcomes)
+def _end_if_last(sweep: Sweep, stopped: bool) -> None:
+    directory = Path(sweep.directory)
+    with FileLock(directory / PARENT_LOCK):
+        outcomes = jobs(directory)
+        all_ended = len(outcomes) == sweep.total and all(job.status != "LOST" for job in outcomes)
+        if end_of(directory) is None and (all_ended or stopped):
+            end_record(sweep, status_of(outcomes, sweep.total), outcomes)

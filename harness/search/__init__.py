@@ -1,0 +1,1 @@
+"""Searches: sweeps whose jobs are trials of an Optuna study."""
