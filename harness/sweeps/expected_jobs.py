@@ -8,13 +8,14 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.core.errors import ConfigError
 from harness.runs.cost import measured_seconds
 from harness.runs.run_key import finished_runs, run_key
 from harness.sweeps.estimates import Estimate, estimate, from_runs
 from harness.sweeps.grouping import sharing_key
 from harness.sweeps.jobs import Job
 from harness.sweeps.sweep import Sweep
-from harness.tracking.journal import end_of
+from harness.tracking.journal import end_of, first
 from harness.tracking.launched_jobs import launched_jobs
 from harness.training.plan import prepare
 
@@ -73,11 +74,24 @@ def _finished_elsewhere(jobs: Sequence[ExpectedJob], results: Path) -> Iterator[
 
 
 def _begun_before(jobs: Sequence[ExpectedJob], swept: Sweep) -> Iterator[ExpectedJob]:
-    folders = {attempt.number: attempt.folder for attempt in launched_jobs(Path(swept.directory))}
+    attempts = {attempt.number: attempt for attempt in launched_jobs(Path(swept.directory))}
     for each in jobs:
-        folder = folders.get(each.job.number)
+        attempt = attempts.get(each.job.number)
+        folder = None if attempt is None else attempt.folder
+        if attempt is not None and not attempt.reused:
+            _check_same(each.job, attempt.folder, swept)
         end = None if folder is None else end_of(folder)
         if end is not None and (end["status"] == "FINISHED" or end.get("pruned")):
             yield replace(each, finished=folder)
         else:
             yield replace(each, job=replace(each.job, failed=folder), begun=folder)
+
+
+def _check_same(job: Job, folder: Path, swept: Sweep) -> None:
+    """Raise `ConfigError` where a sweep's words no longer make the job that began in `folder`."""
+    begin, name = first(folder, ("start", "refused")), swept.job_name(job.overrides)
+    if begin is not None and begin["name"] != name:
+        raise ConfigError(
+            f"sweep.resume: job {job.number} was {begin['name']} and would now be {name}, as where "
+            "a sweep shuffles its values; such a sweep cannot go on."
+        )

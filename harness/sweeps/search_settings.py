@@ -48,6 +48,11 @@ def _check_password(storage: Any) -> None:
 def _check_launcher(config: DictConfig, search: Search) -> None:
     """Raise `ConfigError` where runs cannot be asked during training."""
     launcher, job = config.hydra.launcher, config.hydra.job
+    if launcher.get("engine") == "slurm":
+        raise ConfigError(
+            "hydra/launcher=slurm: leaves its jobs alone, and a search asks how they have ended; "
+            "use hydra/launcher=batched or ray."
+        )
     is_own = str(launcher.get("_target_")).startswith(LAUNCHER)
     if search.prunes and (not is_own or job.chdir or job.env_set):
         raise ConfigError(

@@ -181,3 +181,13 @@ def test_a_sweep_that_still_runs_is_not_gone_on_with(tmp_path: Path) -> None:
     assert "its process still runs" in refused.err
     found: list[Job] = jobs(folder / "sw")
     assert [job.folder for job in found] == ["0", "1"]
+
+
+def test_a_sweep_whose_words_make_other_jobs_is_not_gone_on_with(tmp_path: Path) -> None:
+    words = ["-m", *TINY, "trainer.epochs=1", "seed=shuffle(range(6))", PLACE, "tracking=journal"]
+    assert program.run(tmp_path, *words).code == 0
+    before = [job.name for job in jobs(tmp_path / "sw")]
+    done = program.run(tmp_path, *RESUME)
+    assert done.code != 0, "the same order again has a chance of 1 in 720"
+    assert "as where a sweep shuffles its values" in done.err
+    assert [job.name for job in jobs(tmp_path / "sw")] == before

@@ -72,6 +72,7 @@ def _enter(unit: WorkUnit, shipped: Shipment) -> bool:
         os.chdir(shipped.folder)
         if has_files(unit, shipped):
             return True
+        _check_study(unit)
         unpack(unit, shipped)
         return False
     except OSError as error:
@@ -79,6 +80,16 @@ def _enter(unit: WorkUnit, shipped: Shipment) -> bool:
             f"{unit.sweep.directory}: cannot be made on the Ray node {platform.node()} ({error}); "
             "start the sweep in a folder that all nodes share or can make."
         ) from error
+
+
+def _check_study(unit: WorkUnit) -> None:
+    """Raise `ConfigError` for a study that this machine cannot ask which trials are pruned."""
+    search = unit.sweep.search
+    if search is not None and search.prunes and "://" not in (search.storage or ""):
+        raise ConfigError(
+            f"hydra.sweeper.pruner={search.pruner}: the Ray node {platform.node()} does not share "
+            f"the study's file {search.storage}; use a database as hydra.sweeper.storage."
+        )
 
 
 @contextmanager

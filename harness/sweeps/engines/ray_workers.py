@@ -32,7 +32,7 @@ class RayWorkers:
     waits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_package("hydra/launcher=ray", "ray", "'ray[default]'")
+        check_package("hydra/launcher=ray", "ray", "ray", "ray")
         at_least("cpus", self.cpus, 0.001)
         at_least("gpus", self.gpus, 0.0)
         at_least("memory", self.memory, 1.0)

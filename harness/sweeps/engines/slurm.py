@@ -41,7 +41,7 @@ class SlurmWorkers:
     waits: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_package("hydra/launcher=slurm", "submitit", "submitit")
+        check_package("hydra/launcher=slurm", "submitit", "submitit", "slurm")
         check_choice("hydra.launcher.cluster", str(self.cluster), CLUSTERS)
         for name in ("workers", "minutes", "cpus"):
             at_least(name, getattr(self, name), 1, whole=True)
