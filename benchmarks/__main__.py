@@ -6,6 +6,7 @@
     python -m benchmarks notebook       # seconds of a training as small as in a notebook
     python -m benchmarks startup        # seconds until the harness answers, trains, refuses
     python -m benchmarks sweep          # tracked runs per second
+    python -m benchmarks workers        # sweeps by one process, worker processes, Ray
     python -m benchmarks overhead       # what journal, files and MLflow add to a run
     python -m benchmarks store          # what stores of MLflow take in, and how long they search
 
@@ -25,7 +26,7 @@ from harness.console import streams
 from harness.console.command_line import python
 from harness.system import signals
 
-VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "overhead", "store")
+VERBS = ("steps", "scaling", "notebook", "startup", "sweep", "workers", "overhead", "store")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +73,7 @@ def _filled(options: argparse.Namespace) -> argparse.Namespace:
         "sizes": ["tiny"] if short else list(SIZES),
         "cells": ["rnn"] if few else list(CELLS),
         "replicas": [1, 8] if short else [1, 8, 32, 128],
-        "repeats": 1 if options.verb == "sweep" and short else 2 if short else 7,
+        "repeats": 1 if options.verb in ("sweep", "workers") and short else 2 if short else 7,
         "memory": not short,
         "runs": 4 if short else 200,
         "senders": [1, 2] if short else [1, 2, 4],

@@ -1,22 +1,11 @@
 """The slowest imports of a command, by `python -X importtime`."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.processes import environment
+from benchmarks.common.programs import python
 
 TOP = 15  # modules that are reported
-
-
-def python(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `python WORDS` in `folder`, without the variables of a sweep that may run around it."""
-    variables = {k: v for k, v in environment().items() if not k.startswith(("HYDRA_", "HARNESS_"))}
-    command = [sys.executable, *words]
-    return subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, encoding="utf-8", errors="replace"
-    )
 
 
 def slowest(words: list[str], folder: Path) -> list[dict[str, Any]]:

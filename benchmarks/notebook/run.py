@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.common import bars, report
 from benchmarks.common.contestants import HARNESS
-from benchmarks.common.imports import python
+from benchmarks.common.programs import python
 from benchmarks.common.progress import Progress
 from benchmarks.common.report import Sheet
 from benchmarks.common.timing import spread

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import report
-from benchmarks.common.imports import python
+from benchmarks.common.programs import python
 from benchmarks.common.progress import Progress
 from benchmarks.common.report import Sheet
 from benchmarks.common.timing import Spread, spread

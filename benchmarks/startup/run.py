@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import bars, report
-from benchmarks.common.imports import python, slowest
+from benchmarks.common.imports import slowest
+from benchmarks.common.programs import python
 from benchmarks.common.progress import Progress
 from benchmarks.common.report import Sheet
 from benchmarks.common.timing import Epoch, Timing, interleave, spread

@@ -10,7 +10,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from benchmarks.common.imports import python
+from benchmarks.common.programs import python
 from harness.core.file_names import JOURNAL
 from harness.tracking.mlflow_writer import NUMBERS
 

@@ -6,14 +6,11 @@ that start-up, imports and the creation of MLflow's database cancel out.
 """
 
 import argparse
-import tempfile
-import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks.common import bars, report
-from benchmarks.common.imports import python
+from benchmarks.common.programs import seconds_of
 from benchmarks.common.progress import Progress
 from benchmarks.common.report import Sheet
 from benchmarks.common.timing import Spread, spread
@@ -86,8 +83,8 @@ def _row(way: Way, repeats: int, progress: Progress) -> Row:
     try:
         for done in range(repeats):
             progress.say("sweep", f"{way.name}, repeat {done + 1} of {repeats}")
-            start_up.append(_seconds(way.arguments(1)))
-            whole.append(_seconds(way.arguments(way.seeds)))
+            start_up.append(seconds_of(way.arguments(1)))
+            whole.append(seconds_of(way.arguments(way.seeds)))
     except RuntimeError as error:
         return row | {"error": str(error)}
     rates = [(many - few) / (b - a) for a, b in zip(start_up, whole, strict=True)]
@@ -96,18 +93,6 @@ def _row(way: Way, repeats: int, progress: Progress) -> Row:
         "s": asdict(spread(whole)),
         "per_second": asdict(spread(rates)),
     }
-
-
-def _seconds(words: list[str]) -> float:
-    """Return the seconds of a command in a new folder. Raises `RuntimeError` where it fails."""
-    with tempfile.TemporaryDirectory() as scratch:
-        began = time.perf_counter()
-        done = python(words, Path(scratch))
-        seconds = time.perf_counter() - began
-    if done.returncode:
-        last_line = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        raise RuntimeError(f"exit code {done.returncode}: {last_line[0]}")
-    return seconds
 
 
 def _sheet(rows: list[Row]) -> Sheet:

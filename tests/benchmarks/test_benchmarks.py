@@ -188,6 +188,15 @@ def test_sweeps_are_measured(tmp_path: Path) -> None:
         assert rate["median"] == pytest.approx(1 / (many - few))
 
 
+def test_workers_are_measured(tmp_path: Path) -> None:
+    done = bench(tmp_path, "workers", "--short", "--frameworks", "numpy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found, _ = results(tmp_path)
+    one, two = found["rows"]
+    assert (one["way"], two["way"]) == ("1", "2")
+    assert two["gain"]["median"] == pytest.approx(one["s"]["median"] / two["s"]["median"])
+
+
 def test_stores_are_measured(tmp_path: Path) -> None:
     """Without PostgreSQL the others are measured, and the notes name what is left out."""
     done = bench(tmp_path, "store", "--short", "--senders", "2", "--repeats", "1")

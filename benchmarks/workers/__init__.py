@@ -1,0 +1,1 @@
+"""Sweeps by the number of worker processes."""
