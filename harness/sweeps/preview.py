@@ -16,7 +16,7 @@ from harness.sweeps.estimates import PROCESS, Estimate, seconds_in_one_process, 
 from harness.sweeps.expected_jobs import ExpectedJob
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
-from harness.sweeps.worker_count import usable_cores
+from harness.system.cores import usable_cores
 
 log = logging.getLogger(__name__)
 

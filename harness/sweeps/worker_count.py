@@ -1,6 +1,5 @@
 """Decide how many worker processes a sweep gets, where `hydra.launcher.workers=auto`."""
 
-import os
 from collections.abc import Sequence
 
 from harness.sweeps.estimates import (
@@ -9,6 +8,7 @@ from harness.sweeps.estimates import (
     seconds_in_one_process,
     seconds_in_workers,
 )
+from harness.system.cores import usable_cores
 from harness.system.physical_memory import physical_memory
 
 GAIN = 0.9  # of the time in one process: less is not worth several
@@ -31,13 +31,6 @@ def worker_count(jobs: Sequence[Estimate], threads: int, cores: int | None = Non
         if seconds < shortest:
             best, shortest = workers, seconds
     return best
-
-
-def usable_cores() -> int:
-    """Return the cores that this process may use, which a container may restrict."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _bytes_per_worker(jobs: Sequence[Estimate]) -> float:

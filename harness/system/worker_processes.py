@@ -10,11 +10,12 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 
 from harness.system import signals
+from harness.system.cores import usable_cores
 
 
 def cores(most: int) -> int:
     """Return the number of workers to start: one for each core, and at most `most`."""
-    return min(os.cpu_count() or 1, most)
+    return min(usable_cores(), most)
 
 
 def processes(count: int) -> ProcessPoolExecutor:

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.common.processes import environment
 from harness.runs import figures
+from harness.system import worker_processes
 from harness.tasks import Bound
 from harness.tracking.journal import Journal
 
@@ -39,7 +40,7 @@ def runs(folder: Path) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(autouse=True)
 def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(worker_processes, "usable_cores", lambda: 2)
 
 
 def workers() -> list[int]:
@@ -98,11 +99,12 @@ def test_a_stop_leaves_what_has_not_begun(tmp_path: Path) -> None:
 
 
 PROGRAM = """
-import multiprocessing, os, time
+import multiprocessing, time
 from harness.runs import figures
+from harness.system import worker_processes
 
 if __name__ == "__main__":
-    os.cpu_count = lambda: 2
+    worker_processes.usable_cores = lambda: 2
     figures.draw_all([("nothing to draw",)] * figures.MIN_RUNS)
     print(*[process.pid for process in multiprocessing.active_children()], flush=True)
     time.sleep(6000)

@@ -170,3 +170,32 @@ def test_workers_do_not_outlive_a_program_that_is_killed(tmp_path: Path) -> None
     psutil.wait_procs(found, timeout=program.PATIENCE)
     assert in_use(folder) == []
     assert {job.status for job in jobs(folder / "sw")} == {"KILLED"}
+
+
+PHASES = {  # what is there, once a worker is so far
+    "starts": "multirun.yaml",
+    "begins": "*/journal.jsonl",
+    "trains": "*/checkpoints/*",
+    "writes files": "*/predictions.csv",
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_workers_may_be_killed_in_each_phase(phase: str, tmp_path: Path) -> None:
+    folder = program.with_database(tmp_path)
+    words = ["-m", *SMALL, "trainer.epochs=60", "trainer.checkpoint_every=20", "seed=range(4)"]
+    with program.running(folder, *words, PLACE, TWO) as process:
+        program.wait_until(lambda: len(workers(process.pid)) == 2, process)
+        program.wait_until(lambda: any(folder.glob(f"sw/{PHASES[phase]}")), process)
+        for worker in workers(process.pid):
+            worker.kill()
+        done = program.finish(process)
+    assert done.code == 0, done.err
+    assert [(job.number, job.status) for job in jobs(folder / "sw")] == [
+        (number, "FINISHED") for number in range(4)
+    ]
+    parent, *children = program.tracked(folder)
+    statuses = Counter(run.info.status for run in children)
+    assert parent.info.status == "FINISHED"
+    assert statuses.pop("FINISHED") == 4
+    assert set(statuses) <= {"KILLED"}
