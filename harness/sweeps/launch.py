@@ -34,6 +34,10 @@ class Workers(Protocol):
         """Return how many units are carried out at once. Raises `ConfigError` for none."""
         ...
 
+    def cores(self, count: int, threads: int) -> int:
+        """Return the cores that so many workers of so many threads share."""
+        ...
+
     def place(self, count: int) -> str:
         """Describe where, for the line before the start."""
         ...
@@ -55,14 +59,12 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
     finished = [each for each in expected if each.finished is not None]
     left = [each for each in expected if each.finished is None]
     check_folders([each.job for each in left if each.begun is None], swept)
-    configs = _valid_configs([each.job for each in left])
-    gpus = gpu_names() if any(map(_uses_gpu, configs)) else []
-    threads = max((config.threads for config in configs), default=1)
-    demand = Demand(jobs=[each.estimate for each in left], threads=threads, gpus=gpus)
+    demand = _demand(left)
     count = workers.count(demand)
     units = work_units(groups(left, count), swept, count)
     count = max(1, min(count, len(units)))
-    show_plan(expected, units, count, threads, swept, workers.place(count))
+    cores = workers.cores(count, demand.threads)
+    show_plan(expected, units, count, demand.threads, cores, swept, workers.place(count))
     if swept.is_dry_run:
         return {}
     _begin_record(swept, _valid_configs(jobs), workers.waits)
@@ -71,6 +73,15 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
         return losses
     with SweepProgress(Path(swept.directory), len(left)):
         return losses | workers.carry_out(units, count, demand)
+
+
+def _demand(jobs: Sequence[ExpectedJob]) -> Demand:
+    configs = _valid_configs([each.job for each in jobs])
+    return Demand(
+        jobs=[each.estimate for each in jobs],
+        threads=max((config.threads for config in configs), default=1),
+        gpus=gpu_names() if any(map(_uses_gpu, configs)) else [],
+    )
 
 
 def _reuse(each: ExpectedJob, swept: sweep.Sweep) -> float:

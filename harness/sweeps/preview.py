@@ -16,7 +16,6 @@ from harness.sweeps.estimates import PROCESS, Estimate, seconds_in_one_process, 
 from harness.sweeps.expected_jobs import ExpectedJob
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
-from harness.system.cores import usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +27,16 @@ def show_plan(
     units: Sequence[WorkUnit],
     workers: int,
     threads: int,
+    cores: int,
     swept: Sweep,
     place: str,
 ) -> None:
     """Print how many jobs there are, in how many units and workers, and how long they may take.
 
-    A dry run prints every job. Raises `ConfigError` where the answer on a terminal is no.
+    `workers` share `cores`, and `place` says where they are. A dry run prints every job. Raises
+    `ConfigError` where the answer on a terminal is no.
     """
     estimates = [each.estimate for each in jobs if each.finished is None]
-    cores = usable_cores()
     seconds = seconds_in_one_process(estimates, threads, cores)
     if workers > 1:
         seconds = seconds_in_workers(estimates, workers, threads, cores)

@@ -11,6 +11,7 @@ from harness.sweeps.estimates import Demand
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses, carry_out_unit
 from harness.sweeps.worker_count import worker_count
+from harness.system.cores import usable_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,10 @@ class LocalWorkers:
         if demand.gpus:
             return len(demand.gpus) * self.per_gpu
         return worker_count(demand.jobs, demand.threads)
+
+    def cores(self, _count: int, _threads: int) -> int:
+        """Return the cores of this machine."""
+        return usable_cores()
 
     def place(self, count: int) -> str:
         """Describe where the units are carried out."""

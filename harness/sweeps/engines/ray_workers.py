@@ -49,6 +49,10 @@ class RayWorkers:
             raise ConfigError(f"hydra/launcher=ray: no node of the cluster has {words} for a unit.")
         return count
 
+    def cores(self, count: int, threads: int) -> int:
+        """Return the cores of the units, each of which has its own."""
+        return count * threads
+
     def place(self, count: int) -> str:
         """Describe where the units are carried out."""
         return f"{count} at a time on Ray"

@@ -57,6 +57,10 @@ class SlurmWorkers:
             )
         return self.workers
 
+    def cores(self, count: int, threads: int) -> int:
+        """Return the cores of the units, each of which has its own."""
+        return count * threads
+
     def place(self, count: int) -> str:
         """Describe where the units are carried out."""
         return f"a job array, {count} at a time"
