@@ -5,13 +5,14 @@ would not help.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.file_names import LOSS_PLOT, PREDICTIONS_PLOT
 from harness.reporting import plots
+from harness.system import signals
 from harness.system.durable_files import Content, write_files
 from harness.system.worker_processes import cores, processes
 from harness.tasks import Bound
@@ -54,7 +55,7 @@ def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:
     futures = []
     try:
         futures += [_processes().submit(_drawn, run) for run in runs]
-        return [future.result() for future in futures]
+        return [_result(future) for future in futures]
     except BrokenExecutor:  # a process was killed, perhaps for lack of memory
         _processes.cache_clear()
         return [_drawn(run) for run in runs]
@@ -62,6 +63,13 @@ def draw_all(runs: Sequence[tuple[Any, ...]]) -> list[list[str] | Exception]:
         for future in futures:
             future.cancel()
         raise
+
+
+def _result(future: Future[list[str] | Exception]) -> list[str] | Exception:
+    """Return the result of a future. Raises `KeyboardInterrupt` also for a stop that got lost."""
+    result = future.result()
+    signals.raise_if_stopped()
+    return result
 
 
 def _drawn(run: tuple[Any, ...]) -> list[str] | Exception:
