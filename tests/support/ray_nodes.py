@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,7 +44,7 @@ def can_hide_folders() -> bool:
 
 
 class Cluster:
-    """A cluster that grows by `add`."""
+    """A cluster that grows by `add`, which returns once a node has joined."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -53,36 +54,42 @@ class Cluster:
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
 
     def add(self, hides: Path | None = None) -> subprocess.Popen[bytes]:
-        """Begin a node of one processor, which does not see what is in the folder `hides`."""
+        """Begin a node of one processor, which does not see what is in the folder `hides`.
+
+        Nodes of one machine may choose the same port, and then one of them ends.
+        """
+        limit = time.monotonic() + PATIENCE
+        while time.monotonic() < limit:
+            node = self._begin(hides)
+            with subprocess.Popen(
+                [sys.executable, "-c", WAIT, self.address, str(len(self.nodes) + 1)],
+                env=os.environ | TOKEN,
+                stderr=subprocess.DEVNULL,
+            ) as wait:
+                while wait.poll() is None and node.poll() is None:
+                    time.sleep(0.1)
+                wait.kill()
+            if wait.returncode == 0:
+                self.nodes.append(node)
+                return node
+            self.kill(node)
+        raise AssertionError("no node joins the cluster")
+
+    def _begin(self, hides: Path | None) -> subprocess.Popen[bytes]:
         port = self.address.rpartition(":")[2]
-        is_first = not self.nodes
         head = ["--head", f"--port={port}", "--include-dashboard=false"]
-        where = head if is_first else [f"--address={self.address}"]
+        where = [f"--address={self.address}"] if self.nodes else head
         words = [sys.executable, "-m", "ray.scripts.scripts", "start", *where, "--num-cpus=1"]
         if hides is not None:
             shell = 'mount -t tmpfs none "$0" && exec "$@"'
             words = ["unshare", "--mount", "sh", "-c", shell, str(hides), *words]
-        node = subprocess.Popen(
+        return subprocess.Popen(
             [*words, "--block", "--disable-usage-stats"],
             cwd=self._folder,
             env=os.environ | TOKEN | {"PYTHONPATH": str(ROOT)},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )
-        self.nodes.append(node)
-        if is_first:
-            self.wait_for_all()
-        return node
-
-    def wait_for_all(self) -> None:
-        """Wait until every node that was added is part of the cluster."""
-        subprocess.run(
-            [sys.executable, "-c", WAIT, self.address, str(len(self.nodes))],
-            env=os.environ | TOKEN,
-            check=True,
-            timeout=PATIENCE,
-            capture_output=True,
         )
 
     def kill(self, node: subprocess.Popen[bytes]) -> None:

@@ -29,7 +29,6 @@ def test_nodes_may_die_and_need_not_share_files(
         nodes.add()
         away = nodes.add(hides=folder if can_hide_folders() else None)
         more = [RAY, f"hydra.launcher.address={nodes.address}", "trainer.epochs=2000"]
-        nodes.wait_for_all()
         with program.running(folder, *words, *more) as process:
             program.wait_until(lambda: all_train(folder, 6), process)
             nodes.kill(away)
