@@ -25,7 +25,7 @@ SWEEPS = {
     ),
     "medium": (
         *("task=sum", "task.samples=320", "task.length=50", "model.units=128"),
-        *("trainer.epochs=10", "seed=range(32)"),
+        *("trainer.epochs=100", "seed=range(32)"),
     ),
 }
 SHORT = ("task=sum", "task.samples=40", "trainer.epochs=2", "seed=range(2)")
