@@ -103,8 +103,8 @@ def _options(config: DictConfig, varying: Sequence[str]) -> SweepConfig:
     for key in ("skip", "resume", "dry_run"):
         if getattr(options, key) and not launcher.startswith(sweep.OWN_LAUNCHERS):
             raise ConfigError(
-                f"sweep.{key}={getattr(options, key)}: needs hydra/launcher=batched; other "
-                "launchers run every job."
+                f"sweep.{key}={getattr(options, key)}: needs hydra/launcher=batched, ray or "
+                "slurm; other launchers run every job."
             )
     sweeper = str(config.hydra.sweeper.get("_target_"))
     if options.file is not None and not sweeper.startswith(OWN_SWEEPER):

@@ -5,7 +5,6 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,9 +27,6 @@ from harness.tracking.job_outcomes import DONE, Job, jobs, shown_loss
 from harness.tracking.journal import BEGINNINGS, Event, end_of, first
 from harness.tracking.launched_jobs import attempts, submission
 from harness.tracking.sent import address, destination
-
-if TYPE_CHECKING:
-    pass
 
 GRACE = 10.0  # seconds in which processes of jobs that were stopped close their runs
 

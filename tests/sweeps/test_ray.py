@@ -1,7 +1,6 @@
 """A sweep on a real Ray cluster: the same numbers, and nothing lost when a node dies."""
 
 import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from harness.tracking.job_outcomes import jobs
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.ray_nodes import TOKEN, can_hide_folders, cluster
-from tests.sweeps.test_workers import PLACE, SMALL, all_train, in_use
+from tests.sweeps.test_workers import PLACE, SMALL, all_train, check_went_on, in_use
 
 pytestmark = uses_mlflow
 
@@ -35,24 +34,10 @@ def test_nodes_may_die_and_need_not_share_files(
             done = program.finish(process)
     assert done.code == 0, done.err
     assert "was lost with its Ray node" in done.err
-    found = jobs(folder / "sw")
-    assert [(job.number, job.status) for job in found] == [(n, "FINISHED") for n in range(6)]
-    again = [job for job in found if job.folder != str(job.number)]
-    assert [job.folder for job in again] == [f"{job.number}-2" for job in again]
-    assert len(again) == 2, "those of one node"
-    statuses = Counter(run.info.status for run in program.tracked(folder)[1:])
-    assert statuses == {"FINISHED": 6, "KILLED": 2}
-    assert all("resume" in params(folder / "sw" / job.folder) for job in again)
     whole = program.with_database(tmp_path / "whole")
     one = ["hydra.launcher.workers=1", "trainer.epochs=2000"]
     assert program.run(whole, *words, *one).code == 0
-    for job in found:
-        expected = program.journalled(whole / "sw" / str(job.number), "val/loss")
-        assert program.journalled(folder / "sw" / job.folder, "val/loss") == expected
-
-
-def params(directory: Path) -> dict[str, str]:
-    return program.events(directory, "start")[0]["params"]
+    check_went_on(folder, whole, again=2)
 
 
 def test_a_failing_job_hides_no_other_and_a_stop_ends_all(tmp_path: Path) -> None:

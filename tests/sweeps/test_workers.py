@@ -83,19 +83,24 @@ def test_a_worker_that_is_killed_costs_its_jobs_a_second_try(tmp_path: Path) -> 
         done = program.finish(process)
     assert done.code == 0, done.err
     assert "was killed by SIGKILL" in done.err
-    found = jobs(folder / "sw")
-    assert [(job.number, job.status) for job in found] == [(n, "FINISHED") for n in range(6)]
-    again = [job for job in found if job.folder != str(job.number)]
-    assert [job.folder for job in again] == [f"{job.number}-2" for job in again]
-    assert len(again) == 3, "those of one worker"
-    statuses = Counter(run.info.status for run in program.tracked(folder)[1:])
-    assert statuses == {"FINISHED": 6, "KILLED": 3}
     whole = program.with_database(tmp_path / "whole")
     assert program.run(whole, "-m", *words, PLACE, "hydra.launcher.workers=1").code == 0
+    check_went_on(folder, whole, again=3)
+
+
+def check_went_on(folder: Path, whole: Path, again: int) -> None:
+    """Six jobs have finished once with the curves of those in `whole`, `again` by a second try."""
+    found = jobs(folder / "sw")
+    assert [(job.number, job.status) for job in found] == [(n, "FINISHED") for n in range(6)]
+    second = [job for job in found if job.folder != str(job.number)]
+    assert [job.folder for job in second] == [f"{job.number}-2" for job in second]
+    assert len(second) == again, "those of one worker"
+    statuses = Counter(run.info.status for run in program.tracked(folder)[1:])
+    assert statuses == {"FINISHED": 6, "KILLED": again}
     for job in found:
         expected = program.journalled(whole / "sw" / str(job.number), "val/loss")
         assert program.journalled(folder / "sw" / job.folder, "val/loss") == expected
-    resumed = [program.events(folder / "sw" / job.folder, "start")[0]["params"] for job in again]
+    resumed = [program.events(folder / "sw" / job.folder, "start")[0]["params"] for job in second]
     assert all("resume" in params for params in resumed), "they went on from their checkpoints"
 
 

@@ -6,6 +6,7 @@ write it. A journal is sent line by line, and only after the files that it names
 """
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ class Shipment:
     folder: str  # the program's working directory
     journal: bytes
     pieces: list[Piece]
+    taken: list[Path]  # folders beside those of its jobs, which a second try must not have
 
 
 def shipment(unit: WorkUnit) -> Shipment:
@@ -67,7 +69,16 @@ def shipment(unit: WorkUnit) -> Shipment:
         folder=str(Path.cwd()),
         journal=(sweep / JOURNAL).read_bytes(),
         pieces=[Piece(path=path, content=path.read_bytes()) for path in files],
+        taken=[path for job in unit.jobs for path in _numbered(job.directory)],
     )
+
+
+def _numbered(folder: Path) -> list[Path]:
+    """Return what exists of `folder` and of folder-2, folder-3, …, see `first_free`."""
+    name = re.compile(rf"{re.escape(folder.name)}(-\d+)?")
+    absolute = folder.absolute()
+    found = absolute.parent.iterdir() if absolute.parent.is_dir() else ()
+    return [path for path in found if name.fullmatch(path.name)]
 
 
 def has_files(unit: WorkUnit, shipped: Shipment) -> bool:
@@ -97,6 +108,9 @@ def unpack(unit: WorkUnit, shipped: Shipment) -> None:
     for piece in shipped.pieces:
         if not piece.path.exists():
             piece.write()
+    if shipped.pieces:  # a second try
+        for folder in shipped.taken:
+            folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
