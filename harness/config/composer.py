@@ -34,7 +34,8 @@ class Composer:
             return self.load(list(overrides))
         if self._groups is None:
             self._groups = set(self._base(()).hydra.runtime.choices)
-        values = [override for override in parsed if override.key_or_group not in self._groups]
+        values = [o for o in parsed if not o.is_hydra_override()]
+        values = [o for o in values if o.key_or_group not in self._groups]
         chosen = (line for o in parsed if o not in values and (line := o.input_line) is not None)
         composed = self._base(tuple(chosen))
         # Hydra has no public function that sets values in a composition.
@@ -61,23 +62,24 @@ def sweep_composer(loader: ConfigLoader, sweep: DictConfig) -> Composer:
 def _is_special(override: Override) -> bool:
     """Return whether Hydra has to compose an override itself.
 
-    It has to where the override adds, deletes or repackages, or sets one of Hydra's own keys: then
-    the order of the overrides may matter.
+    It has to where the override adds, deletes or repackages: then the order of the overrides may
+    matter. `hydra.searchpath` decides what there is to choose.
     """
     key = override.key_or_group
     plain = override.type == OverrideType.CHANGE and "/" not in key
     plain |= override.type == OverrideType.FORCE_ADD and "." in key and "/" not in key  # a value
     repackaged = override.package is not None
-    return not plain or repackaged or override.is_sweep_override() or override.is_hydra_override()
+    return not plain or repackaged or override.is_sweep_override() or key == "hydra.searchpath"
 
 
 def _record_overrides(composed: DictConfig, parsed: list[Override]) -> None:
     """Set what Hydra records of a job's overrides, for its folder and its log."""
     job = composed.hydra.job
-    composed.hydra.overrides.task = [override.input_line for override in parsed]
+    task = [override for override in parsed if not override.is_hydra_override()]
+    composed.hydra.overrides.task = [override.input_line for override in task]
     rules = job.config.override_dirname
     job.override_dirname = get_overrides_dirname(
-        overrides=parsed,
+        overrides=task,
         kv_sep=rules.kv_sep,
         item_sep=rules.item_sep,
         exclude_keys=rules.exclude_keys,

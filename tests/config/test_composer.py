@@ -34,6 +34,12 @@ def load() -> Iterator[Load]:
         ["~precision", "seed=3"],
         ["results=${task.name}/${seed}", "seed=7"],
         ["hydra.sweep.subdir=mine", "seed=3"],
+        [
+            "seed=3",
+            "hydra.launcher.workers=2",
+            "task=binary",
+            "hydra.job.config.override_dirname.kv_sep=_",
+        ],
     ],
 )
 def test_as_hydra_composes(words: list[str], load: Load) -> None:
@@ -66,8 +72,11 @@ def test_options_are_composed_once(load: Load) -> None:
 
     composer = Composer(counted)
     for seed in range(20):
-        composer([f"task={('sum', 'binary')[seed % 2]}", f"seed={seed}"])
-    assert asked == [[], ["task=sum"], ["task=binary"]]
+        composer(
+            [f"task={('sum', 'binary')[seed % 2]}", f"seed={seed}", "hydra.launcher.workers=2"]
+        )
+    workers = "hydra.launcher.workers=2"
+    assert asked == [[], ["task=sum", workers], ["task=binary", workers]]
 
 
 def _plain(composed: DictConfig) -> object:
