@@ -121,7 +121,7 @@ def _explain(key: str, name: str, cls: type, node: dict[str, Any]) -> str:
     if name not in hints:
         suggestion = nearest(name, hints) or f" Known: {', '.join(hints)}."
         return f"{key}: there is no such key.{suggestion}"
-    if name not in node:
+    if node.get(name, MISSING) == MISSING:
         return f"{key}: is missing; give it a value."
     value = node[name]
     received = json.dumps(value) if value is None or isinstance(value, bool) else value

@@ -36,6 +36,8 @@ class ModelConfig:
     activation: str  # of the simple cell: tanh or relu; LSTM and GRU always use tanh
     returns: str | None  # last, every_step, or null: every step if the task has targets there
     head: str  # dense, or none: the hidden state is the output
+    # A file of initial weights; null: drawn. Configurations of earlier versions lack it.
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         check_choice("model.cell", self.cell, ("rnn", "lstm", "gru"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.config.serialise import flat_params
 from harness.core.file_names import JOURNAL
 from harness.tracking.journal import end_of, first
+from harness.tracking.state_digest import state_digest
 from harness.tracking.unsent import PATTERNS
 from harness.training.plan import Plan
 
@@ -30,6 +31,8 @@ def run_key(plan: Plan) -> str | None:
         for name, value in flat_params(plan.config).items()
         if name not in IRRELEVANT and not name.startswith("tracking.")
     }
+    if plan.config.model.weights is not None:  # wherever they are kept
+        settings["model.weights"] = state_digest(plan.start)
     settings |= {"data": plan.splits.digest(), "version": _version()}
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

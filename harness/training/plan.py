@@ -10,8 +10,9 @@ from backends import Backend, BackendFactory, Execution, State, TrainingSpec
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.initializers import initial_params
-from harness.core.model import ModelSpec
+from harness.core.model import ModelSpec, Params
 from harness.training.checkpoints import fresh_state
+from harness.training.initial_weights import weights_in
 from harness.training.memory_check import check_memory
 from harness.training.schedule import Schedule
 from harness.training.splits import Splits, make_splits
@@ -70,12 +71,18 @@ def prepare(config: Config) -> Plan:
         updates=config.trainer.epochs * schedule.steps_per_epoch,
         batch=schedule.batch_size,
     )
-    params = initial_params(model, config.semantics, config.seeds, config.precision)
     return Plan(
         config=config,
         splits=splits,
         model=model,
         training=training,
-        start=fresh_state(params, training),
+        start=fresh_state(_initial(config, model), training),
         execution=execution,
     )
+
+
+def _initial(config: Config, model: ModelSpec) -> Params:
+    """Return the initial weights; a run that is resumed starts from its checkpoint's."""
+    if config.model.weights is None or config.resume is not None:
+        return initial_params(model, config.semantics, config.seeds, config.precision)
+    return weights_in(config.model.weights, model, config.replicas, config.precision)

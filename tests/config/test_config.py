@@ -56,10 +56,18 @@ def test_the_folders_are_the_command_line() -> None:
     assert folders == {*GROUPS, "hydra"}, "a new group belongs into GROUPS"
 
 
+def needed_by(choice: str, folder: Path) -> list[str]:
+    """The words that an option cannot be used without."""
+    if choice != "task=file":
+        return []
+    np.savez(folder / "mine.npz", x=np.ones((20, 3, 1)), y=np.ones((20, 1)))
+    return [f"task.path={folder}/mine.npz"]
+
+
 @pytest.mark.usefixtures("any_machine")
 @pytest.mark.parametrize("choice", [f"{g}={o}" for g in GROUPS for o in options(g)])
-def test_every_option_composes(choice: str) -> None:
-    run = config(choice)
+def test_every_option_composes(choice: str, tmp_path: Path) -> None:
+    run = config(choice, *needed_by(choice, tmp_path))
     group, _, option = choice.partition("=")
     # Presets change other groups; task names are those of MLflow experiments, so they stay short.
     if group in ("backend", "optimizer", "semantics", "tracking"):
@@ -295,7 +303,8 @@ def test_a_task_with_targets_at_every_step_can_be_learnt_from_the_last_alone() -
 @pytest.mark.usefixtures("any_machine")
 @pytest.mark.parametrize("choice", [f"{g}={o}" for g in GROUPS for o in options(g)])
 def test_what_is_kept_of_a_configuration_makes_it_again(choice: str, tmp_path: Path) -> None:
-    run = config(choice, "optimizer.lr=1e-9", "tracking.uri=sqlite:////x y/m.db")
+    needed = needed_by(choice, tmp_path)
+    run = config(choice, *needed, "optimizer.lr=1e-9", "tracking.uri=sqlite:////x y/m.db")
     (tmp_path / "config.yaml").write_text(config_text(run), encoding="utf-8")
     kept = OmegaConf.load(tmp_path / "config.yaml")
     assert isinstance(kept, DictConfig)

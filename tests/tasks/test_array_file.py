@@ -1,0 +1,95 @@
+"""`task=file`: a user's own arrays reach the splits unchanged, and unfit files end in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.core.errors import ConfigError
+from harness.training.plan import prepare
+from harness.training.splits import make_splits
+from tests.support.configs import config
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(20, 5, 3)), RNG.normal(size=(20, 2))
+
+
+def saved(folder: Path, **arrays: Any) -> str:
+    path = folder / "mine.npz"
+    np.savez(path, **arrays)
+    return f"task.path={path}"
+
+
+@pytest.mark.parametrize("targets", [Y, RNG.normal(size=(20, 5, 2))])
+def test_arrays_are_cut_in_their_order(tmp_path: Path, targets: np.ndarray) -> None:
+    words = ["task=file", saved(tmp_path, x=X, y=targets), "replicas=2", "precision=float64"]
+    made = config(*words)
+    splits = make_splits(made.task, made.seeds, made.precision)
+    for name, rows in (("train", slice(16)), ("val", slice(16, 18)), ("test", slice(18, 20))):
+        part = splits.parts[name]
+        np.testing.assert_array_equal(part.x, X[None, rows])  # one replica axis for both seeds
+        np.testing.assert_array_equal(part.y, targets[None, rows])
+
+
+def test_one_feature_one_output_and_a_mask(tmp_path: Path) -> None:
+    mask = np.arange(5) < RNG.integers(1, 6, size=(20, 1))
+    word = saved(tmp_path, x=X[..., 0], y=Y[:, 0] > 0, mask=mask)
+    samples = config("task=file", word, "task.loss=bce", "task.samples=9").task.generate(0)
+    assert (samples.x.shape, samples.y.shape) == ((9, 5, 1), (9, 1))
+    assert samples.mask is not None
+    np.testing.assert_array_equal(samples.mask, mask[:9])
+
+
+def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
+    word = saved(tmp_path, x=X, y=Y)
+    assert config("task=file", word).task.generate(0).x.shape == X.shape
+    saved(tmp_path, x=X[:, :4], y=Y)
+    assert config("task=file", word).task.generate(0).x.shape == (20, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words", "message"),
+    [
+        ({"x": X}, [], "has no array y"),
+        ({"x": X, "y": Y[:7]}, [], "y (7, 2)"),
+        ({"x": X[0, 0], "y": Y}, [], "x (3,)"),
+        ({"x": X, "y": Y, "mask": np.ones((20, 4), bool)}, [], "mask"),
+        ({"x": X.astype("O"), "y": Y}, [], "allow_pickle"),
+        ({"x": X, "y": Y}, ["task.samples=21"], "has 20"),
+        ({"x": X, "y": Y}, ["task.seed=1"], "task.seed=1: must be null"),
+        ({"x": X, "y": Y}, ["task.loss=hinge"], "task.loss=hinge"),
+        ({"x": X, "y": Y}, ["task.loss=bce"], "label"),
+        ({"x": X * np.inf, "y": Y}, [], "finite"),
+    ],
+)
+def test_unfit_files(
+    tmp_path: Path, arrays: dict[str, Any], words: list[str], message: str
+) -> None:
+    word = saved(tmp_path, **arrays)
+    with pytest.raises(ConfigError) as error:
+        prepare(config("task=file", word, *words))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_file_of_arrays(tmp_path: Path) -> None:
+    text = tmp_path / "text.npz"
+    text.write_text("no archive")
+    for word, message in (
+        ("task.path=???", "task.path: is missing"),
+        (f"task.path={tmp_path}", "cannot be read"),
+        (f"task.path={tmp_path}/none.npz", "cannot be read"),
+        (f"task.path={text}", "not a zip file"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            config("task=file", word)
+
+
+def test_a_file_that_unpacks_to_more_than_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = saved(tmp_path, x=X, y=Y)
+    monkeypatch.setattr("harness.tasks.array_file.physical_memory", lambda: X.nbytes)
+    with pytest.raises(ConfigError, match="more than this machine's memory"):
+        config("task=file", word)
