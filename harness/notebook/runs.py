@@ -22,7 +22,7 @@ from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import Params
 from harness.export.__main__ import read_network
-from harness.export.check import reference
+from harness.formats.reference import reference
 from harness.runs import run as runs
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run

@@ -20,6 +20,7 @@ from harness.core.model import ModelSpec, shapes
 from harness.core.tolerances import LIMITS
 from harness.export import check
 from harness.formats import to_onnx
+from harness.formats.reference import reference
 from harness.formats.trained_network import Array, Network
 from tests.support.problems import Case
 
@@ -92,7 +93,7 @@ def test_onnx_runtime_computes_what_the_reference_does(form: tuple[str, str, str
         exported = network(form, layers, returns)
         model = session(exported)
         for x in (inputs(4, 1), inputs(1, 33), inputs(6, 7)):
-            error = distance(answers(model, x), check.reference(exported, x))
+            error = distance(answers(model, x), reference(exported, x))
             assert error <= LIMITS["float32"].forward, (layers, returns, x.shape)
 
 
@@ -135,7 +136,7 @@ def test_the_two_reset_forms_are_far_apart(form: tuple[str, str, str, str]) -> N
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     x = inputs(6, 7)
-    error = distance(answers(wrong, x), check.reference(exported, x))
+    error = distance(answers(wrong, x), reference(exported, x))
     assert error > 1000 * LIMITS["float32"].forward
 
 
