@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.console.command_line import counted
 from harness.core.file_names import PREDICTIONS
 from harness.reporting import plots
 from harness.reporting.gap import gap
@@ -25,6 +26,7 @@ from harness.system.durable_files import Content, write_files
 INDEX = ["split", "replica", "sample", "time_step", "output"]
 SHOWN = 6  # rows of predictions per task in the report; the CSV has all
 
+LINKED = "linked"  # added to the status of a run that the sweep did not train
 LISTED = "The usual settings, and what each group has otherwise"
 EXPLAINED = (
     "Losses are in original units. The gap is the largest relative difference of a run's loss "
@@ -36,7 +38,8 @@ EXPLAINED = (
 def summary_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
     """Return a table with one row per group and backend.
 
-    `gap` is to the group's first backend, `largest gap` is between any two of the group.
+    `gap` is to the group's first backend, `largest gap` is between any two of the group. Where a
+    sweep links to runs, the status of these says so.
     """
     rows = []
     for group in groups:
@@ -47,7 +50,7 @@ def summary_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
                 {
                     "task": group.title,
                     "backend": name,
-                    "status": run.status,
+                    "status": f"{run.status}, {LINKED}" if run.is_linked else run.status,
                     "train loss": metric("train/loss"),
                     "val loss": metric("val/loss"),
                     "test loss": metric("test/loss"),
@@ -59,6 +62,12 @@ def summary_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def counted_runs(runs: Iterable[ComparedRun], name: str = "run") -> str:
+    """Return how many runs there are, and how many of them a sweep links to."""
+    linked = [run.is_linked for run in runs]
+    return counted(len(linked), name) + (f" ({sum(linked)} {LINKED})" if any(linked) else "")
 
 
 def settings_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -30,8 +31,12 @@ TASKS = 5  # whose best jobs the summary names
 
 def finished_groups(sweep: Path) -> Groups:
     """Return the finished jobs of a sweep, sorted into groups, those with the lowest loss first."""
-    found = (journalled_run(job.folder) for job in launched_jobs(sweep))
-    groups = group_runs(run for run in found if run is not None and run.status == "FINISHED")
+    found = ((job, journalled_run(job.folder)) for job in launched_jobs(sweep))
+    groups = group_runs(
+        replace(run, is_linked=job.reused)
+        for job, run in found
+        if run is not None and run.status == "FINISHED"
+    )
     return sorted(groups, key=_lowest)
 
 
@@ -77,9 +82,8 @@ def write_report(sweep: Path, groups: Groups) -> list[str]:
     drawn = {group.title: group.runs for group in groups[:DRAWN]}
     predictions = {group.title: _predictions(group) for group in groups[:1]}
     shown = {t: comparison.side_by_side(by) for t, by in predictions.items() if by}
-    source = (
-        f"{counted(sum(len(g.runs) for g in groups), 'finished run')} of the sweep {sweep.name}"
-    )
+    runs = [run for group in groups for run in group.runs.values()]
+    source = f"{comparison.counted_runs(runs, 'finished run')} of the sweep {sweep.name}"
     if len(groups) > len(drawn):
         source += f"; curves of the best {len(drawn)} of {len(groups)}"
     if len(groups) > 1:
