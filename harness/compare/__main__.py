@@ -29,13 +29,13 @@ from harness.reporting.comparison import (
     LINKED,
     LISTED,
     counted_runs,
-    formatted,
     settings_table,
     side_by_side,
     summary_table,
     write_report,
 )
 from harness.reporting.groups import Group, group_runs
+from harness.reporting.tables import formatted
 from harness.runs.checksums import check_file
 from harness.runs.folders import new_folder
 from harness.runs.linked_runs import linked_runs

@@ -21,6 +21,8 @@ from harness.tracking.launched_jobs import launched_jobs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.reporting.sections import Section
+
 Groups: TypeAlias = list[Group[JournalledRun]]
 
 log = logging.getLogger(__name__)
@@ -70,9 +72,10 @@ def summary(groups: Groups, gap: float | None, unfinished: int) -> str:
     return "; ".join(parts)
 
 
-def write_report(sweep: Path, groups: Groups) -> list[str]:
+def write_report(sweep: Path, groups: Groups, section: "Section | None" = None) -> list[str]:
     """Write the report of `harness compare`; return its files' paths in the sweep's folder.
 
+    It begins with `section`, which a search has.
     The table has every finished job; curves are those of `DRAWN` groups, predictions those of one.
     A report that cannot be written is none: the log says why.
     """
@@ -91,7 +94,7 @@ def write_report(sweep: Path, groups: Groups) -> list[str]:
     table, listed = comparison.summary_table(groups), comparison.settings_table(groups)
     try:
         with new_folder(folder):
-            comparison.write_report(folder, source, table, drawn, shown, listed)
+            comparison.write_report(folder, source, table, drawn, shown, listed, section)
     except (ConfigError, OSError) as error:
         reason = cannot_write(error) if isinstance(error, OSError) else error
         log.warning("the sweep has no report: %s", reason)
