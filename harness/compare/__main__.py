@@ -26,16 +26,19 @@ from harness.console.terminal import console
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL, PREDICTIONS
 from harness.reporting.comparison import (
+    LINKED,
     LISTED,
-    formatted,
+    counted_runs,
     settings_table,
     side_by_side,
     summary_table,
     write_report,
 )
 from harness.reporting.groups import Group, group_runs
+from harness.reporting.tables import formatted
 from harness.runs.checksums import check_file
 from harness.runs.folders import new_folder
+from harness.runs.linked_runs import linked_runs
 from harness.system import signals
 from harness.tracking.mlflow_errors import explained, is_from_mlflow
 from harness.tracking.mlflow_reader import TrackedRun, find_runs, latest_sweep
@@ -101,6 +104,8 @@ def _compare(options: argparse.Namespace) -> int:
     if not (parent or options.experiment or options.filter):
         parent = latest_sweep(mlflow, experiment)
     runs = find_runs(mlflow, parent, experiment, options.filter)
+    if parent:
+        runs += linked_runs(mlflow, parent, options.experiment, options.filter, options.results)
     if not runs:
         raise ConfigError("no runs found: loosen --parent, --experiment or --filter.")
     groups = group_runs(runs)
@@ -112,13 +117,13 @@ def _compare(options: argparse.Namespace) -> int:
     chosen = [f"sweep {parent}"] if parent else []
     chosen += [f"experiment {experiment}"] if experiment else []
     chosen += [f"where {options.filter}"] if options.filter else []
-    source = f"{counted(len(runs), 'run')} of {', '.join(chosen) or 'every experiment'} in {uri}"
+    source = f"{counted_runs(runs)} of {', '.join(chosen) or 'every experiment'} in {uri}"
     curves = {g.title: g.runs for g in groups}
     with new_folder(folder):
         write_report(folder, source, table, curves, shown, listed)
     _show(table, console())
     _show_settings(listed, console())
-    found = f"{counted(len(runs), 'run')} in {counted(len(groups), 'group')}"
+    found = f"{counted_runs(runs)} in {counted(len(groups), 'group')}"
     print(f"\n  {found} of {uri}{source_of(uri)}")
     print(f"  report   {shell_word(str(folder / 'report.html'))}")
     return 0
@@ -128,6 +133,7 @@ def _show(table: pd.DataFrame, console: Console) -> None:
     """Print the columns that fit a terminal; the report has all."""
     columns = ["task", "backend", "train loss", "val loss", "test loss", "parameters", "seconds"]
     rows: Any = formatted(table.loc[:, [*columns, "gap"]], digits=4)
+    rows.loc[table["status"].str.endswith(LINKED), "backend"] += f" ({LINKED})"
     shown = Table(*columns, f"gap to {table['backend'].iloc[0]}")
     names = table["task"].unique().tolist()
     for group in names:
@@ -136,7 +142,7 @@ def _show(table: pd.DataFrame, console: Console) -> None:
         if len(rows) > len(names):  # some groups have several rows
             shown.add_section()
     for task, backend, status in table[["task", "backend", "status"]].itertuples(index=False):
-        if status != "FINISHED":
+        if not status.startswith("FINISHED"):
             console.print(f"  {task} · {backend} is {status}: its last values count")
     console.print(shown)
 

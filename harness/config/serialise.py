@@ -11,6 +11,8 @@ from harness.config.schema import Config
 
 # Settings of a backend that follow from its name.
 FIXED_BY_BACKEND = ("packages", "devices", "factory", "kernels", "epoch_is_a_call")
+# Where files are kept, and which checkpoints.
+IRRELEVANT = ("results", "trainer.checkpoint_every", "trainer.keep_checkpoints")
 
 
 def flat_params(config: Config) -> dict[str, Any]:
@@ -21,6 +23,11 @@ def flat_params(config: Config) -> dict[str, Any]:
     for key in FIXED_BY_BACKEND:
         del groups["backend"][key]
     return flatten(groups)
+
+
+def is_relevant(name: str) -> bool:
+    """Return whether a number may depend on a setting, by its dotted key."""
+    return name not in IRRELEVANT and not name.startswith("tracking.")
 
 
 def nested_params(config: Config) -> dict[str, Any]:

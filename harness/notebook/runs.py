@@ -29,6 +29,7 @@ from harness.runs.find import find_run
 from harness.runs.folders import claim_run, first_free, release_claims
 from harness.runs.names import single_name
 from harness.tracking.journal import Event, read
+from harness.tracking.journals import journals_below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,12 +136,13 @@ def load_run(run: str | Path, results: str | Path = "results", uri: str | None =
 def find_runs(results: str | Path = "results") -> list[Run]:
     """Read all runs in the folder `results`, those of sweeps too, in the order of their folders.
 
-    A damaged run is left out, with a warning.
+    It may also be a sweep's; runs that it links to are among them. A damaged run is left out, with
+    a warning.
     """
-    folders = {path.parent for path in Path(results).rglob(file_names.CONFIG)}
-    folders = {folder for folder in folders if (folder / file_names.JOURNAL).is_file()}
     found: list[Run] = []
-    for folder in sorted(folders):
+    for folder in journals_below(Path(results)):
+        if not (folder / file_names.CONFIG).is_file():  # a sweep, or a job that could not begin
+            continue
         try:
             found.append(load_run(folder))
         except ConfigError as error:

@@ -3,28 +3,29 @@
 Runs that differ in nothing but the backend form a group; see `harness.reporting.groups`.
 """
 
-import base64
 import html
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from harness.console.command_line import counted
 from harness.core.file_names import PREDICTIONS
 from harness.reporting import plots
 from harness.reporting.gap import gap
 from harness.reporting.groups import ComparedRun, Group
 from harness.reporting.html_style import STYLE
+from harness.reporting.sections import Section, html_parts, markdown_parts, picture_in
+from harness.reporting.tables import formatted, markdown_table
 from harness.system.durable_files import Content, write_files
 
 INDEX = ["split", "replica", "sample", "time_step", "output"]
 SHOWN = 6  # rows of predictions per task in the report; the CSV has all
 
+LINKED = "linked"  # added to the status of a run that the sweep did not train
 LISTED = "The usual settings, and what each group has otherwise"
 EXPLAINED = (
     "Losses are in original units. The gap is the largest relative difference of a run's loss "
@@ -36,7 +37,8 @@ EXPLAINED = (
 def summary_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
     """Return a table with one row per group and backend.
 
-    `gap` is to the group's first backend, `largest gap` is between any two of the group.
+    `gap` is to the group's first backend, `largest gap` is between any two of the group. Where a
+    sweep links to runs, the status of these says so.
     """
     rows = []
     for group in groups:
@@ -47,7 +49,7 @@ def summary_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
                 {
                     "task": group.title,
                     "backend": name,
-                    "status": run.status,
+                    "status": f"{run.status}, {LINKED}" if run.is_linked else run.status,
                     "train loss": metric("train/loss"),
                     "val loss": metric("val/loss"),
                     "test loss": metric("test/loss"),
@@ -59,6 +61,12 @@ def summary_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def counted_runs(runs: Iterable[ComparedRun], name: str = "run") -> str:
+    """Return how many runs there are, and how many of them a sweep links to."""
+    linked = [run.is_linked for run in runs]
+    return counted(len(linked), name) + (f" ({sum(linked)} {LINKED})" if any(linked) else "")
 
 
 def settings_table(groups: Sequence[Group[Any]]) -> pd.DataFrame:
@@ -98,11 +106,12 @@ def write_report(
     groups: Mapping[str, Mapping[str, ComparedRun]],
     predictions: dict[str, pd.DataFrame],
     listed: pd.DataFrame,
+    section: Section | None = None,
 ) -> None:
     """Write `report.md`, `report.html`, `table.csv`, `predictions.csv` and `curves.png`.
 
     `source` says in words which runs these are. `listed` has the settings of numbered groups, which
-    `groups.csv` has, too.
+    `groups.csv` has, too. `section` comes before all others.
     """
     files: dict[str, Content] = {"table.csv": partial(table.to_csv, index=False)}
     if len(listed):
@@ -115,11 +124,16 @@ def write_report(
     curves = {t: {name: run.curves for name, run in runs.items()} for t, runs in groups.items()}
     trained = {title: by for title, by in curves.items() if any(len(c) for c in by.values())}
     files["curves.png"] = partial(plots.draw_overlaid, groups=trained)
+    if section is not None:
+        files[section.picture] = section.draw
     write_files({folder / name: content for name, content in files.items()})
     shown = {title: examples(rows) for title, rows in predictions.items()}
-    picture = base64.b64encode((folder / "curves.png").read_bytes()).decode()
-    text = _markdown(source, table, shown, listed)
-    page = _html(source, table, shown, picture, listed)
+    title = "Backends compared" if section is None else section.title
+    begin = [f"# {title}", source, *markdown_parts(section)]
+    text = _markdown(begin, table, shown, listed)
+    begin = [*_head(title), f"<p>{html.escape(source)}</p>", *html_parts(section, folder)]
+    picture = picture_in(folder / "curves.png", "loss curves of every backend")
+    page = _html(begin, table, shown, picture, listed)
     write_files({folder / "report.md": text, folder / "report.html": page})
 
 
@@ -132,54 +146,38 @@ def examples(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions.head(0)
 
 
-def formatted(table: pd.DataFrame, digits: int = 6) -> pd.DataFrame:
-    """Return every cell as text: `digits` significant digits, gaps two, missing values empty."""
-    text = {
-        name: [_cell(value, 2 if "gap" in str(name) else digits) for value in table[name]]
-        for name in table.columns
-    }
-    return pd.DataFrame(text, columns=table.columns)
-
-
-def _cell(value: object, digits: int) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return f"{value:,}"
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
-
-
-def _markdown_table(table: pd.DataFrame) -> str:
-    rows = [list(table.columns), ["---"] * len(table.columns), *formatted(table).values.tolist()]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
-
-
 def _markdown(
-    source: str, table: pd.DataFrame, shown: dict[str, pd.DataFrame], listed: pd.DataFrame
+    begin: list[str], table: pd.DataFrame, shown: dict[str, pd.DataFrame], listed: pd.DataFrame
 ) -> str:
-    parts = ["# Backends compared", source, _markdown_table(table), EXPLAINED]
-    parts += [f"## {LISTED}", _markdown_table(listed)] if len(listed) else []
+    parts = [*begin, markdown_table(table), EXPLAINED]
+    parts += [f"## {LISTED}", markdown_table(listed)] if len(listed) else []
     parts += ["## Loss curves", "![loss curves](curves.png)", "## Predictions"]
     for title, rows in shown.items():
-        parts += [f"### {title}", _markdown_table(rows)]
+        parts += [f"### {title}", markdown_table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
+def _head(title: str) -> list[str]:
+    return [
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>",
+        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>",
+    ]
+
+
 def _html(
-    source: str,
+    begin: list[str],
     table: pd.DataFrame,
     shown: dict[str, pd.DataFrame],
     picture: str,
     listed: pd.DataFrame,
 ) -> str:
     parts = [
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Backends compared</title>",
-        f"<style>{STYLE}</style><h1>Backends compared</h1><p>{html.escape(source)}</p>",
-        formatted(table).to_html(index=False, border=0),
+        *begin,
+        f"<div>{formatted(table).to_html(index=False, border=0)}</div>",
         f"<p>{html.escape(EXPLAINED)}</p>",
         *_listed(listed),
         "<h2>Loss curves</h2>",
-        f"<img alt='loss curves of every backend' src='data:image/png;base64,{picture}'>",
+        picture,
         "<h2>Predictions</h2>",
     ]
     for title, rows in shown.items():

@@ -9,12 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from harness.config.serialise import is_relevant
+
 BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
-KEPT_KEYS = (
-    "trainer.keep_checkpoints",
-    "tracking.model",
-    "tracking.flavors",
-)  # no number depends on them, and older runs lack them
 KINDS = ("semantics.name", "optimizer.name", "model.cell")  # each decides many other settings
 ORDER = ("numpy", "torch", "keras", "jax")
 LONGEST = 60  # characters of a title
@@ -29,6 +26,7 @@ class ComparedRun(Protocol):
     start_time: int  # milliseconds since 1970
     params: Settings
     tags: dict[str, str]
+    is_linked: bool  # by a sweep that did not train it
 
     @property
     def curves(self) -> Any:
@@ -62,7 +60,9 @@ def group_runs(runs: Iterable[Run]) -> list[Group[Run]]:
     runs_by_settings: dict[tuple, dict[str, Run]] = {}
     for run in sorted(runs, key=lambda r: (r.status == "FINISHED", r.start_time)):
         key = tuple(
-            sorted((k, v) for k, v in run.params.items() if k not in (*BACKEND_KEYS, *KEPT_KEYS))
+            sorted(
+                (k, v) for k, v in run.params.items() if k not in BACKEND_KEYS and is_relevant(k)
+            )
         )
         runs_by_settings.setdefault(key, {})[run.params.get("backend.name", "?")] = run
     names = {

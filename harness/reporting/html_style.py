@@ -7,5 +7,7 @@ th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right }
 td { white-space: nowrap }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left }
 table.long td { white-space: normal; text-align: left }
+div { overflow-x: auto }
+pre { white-space: pre-wrap }
 img { max-width: 100% }
 """

@@ -144,8 +144,8 @@ def draw_overlaid(path: Path, groups: dict[str, dict[str, "pd.DataFrame"]]) -> N
                     color=COLOURS.get(backend, "#8172b3"),
                     linestyle=dash,
                     marker="o" if len(curves) == 1 else None,  # one epoch makes no line
-                    linewidth=max(6.5 - 2.5 * rank, 1.2),
-                    alpha=0.45 if rank == 0 else 0.9,
+                    linewidth=max(6.5 - 2.5 * rank, 1.2) if len(runs) > 1 else 1.5,
+                    alpha=0.45 if rank == 0 and len(runs) > 1 else 0.9,
                     label=f"{backend} {name}",
                 )
         log_if_wide(axis, [v for c in runs.values() for v in c.to_numpy().ravel()])
@@ -178,14 +178,18 @@ def whole_numbers(axis: Any) -> None:
     axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
-def log_if_wide(axis: Any, values: list[float]) -> None:
-    """Make the axis logarithmic if all losses are positive and span more than a factor of 10."""
+def log_if_wide(axis: Any, values: list[float], which: str = "y") -> None:
+    """Make an axis logarithmic if all values are positive and span more than a factor of 10."""
     finite = [v for v in values if np.isfinite(v)]
     if not finite or min(finite) <= 0 or max(finite) <= 10 * min(finite):
         return
-    axis.set_yscale("log", subs=(2, 5))
-    axis.yaxis.set_major_formatter("{x:g}")  # 0.01, since powers such as 10⁻² take long to draw
-    axis.yaxis.set_minor_formatter("{x:g}" if max(finite) < 100 * min(finite) else "")
+    set_scale, ticks = {
+        "x": (axis.set_xscale, axis.xaxis),
+        "y": (axis.set_yscale, axis.yaxis),
+    }[which]
+    set_scale("log", subs=(2, 5))
+    ticks.set_major_formatter("{x:g}")  # 0.01, since powers such as 10⁻² take long to draw
+    ticks.set_minor_formatter("{x:g}" if max(finite) < 100 * min(finite) else "")
 
 
 @default_settings()

@@ -6,13 +6,14 @@ newest counts.
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.tracking_store import database_of
 from harness.core.errors import ConfigError, nearest
 from harness.core.file_names import CONFIG, JOURNAL, SENT
-from harness.runs.run_folders import folder_named, places
+from harness.runs.run_folders import folder_named, linked_folder, places
 from harness.system.own_files import make_folder, note_files, note_tree
 from harness.tracking import sent
 from harness.tracking.journal import first
@@ -35,7 +36,8 @@ def find_run(
     """
     if not word:  # Path() would be the current directory
         raise ConfigError(f"{key or 'RUN'}: a run's directory, id or name must be given.")
-    folder = Path(word) if Path(word).is_dir() else folder_named(key, word, results)
+    folder = Path(word) if Path(word).is_dir() else linked_folder(Path(word))
+    folder = folder or folder_named(key, word, results)
     if folder is not None:
         if not (folder / CONFIG).is_file():
             where = "this directory" if folder == Path(word) else str(folder)
@@ -62,18 +64,23 @@ def find_run(
 
 
 def _directory(run: "TrackedRun", results: Path) -> Path | None:
-    """Return the run's own directory, or None if it is gone.
+    """Return the run's own directory, or None if it is gone."""
+    directory = directory_of(run.tags, results)
+    return None if directory is None or not (directory / CONFIG).is_file() else directory
+
+
+def directory_of(tags: Mapping[str, str], results: Path) -> Path | None:
+    """Return the directory of a run or a sweep by its tags in MLflow, or None if it is gone.
 
     A tag can name any folder of this machine, and others may write tags. So the folder must hold
     the journal that the run was written from.
     """
-    named = run.tags.get("run_directory")
+    named = tags.get("run_directory")
     if not named:  # results / "" would be the results
         return None
     directory = (results / named).resolve()
-    if not (directory / CONFIG).is_file() or (start := first(directory, ("start",))) is None:
-        return None
-    return directory if run.tags.get(ID) in (None, start.get("id")) else None
+    start = first(directory, ("start",))
+    return directory if start and tags.get(ID) in (None, start.get("id")) else None
 
 
 def _tracked(key: str, word: str, mlflow: Any, searched: str) -> "TrackedRun":

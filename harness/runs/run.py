@@ -26,6 +26,7 @@ from harness.runs.run_files import parameter_table, prediction_table
 from harness.runs.run_key import TAG, run_key
 from harness.system.compile_cache import use_compile_cache
 from harness.system.durable_files import Content, write_files
+from harness.system.peak_memory import Resident, peak_since, resident
 from harness.tracking import provenance
 from harness.tracking.launched_jobs import relative_path
 from harness.tracking.mlflow_process import get_ready, track
@@ -57,6 +58,7 @@ class Identity:
     shows_progress: bool = True
     is_followed: bool = False  # with its sweep, by whoever writes that to MLflow
     together: int | None = None  # replicas of the program that it shares with others, if it does
+    before: Resident | None = None  # memory of the process before the data were drawn
     tags: dict[str, str] = field(default_factory=dict[str, str])  # besides those of every run
 
 
@@ -97,6 +99,7 @@ def run(config: Config, identity: Identity) -> Result:
     Raises `ConfigError` for a mistake of the user's and `Diverged` for a loss that is not finite;
     in both cases, and on Ctrl-C, the record is closed with the right status.
     """
+    identity = replace(identity, before=resident())
     plan, origin = resume.resumed(prepare(config))
     get_ready(config.tracking, config.experiment_name, Path(config.results))
     use_compile_cache(Path(config.results))
@@ -141,7 +144,8 @@ def carry_out(
         share = record.tracking_seconds / (time.monotonic() - began)
         result.timings = outcome.timings() | {"time/tracking_share": share}
         record.write("scalars", values=result.timings)
-        record.cost = cost_event(plan, outcome, identity.together or config.replicas)
+        together = identity.together or config.replicas
+        record.cost = cost_event(plan, outcome, together, peak_since(identity.before))
     result.tracking = tracking
     return result
 

@@ -1,15 +1,15 @@
 """Find runs by the names of their folders in the results.
 
 Every run prints its name: `20261124-205901-558585` in `results/runs`, and for a job of a sweep
-`20261124-205901-558585/3` in `results/multirun`. MLflow does not know these names, and takes
-seconds to say so.
+`20261124-205901-558585/3` in `results/multirun`, also where it is a run that the sweep links to.
+MLflow does not know these names, and takes seconds to say so.
 """
 
 import re
 from pathlib import Path
 
 from harness.core.errors import ConfigError, nearest
-from harness.tracking.launched_jobs import LaunchedJob, launched_jobs
+from harness.tracking.launched_jobs import LaunchedJob, launched_jobs, linked_jobs
 
 STAMP = re.compile(r"\d{8}-\d{6}-\d{6}(/\d+)?")
 
@@ -29,6 +29,9 @@ def folder_named(key: str, word: str, results: Path) -> Path | None:
                 first = _name(jobs[0], results)
                 raise ConfigError(f"{key}{word}: is a sweep; name one of its jobs: {first}.")
             return folder
+    linked = linked_folder(results / "multirun" / word)
+    if linked is not None:
+        return linked
     if STAMP.fullmatch(word):
         known = [path.name for path in results.glob("runs/*")]
         known += [
@@ -40,6 +43,12 @@ def folder_named(key: str, word: str, results: Path) -> Path | None:
             f"{key}{word}: there is no such run in {places(results)}.{nearest(word, known)}"
         )
     return None
+
+
+def linked_folder(folder: Path) -> Path | None:
+    """Return the folder of the run to which a sweep links as its job `folder`, or None."""
+    sweep, number = folder.parent, folder.name
+    return next((job.folder for job in linked_jobs(sweep) if str(job.number) == number), None)
 
 
 def _name(job: LaunchedJob, results: Path) -> str:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.config.serialise import flat_params
+from harness.config.serialise import flat_params, is_relevant
 from harness.core.file_names import JOURNAL
 from harness.tracking.journal import end_of, first
 from harness.tracking.state_digest import state_digest
@@ -18,20 +18,16 @@ from harness.tracking.unsent import PATTERNS
 from harness.training.plan import Plan
 
 TAG = "run_key"
-# Settings that no number depends on: where files are kept, and which checkpoints.
-IRRELEVANT = ("results", "trainer.checkpoint_every", "trainer.keep_checkpoints")
 
 
 def run_key(plan: Plan) -> str | None:
     """Return the key of a plan; None for a run that goes on with another one."""
     if plan.config.resume is not None:
         return None
-    settings = {
-        name: value
-        for name, value in flat_params(plan.config).items()
-        if name not in IRRELEVANT and not name.startswith("tracking.")
-    }
-    if plan.config.model.weights is not None:  # wherever they are kept
+    params = flat_params(plan.config)
+    settings = {name: value for name, value in params.items() if is_relevant(name)}
+    settings.pop("task.path", None)  # files may be anywhere: their contents count
+    if plan.config.model.weights is not None:
         settings["model.weights"] = state_digest(plan.start)
     settings |= {"data": plan.splits.digest(), "version": _version()}
     text = json.dumps(settings, sort_keys=True, default=str)

@@ -32,6 +32,7 @@ def draw_search(path: Path, study: "Study", search: Search) -> None:
         _draw_history(axes[0, 0], study, search)
         if weights:
             _draw_importances(axes[0, 1], weights)
+    drawing.suptitle(study.study_name)
     drawing.savefig(path, dpi=DPI, format="png")
 
 
@@ -48,14 +49,20 @@ def _draw_history(axis: Any, study: "Study", search: Search) -> None:
     axis.step(numbers, best.accumulate(values), where="post", color=BEST, label="best so far")
     log_if_wide(axis, [*values, *(value for _, value in reported)])
     whole_numbers(axis)
-    axis.set(xlabel="trial", ylabel=search.objectives[0], title=study.study_name)
-    axis.legend(fontsize=8)
+    axis.set(xlabel="trial", ylabel=search.objectives[0])
+    _legend_above(axis)
 
 
 def _draw_importances(axis: Any, weights: dict[str, float]) -> None:
     names = [name[-WIDEST:] for name in reversed(weights)]
-    axis.barh(names, list(weights.values())[::-1], color=FINISHED)
-    axis.set(xlabel="importance (PED-ANOVA)", xlim=(0, 1))
+    bars = axis.barh(names, list(weights.values())[::-1], color=FINISHED)
+    axis.bar_label(bars, fmt="%.2f", padding=3)
+    axis.set(xlabel="importance (PED-ANOVA)", xlim=(0, 1.1))
+
+
+def _legend_above(axis: Any) -> None:
+    """Place the legend where no trial is."""
+    axis.legend(fontsize=8, ncols=3, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def _draw_front(axis: Any, study: "Study", search: Search) -> None:
@@ -63,6 +70,7 @@ def _draw_front(axis: Any, study: "Study", search: Search) -> None:
     for trials, colour, label in ((finished, PRUNED, "finished"), (front, BEST, "Pareto front")):
         pairs = [trial.values[:2] for trial in trials]
         axis.plot(*zip(*pairs, strict=True), "o", color=colour, label=label)
-    log_if_wide(axis, [trial.values[1] for trial in finished])
-    axis.set(xlabel=search.objectives[0], ylabel=search.objectives[1], title=study.study_name)
-    axis.legend(fontsize=8)
+    for which, objective in (("x", 0), ("y", 1)):
+        log_if_wide(axis, [trial.values[objective] for trial in finished], which)
+    axis.set(xlabel=search.objectives[0], ylabel=search.objectives[1])
+    _legend_above(axis)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +21,8 @@ from harness.tracking.launched_jobs import launched_jobs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.reporting.sections import Section
+
 Groups: TypeAlias = list[Group[JournalledRun]]
 
 log = logging.getLogger(__name__)
@@ -30,8 +33,12 @@ TASKS = 5  # whose best jobs the summary names
 
 def finished_groups(sweep: Path) -> Groups:
     """Return the finished jobs of a sweep, sorted into groups, those with the lowest loss first."""
-    found = (journalled_run(job.folder) for job in launched_jobs(sweep))
-    groups = group_runs(run for run in found if run is not None and run.status == "FINISHED")
+    found = ((job, journalled_run(job.folder)) for job in launched_jobs(sweep))
+    groups = group_runs(
+        replace(run, is_linked=job.reused)
+        for job, run in found
+        if run is not None and run.status == "FINISHED"
+    )
     return sorted(groups, key=_lowest)
 
 
@@ -65,9 +72,10 @@ def summary(groups: Groups, gap: float | None, unfinished: int) -> str:
     return "; ".join(parts)
 
 
-def write_report(sweep: Path, groups: Groups) -> list[str]:
+def write_report(sweep: Path, groups: Groups, section: "Section | None" = None) -> list[str]:
     """Write the report of `harness compare`; return its files' paths in the sweep's folder.
 
+    It begins with `section`, which a search has.
     The table has every finished job; curves are those of `DRAWN` groups, predictions those of one.
     A report that cannot be written is none: the log says why.
     """
@@ -77,9 +85,8 @@ def write_report(sweep: Path, groups: Groups) -> list[str]:
     drawn = {group.title: group.runs for group in groups[:DRAWN]}
     predictions = {group.title: _predictions(group) for group in groups[:1]}
     shown = {t: comparison.side_by_side(by) for t, by in predictions.items() if by}
-    source = (
-        f"{counted(sum(len(g.runs) for g in groups), 'finished run')} of the sweep {sweep.name}"
-    )
+    runs = [run for group in groups for run in group.runs.values()]
+    source = f"{comparison.counted_runs(runs, 'finished run')} of the sweep {sweep.name}"
     if len(groups) > len(drawn):
         source += f"; curves of the best {len(drawn)} of {len(groups)}"
     if len(groups) > 1:
@@ -87,7 +94,7 @@ def write_report(sweep: Path, groups: Groups) -> list[str]:
     table, listed = comparison.summary_table(groups), comparison.settings_table(groups)
     try:
         with new_folder(folder):
-            comparison.write_report(folder, source, table, drawn, shown, listed)
+            comparison.write_report(folder, source, table, drawn, shown, listed, section)
     except (ConfigError, OSError) as error:
         reason = cannot_write(error) if isinstance(error, OSError) else error
         log.warning("the sweep has no report: %s", reason)

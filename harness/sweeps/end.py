@@ -11,7 +11,7 @@ from harness.sweeps.comparison import (
     summary,
     write_report,
 )
-from harness.sweeps.search_report import write_picture
+from harness.sweeps.search_report import section_of
 from harness.sweeps.sweep import Sweep
 from harness.system.checksum import checksum
 from harness.tracking.job_outcomes import DONE, Job, scalars
@@ -40,10 +40,9 @@ def end_record(
         if study is not None and sweep.search is not None:
             text = f"{headline(study, sweep.search)}\n\n{text}"
         journal.write("summary", text=text)
-        paths = write_report(directory, groups) if groups and status != "KILLED" else []
-        if paths and study is not None:
-            paths += write_picture(sweep, study, (directory / paths[0]).parent)
-        for path in paths:
+        has_report = groups and status != "KILLED"
+        section = section_of(sweep, study, groups) if has_report else None
+        for path in write_report(directory, groups, section) if has_report else ():
             journal.write("file", path=path, **checksum(directory / path))
     finally:
         journal.write("end", status=status, error=None)

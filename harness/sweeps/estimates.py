@@ -2,16 +2,17 @@
 
 The numbers are rough means of what was measured on one machine of two cores; elsewhere they err by
 a factor of two, and by more where a kernel is unusually good or bad. Earlier runs of the same shape
-on this machine say better how long an update takes. A wrong estimate costs time, and no result
-depends on it.
+on this machine say better how long an update takes, and how much memory a process. A wrong estimate
+costs time, and no result depends on it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from harness.core.model import GATES, ModelSpec
-from harness.runs.cost import shape_key
+from harness.runs.cost import Size, sample_count, shape_key
+from harness.runs.earlier_costs import Cost, measured_memory, measured_seconds
 from harness.training.memory_check import required_memory
 from harness.training.plan import Plan
 
@@ -20,8 +21,6 @@ OVERHEAD = {"numpy": 45e-6, "torch": 80e-6, "keras": 130e-6, "jax": 40e-6}
 OPERATIONS = {"float32": 15e9, "float64": 7e9}  # per second, of small matrices
 # Seconds of a process until it trains: imports and the first program.
 START = {"numpy": 1.5, "torch": 5.0, "keras": 10.0, "jax": 5.0}
-# Bytes of a process before it has data.
-PROCESS = {"numpy": 161e6, "torch": 357e6, "jax": 348e6, "keras": 862e6}
 # Seconds of the processor for a run besides its training: files, pictures, the way to MLflow.
 FILES, PICTURES, MLFLOW = 0.08, 0.13, 0.11
 
@@ -31,12 +30,14 @@ class Estimate:
     """What one job costs besides the start of its process."""
 
     seconds: float = 0.0  # of training, on one core
-    bytes: int = 0
+    bytes: int = 0  # by a formula, besides those of its process
     backend: str = "numpy"
-    shape: str = ""  # see `harness.runs.cost`
+    size: Size = field(default_factory=Size)  # with its own replicas alone
     updates: int = 0  # of all its replicas
     threads: int = 1
-    runs: int = 0  # earlier ones of this shape that it comes from
+    runs: int = 0  # earlier ones that the time comes from
+    # Bytes of a process in which so many replicas like this job's trained, as far as measured.
+    peaks: Mapping[int, float] = field(default_factory=dict[int, float])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +60,24 @@ def estimate(plan: Plan) -> Estimate:
         seconds=updates * each,
         bytes=required_memory(config),
         backend=config.backend.name,
-        shape=shape_key(plan),
+        size=Size(shape=shape_key(plan), samples=sample_count(plan), replicas=config.replicas),
         updates=updates,
         threads=config.threads,
     )
 
 
-def from_runs(rough: Estimate, seconds: Sequence[float]) -> Estimate:
-    """Return the estimate by earlier runs' seconds per update and replica, if there are any."""
+def from_runs(rough: Estimate, costs: Sequence[Cost], together: int) -> Estimate:
+    """Return the estimate of a job by earlier runs like it, as far as there are any.
+
+    It is to train with `together` replicas, its own included.
+    """
+    size = replace(rough.size, replicas=together)
+    seconds = measured_seconds(costs, size)
+    found = replace(rough, peaks=measured_memory(costs, size))
     if not seconds:
-        return rough
+        return found
     on_one_core = rough.updates * median(seconds) * rough.threads
-    return replace(rough, seconds=on_one_core, runs=len(seconds))
+    return replace(found, seconds=on_one_core, runs=len(seconds))
 
 
 def operations_per_step(model: ModelSpec) -> int:

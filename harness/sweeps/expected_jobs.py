@@ -3,13 +3,13 @@
 Every job is prepared once for it, as when it runs, which takes some milliseconds.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import ConfigError
-from harness.runs.cost import measured_seconds
+from harness.runs.earlier_costs import Cost, earlier_costs
 from harness.runs.run_key import finished_runs, run_key
 from harness.sweeps.estimates import Estimate, estimate, from_runs
 from harness.sweeps.grouping import sharing_key
@@ -43,15 +43,18 @@ def expected_jobs(jobs: Sequence[Job], swept: Sweep) -> list[ExpectedJob]:
 
 
 def _measured(jobs: Sequence[ExpectedJob], results: Path) -> Iterator[ExpectedJob]:
-    """Yield the jobs, estimated by earlier runs of their shape where there are any."""
-    left = [each for each in jobs if each.finished is None and each.estimate.shape]
+    """Yield the jobs, estimated by earlier runs like them where there are any."""
+    left = [each for each in jobs if each.finished is None and each.estimate.size.shape]
     replicas: Counter[Hashable] = Counter()
     for each in left:
-        replicas[each.sharing] += each.job.config.replicas
-    wanted = {each.estimate.shape: replicas[each.sharing] for each in left}
-    seconds = measured_seconds(results, wanted)
+        replicas[each.sharing] += each.estimate.size.replicas
+    sizes = {replace(each.estimate.size, replicas=replicas[each.sharing]) for each in left}
+    costs: dict[str, list[Cost]] = defaultdict(list)
+    for cost in earlier_costs(results, sizes):
+        costs[cost.size.shape].append(cost)
     for each in jobs:
-        yield replace(each, estimate=from_runs(each.estimate, seconds.get(each.estimate.shape, ())))
+        own, together = costs[each.estimate.size.shape], replicas[each.sharing]
+        yield replace(each, estimate=from_runs(each.estimate, own, together)) if own else each
 
 
 def _expected(job: Job) -> ExpectedJob:

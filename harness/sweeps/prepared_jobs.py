@@ -17,6 +17,7 @@ from harness.sweeps import jobs
 from harness.sweeps.jobs import Job
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
+from harness.system.peak_memory import Resident, resident
 from harness.tracking.dead_runs import end_if_dead
 from harness.tracking.job_outcomes import outcome
 from harness.tracking.journal import end_of
@@ -30,11 +31,15 @@ NAN = float("nan")
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedJob:
-    """A job whose plan is known; `origin` is the run that it goes on with."""
+    """A job whose plan is known; `origin` is the run that it goes on with.
+
+    `before` is the memory of the process before the data of its unit were drawn.
+    """
 
     job: Job
     plan: Plan
     origin: resume.ResumedRun | None
+    before: Resident | None = None
 
 
 def prepared_jobs(unit: WorkUnit) -> Iterator[PreparedJob | tuple[Job, float]]:
@@ -46,6 +51,7 @@ def prepared_jobs(unit: WorkUnit) -> Iterator[PreparedJob | tuple[Job, float]]:
     if end_of(sweep) is not None:  # it was stopped before the unit's turn came
         return
     attempts = {attempt.number: attempt for attempt in launched_jobs(sweep)}
+    before = resident()
     for job in unit.jobs:
         earlier = attempts.get(job.number)
         if earlier is not None and _has_ended(job, earlier):
@@ -55,7 +61,8 @@ def prepared_jobs(unit: WorkUnit) -> Iterator[PreparedJob | tuple[Job, float]]:
             end_if_dead(earlier.folder)
             job = replace(job, directory=first_free(job.directory))
         try:
-            yield _prepared(unit.sweep, job, None if earlier is None else earlier.folder)
+            found = _prepared(unit.sweep, job, None if earlier is None else earlier.folder)
+            yield replace(found, before=before)
         except Exception as error:
             yield job, refuse(unit.sweep, job, error)
 

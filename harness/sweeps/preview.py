@@ -12,8 +12,9 @@ from harness.console.terminal import console
 from harness.core.errors import ConfigError
 from harness.runs.folders import relative_to_cwd
 from harness.runs.resume import checkpoint_names
-from harness.sweeps.estimates import PROCESS, Estimate, seconds_in_one_process, seconds_in_workers
+from harness.sweeps.estimates import Estimate, seconds_in_one_process, seconds_in_workers
 from harness.sweeps.expected_jobs import ExpectedJob
+from harness.sweeps.memory_estimates import process_bytes
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
 
@@ -40,10 +41,10 @@ def show_plan(
     seconds = seconds_in_one_process(estimates, threads, cores)
     if workers > 1:
         seconds = seconds_in_workers(estimates, workers, threads, cores)
-    memory = workers * max((PROCESS.get(e.backend, 1e9) for e in estimates), default=0.0)
+    memory = workers * process_bytes(estimates)
     memory += sum(sorted(unit.bytes for unit in units)[-workers:])
     line = _line(jobs, units, place)
-    line += f"; {_estimated(seconds, estimates)}, {memory / 1e9:.1f} GB"
+    line += f"; {_estimated(seconds, estimates)}, {_memory(memory, units)}"
     if swept.is_dry_run:
         _show_jobs(jobs, swept)
         print(line)
@@ -66,13 +67,22 @@ def _line(jobs: Sequence[ExpectedJob], units: Sequence[WorkUnit], place: str) ->
 
 def _estimated(seconds: float, estimates: Sequence[Estimate]) -> str:
     """Return the time, and how many earlier runs it comes from; it is rough without them."""
-    runs = {each.shape: each.runs for each in estimates if each.runs}
+    runs = {each.size.shape: each.runs for each in estimates if each.runs}
     if not runs:
         return f"roughly {_time(seconds)}"
     source = f"from {counted(sum(runs.values()), 'earlier run')}"
     if all(each.runs for each in estimates):
         return f"about {_time(seconds)} ({source})"
     return f"roughly {_time(seconds)} (partly {source})"
+
+
+def _memory(memory: float, units: Sequence[WorkUnit]) -> str:
+    """Return the memory of all processes at once, and whether it comes from earlier runs."""
+    known = [unit.is_measured for unit in units]
+    source = "estimated"
+    if any(known):
+        source = "measured" if all(known) else "partly measured"
+    return f"{memory / 1e9:.1f} GB ({source})"
 
 
 def _show_jobs(jobs: Sequence[ExpectedJob], swept: Sweep) -> None:

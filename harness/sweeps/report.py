@@ -143,7 +143,7 @@ def _job_table(outcomes: list[Job]) -> Table:
         cells = [
             str(job.number),
             escape(job.name),
-            job.status,
+            job.shown_status,
             shown_loss(job),
             f"{job.seconds:.1f}",
         ]

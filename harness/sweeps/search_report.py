@@ -2,23 +2,23 @@
 
 import logging
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ConfigError
-from harness.core.file_names import SEARCH_PLOT
-from harness.search.picture import draw_search
 from harness.search.study import open_study
 from harness.search.summary import trials_in
+from harness.sweeps.comparison import Groups
 from harness.sweeps.sweep import Sweep
-from harness.system.durable_files import write_file
 from harness.tracking.job_outcomes import Job
 
 if TYPE_CHECKING:
     from optuna import Study
 
+    from harness.reporting.sections import Section
+
 log = logging.getLogger(__name__)
+
+NUMBER = "trial.number"  # tag of a run
 
 
 def study_of(sweep: Sweep) -> "Study | None":
@@ -32,14 +32,19 @@ def study_of(sweep: Sweep) -> "Study | None":
         return None
 
 
-def write_picture(sweep: Sweep, study: "Study", folder: Path) -> list[str]:
-    """Draw the search into a report's folder; return the file's path, as seen from the sweep."""
-    assert sweep.search is not None
-    if not trials_in(study, "COMPLETE"):
-        return []
-    path = folder / SEARCH_PLOT
-    write_file(path, partial(draw_search, study=study, search=sweep.search))
-    return [str(path.relative_to(sweep.directory))]
+def section_of(sweep: Sweep, study: "Study | None", groups: Groups) -> "Section | None":
+    """Return the search's section of the sweep's report; None where no trial has finished."""
+    if study is None or sweep.search is None or not trials_in(study, "COMPLETE"):
+        return None
+    from harness.search.section import search_section  # imports pandas
+
+    titles = {
+        int(run.tags[NUMBER]): group.title
+        for group in groups
+        for run in group.runs.values()
+        if group.usual and NUMBER in run.tags
+    }
+    return search_section(study, sweep.search, titles)
 
 
 def trials_begun(sweep: Sweep, study: "Study", outcomes: Sequence[Job]) -> int:

@@ -12,6 +12,7 @@ from harness.sweeps.estimates import Estimate
 from harness.sweeps.expected_jobs import ExpectedJob
 from harness.sweeps.grouping import MAX_GROUP, MEMORY_SHARE
 from harness.sweeps.jobs import Job
+from harness.sweeps.memory_estimates import are_measured, bytes_together
 from harness.sweeps.sweep import Sweep
 from harness.system.physical_memory import physical_memory
 
@@ -37,9 +38,9 @@ class Group:
         return sum(each.seconds for each in self.estimates)
 
     @property
-    def bytes(self) -> int:
-        """Estimated bytes of all jobs at once."""
-        return sum(each.bytes for each in self.estimates)
+    def bytes(self) -> float:
+        """Estimated bytes of all jobs at once, besides those of their process."""
+        return bytes_together(self.estimates)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,8 @@ class WorkUnit:
     sweep: Sweep
     jobs: list[Job]
     seconds: float = 0.0  # estimated
-    bytes: int = 0  # estimated
+    bytes: float = 0.0  # estimated, besides those of its process
+    is_measured: bool = False  # whether the bytes come from earlier runs
 
     def singly(self) -> "list[WorkUnit]":
         """Return a unit for each of the jobs."""
@@ -59,7 +61,7 @@ class WorkUnit:
                 sweep=self.sweep,
                 jobs=[job],
                 seconds=self.seconds * share,
-                bytes=int(self.bytes * share),
+                bytes=self.bytes * share,
             )
             for job in self.jobs
         ]
@@ -77,7 +79,8 @@ def groups(jobs: Sequence[ExpectedJob], workers: int = 1) -> list[Group]:
     for each in jobs:
         part = parts.setdefault(each.sharing, 0)
         group = found.setdefault((each.sharing, part), Group())
-        is_full = len(group.jobs) == MAX_GROUP or group.bytes + each.estimate.bytes > room
+        more = bytes_together([*group.estimates, each.estimate])
+        is_full = len(group.jobs) == MAX_GROUP or more > room
         if group.jobs and is_full:
             parts[each.sharing] = part + 1
             group = found.setdefault((each.sharing, part + 1), Group())
@@ -111,7 +114,13 @@ def _cut(group: Group, most: float) -> Iterator[Group]:
 
 
 def _unit(swept: Sweep, group: Group) -> WorkUnit:
-    return WorkUnit(sweep=swept, jobs=group.jobs, seconds=group.seconds, bytes=group.bytes)
+    return WorkUnit(
+        sweep=swept,
+        jobs=group.jobs,
+        seconds=group.seconds,
+        bytes=group.bytes,
+        is_measured=are_measured(group.estimates),
+    )
 
 
 def makespan(units: Sequence[WorkUnit], workers: int) -> float:

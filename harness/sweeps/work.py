@@ -135,6 +135,7 @@ def _identity(swept: Sweep, prepared: PreparedJob, trials: RunningTrials | None)
         parent=sweep.parent(swept, prepared.plan.config),
         shows_progress=False,
         is_followed=True,
+        before=prepared.before,
         tags={} if trials is None else trials.tags(prepared.job.number),
     )
 

@@ -2,12 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.sweeps.estimates import (
-    PROCESS,
-    Estimate,
-    seconds_in_one_process,
-    seconds_in_workers,
-)
+from harness.sweeps.estimates import Estimate, seconds_in_one_process, seconds_in_workers
+from harness.sweeps.memory_estimates import bytes_together, process_bytes
 from harness.system.cores import usable_cores
 from harness.system.physical_memory import physical_memory
 
@@ -34,5 +30,4 @@ def worker_count(jobs: Sequence[Estimate], threads: int, cores: int | None = Non
 
 
 def _bytes_per_worker(jobs: Sequence[Estimate]) -> float:
-    process = max(PROCESS.get(job.backend, PROCESS["keras"]) for job in jobs)
-    return process + max(job.bytes for job in jobs)
+    return process_bytes(jobs) + max(bytes_together([job]) for job in jobs)

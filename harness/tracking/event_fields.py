@@ -37,6 +37,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "options": list,
     "results": str,
     "reused": bool,
+    "journal": str,
     "to": str,
     "ids": list,
     "number": int,

@@ -34,6 +34,12 @@ class Job:
     loss: float | None = None
     seconds: float = 0.0
     address: dict[str, str] = field(default_factory=dict[str, str])
+    is_linked: bool = False  # a run outside the sweep
+
+    @property
+    def shown_status(self) -> str:
+        """The status as tables have it."""
+        return f"{self.status}, linked" if self.is_linked else self.status
 
 
 def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
@@ -79,6 +85,7 @@ def outcome(job: LaunchedJob, sweep: Path, place: Destination | None = None) -> 
         loss=next(losses, None),
         seconds=(end["time"] - start["time"]) / 1000 if end and start else 0.0,
         address=sent.address(job.folder, place) or {},
+        is_linked=job.reused,
     )
 
 
@@ -138,7 +145,7 @@ def _markdown_row(job: Job) -> str:
     run = job.address.get("run_id")
     place = f"#/experiments/{job.address.get('experiment_id')}/runs/{run}"
     name = f"[{job.name}]({place})" if run else job.name
-    return f"| {name} | {shown_loss(job)} | {job.status} | {job.seconds:.1f} |"
+    return f"| {name} | {shown_loss(job)} | {job.shown_status} | {job.seconds:.1f} |"
 
 
 def shown_loss(job: Job) -> str:

@@ -25,6 +25,7 @@ class JournalledRun:
     metrics: dict[str, float]  # the last value of each
     tags: dict[str, str]
     losses: dict[str, dict[int, float]] = field(repr=False)  # name -> epoch -> value
+    is_linked: bool = False  # by a sweep that did not train it
 
     def final(self, name: str) -> float | None:
         """Return a metric at the weights that the run kept, or None."""

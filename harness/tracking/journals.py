@@ -8,6 +8,7 @@ from harness.console.command_line import counted
 from harness.core.errors import ConfigError
 from harness.core.file_names import CHECKPOINTS, FETCHED, JOURNAL, PLOTS, WEIGHTS
 from harness.tracking.journal import BEGINNINGS, Event, first
+from harness.tracking.launched_jobs import LaunchedJob, linked_jobs
 
 WITHOUT_RUNS = {CHECKPOINTS, FETCHED, PLOTS, WEIGHTS, ".hydra", "artifacts", "cache"}  # folders
 
@@ -15,16 +16,31 @@ WITHOUT_RUNS = {CHECKPOINTS, FETCHED, PLOTS, WEIGHTS, ".hydra", "artifacts", "ca
 def journals(words: Sequence[str], results: Path) -> list[Path]:
     """Return the directories with journals that the words name, each once; by default all.
 
-    A word is a directory, or the name of one in the results. What is below it counts, too. Raises
-    `ConfigError` for a word that names none.
+    A word is a directory, or the name of one in the results. What is below it counts, too, and the
+    runs that a sweep links to. Raises `ConfigError` for a word that names none.
     """
     directories: dict[Path, None] = {}
     for word in words or [str(results)]:
-        below = [path.resolve() for path in _below(_named(word, results))]
+        below = journals_below(_named(word, results))
         if not below:
             raise ConfigError(f"{word}: no run is there: no {JOURNAL} in it or below it.")
         directories |= dict.fromkeys(below)
     return sorted(directories)
+
+
+def journals_below(top: Path) -> list[Path]:
+    """Return the runs and sweeps in a folder, with the runs that the sweeps link to, each once."""
+    below = [path.resolve() for path in _below(top)]
+    linked = (job.folder for d in below if is_sweep(d) for job in _linked_jobs(d))
+    there = (folder.resolve() for folder in linked if (folder / JOURNAL).is_file())
+    return sorted({*below, *there})
+
+
+def _linked_jobs(sweep: Path) -> list[LaunchedJob]:
+    try:
+        return linked_jobs(sweep)
+    except ConfigError:  # told by whoever reads on
+        return []
 
 
 def in_order(directories: Iterable[Path]) -> list[Path]:

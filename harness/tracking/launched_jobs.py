@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.tracking.journal import Event, append, last, read
+from harness.tracking.journal import Event, append, first, last, read
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class LaunchedJob:
     number: int
     folder: Path
     reused: bool = False  # a finished run outside the sweep, which was not trained again
+    journal: str = ""  # id of the journal of such a run, by which MLflow has it, too
 
 
 def relative_path(path: Path, directory: Path) -> str:
@@ -30,7 +31,9 @@ def relative_path(path: Path, directory: Path) -> str:
 
 def record_job(sweep: Path, number: int, folder: Path, reused: bool = False) -> None:
     """Add a job to the journal of the sweep in the folder `sweep`."""
-    more = {"reused": True} if reused else {}
+    more = {}
+    if reused:
+        more = {"reused": True, "journal": (first(folder, ("start",)) or {}).get("id", "")}
     append(sweep, "job", number=number, folder=relative_path(folder, sweep), **more)
 
 
@@ -38,6 +41,11 @@ def launched_jobs(sweep: Path) -> list[LaunchedJob]:
     """Return every job that has begun with its last folder, in the order of their numbers."""
     last = {job.number: job for job in attempts(sweep)}
     return [last[number] for number in sorted(last)]
+
+
+def linked_jobs(sweep: Path) -> list[LaunchedJob]:
+    """Return the jobs of a sweep that are runs outside it."""
+    return [job for job in launched_jobs(sweep) if job.reused]
 
 
 def attempts(sweep: Path) -> list[LaunchedJob]:
@@ -48,7 +56,8 @@ def attempts(sweep: Path) -> list[LaunchedJob]:
 def attempt_of(sweep: Path, event: Event) -> LaunchedJob:
     """Return what an event `job` of the sweep's journal says."""
     folder = Path(os.path.normpath(sweep / event["folder"]))
-    return LaunchedJob(event["number"], folder, event.get("reused", False))
+    reused, journal = event.get("reused", False), event.get("journal", "")
+    return LaunchedJob(event["number"], folder, reused, journal)
 
 
 def submission(sweep: Path) -> Event | None:

@@ -28,6 +28,7 @@ class TrackedRun:
     params: dict[str, str]
     metrics: dict[str, float]  # the last value of each
     tags: dict[str, str]
+    is_linked: bool = False  # by a sweep that did not train it
 
     def final(self, name: str) -> float | None:
         """Return a metric at the weights that the run kept, or None.

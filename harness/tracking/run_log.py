@@ -22,9 +22,10 @@ A job of a sweep that could not begin has `refused` (name, command) and `end` al
 
 A sweep's own journal begins with `sweep` (arguments, varying, jobs; hydra, options and results as
 typed; path, as typed, and items of a sweep file) and lists its jobs as they begin: `job` (number,
-folder; reused where a run of another sweep is meant), or `refused` (number, name, command, error)
-where there was no folder for it. One that goes on has `resumed` (process), and an end each time.
-`submitted` (to, ids) says who carries out its jobs when its program has ended.
+folder; reused, and the id of its journal, where a run outside the sweep is meant), or `refused`
+(number, name, command, error) where there was no folder for it. One that goes on has `resumed`
+(process), and an end each time. `submitted` (to, ids) says who carries out its jobs when its
+program has ended.
 Its `start` and all that follows are those of the parent run in MLflow; before its end, its own
 `scalars` and files, and `summary` (text), with which its description begins. Paths are relative to
 the journal's directory.

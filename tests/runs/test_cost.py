@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from harness.core.file_names import JOURNAL
-from harness.runs import cost
-from harness.runs.cost import measured_seconds, shape_key
+from harness.runs import earlier_costs as earlier
+from harness.runs.cost import Size, shape_key
 from harness.tracking.journal import Journal, end_of
 from harness.tracking.provenance import machine, processor
 from harness.training.plan import prepare
@@ -24,6 +24,19 @@ def record(results: Path, name: str, status: str = "FINISHED", **changes: Any) -
     journal = Journal(results / name)
     journal.write("end", status=status, error=None, cost=own | changes)
     journal.close()
+
+
+def measured_seconds(results: Path, wanted: dict[str, int]) -> dict[str, list[float]]:
+    """By shape, for so many replicas."""
+    sizes = [Size(shape=shape, replicas=replicas) for shape, replicas in wanted.items()]
+    costs = earlier.earlier_costs(results, sizes)
+    found = {size.shape: earlier.measured_seconds(costs, size) for size in sizes}
+    return {shape: seconds for shape, seconds in found.items() if seconds}
+
+
+def measured_memory(results: Path, samples: int = 100) -> dict[int, float]:
+    size = Size(shape="a", samples=samples, replicas=1)
+    return earlier.measured_memory(earlier.earlier_costs(results, [size]), size)
 
 
 def key(*words: str) -> str:
@@ -99,8 +112,27 @@ def test_the_latest_runs_count_and_no_more_are_read_than_needed(
         record(tmp_path, f"runs/20260101-{number:02d}", seconds=float(number))
     seconds = [number / 500 for number in (19, 18, 17, 16, 15)]
     assert measured_seconds(tmp_path, {"a": 1}) == {"a": seconds}
-    monkeypatch.setattr(cost, "MOST", 2)
+    monkeypatch.setattr(earlier, "MOST", 2)
     assert measured_seconds(tmp_path, {"a": 1}) == {"a": seconds[:2]}
+
+
+def test_the_memory_is_that_of_runs_with_as_many_samples(tmp_path: Path) -> None:
+    for number, memory in enumerate((3, 9, 4)):
+        record(tmp_path, f"runs/{number}", samples=100, memory=memory * 10**8)
+    record(tmp_path, "runs/8", samples=100, memory=8 * 10**8, replicas=2)
+    record(tmp_path, "runs/9", samples=101, memory=10**8)
+    assert measured_memory(tmp_path) == {1: 4e8, 2: 8e8}
+    assert measured_memory(tmp_path, samples=102) == {}
+
+
+@pytest.mark.parametrize("memory", [None, 0, -1, True, 1e9, "1 GB", [10**9], 10**30, float("nan")])
+def test_a_memory_that_cannot_be_is_ignored(memory: Any, tmp_path: Path) -> None:
+    record(tmp_path, "runs/1", samples=100, memory=memory)
+    record(tmp_path, "runs/2", samples=100)  # as older versions wrote it
+    assert measured_memory(tmp_path) == {}
+    assert measured_seconds(tmp_path, {"a": 1}) == {"a": [0.002, 0.002]}
+    record(tmp_path, "runs/3", samples={"many": 1}, memory=10**9)
+    assert measured_memory(tmp_path) == {}
 
 
 @pytest.mark.slow

@@ -84,6 +84,8 @@ def test_workers_have_to_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("harness.sweeps.worker_count.physical_memory", lambda: 4 * 10**9)
     long = [Estimate(seconds=60.0, bytes=8 * 10**8)] * 32
     assert worker_count(long, threads=1, cores=8) == 3
+    measured = [Estimate(seconds=60.0, bytes=8 * 10**8, peaks={1: 1.4e9})] * 32
+    assert worker_count(measured, threads=1, cores=8) == 2, "a process took that much before"
 
 
 def test_an_estimate_grows_with_what_a_job_does() -> None:
