@@ -4,7 +4,6 @@ import tempfile
 import uuid
 import warnings
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from harness.formats.reference import reference
 from harness.runs import run as runs
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
-from harness.runs.folders import claim_run, first_free, release_claims
 from harness.runs.names import single_name
+from harness.runs.new_run import new_run
 from harness.tracking.journal import Event, read
 from harness.tracking.journals import journals_below
 
@@ -93,11 +92,8 @@ def run(*overrides: str, progress: bool = False) -> Run:
                 f"{override}: runs are resumed on the command line: harness {override}"
             )
     config = compose(list(overrides))
-    folder = Path(config.results) / "runs" / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    directory = first_free(folder.absolute())
-    claim_run(directory, "results")
-    try:
-        words = list(overrides)
+    words = list(overrides)
+    with new_run(config.results) as directory:
         identity = runs.Identity(
             name=single_name(config, words),
             directory=directory,
@@ -105,8 +101,6 @@ def run(*overrides: str, progress: bool = False) -> Run:
             shows_progress=progress,
         )
         runs.run(config, identity)
-    finally:
-        release_claims()
     return load_run(directory)
 
 

@@ -9,7 +9,7 @@ from harness.console.commands import COMMANDS
 from tests.support.program import with_database
 from tests.support.shell import paste, run_bash, tiny
 
-HELPS = {"harness": 45, **dict.fromkeys((f"harness {name}" for name in COMMANDS), 24)}
+HELPS = {"harness": 50, **dict.fromkeys((f"harness {name}" for name in COMMANDS), 24)}
 WIDTH = 80
 
 

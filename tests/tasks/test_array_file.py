@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from harness.core.errors import ConfigError
+from harness.runs.run_key import run_key
 from harness.training.plan import prepare
 from harness.training.splits import make_splits
 from tests.support.configs import config
@@ -93,3 +94,12 @@ def test_a_file_that_unpacks_to_more_than_the_memory(
     monkeypatch.setattr("harness.tasks.array_file.physical_memory", lambda: X.nbytes)
     with pytest.raises(ConfigError, match="more than this machine's memory"):
         config("task=file", word)
+
+
+def test_a_run_is_known_by_its_data_wherever_they_are(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b", "c")]
+    keys = []
+    for folder, y in zip(folders, (Y, Y, Y + 1), strict=True):
+        folder.mkdir()
+        keys.append(run_key(prepare(config("task=file", saved(folder, x=X, y=y)))))
+    assert keys[0] == keys[1] != keys[2]
