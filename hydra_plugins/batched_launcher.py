@@ -5,7 +5,7 @@ Hydra finds launchers in this folder only; `harness/sweeps/launch.py` does the w
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from harness.config.composer import Composer, sweep_composer
 from harness.config.parsing import resolved
 from harness.core.errors import ConfigError
+from harness.sweeps.batches import Batch, Batches, OneBatch
 from harness.sweeps.engines.local import LocalWorkers
 from harness.sweeps.engines.ray_workers import RayWorkers
 from harness.sweeps.engines.slurm import SlurmWorkers
 from harness.sweeps.jobs import Job, own_overrides
 from harness.sweeps.launch import launch
 from harness.sweeps.listed_jobs import naming_item
+from harness.sweeps.work import Losses
 
 ENGINES = {"local": LocalWorkers, "ray": RayWorkers, "slurm": SlurmWorkers}
 
@@ -34,33 +36,52 @@ class BatchedLauncher(BasicLauncher):
         super().__init__()
         self._workers = partial(ENGINES[engine], **settings)
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether jobs may be added while others run."""
+        assert self.config is not None
+        return not self.config.hydra.job.chdir and not self.config.hydra.job.env_set
+
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs, and return their results in the order of `job_overrides`."""
+        if not self.takes_more:
+            self._workers()  # wrong settings are told all the same
+            return super().launch(job_overrides, initial_job_idx)
+        batch = Batch(initial_job_idx, job_overrides)
+        losses = self.carry_out(OneBatch(batch))
+        return [
+            _returned(overrides, losses.get(number, float("nan")))
+            for number, overrides in zip(batch.numbers, job_overrides, strict=True)
+        ]
+
+    def carry_out(self, batches: Batches) -> Losses:
+        """Carry out batches of jobs; return the loss of each job."""
         assert self.config is not None
         workers = self._workers()
-        if self.config.hydra.job.chdir or self.config.hydra.job.env_set:
-            return super().launch(job_overrides, initial_job_idx)
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         before = HydraConfig.instance().cfg
         try:
-            jobs = self._jobs(job_overrides, initial_job_idx)
-            HydraConfig.instance().set_config(self.config)  # the command line, for the record
-            losses = launch(jobs, workers)
+            return launch(batches, workers, self._jobs)
         finally:
             HydraConfig.instance().cfg = before
-        return [_returned(job, losses.get(job.number, float("nan"))) for job in jobs]
 
-    def _jobs(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Job]:
+    def _jobs(self, batch: Batch) -> list[Job]:
+        assert self.config is not None
+        jobs = [
+            composed_job(self._composer, self.config, number, overrides)
+            for number, overrides in zip(batch.numbers, batch.overrides, strict=True)
+        ]
+        HydraConfig.instance().set_config(self.config)  # the command line, for the record
+        return jobs
+
+    @cached_property
+    def _composer(self) -> Composer:
         assert self.hydra_context is not None
         assert self.config is not None
-        composer = sweep_composer(self.hydra_context.config_loader, self.config)
-        return [
-            composed_job(composer, self.config, number, overrides)
-            for number, overrides in enumerate(job_overrides, initial_job_idx)
-        ]
+        return sweep_composer(self.hydra_context.config_loader, self.config)
 
 
 def composed_job(
@@ -97,7 +118,7 @@ def _job(config: DictConfig, number: int) -> Job:
     )
 
 
-def _returned(job: Job, loss: float) -> JobReturn:
-    result = JobReturn(overrides=job.overrides)
+def _returned(overrides: Sequence[str], loss: float) -> JobReturn:
+    result = JobReturn(overrides=overrides)
     result.return_value, result.status = loss, JobStatus.COMPLETED
     return result

@@ -13,8 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from harness.config.composer import sweep_composer
 from harness.config.parsing import from_hydra
+from harness.sweeps.batches import Batches, launch_each
 from harness.sweeps.search import carry_out_search
 from harness.sweeps.swept_values import sweep_words
+from hydra_plugins.batched_launcher import BatchedLauncher
 
 
 class OptunaSweeper(Sweeper):
@@ -36,12 +38,18 @@ class OptunaSweeper(Sweeper):
         """Ask for trials, have the launcher train them, and tell how they ended."""
         assert self.config is not None
         assert self.hydra_context is not None
-        assert self.launcher is not None
-        launcher = self.launcher
         OmegaConf.save(self.config, Path(self.config.hydra.sweep.dir) / "multirun.yaml")
         composer = sweep_composer(self.hydra_context.config_loader, self.config)
         carry_out_search(
             sweep_words(self.config),
             compose=lambda words: from_hydra(composer(words)),
-            launch=lambda jobs, number: launcher.launch(jobs, initial_job_idx=number),
+            launch=self._launch,
         )
+
+    def _launch(self, batches: Batches) -> None:
+        launcher = self.launcher
+        assert launcher is not None
+        if isinstance(launcher, BatchedLauncher) and launcher.takes_more:
+            launcher.carry_out(batches)
+        else:
+            launch_each(batches, lambda batch: launcher.launch(batch.overrides, batch.number))

@@ -28,6 +28,7 @@ class Search:
 
     trials: int | None  # null: all points of a grid, else TRIALS
     batch: int | str  # trials asked at once, or auto
+    outstanding: int  # batches in work at once
     sampler: str
     pruner: str
     report_every: int | None  # epochs between two reports; null: a sixteenth of all
@@ -44,11 +45,17 @@ class Search:
         if self.sampler == "cmaes":
             check_package(f"{KEY}.sampler=cmaes", "cmaes", "cmaes", "optuna")
         check_range(f"{KEY}.trials", self.trials, 1)
+        check_range(f"{KEY}.outstanding", self.outstanding, 1)
         check_range(f"{KEY}.report_every", self.report_every, 1)
         check_range(f"{KEY}.seed", self.seed, 0)
         if self.batch != "auto" and (not isinstance(self.batch, int) or self.batch < 1):
             raise ConfigError(
                 f"{KEY}.batch={self.batch}: must be auto or a whole number of at least 1."
+            )
+        if self.outstanding > 1 and not self.may_overlap:
+            raise ConfigError(
+                f"{KEY}.outstanding={self.outstanding}: cmaes asks for a generation by the results "
+                "of the one before; use 1, or another sampler."
             )
         self._check_objectives()
         if self.storage is not None and self.study is None:
@@ -94,6 +101,11 @@ class Search:
     def prunes(self) -> bool:
         """Whether trials may be pruned."""
         return self.pruner != "none"
+
+    @property
+    def may_overlap(self) -> bool:
+        """Whether several batches may be in work: CMA-ES would use the results of every other."""
+        return self.sampler != "cmaes"
 
     def number(self, points: int | None) -> int:
         """Return the number of trials, in a space of so many points; None: infinitely many."""

@@ -35,7 +35,7 @@ class Parameter:
         return self.key.lstrip("+~")
 
     def asked(self, trial: "Trial") -> str:
-        """Return the override of a trial; a value that it has already stays."""
+        """Ask for the value of a new trial; return its override."""
         d: Any = self.distribution
         if hasattr(d, "choices"):
             value = trial.suggest_categorical(self.name, d.choices)

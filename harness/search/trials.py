@@ -40,12 +40,12 @@ def opened(study: "Study", trial: "FrozenTrial") -> "Trial":
 def give_up_nameless(study: "Study") -> None:
     """Let trials fail that were asked for in the moment in which a sweep was killed.
 
-    They have no job yet. The study must be that of one sweep alone.
+    They are no job's yet. The study must be that of one sweep alone.
     """
     from optuna.trial import TrialState
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if JOB not in trial.user_attrs:
+        if SWEEP not in trial.user_attrs:
             _end(study, trial.number, "FAIL")
 
 
@@ -56,11 +56,10 @@ def ask(
 
     None where a grid has no point for it, since other sweeps have taken the rest.
     """
-    study.sampler = sampler_for(search, space, job)
     begun = trials_of(study, sweep).get(job)
     if begun is not None:
-        trial = opened(study, begun)
-        return [parameter.asked(trial) for parameter in space]
+        return [parameter.word(begun.params[parameter.name]) for parameter in space]
+    study.sampler = sampler_for(search, space, job)
     points = math.prod(len(p.values or ()) for p in space) if search.sampler == "grid" else math.inf
     if len(study.get_trials(deepcopy=False)) >= points:
         return None
@@ -69,9 +68,10 @@ def ask(
         trial.set_user_attr(ERROR, "the grid has no more points")
         _end(study, trial.number, "FAIL")
         return None
-    trial.set_user_attr(SWEEP, sweep)
+    words = [parameter.asked(trial) for parameter in space]
     trial.set_user_attr(JOB, job)
-    return [parameter.asked(trial) for parameter in space]
+    trial.set_user_attr(SWEEP, sweep)  # the last one: without it the trial is asked anew
+    return words
 
 
 def tell(

@@ -6,7 +6,7 @@ dies even so is the guilty one, and fails.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 TOGETHER = 2  # tries of a unit of several jobs
 ALONE = 2  # tries of a job by itself
 LOOK = 0.5  # seconds between two looks whether the program is to stop
+
+
+# The units that may begin, now that jobs have ended with these losses; called as units end.
+More = Callable[[Losses], Sequence[WorkUnit]]
 
 
 class Engine(Protocol):
@@ -68,8 +72,8 @@ class Driver:
         self._waiting: deque[Try] = deque()
         self._running: dict[Future[Losses], Try] = {}
 
-    def run(self, units: Sequence[WorkUnit]) -> Losses:
-        """Carry out all units; return the loss of each job, NaN where it failed.
+    def run(self, units: Sequence[WorkUnit], more: More) -> Losses:
+        """Carry out units, and those of `more`; return the loss of each job, NaN where it failed.
 
         Raises `KeyboardInterrupt`, such as `FailedFast`, when all workers have closed their runs
         after a stop.
@@ -84,6 +88,8 @@ class Driver:
                 signals.raise_if_stopped()
                 for future in done:
                     self._take(future)
+                if done:
+                    self._waiting.extend(Try(unit=unit) for unit in more(self.losses))
         except BaseException:
             with signals.closing():
                 self.engine.stop()

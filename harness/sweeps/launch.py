@@ -1,87 +1,121 @@
-"""Launch the jobs of a sweep: form units, decide on the workers, begin the record, carry out."""
+"""Launch the jobs of a sweep: form units, decide on the workers, begin the record, carry out.
 
-from collections.abc import Sequence
+The workers stay for all batches of jobs, and what a batch needs is done when it begins.
+"""
+
+import math
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Protocol
 
 from harness.config.compose import own_folders
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.sweeps import sweep
+from harness.sweeps.batches import Batch, Batches
 from harness.sweeps.estimates import Demand
 from harness.sweeps.expected_jobs import ExpectedJob, expected_jobs
 from harness.sweeps.jobs import Job, check_folders
 from harness.sweeps.prepared_jobs import recorded_loss
-from harness.sweeps.preview import show_plan
+from harness.sweeps.preview import show_idle_workers, show_plan
 from harness.sweeps.sweep_progress import SweepProgress
 from harness.sweeps.units import WorkUnit, groups, work_units
 from harness.sweeps.work import Losses
+from harness.sweeps.workers import Workers
 from harness.system.gpu import gpu_names
 from harness.tracking import mlflow_process
 from harness.tracking.launched_jobs import LaunchedJob, record_job
 
-
-class Workers(Protocol):
-    """The settings of a launcher: what carries units out, and how many at once."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether the program waits for the jobs, and lets MLflow follow them."""
-        ...
-
-    def count(self, demand: Demand) -> int:
-        """Return how many units are carried out at once. Raises `ConfigError` for none."""
-        ...
-
-    def cores(self, count: int, threads: int) -> int:
-        """Return the cores that so many workers of so many threads share."""
-        ...
-
-    def place(self, count: int) -> str:
-        """Describe where, for the line before the start."""
-        ...
-
-    def carry_out(self, units: Sequence[WorkUnit], count: int, demand: Demand) -> Losses:
-        """Carry out units; return the losses of jobs as far as they are known."""
-        ...
+Compose = Callable[[Batch], Sequence[Job]]
 
 
-def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
-    """Carry out jobs; return the loss of each, NaN where it failed.
+def launch(batches: Batches, workers: Workers, compose: Compose) -> Losses:
+    """Carry out batches of jobs; return the loss of each job, NaN where it failed.
 
     Raises `ConfigError` where no job may begin, and `KeyboardInterrupt` for a stop.
     """
-    swept = sweep.current()
-    assert swept is not None
-    swept = replace(swept, own_folders=own_folders())
-    expected = expected_jobs(jobs, swept)
-    finished = [each for each in expected if each.finished is not None]
-    left = [each for each in expected if each.finished is None]
-    check_folders([each.job for each in left if each.begun is None], swept)
-    demand = _demand(left)
-    count = workers.count(demand)
-    units = work_units(groups(left, count), swept, count)
-    count = max(1, min(count, len(units)))
-    cores = workers.cores(count, demand.threads)
-    show_plan(expected, units, count, demand.threads, cores, swept, workers.place(count))
-    if swept.is_dry_run:
-        return {}
-    _begin_record(swept, _valid_configs(jobs), workers.waits)
-    losses = {each.job.number: _reuse(each, swept) for each in finished}
-    if not left:
-        return losses
-    with SweepProgress(Path(swept.directory), len(left)):
-        return losses | workers.carry_out(units, count, demand)
+    return _Launch(batches, workers, compose).carry_out()
 
 
-def _demand(jobs: Sequence[ExpectedJob]) -> Demand:
-    configs = _valid_configs([each.job for each in jobs])
-    return Demand(
-        jobs=[each.estimate for each in jobs],
-        threads=max((config.threads for config in configs), default=1),
-        gpus=gpu_names() if any(map(_uses_gpu, configs)) else [],
-    )
+class _Launch:
+    """The jobs of a sweep, which become units batch by batch."""
+
+    def __init__(self, batches: Batches, workers: Workers, compose: Compose) -> None:
+        swept = sweep.current()
+        assert swept is not None
+        self.swept = replace(swept, own_folders=own_folders())
+        self.batches, self.workers, self.compose = batches, workers, compose
+        self.losses = Losses()
+        self.slots = 1
+
+    def carry_out(self) -> Losses:
+        """Carry out all batches, when those that begin first have been shown."""
+        first = list(iter(lambda: self._expected(()), None))
+        jobs = [each for batch in first for each in batch]
+        if not jobs:
+            return {}
+        self._check(jobs)
+        demand = self._demand(jobs)
+        self.slots = self.workers.count(demand)
+        units = [unit for batch in first for unit in self._units(batch)]
+        known_all = len(jobs) == self.batches.total
+        most = len(units) if known_all else self.batches.size * self.batches.outstanding
+        count = max(1, min(self.slots, most))
+        cores, place = self.workers.cores(count, demand.threads), self.workers.place(count)
+        show_plan(jobs, units, count, demand, cores, self.swept, place)
+        show_idle_workers(self.swept, self.batches, len(units), self.slots)
+        if self.swept.is_dry_run:
+            return {}
+        self._begin(jobs)
+        units += self._more({})
+        if not units:
+            return self.losses
+        with SweepProgress(Path(self.swept.directory), len(demand.jobs)):
+            return self.losses | self.workers.carry_out(units, self._more, count, demand)
+
+    def _expected(self, ended: Container[int]) -> list[ExpectedJob] | None:
+        """Return what is known of the jobs of the next batch; None where none may begin now."""
+        batch = self.batches.next(ended)
+        return None if batch is None else expected_jobs(self.compose(batch), self.swept)
+
+    def _check(self, jobs: Sequence[ExpectedJob]) -> None:
+        """Raise `ConfigError` where the folder of a job that is to begin cannot be its own."""
+        new = [each.job for each in jobs if each.finished is None and each.begun is None]
+        check_folders(new, self.swept)
+
+    def _demand(self, jobs: Sequence[ExpectedJob]) -> Demand:
+        """Return what all batches need, if those to come are like the `jobs` that begin first."""
+        left = [each for each in jobs if each.finished is None]
+        configs = _valid_configs([each.job for each in left or jobs])
+        coming = islice(cycle(jobs), self.batches.total - len(jobs))
+        return Demand(
+            jobs=[each.estimate for each in (*left, *coming)],
+            threads=max((config.threads for config in configs), default=1),
+            gpus=gpu_names() if any(map(_uses_gpu, configs)) else [],
+        )
+
+    def _units(self, batch: Sequence[ExpectedJob]) -> list[WorkUnit]:
+        """Cut the jobs of a batch that are to run into units for its share of the slots."""
+        left = [each for each in batch if each.finished is None]
+        share = math.ceil(self.slots / self.batches.outstanding)
+        return work_units(groups(left, self.slots), self.swept, share)
+
+    def _begin(self, jobs: Sequence[ExpectedJob]) -> None:
+        """Get the record of jobs ready, and let finished runs stand for theirs."""
+        _begin_record(self.swept, _valid_configs(each.job for each in jobs), self.workers.waits)
+        finished = [each for each in jobs if each.finished is not None]
+        self.losses |= {each.job.number: _reuse(each, self.swept) for each in finished}
+
+    def _more(self, losses: Losses) -> list[WorkUnit]:
+        """Return the units of all batches that may begin now that jobs have these losses."""
+        self.losses |= losses
+        units: list[WorkUnit] = []
+        while (batch := self._expected(self.losses)) is not None:
+            self._check(batch)
+            self._begin(batch)
+            units += self._units(batch)
+        return units
 
 
 def _reuse(each: ExpectedJob, swept: sweep.Sweep) -> float:
@@ -93,7 +127,7 @@ def _reuse(each: ExpectedJob, swept: sweep.Sweep) -> float:
     return recorded_loss(job, Path(swept.directory))
 
 
-def _valid_configs(jobs: Sequence[Job]) -> list[Config]:
+def _valid_configs(jobs: Iterable[Job]) -> list[Config]:
     configs: list[Config] = []
     for job in jobs:
         try:

@@ -46,7 +46,7 @@ def _check_password(storage: Any) -> None:
 
 
 def _check_launcher(config: DictConfig, search: Search) -> None:
-    """Raise `ConfigError` where runs cannot be asked during training."""
+    """Raise `ConfigError` where a search needs more than to launch jobs and to wait for them."""
     launcher, job = config.hydra.launcher, config.hydra.job
     if launcher.get("engine") == "slurm":
         raise ConfigError(
@@ -54,8 +54,12 @@ def _check_launcher(config: DictConfig, search: Search) -> None:
             "use hydra/launcher=batched or ray."
         )
     is_own = str(launcher.get("_target_")).startswith(LAUNCHER)
-    if search.prunes and (not is_own or job.chdir or job.env_set):
-        raise ConfigError(
-            f"{KEY}.pruner={search.pruner}: needs hydra/launcher=batched, without hydra.job.chdir "
-            "and hydra.job.env_set; or use pruner=none."
-        )
+    if is_own and not job.chdir and not job.env_set:
+        return
+    for name, usual in (("pruner", "none"), ("outstanding", 1)):
+        value = getattr(search, name)
+        if value != usual:
+            raise ConfigError(
+                f"{KEY}.{name}={value}: needs hydra/launcher=batched or ray, without "
+                f"hydra.job.chdir and hydra.job.env_set; or use {name}={usual}."
+            )

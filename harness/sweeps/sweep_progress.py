@@ -56,7 +56,7 @@ class SweepProgress:
     def _look(self) -> None:
         for event, end in between(self._sweep, self._offset, self._size()):
             self._offset = end
-            if event is not None and event["kind"] == "job" and not event.get("reused"):
+            if event is not None and event["kind"] == "job":
                 attempt = attempt_of(self._sweep, event)
                 self._running[attempt.number] = attempt.folder
         for number, folder in list(self._running.items()):

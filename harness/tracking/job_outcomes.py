@@ -1,6 +1,6 @@
 """The outcome of each job of a sweep, from the jobs' journals."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,13 +42,17 @@ class Job:
         return f"{self.status}, linked" if self.is_linked else self.status
 
 
-def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
+def jobs(
+    directory: Path, place: Destination | None = None, numbers: Container[int] | None = None
+) -> list[Job]:
     """Return every job that has begun or was refused, in the order of their numbers.
 
     A job whose journal has no end has the status LOST, one that a search has pruned PRUNED. `place`
-    is the store whose addresses are asked for, by default the jobs' own.
+    is the store whose addresses are asked for, by default the jobs' own; `numbers` are those of the
+    jobs that are asked for, by default all.
     """
-    outcomes = [outcome(job, directory, place) for job in launched_jobs(directory)]
+    begun = (job for job in launched_jobs(directory) if numbers is None or job.number in numbers)
+    outcomes = [outcome(job, directory, place) for job in begun]
     outcomes += [
         Job(
             number=event["number"],
@@ -59,7 +63,9 @@ def jobs(directory: Path, place: Destination | None = None) -> list[Job]:
             command=event["command"],
         )
         for event in read(directory)
-        if event["kind"] == "refused" and "number" in event
+        if event["kind"] == "refused"
+        and "number" in event
+        and (numbers is None or event["number"] in numbers)
     ]
     return sorted(outcomes, key=lambda job: job.number)
 

@@ -39,9 +39,9 @@ def test_looks_are_at_reports_2_4_8_before_the_end(interval: int, epochs: int, l
 
 def search(storage: str, pruner: str, **more: object) -> Search:
     fields: dict[str, object] = {
-        "trials": None, "batch": "auto", "sampler": "tpe", "pruner": pruner, "report_every": 1,
-        "objectives": ["val/loss"], "directions": None, "seed": 0, "storage": storage,
-        "study": "s",
+        "trials": None, "batch": "auto", "outstanding": 1, "sampler": "tpe", "pruner": pruner,
+        "report_every": 1, "objectives": ["val/loss"], "directions": None, "seed": 0,
+        "storage": storage, "study": "s",
     }  # fmt: skip
     return Search(**(fields | more))  # pyright: ignore[reportArgumentType]
 

@@ -18,6 +18,16 @@ BAD = [
     ([SEARCH, LR, "hydra.sweeper.sampler=grid"], "optimizer.lr: hydra.sweeper.sampler=grid needs"),
     ([SEARCH, LR, "hydra.sweeper.pruner=hyper"], "pruner=hyper: must be one of none, asha"),
     ([SEARCH, LR, "hydra.sweeper.batch=none"], "batch=none: must be auto or a whole number"),
+    ([SEARCH, LR, "hydra.sweeper.outstanding=0"], "outstanding=0: must be a whole number, at"),
+    ([SEARCH, LR, "hydra.sweeper.outstanding=null"], "outstanding=null: must be a whole number"),
+    (
+        [SEARCH, LR, "hydra.sweeper.outstanding=2", "hydra.sweeper.sampler=cmaes"],
+        "outstanding=2: cmaes asks for a generation by the results of the one before",
+    ),
+    (
+        [SEARCH, LR, "hydra.sweeper.outstanding=2", "hydra/launcher=basic"],
+        "outstanding=2: needs hydra/launcher=batched or ray",
+    ),
     ([SEARCH, LR, "hydra.sweeper.trials=0"], "trials=0: must be a whole number, at least 1"),
     ([SEARCH, LR, "hydra.sweeper.objectives=[val/los]"], "Did you mean 'val/loss'?"),
     ([SEARCH, LR, "task.val_fraction=0"], "objectives=val/loss: no run records it without"),

@@ -170,3 +170,14 @@ def test_workers_report_to_the_same_study(tmp_path: Path) -> None:
     assert set(states(study_in(tmp_path))) == {"COMPLETE", "PRUNED"}
     tested = [len(trial.intermediate_values) for trial in study_in(tmp_path).trials]
     assert max(tested) == 15, "all epochs but the last"
+
+
+def test_a_launcher_that_takes_no_more_jobs_gets_batch_after_batch(tmp_path: Path) -> None:
+    words = [*TINY[:-1], SPACE, "hydra.sweeper.trials=3", "hydra.sweeper.batch=2", JOURNAL]
+    for name, how in (("basic", "hydra/launcher=basic"), ("chdir", "hydra.job.chdir=true")):
+        (tmp_path / name).mkdir()
+        done = program.run(tmp_path / name, *words, "trainer.epochs=1", how)
+        assert done.code == 0, done.err
+        assert states(study_in(tmp_path / name)) == ["COMPLETE"] * 3
+        assert "trials 2 to 2 of 3" in done.err
+    assert asked(tmp_path / "basic") == asked(tmp_path / "chdir")

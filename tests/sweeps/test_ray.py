@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.tracking.job_outcomes import jobs
+from tests.search.test_outstanding import processes
+from tests.search.test_search import asked, states, study_in
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.ray_nodes import TOKEN, can_hide_folders, cluster
@@ -57,6 +59,19 @@ def test_a_failing_job_hides_no_other_and_a_stop_ends_all(tmp_path: Path) -> Non
     assert [job.status for job in jobs(folder / "sw")] == ["KILLED", "KILLED"]
     assert {run.info.status for run in program.tracked(folder)[-2:]} == {"KILLED"}
     assert not in_use(folder)
+
+
+def test_a_search_keeps_its_connection_and_asks_as_in_one_process(tmp_path: Path) -> None:
+    words = ["-m", "hydra/sweeper=optuna", *SMALL, "optimizer.lr=interval(0.001,0.1)", PLACE]
+    words += ["hydra.sweeper.trials=8", "hydra.sweeper.batch=2", "hydra.sweeper.outstanding=2"]
+    words += ["trainer.epochs=3", "tracking=journal"]
+    for name, how in (("ray", RAY), ("one", "hydra.launcher.workers=1")):
+        (tmp_path / name).mkdir()
+        done = program.run(tmp_path / name, *words, how)
+        assert done.code == 0, done.err
+    assert states(study_in(tmp_path / "ray")) == ["COMPLETE"] * 8
+    assert asked(tmp_path / "ray") == asked(tmp_path / "one")
+    assert len(processes(tmp_path / "ray")) < 4, "Ray's processes stay for other batches"
 
 
 @pytest.mark.parametrize(

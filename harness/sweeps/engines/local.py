@@ -1,12 +1,13 @@
 """The settings of `hydra/launcher=batched`: the program itself, or processes of this machine."""
 
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.core.errors import ConfigError
-from harness.sweeps.driver import Driver
+from harness.sweeps.driver import Driver, More
 from harness.sweeps.estimates import Demand
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses, carry_out_unit
@@ -46,13 +47,16 @@ class LocalWorkers:
         """Describe where the units are carried out."""
         return f"{count} worker processes" if count > 1 else "this process"
 
-    def carry_out(self, units: Sequence[WorkUnit], count: int, demand: Demand) -> Losses:
-        """Carry out units; return the loss of each job."""
+    def carry_out(
+        self, units: Sequence[WorkUnit], more: More, count: int, demand: Demand
+    ) -> Losses:
+        """Carry out units, and those of `more`; return the loss of each job."""
         if count > 1:
             from harness.sweeps.engines.pool import Pool
 
-            return Driver(Pool(count, demand.gpus)).run(units)
-        losses: Losses = {}
-        for unit in units:
-            losses |= carry_out_unit(unit, shows_progress=not sys.stderr.isatty())
+            return Driver(Pool(count, demand.gpus)).run(units, more)
+        losses, waiting = Losses(), deque(units)
+        while waiting:
+            losses |= carry_out_unit(waiting.popleft(), shows_progress=not sys.stderr.isatty())
+            waiting.extend(more(losses))
         return losses

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.core.errors import ConfigError, check_package, first_line
-from harness.sweeps.driver import Driver
+from harness.sweeps.driver import Driver, More
 from harness.sweeps.engines.settings import at_least
 from harness.sweeps.estimates import Demand
 from harness.sweeps.units import WorkUnit
@@ -57,11 +57,13 @@ class RayWorkers:
         """Describe where the units are carried out."""
         return f"{count} at a time on Ray"
 
-    def carry_out(self, units: Sequence[WorkUnit], _count: int, demand: Demand) -> Losses:
-        """Carry out units; return the loss of each job."""
+    def carry_out(
+        self, units: Sequence[WorkUnit], more: More, _count: int, demand: Demand
+    ) -> Losses:
+        """Carry out units, and those of `more`; return the loss of each job."""
         from harness.sweeps.engines.ray_cluster import RayCluster
 
-        return Driver(RayCluster(self._resources(demand))).run(units)
+        return Driver(RayCluster(self._resources(demand))).run(units, more)
 
     def _resources(self, demand: Demand) -> Mapping[str, float]:
         cpus = demand.threads if self.cpus is None else self.cpus

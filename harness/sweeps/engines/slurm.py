@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import psutil
 
 from harness.core.errors import ConfigError, check_choice, check_package, first_line
+from harness.sweeps.driver import More
 from harness.sweeps.engines import slurm_worker
 from harness.sweeps.engines.settings import at_least
 from harness.sweeps.estimates import Demand
@@ -65,7 +66,9 @@ class SlurmWorkers:
         """Describe where the units are carried out."""
         return f"a job array, {count} at a time"
 
-    def carry_out(self, units: Sequence[WorkUnit], count: int, demand: Demand) -> Losses:
+    def carry_out(
+        self, units: Sequence[WorkUnit], _more: More, count: int, demand: Demand
+    ) -> Losses:
         """Submit units; no loss is known yet. Raises `ConfigError` where nothing is submitted."""
         import submitit
 
