@@ -21,6 +21,7 @@ from harness.sweeps.batches import Batch, Batches, OneBatch
 from harness.sweeps.engines.local import LocalWorkers
 from harness.sweeps.engines.ray_workers import RayWorkers
 from harness.sweeps.engines.slurm import SlurmWorkers
+from harness.sweeps.job_launcher import has_units
 from harness.sweeps.jobs import Job, own_overrides
 from harness.sweeps.launch import launch
 from harness.sweeps.listed_jobs import naming_item
@@ -40,7 +41,7 @@ class BatchedLauncher(BasicLauncher):
     def takes_more(self) -> bool:
         """Whether jobs may be added while others run."""
         assert self.config is not None
-        return not self.config.hydra.job.chdir and not self.config.hydra.job.env_set
+        return has_units(self.config)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

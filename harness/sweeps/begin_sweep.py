@@ -17,6 +17,7 @@ from harness.console.command_line import counted
 from harness.core.errors import ConfigError
 from harness.runs.folders import claim_sweep, folder_key
 from harness.sweeps import sweep
+from harness.sweeps.job_launcher import NEEDED, has_units
 from harness.sweeps.listed_jobs import listed_jobs
 from harness.sweeps.resumed_sweep import go_on
 from harness.sweeps.search_settings import search_of
@@ -99,12 +100,11 @@ def _options(config: DictConfig, varying: Sequence[str]) -> SweepConfig:
             raise ConfigError(f"{key}: must have one value: it is about the sweep as a whole.")
     options = sweep_config(resolved(config)["sweep"])
     assert options is not None
-    launcher = str(config.hydra.launcher.get("_target_"))
     for key in ("skip", "resume", "dry_run"):
-        if getattr(options, key) and not launcher.startswith(sweep.OWN_LAUNCHERS):
+        if getattr(options, key) and not has_units(config):
             raise ConfigError(
-                f"sweep.{key}={getattr(options, key)}: needs hydra/launcher=batched, ray or "
-                "slurm; other launchers run every job."
+                f"sweep.{key}={getattr(options, key)}: needs {NEEDED}: Hydra's launchers run every "
+                "job."
             )
     sweeper = str(config.hydra.sweeper.get("_target_"))
     if options.file is not None and not sweeper.startswith(OWN_SWEEPER):

@@ -48,7 +48,8 @@ def show_plan(
     memory += sum(sorted(unit.bytes for unit in units)[-workers:])
     coming = len(estimates) - sum(each.finished is None for each in jobs)
     line = _line(jobs, coming, units, place)
-    line += f"; {_estimated(seconds, estimates)}{' in all' * (coming > 0)}, {_memory(memory, units)}"
+    line += f"; {_estimated(seconds, estimates)}{' in all' * (coming > 0)}"
+    line += f", {_memory(memory, units)}"
     if swept.is_dry_run:
         _show_jobs(jobs, swept)
         print(line)

@@ -12,9 +12,9 @@ from harness.config.tracking_store import without_secrets
 from harness.core.errors import ConfigError, first_line
 from harness.search.settings import KEY, Search
 from harness.search.study import place_of
+from harness.sweeps.job_launcher import has_units
 
 SWEEPER = "hydra_plugins.optuna_sweeper."
-LAUNCHER = "hydra_plugins.batched_launcher."
 
 
 def search_of(config: DictConfig, folder: Path) -> Search | None:
@@ -47,14 +47,12 @@ def _check_password(storage: Any) -> None:
 
 def _check_launcher(config: DictConfig, search: Search) -> None:
     """Raise `ConfigError` where a search needs more than to launch jobs and to wait for them."""
-    launcher, job = config.hydra.launcher, config.hydra.job
-    if launcher.get("engine") == "slurm":
+    if config.hydra.launcher.get("engine") == "slurm":
         raise ConfigError(
             "hydra/launcher=slurm: leaves its jobs alone, and a search asks how they have ended; "
             "use hydra/launcher=batched or ray."
         )
-    is_own = str(launcher.get("_target_")).startswith(LAUNCHER)
-    if is_own and not job.chdir and not job.env_set:
+    if has_units(config):
         return
     for name, usual in (("pruner", "none"), ("outstanding", 1)):
         value = getattr(search, name)

@@ -27,7 +27,6 @@ from harness.tracking.journal import Journal, first, last
 from harness.tracking.mlflow_store import NOTE, destination_in
 
 VARIABLE = "HARNESS_SWEEP"
-OWN_LAUNCHERS = ("hydra_plugins.batched_launcher.",)
 SHARED = "sweeps"  # MLflow experiment of the parent runs of sweeps over several tasks
 
 

@@ -148,6 +148,8 @@ BAD = [
     (["seed=0,1", "sweep.skip=finished,null"], "sweep.skip: must have one value"),
     (["seed=0,1", "sweep.fail_fast=maybe"], "sweep.fail_fast=maybe: must be true or false"),
     (["seed=0,1", "sweep.skip=finished", "hydra/launcher=basic"], "needs hydra/launcher=batched"),
+    (["seed=0,1", "sweep.dry_run=true", "hydra.job.chdir=true"], "sweep.dry_run=True: needs"),
+    (["seed=0,1", "sweep.skip=finished", "+hydra.job.env_set.A=b"], "without hydra.job.chdir and"),
     (["seed=0,1", "hydra.launcher.workers=0"], "hydra.launcher.workers=0: must be auto or a whole"),
     (["sweep.resume=last"], "sweep.resume=last: there is no sweep in results/multirun"),
     (["sweep.resume=nowhere"], "sweep.resume=nowhere: must be last or the folder of a sweep"),
