@@ -17,7 +17,8 @@ from harness.core.file_names import JOURNAL, PARENT_LOCK
 from harness.sweeps.engines.slurm import is_queued
 from harness.system.process_identity import this_process
 from harness.tracking.dead_runs import end_if_dead
-from harness.tracking.journal import Event, append, end_of, first
+from harness.tracking.journal import Event, end_of, first
+from harness.tracking.journal_writer import append
 from harness.tracking.launched_jobs import submission
 
 KEY = "sweep.resume"
