@@ -23,9 +23,10 @@ from harness.console.command_line import counted
 from harness.core.file_names import SENT
 from harness.system import signals
 from harness.tracking.dead_runs import end_if_dead
+from harness.tracking.followed import Followed
 from harness.tracking.journal import end_of
 from harness.tracking.mlflow_store import leave, load_mlflow
-from harness.tracking.reader import Followed, Reader
+from harness.tracking.reader import Reader
 from harness.tracking.unsent import unsent
 
 PATIENCE = 300.0  # seconds for which the process goes on after the program has ended
