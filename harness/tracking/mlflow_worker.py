@@ -1,4 +1,4 @@
-"""The process that sends a program's journals to MLflow; see `harness.tracking.mlflow_process`.
+"""The process that sends a program's journals to MLflow; see `harness.tracking.mlflow_pipe`.
 
 Messages are one JSON object per line. The program names a journal when it begins and when it has
 ended; in between the journal is looked at every few seconds. The answers are log records, and how
