@@ -13,7 +13,7 @@ from harness.sweeps.estimates import Demand
 from harness.sweeps.expected_jobs import ExpectedJob, expected_jobs
 from harness.sweeps.jobs import Job, check_folders
 from harness.sweeps.prepared_jobs import recorded_loss
-from harness.sweeps.preview import show_plan
+from harness.sweeps.preview import SweepPlan, show_plan
 from harness.sweeps.sweep_progress import SweepProgress
 from harness.sweeps.units import WorkUnit, groups, work_units
 from harness.sweeps.work import Losses
@@ -64,7 +64,15 @@ def launch(jobs: Sequence[Job], workers: Workers) -> Losses:
     units = work_units(groups(left, count), swept, count)
     count = max(1, min(count, len(units)))
     cores = workers.cores(count, demand.threads)
-    show_plan(expected, units, count, demand.threads, cores, swept, workers.place(count))
+    plan = SweepPlan(
+        jobs=expected,
+        units=units,
+        workers=count,
+        threads=demand.threads,
+        cores=cores,
+        place=workers.place(count),
+    )
+    show_plan(plan, swept)
     if swept.is_dry_run:
         return {}
     _begin_record(swept, _valid_configs(jobs), workers.waits)

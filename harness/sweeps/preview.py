@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.markup import escape
 from rich.table import Table
@@ -22,33 +23,49 @@ log = logging.getLogger(__name__)
 LONG = 3600.0  # seconds, beyond which a terminal is asked first
 
 
-def show_plan(
-    jobs: Sequence[ExpectedJob],
-    units: Sequence[WorkUnit],
-    workers: int,
-    threads: int,
-    cores: int,
-    swept: Sweep,
-    place: str,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class SweepPlan:
+    """What a sweep is about to do: its jobs in units, and the workers that carry them out."""
+
+    jobs: Sequence[ExpectedJob]
+    units: Sequence[WorkUnit]
+    workers: int
+    threads: int  # of each worker
+    cores: int  # that the workers share
+    place: str  # where they are
+
+    @property
+    def estimates(self) -> list[Estimate]:
+        """The estimates of the jobs that have not finished."""
+        return [each.estimate for each in self.jobs if each.finished is None]
+
+    @property
+    def seconds(self) -> float:
+        """Estimated seconds until all is done."""
+        if self.workers > 1:
+            return seconds_in_workers(self.estimates, self.workers, self.threads, self.cores)
+        return seconds_in_one_process(self.estimates, self.threads, self.cores)
+
+    @property
+    def bytes(self) -> float:
+        """Estimated bytes of all workers, each with one of the largest units."""
+        process = max((PROCESS.get(each.backend, 1e9) for each in self.estimates), default=0.0)
+        units = sorted(unit.bytes for unit in self.units)[-self.workers :]
+        return self.workers * process + sum(units)
+
+
+def show_plan(plan: SweepPlan, swept: Sweep) -> None:
     """Print how many jobs there are, in how many units and workers, and how long they may take.
 
-    `workers` share `cores`, and `place` says where they are. A dry run prints every job. Raises
-    `ConfigError` where the answer on a terminal is no.
+    A dry run prints every job. Raises `ConfigError` where the answer on a terminal is no.
     """
-    estimates = [each.estimate for each in jobs if each.finished is None]
-    seconds = seconds_in_one_process(estimates, threads, cores)
-    if workers > 1:
-        seconds = seconds_in_workers(estimates, workers, threads, cores)
-    memory = workers * max((PROCESS.get(e.backend, 1e9) for e in estimates), default=0.0)
-    memory += sum(sorted(unit.bytes for unit in units)[-workers:])
-    line = _line(jobs, units, place)
-    line += f"; {_estimated(seconds, estimates)}, {memory / 1e9:.1f} GB"
+    seconds = plan.seconds
+    line = f"{_line(plan)}; {_estimated(seconds, plan.estimates)}, {plan.bytes / 1e9:.1f} GB"
     if swept.is_dry_run:
-        _show_jobs(jobs, swept)
+        _show_jobs(plan.jobs, swept)
         print(line)
         return
-    if len(jobs) > 1:
+    if len(plan.jobs) > 1:
         log.info("%s", line)
     if seconds > LONG and sys.stdin.isatty() and sys.stderr.isatty():
         answer = input(f"This takes roughly {_time(seconds)}. Begin? [y/N] ")
@@ -56,12 +73,13 @@ def show_plan(
             raise ConfigError("nothing was begun; sweep.dry_run=true shows the jobs.")
 
 
-def _line(jobs: Sequence[ExpectedJob], units: Sequence[WorkUnit], place: str) -> str:
-    finished = sum(each.finished is not None for each in jobs)
-    goes_on = sum(each.begun is not None for each in jobs)
+def _line(plan: SweepPlan) -> str:
+    finished = sum(each.finished is not None for each in plan.jobs)
+    goes_on = sum(each.begun is not None for each in plan.jobs)
     begun = [f"{finished} finished before"] * (finished > 0) + [f"{goes_on} begun"] * (goes_on > 0)
     known = f" ({', '.join(begun)})" if begun else ""
-    return f"{counted(len(jobs), 'job')}{known} in {counted(len(units), 'unit')}, in {place}"
+    jobs, units = counted(len(plan.jobs), "job"), counted(len(plan.units), "unit")
+    return f"{jobs}{known} in {units}, in {plan.place}"
 
 
 def _estimated(seconds: float, estimates: Sequence[Estimate]) -> str:
