@@ -69,10 +69,11 @@ def _sorted(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _folder(name: str, results: Path) -> Path:
     """Return the folder of the sweep `name`. Raises `ConfigError`."""
     if name == LAST:
-        known = sorted(path.parent for path in results.glob(f"multirun/*/{JOURNAL}"))
-        if not known:
+        known = [path.parent for path in results.glob(f"multirun/*/{JOURNAL}")]
+        begun = [folder for folder in known if first(folder, ("sweep",)) is not None]
+        if not begun:
             raise ConfigError(f"{KEY}=last: there is no sweep in {results / 'multirun'}.")
-        name = str(known[-1])
+        name = str(max(begun))
     candidates = (Path(name).expanduser(), results / "multirun" / name)
     folder = next((path for path in candidates if (path / JOURNAL).is_file()), None)
     if folder is None or first(folder, ("sweep",)) is None:

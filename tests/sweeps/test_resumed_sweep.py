@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.file_names import JOURNAL
 from harness.tracking.job_outcomes import Job, jobs
 from harness.tracking.journal import end_of
 from harness.tracking.launched_jobs import attempts
@@ -82,6 +83,17 @@ def test_a_job_that_failed_is_tried_again(tmp_path: Path) -> None:
     parent, *children = program.tracked(folder)
     assert parent.info.status == "FAILED"
     assert len(children) == 3
+
+
+def test_last_is_the_last_sweep_that_has_begun(tmp_path: Path) -> None:
+    words = ["-m", *TINY, "trainer.epochs=1", "seed=0,1", "tracking=journal"]
+    assert program.run(tmp_path, *words).code == 0
+    claimed = tmp_path / "results/multirun/99991231-235959-000000"  # and then it was killed
+    claimed.mkdir()
+    (claimed / JOURNAL).touch()
+    done = program.run(tmp_path, "-m", "sweep.resume=last")
+    assert done.code == 0, done.err
+    assert "2 jobs (2 finished before)" in done.err
 
 
 def test_finished_jobs_are_not_trained_again(tmp_path: Path) -> None:
