@@ -11,7 +11,7 @@ sent again.
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
@@ -53,7 +53,7 @@ def install() -> None:
             signal.signal(number, _stop)
 
 
-def ignore(numbers: Iterable[signal.Signals] = SIGNALS) -> None:
+def ignore(numbers: Collection[signal.Signals] = SIGNALS) -> None:
     """Ignore these signals, in a process that is ended by the one that it works for."""
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
