@@ -33,12 +33,13 @@ from harness.tracking.mlflow_process import get_ready, track
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog, Tracking
 from harness.training.checkpoints import params_writer
+from harness.training.divergence import check_measured
 from harness.training.gradient import gradients
 from harness.training.load_backend import load_backend
 from harness.training.metrics import evaluate
 from harness.training.plan import Plan, prepare
 from harness.training.pruning import Pruning
-from harness.training.trainer import Outcome, check_measured, train
+from harness.training.trainer import Outcome, train
 
 if TYPE_CHECKING:
     import pandas as pd

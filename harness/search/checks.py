@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.core.losses import gives_logits
-from harness.search.pruning import ALPHA, wilcoxon_looks
+from harness.search.pruning_rules import ALPHA, wilcoxon_looks
 from harness.search.settings import KEY, Search
 
 

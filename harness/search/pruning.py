@@ -5,13 +5,22 @@ that share a program are at the same epoch: all report before one of them is jud
 at an advantage for its place in the program.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.core.arrays import Array
+from harness.search.pruning_rules import (
+    ALPHA,
+    asha,
+    is_asha_look,
+    is_wilcoxon_look,
+    median,
+    wilcoxon,
+    wilcoxon_looks,
+)
 from harness.search.settings import Search
 from harness.search.study import open_study
 from harness.search.trials import opened, trials_of, unfinished
@@ -19,9 +28,6 @@ from harness.search.trials import opened, trials_of, unfinished
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
-
-FACTOR = 4  # ASHA: one of so many goes on
-ALPHA = 0.1  # Wilcoxon: probability that a trial no worse than the best is pruned, over all looks
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,11 @@ class RunningTrials:
         values = sign * report.values[name]
         if self.search.pruner == "asha":
             others = values_at(report.epoch, self.study)
-            return _is_power(look, FACTOR) and asha(values.mean(), [sign * v for v in others])
+            return is_asha_look(look) and asha(values.mean(), [sign * v for v in others])
         if self.search.pruner == "wilcoxon":
             best = best_replicas(self.study, report.epoch)
             alpha = ALPHA / max(1, self.looks)
-            is_look = look > 1 and _is_power(look, 2)
+            is_look = is_wilcoxon_look(look)
             return is_look and best is not None and wilcoxon(values, sign * best, alpha)
         return median(self.study, self.trials[job].number)
 
@@ -99,46 +105,6 @@ class TrialPruning:
         if epoch % self.trials.interval:
             return False
         return self.trials.judge({self.job: Report(epoch, values)})[self.job]
-
-
-def asha(value: float, reached: Sequence[float]) -> bool:
-    """Return whether a trial is not among the best quarter of all that have reached an epoch.
-
-    Asynchronous successive halving (Li et al. 2020), of lower values; `reached` has the trial's,
-    too. The best one always goes on.
-    """
-    kept = max(1, len(reached) // FACTOR)
-    return value > sorted(reached)[kept - 1]
-
-
-def median(study: "Study", number: int) -> bool:
-    """Return whether a trial's best report is worse than the median of finished trials there.
-
-    None is pruned before five have finished.
-    """
-    from optuna.pruners import MedianPruner
-
-    pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=0, interval_steps=1, n_min_trials=1)
-    return pruner.prune(study, study.get_trials(deepcopy=False)[number])
-
-
-def wilcoxon(values: Array, best: Array, alpha: float) -> bool:
-    """Return whether a trial's replicas are worse than those of the best trial at the same epoch.
-
-    Replica r of both has the same seed, and so the same data and batches: the differences are
-    paired. It is the one-sided signed-rank test, of lower values.
-    """
-    from scipy.stats import wilcoxon  # pyright: ignore[reportMissingTypeStubs]
-
-    if len(values) != len(best) or values.mean() <= best.mean():
-        return False
-    result: Any = wilcoxon(values - best, alternative="greater", zero_method="zsplit")
-    return bool(result.pvalue < alpha)
-
-
-def wilcoxon_looks(interval: int, epochs: int) -> int:
-    """Return how often a trial is tested: at reports 2, 4, 8, … before its last epoch."""
-    return sum(_is_power(k, 2) for k in range(2, max(2, -(-epochs // interval))))
 
 
 def values_at(epoch: int, study: "Study") -> list[float]:
@@ -160,9 +126,3 @@ def best_replicas(study: "Study", epoch: int) -> Array | None:
 def replicas_at(epoch: int) -> str:
     """Return the name of the attribute with the replicas' values at an epoch."""
     return f"replicas at epoch {epoch}"
-
-
-def _is_power(number: int, base: int) -> bool:
-    while number > 1 and number % base == 0:
-        number //= base
-    return number == 1

@@ -23,7 +23,7 @@ from harness.sweeps.resumed_sweep import go_on
 from harness.sweeps.search_settings import search_of
 from harness.sweeps.sweep_file import sweep_file
 from harness.sweeps.swept_values import check_number, parse_sweep, sweep_words
-from harness.tracking.journal import append
+from harness.tracking.journal_writer import append
 from harness.tracking.launched_jobs import relative_path
 
 OWN_SWEEPER = "hydra_plugins.quick_sweeper."

@@ -15,7 +15,7 @@ from harness.sweeps.search_report import section_of
 from harness.sweeps.sweep import Sweep
 from harness.system.checksum import checksum
 from harness.tracking.job_outcomes import DONE, Job, scalars
-from harness.tracking.journal import Journal
+from harness.tracking.journal_writer import Journal
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -21,7 +21,8 @@ from harness.runs import resume
 from harness.runs.folders import FolderTaken, check_free, claim_job, relative_to_cwd
 from harness.sweeps.sweep import Sweep
 from harness.tracking import provenance
-from harness.tracking.journal import Journal, append, last
+from harness.tracking.journal import last
+from harness.tracking.journal_writer import Journal, append
 from harness.tracking.launched_jobs import record_job
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from harness.sweeps.estimates import Demand
 from harness.sweeps.expected_jobs import ExpectedJob, expected_jobs
 from harness.sweeps.jobs import Job, check_folders
 from harness.sweeps.prepared_jobs import recorded_loss
-from harness.sweeps.preview import show_idle_workers, show_plan
+from harness.sweeps.preview import SweepPlan, show_idle_workers, show_plan
 from harness.sweeps.sweep_progress import SweepProgress
 from harness.sweeps.units import WorkUnit, groups, work_units
 from harness.sweeps.work import Losses
@@ -56,23 +56,37 @@ class _Launch:
         if not jobs:
             return {}
         self._check(jobs)
+        plan = self._plan(first, jobs)
+        show_plan(plan, self.swept)
+        show_idle_workers(self.swept, self.batches, len(plan.units), self.slots)
+        if self.swept.is_dry_run:
+            return {}
+        self._begin(jobs)
+        units = [*plan.units, *self._more({})]
+        if not units:
+            return self.losses
+        demand = plan.demand
+        with SweepProgress(Path(self.swept.directory), len(demand.jobs)):
+            return self.losses | self.workers.carry_out(units, self._more, plan.workers, demand)
+
+    def _plan(
+        self, first: Sequence[Sequence[ExpectedJob]], jobs: Sequence[ExpectedJob]
+    ) -> SweepPlan:
+        """Decide on the workers, and cut the batches that begin first into units."""
         demand = self._demand(jobs)
         self.slots = self.workers.count(demand)
         units = [unit for batch in first for unit in self._units(batch)]
         known_all = len(jobs) == self.batches.total
         most = len(units) if known_all else self.batches.size * self.batches.outstanding
         count = max(1, min(self.slots, most))
-        cores, place = self.workers.cores(count, demand.threads), self.workers.place(count)
-        show_plan(jobs, units, count, demand, cores, self.swept, place)
-        show_idle_workers(self.swept, self.batches, len(units), self.slots)
-        if self.swept.is_dry_run:
-            return {}
-        self._begin(jobs)
-        units += self._more({})
-        if not units:
-            return self.losses
-        with SweepProgress(Path(self.swept.directory), len(demand.jobs)):
-            return self.losses | self.workers.carry_out(units, self._more, count, demand)
+        return SweepPlan(
+            jobs=jobs,
+            units=units,
+            workers=count,
+            demand=demand,
+            cores=self.workers.cores(count, demand.threads),
+            place=self.workers.place(count),
+        )
 
     def _expected(self, ended: Container[int]) -> list[ExpectedJob] | None:
         """Return what is known of the jobs of the next batch; None where none may begin now."""

@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.markup import escape
 from rich.table import Table
@@ -25,36 +26,49 @@ log = logging.getLogger(__name__)
 LONG = 3600.0  # seconds, beyond which a terminal is asked first
 
 
-def show_plan(
-    jobs: Sequence[ExpectedJob],
-    units: Sequence[WorkUnit],
-    workers: int,
-    demand: Demand,
-    cores: int,
-    swept: Sweep,
-    place: str,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class SweepPlan:
+    """What a sweep is about to do: the jobs that begin first, and the workers that are there."""
+
+    jobs: Sequence[ExpectedJob]
+    units: Sequence[WorkUnit]
+    workers: int
+    demand: Demand  # of all jobs, those to come too
+    cores: int  # that the workers share
+    place: str  # where they are
+
+    @property
+    def coming(self) -> int:
+        """The number of jobs that are not known yet."""
+        return len(self.demand.jobs) - sum(each.finished is None for each in self.jobs)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated seconds until all is done."""
+        jobs, threads = self.demand.jobs, self.demand.threads
+        if self.workers > 1:
+            return seconds_in_workers(jobs, self.workers, threads, self.cores)
+        return seconds_in_one_process(jobs, threads, self.cores)
+
+    @property
+    def bytes(self) -> float:
+        """Estimated bytes of all workers, each with one of the largest units."""
+        units = sorted(unit.bytes for unit in self.units)[-self.workers :]
+        return self.workers * process_bytes(self.demand.jobs) + sum(units)
+
+
+def show_plan(plan: SweepPlan, swept: Sweep) -> None:
     """Print how many jobs there are, in how many units and workers, and how long they may take.
 
-    `jobs` and `units` are those that begin first, `demand` is that of all. `workers` share `cores`,
-    and `place` says where they are. A dry run prints every job. Raises `ConfigError` where the
-    answer on a terminal is no.
+    A dry run prints every job. Raises `ConfigError` where the answer on a terminal is no.
     """
-    estimates, threads = demand.jobs, demand.threads
-    seconds = seconds_in_one_process(estimates, threads, cores)
-    if workers > 1:
-        seconds = seconds_in_workers(estimates, workers, threads, cores)
-    memory = workers * process_bytes(estimates)
-    memory += sum(sorted(unit.bytes for unit in units)[-workers:])
-    coming = len(estimates) - sum(each.finished is None for each in jobs)
-    line = _line(jobs, coming, units, place)
-    line += f"; {_estimated(seconds, estimates)}{' in all' * (coming > 0)}"
-    line += f", {_memory(memory, units)}"
+    seconds, in_all = plan.seconds, " in all" * (plan.coming > 0)
+    line = f"{_line(plan)}; {_estimated(seconds, plan.demand.jobs)}{in_all}, {_memory(plan)}"
     if swept.is_dry_run:
-        _show_jobs(jobs, swept)
+        _show_jobs(plan.jobs, swept)
         print(line)
         return
-    if len(jobs) + coming > 1:
+    if len(plan.jobs) + plan.coming > 1:
         log.info("%s", line)
     if seconds > LONG and sys.stdin.isatty() and sys.stderr.isatty():
         answer = input(f"This takes roughly {_time(seconds)}. Begin? [y/N] ")
@@ -73,13 +87,14 @@ def show_idle_workers(swept: Sweep, batches: Batches, units: int, workers: int) 
         log.info("%s: hydra.sweeper.outstanding=%d fills them", words, wanted)
 
 
-def _line(jobs: Sequence[ExpectedJob], coming: int, units: Sequence[WorkUnit], place: str) -> str:
-    finished = sum(each.finished is not None for each in jobs)
-    goes_on = sum(each.begun is not None for each in jobs)
+def _line(plan: SweepPlan) -> str:
+    known = len(plan.jobs)
+    finished = sum(each.finished is not None for each in plan.jobs)
+    goes_on = sum(each.begun is not None for each in plan.jobs)
     begun = [f"{finished} finished before"] * (finished > 0) + [f"{goes_on} begun"] * (goes_on > 0)
-    known = f" ({', '.join(begun)})" if begun else ""
-    number = f"{len(jobs)} of {len(jobs) + coming} jobs" if coming else counted(len(jobs), "job")
-    return f"{number}{known} in {counted(len(units), 'unit')}, in {place}"
+    before = f" ({', '.join(begun)})" if begun else ""
+    jobs = f"{known} of {known + plan.coming} jobs" if plan.coming else counted(known, "job")
+    return f"{jobs}{before} in {counted(len(plan.units), 'unit')}, in {plan.place}"
 
 
 def _estimated(seconds: float, estimates: Sequence[Estimate]) -> str:
@@ -93,13 +108,13 @@ def _estimated(seconds: float, estimates: Sequence[Estimate]) -> str:
     return f"roughly {_time(seconds)} (partly {source})"
 
 
-def _memory(memory: float, units: Sequence[WorkUnit]) -> str:
+def _memory(plan: SweepPlan) -> str:
     """Return the memory of all processes at once, and whether it comes from earlier runs."""
-    known = [unit.is_measured for unit in units]
+    known = [unit.is_measured for unit in plan.units]
     source = "estimated"
     if any(known):
         source = "measured" if all(known) else "partly measured"
-    return f"{memory / 1e9:.1f} GB ({source})"
+    return f"{plan.bytes / 1e9:.1f} GB ({source})"
 
 
 def _show_jobs(jobs: Sequence[ExpectedJob], swept: Sweep) -> None:

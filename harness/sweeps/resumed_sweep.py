@@ -17,7 +17,8 @@ from harness.core.file_names import JOURNAL, PARENT_LOCK
 from harness.sweeps.engines.slurm import is_queued
 from harness.system.process_identity import this_process
 from harness.tracking.dead_runs import end_if_dead
-from harness.tracking.journal import Event, append, end_of, first
+from harness.tracking.journal import Event, end_of, first
+from harness.tracking.journal_writer import append
 from harness.tracking.launched_jobs import submission
 
 KEY = "sweep.resume"
@@ -68,10 +69,11 @@ def _sorted(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _folder(name: str, results: Path) -> Path:
     """Return the folder of the sweep `name`. Raises `ConfigError`."""
     if name == LAST:
-        known = sorted(path.parent for path in results.glob(f"multirun/*/{JOURNAL}"))
-        if not known:
+        known = [path.parent for path in results.glob(f"multirun/*/{JOURNAL}")]
+        begun = [folder for folder in known if first(folder, ("sweep",)) is not None]
+        if not begun:
             raise ConfigError(f"{KEY}=last: there is no sweep in {results / 'multirun'}.")
-        name = str(known[-1])
+        name = str(max(begun))
     candidates = (Path(name).expanduser(), results / "multirun" / name)
     folder = next((path for path in candidates if (path / JOURNAL).is_file()), None)
     if folder is None or first(folder, ("sweep",)) is None:

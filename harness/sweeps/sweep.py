@@ -23,7 +23,8 @@ from harness.core.errors import ConfigError
 from harness.core.file_names import PARENT_LOCK
 from harness.search.settings import Search
 from harness.tracking import provenance
-from harness.tracking.journal import Journal, first, last
+from harness.tracking.journal import first, last
+from harness.tracking.journal_writer import Journal
 from harness.tracking.mlflow_store import NOTE, destination_in
 
 VARIABLE = "HARNESS_SWEEP"

@@ -4,14 +4,14 @@ Jobs that can share a program are trained together.
 """
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backends import BackendFactory
+from harness.console.log_file import log_file
 from harness.core.errors import ConfigError, Pruned
 from harness.runs.run import Identity, Result, carry_out
 from harness.search.pruning import RunningTrials
@@ -102,7 +102,7 @@ def _train_alone(
         _begin(swept, job)
     except ConfigError as error:
         return _reported(swept, job, error)
-    with _run_log(job.directory):
+    with log_file(job.directory / "run.log"):
         try:
             trials = _running_trials(swept, prepared)
             identity = _identity(swept, prepared, trials)
@@ -149,18 +149,3 @@ def _reported(swept: Sweep, job: Job, result: Result | Exception) -> float:
         jobs.note_failure(swept, job.number, job.directory, job.overrides, result)
         return NAN
     return jobs.report(result)
-
-
-@contextmanager
-def _run_log(directory: Path) -> Iterator[None]:
-    """Write what is logged meanwhile to `run.log` in the directory, too."""
-    handler = logging.FileHandler(
-        directory / "run.log", delay=True, encoding="utf-8", errors="backslashreplace"
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-        handler.close()

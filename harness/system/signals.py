@@ -11,8 +11,9 @@ sent again.
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any
 
 # Windows has no SIGHUP and no SIGQUIT, but SIGBREAK (Ctrl-Break).
@@ -20,6 +21,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 # A terminal sends these to a whole process group.
 TERMINALS = tuple(number for number in SIGNALS if number != signal.SIGTERM)
+CAN_BLOCK = hasattr(signal, "pthread_sigmask")  # not on Windows
 # Seconds within which a second signal counts as a repetition of the first: launchers often send it
 # twice, to the process and to its group.
 REPEATED = 1.0
@@ -51,10 +53,29 @@ def install() -> None:
             signal.signal(number, _stop)
 
 
-def ignore(numbers: Iterable[signal.Signals] = SIGNALS) -> None:
+def ignore(numbers: Collection[signal.Signals] = SIGNALS) -> None:
     """Ignore these signals, in a process that is ended by the one that it works for."""
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
+    if CAN_BLOCK:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+
+@contextmanager
+def blocked_in_children() -> Iterator[None]:
+    """Let processes that the block starts, and its threads, not be stopped before they `ignore`.
+
+    A Python process that is only starting would print a traceback at Ctrl-C.
+    """
+    if not CAN_BLOCK:
+        yield
+        return
+    resource_tracker.ensure_running()  # which unblocks SIGINT here as it begins
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run_command(main: Callable[[], int]) -> int:

@@ -1,7 +1,7 @@
 """Runs and sweeps whose process is gone: their journals have no end, and nobody will write one.
 
 The journal names its process. Whether a process of another machine still runs is only known from
-the journal's file, whose time that process renews (see `harness.tracking.journal`).
+the journal's file, whose time that process renews (see `harness.tracking.journal_sync`).
 """
 
 import time
@@ -12,7 +12,8 @@ from filelock import FileLock
 from harness.core.file_names import JOURNAL, SENT_LOCK
 from harness.system.process_identity import is_running
 from harness.tracking.job_outcomes import jobs, scalars, status_of
-from harness.tracking.journal import BEGINNINGS, Event, Journal, end_of, first, last
+from harness.tracking.journal import BEGINNINGS, Event, end_of, first, last
+from harness.tracking.journal_writer import Journal
 from harness.tracking.launched_jobs import attempts, launched_jobs, submission
 
 HEARTBEAT_AGE = 600.0  # seconds after which a run of another machine counts as dead

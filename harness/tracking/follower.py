@@ -76,9 +76,7 @@ class Follower:
     def _send(self, client: Any, events: list[tuple[Event | None, int]]) -> None:
         """Send numbers, and at the end of the run also its files and its status."""
         batch, offset = [event for event, _ in events if event is not None], events[-1][1]
-        start = next((event for event in batch if event["kind"] == "start"), None)
-        if start is not None and not self.sent.run_id:
-            self._begin(client, start)
+        self._begin(client)
         if self.sent.run_id:
             writer, ends = self._writer(client), bool(batch) and batch[-1]["kind"] == "end"
             note = self._note() if ends else ""
@@ -96,8 +94,14 @@ class Follower:
         files = mlflow_store.file_store(client, self._run)
         return MlflowWriter(client, self.directory, self.sent.run_id, files)
 
-    def _begin(self, client: Any, start: Event) -> None:
-        """Find the run of this journal, or create it."""
+    def _begin(self, client: Any) -> None:
+        """Find the run of this journal, or create it, unless it is known.
+
+        A sweep that was stopped early has numbers and an end before its start.
+        """
+        start = None if self.sent.run_id else first(self.directory, ("start",))
+        if start is None:
+            return
         place = self.place.artifacts
         number = experiment_id(client, start["experiment"], place, start["note"])
         run_id = None
@@ -137,9 +141,7 @@ class Follower:
                 return self.sent.run_id
             client = mlflow_store.client(self.place.uri)
             self._check(client)
-            start = first(self.directory, ("start",))
-            if start is not None and not self.sent.run_id:
-                self._begin(client, start)
+            self._begin(client)
             return self.sent.run_id
 
     def _check(self, client: Any) -> None:

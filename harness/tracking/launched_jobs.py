@@ -8,7 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.tracking.journal import Event, append, first, last, read
+from harness.tracking.journal import Event, first, last, read
+from harness.tracking.journal_writer import append
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The process that sends a program's journals to MLflow; see `harness.tracking.mlflow_process`.
+"""The process that sends a program's journals to MLflow; see `harness.tracking.mlflow_pipe`.
 
 Messages are one JSON object per line. The program names a journal when it begins and when it has
 ended; in between the journal is looked at every few seconds. The answers are log records, and how
@@ -23,9 +23,10 @@ from harness.console.command_line import counted
 from harness.core.file_names import SENT
 from harness.system import signals
 from harness.tracking.dead_runs import end_if_dead
+from harness.tracking.followed import Followed
 from harness.tracking.journal import end_of
 from harness.tracking.mlflow_store import leave, load_mlflow
-from harness.tracking.reader import Followed, Reader
+from harness.tracking.reader import Reader
 from harness.tracking.unsent import unsent
 
 PATIENCE = 300.0  # seconds for which the process goes on after the program has ended

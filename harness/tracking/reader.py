@@ -1,9 +1,8 @@
 """Send several journals to MLflow, each as it grows, until all of it is there.
 
-A store that fails is left alone for a while, twice as long after each failure, since every try may
-wait for its answer. Journals are sent in the order in which they were named. The jobs of a sweep
-are followed as its journal names them, and it is complete when they are: its description names
-their places in MLflow.
+A store that fails is left alone for a while. Journals are sent in the order in which they were
+named. The jobs of a sweep are followed as its journal names them, and it is complete when they are:
+its description names their places in MLflow.
 """
 
 import time
@@ -13,34 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.core.errors import ConfigError
-from harness.core.file_names import JOURNAL, SENT
+from harness.core.file_names import SENT
 from harness.tracking import sent
 from harness.tracking.destination import Destination
+from harness.tracking.followed import Followed
 from harness.tracking.follower import Follower
-from harness.tracking.journal import BEGINNINGS, between, end_of, first
-from harness.tracking.launched_jobs import attempt_of
+from harness.tracking.journal import BEGINNINGS, end_of, first
 from harness.tracking.mlflow_errors import explained
+from harness.tracking.named_jobs import NamedJobs
+from harness.tracking.store_pauses import PAUSE, StorePauses
 
-PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds after a failure of a store
 BRIEFLY = 0.05  # seconds, for a sweep whose jobs come first
 SHARE = 0.1  # of the time, for which runs that go on are sent at most: they need the processor
-
-
-@dataclass(kw_only=True)
-class Followed:
-    """A journal that is followed, and how far it is."""
-
-    directory: Path
-    follower: Follower
-    every: float  # seconds between two looks at it
-    is_sweep: bool
-    sweep: Path | None = None  # of which it is a job
-    due: float = 0.0
-    size: int = -1  # of the journal, when it was last sent
-    problem: str = ""  # why something of it is not in MLflow; empty if all is
-    is_complete: bool = False
-    named: int = 0  # of a sweep: bytes of its journal in which jobs were looked for
-    waiting: list[Path] = field(default_factory=list[Path])  # jobs that have not begun their record
 
 
 @dataclass
@@ -49,7 +32,7 @@ class Reader:
 
     report: Callable[[Followed], None]
     open: dict[Path, Followed] = field(default_factory=dict[Path, Followed])
-    _pauses: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    _pauses: StorePauses = field(default_factory=StorePauses)
     _complete: set[Path] = field(default_factory=set[Path])  # all of these was sent, and reported
 
     def follow(
@@ -63,15 +46,16 @@ class Reader:
         if directory in self._complete:
             return
         if directory in self.open:
-            self.open[directory].due, self.open[directory].size = 0.0, -1
+            self.open[directory].look_again()
             return
         place = place or sent.destination(directory)
         if place is not None:
             begin = first(directory, BEGINNINGS)
             is_sweep = begin is not None and begin["kind"] == "sweep"
             follower = Follower(directory, place, is_new)
+            jobs = NamedJobs(directory) if is_sweep else None
             self.open[directory] = Followed(
-                directory=directory, follower=follower, every=every, is_sweep=is_sweep
+                directory=directory, follower=follower, every=every, jobs=jobs
             )
             self._follow_sweep_of(directory, every, place)
 
@@ -102,17 +86,9 @@ class Reader:
 
     def _follow_jobs(self, sweep: Followed) -> None:
         """Follow the jobs that a sweep's journal has named since the last look."""
-        size = (sweep.directory / JOURNAL).stat().st_size
-        for event, end in between(sweep.directory, sweep.named, size):
-            sweep.named = end
-            if event is not None and event["kind"] == "job":
-                sweep.waiting.append(attempt_of(sweep.directory, event).folder)
-        for directory in list(sweep.waiting):
-            begin = first(directory, ("start", "end"))
-            if begin is not None:
-                sweep.waiting.remove(directory)
-            if begin is not None and begin["kind"] == "start":
-                self._follow_job(directory, sweep)
+        assert sweep.jobs is not None
+        for directory in sweep.jobs.begun():
+            self._follow_job(directory, sweep)
         if end_of(sweep.directory) is not None:
             for job in self._jobs(sweep):
                 job.due = 0.0
@@ -147,34 +123,30 @@ class Reader:
 
     def _send(self, run: Followed) -> None:
         store = run.follower.place.uri
-        not_before, pause = self._pauses.get(store, (0.0, PAUSE))
-        if time.monotonic() < not_before:
-            run.due = not_before
-            return
         began = time.monotonic()
+        if began < self._pauses.end(store):
+            run.due = self._pauses.end(store)
+            return
         try:
             if run.is_sweep:
                 run.follower.holds_end = not self._may_end(run)
-            size = (run.directory / JOURNAL).stat().st_size
-            if size != run.size or run.problem:
-                run.is_complete = run.follower.advance().complete
-                run.size, run.problem = size, run.follower.problem
-            if run.is_complete and run.is_sweep and (left := self._jobs(run)):
-                run.is_complete, run.problem = False, left[0].problem
-            if run.follower.holds_end or run.problem:
-                run.size = -1
+            run.send(self._jobs(run) if run.is_sweep else ())
         except Exception as error:  # whatever a store does, and a folder that is gone
-            run.problem, run.size = explained(error), -1
+            run.fail(explained(error))
             if not isinstance(error, ConfigError | FileNotFoundError):
-                self._pauses[store] = time.monotonic() + pause, min(2 * pause, LONGEST_PAUSE)
+                self._pauses.failed(store)
         else:
-            self._pauses.pop(store, None)
-        now = time.monotonic()
-        enough = (now - began) * len(self.open) / SHARE if run.every else 0.0
-        run.due = now + max(run.every, enough, PAUSE if run.problem else 0.0)
-        if run.follower.holds_end and end_of(run.directory) is not None:
-            run.due = now + BRIEFLY  # its jobs are sent meanwhile
+            self._pauses.answered(store)
+        run.due = self._next_look(run, began)
         self.report(run)
+
+    def _next_look(self, run: Followed, began: float) -> float:
+        """Return when a journal is looked at again of which a look has begun at `began`."""
+        now = time.monotonic()
+        if run.follower.holds_end and end_of(run.directory) is not None:
+            return now + BRIEFLY  # its jobs are sent meanwhile
+        enough = (now - began) * len(self.open) / SHARE if run.every else 0.0
+        return now + max(run.every, enough, PAUSE if run.problem else 0.0)
 
 
 def _sweep_of(directory: Path) -> Path | None:

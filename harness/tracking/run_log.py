@@ -47,7 +47,7 @@ from harness.system import signals
 from harness.system.checksum import checksum
 from harness.system.durable_files import write_file
 from harness.tracking import system_metrics
-from harness.tracking.journal import Journal
+from harness.tracking.journal_writer import Journal
 from harness.tracking.state_digest import state_digest
 
 

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import psutil
 
-from harness.tracking.journal import append
+from harness.tracking.journal_writer import append
 
 SECONDS = 5.0
 LONGEST_SLEEP = 1.0  # seconds

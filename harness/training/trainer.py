@@ -15,10 +15,11 @@ from backends import Backend, State
 from harness.config.schema import Config
 from harness.console.progress import Progress
 from harness.core.arrays import Array
-from harness.core.errors import Diverged, Pruned
+from harness.core.errors import Pruned
 from harness.core.losses import gives_logits
 from harness.system import signals
 from harness.training.checkpoints import Checkpoint, Checkpoints
+from harness.training.divergence import check_epoch
 from harness.training.early_stopping import EarlyStopping
 from harness.training.metrics import evaluate
 from harness.training.pruning import Pruning
@@ -83,20 +84,14 @@ def train(
     For a resumed run `start` is the checkpoint's state. Raises `Diverged` as soon as a loss is not
     finite, and `Pruned` after an epoch in which `pruning` ends the run.
     """
-    settings, loss = config.trainer, config.task.loss
-    began = time.perf_counter()
-    outcome = Outcome(backend=build(start))
-    outcome.construction_seconds = time.perf_counter() - began
+    settings, outcome = config.trainer, _constructed(build, start)
     chosen = {"device": outcome.backend.device, "kernel": outcome.backend.kernel}
     record.write("tags", values=chosen)
     schedule = Schedule(config, splits.train.x.shape[1])
     done = outcome.epochs = 0 if begun is None else begun.epoch
-    stopping = None
-    if settings.patience is not None:
-        stopping = EarlyStopping(
-            config.replicas, settings.patience, settings.min_delta, start, begun
-        )
-        outcome.stopped_early = not stopping.active.any()  # by its last epoch, before its end
+    stopping = _early_stopping(config, start, begun)
+    # By the last epoch of a resumed run, before its end.
+    outcome.stopped_early = stopping is not None and not stopping.active.any()
     last = done if outcome.stopped_early else settings.epochs
     with (
         Checkpoints(
@@ -106,16 +101,12 @@ def train(
     ):
         for epoch in range(done + 1, last + 1):
             active = np.ones(config.replicas, bool) if stopping is None else stopping.active.copy()
-            losses, seconds = _epoch(outcome.backend, schedule, epoch, active)
-            outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
-            outcome.epoch_seconds.append(seconds)
-            outcome.values = {"train/loss": _epoch_loss(losses, splits, config)}
-            if np.isfinite(losses).all():
-                outcome.values |= _measure(outcome.backend, splits, loss)
+            losses = _train_epoch(outcome, schedule, epoch, active)
+            outcome.values = _measured(outcome.backend, losses, splits, config)
             with signals.deferred():  # a stop must not mix the weights of two epochs
                 state = outcome.backend.state()
             record.metrics(epoch, outcome.values, state)
-            _check_finite(epoch, losses, outcome.values, config, splits)
+            check_epoch(epoch, losses, outcome.values, config, splits)
             progress.update(epoch, outcome.values)
             with signals.deferred():
                 checkpoint = _checkpoint(outcome, stopping, state)
@@ -133,12 +124,42 @@ def train(
     return outcome
 
 
-def _epoch(backend: Backend, schedule: Schedule, epoch: int, active: Array) -> tuple[Array, float]:
-    """Return each step's loss `(S, R)` and the epoch's seconds; only `active` replicas learn."""
+def _constructed(build: Callable[[State], Backend], start: State) -> Outcome:
+    began = time.perf_counter()
+    backend = build(start)
+    return Outcome(backend=backend, construction_seconds=time.perf_counter() - began)
+
+
+def _early_stopping(config: Config, start: State, begun: Checkpoint | None) -> EarlyStopping | None:
+    settings = config.trainer
+    if settings.patience is None:
+        return None
+    return EarlyStopping(config.replicas, settings.patience, settings.min_delta, start, begun)
+
+
+def _train_epoch(outcome: Outcome, schedule: Schedule, epoch: int, active: Array) -> Array:
+    """Return each step's loss `(S, R)`; only `active` replicas learn."""
     calls = [(batches, np.where(active, lr, 0.0)) for batches, lr in schedule.epoch(epoch)]
     began = time.perf_counter()
-    losses = [backend.train_epoch(batches, lr) for batches, lr in calls]
-    return np.concatenate(losses), time.perf_counter() - began
+    losses = np.concatenate([outcome.backend.train_epoch(*call) for call in calls])
+    outcome.epoch_seconds.append(time.perf_counter() - began)
+    outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
+    return losses
+
+
+def _measured(backend: Backend, losses: Array, splits: Splits, config: Config) -> dict[str, Array]:
+    """Return an epoch's metrics from its losses `(S, R)`; with finite ones more is measured.
+
+    That is the validation metrics and, if all labels are 0 or 1, the training accuracy.
+    """
+    values, loss = {"train/loss": _epoch_loss(losses, splits, config)}, config.task.loss
+    if not np.isfinite(losses).all():
+        return values
+    if "val" in splits.parts:
+        values |= evaluate(backend, splits, "val", loss)
+    if gives_logits(loss) and splits.hard_labels:
+        values["train/accuracy"] = evaluate(backend, splits, "train", loss)["train/accuracy"]
+    return values
 
 
 def _checkpoint(outcome: Outcome, stopping: EarlyStopping | None, state: State) -> Checkpoint:
@@ -168,42 +189,3 @@ def _step_weights(steps: int, samples: int, size: int, rule: str) -> Array:
     if steps * size > samples:
         weights[-1] = samples - (steps - 1) * weights[0]
     return np.ones(steps) if rule == "batches" else weights
-
-
-def _measure(backend: Backend, splits: Splits, loss: str) -> dict[str, Array]:
-    """Return the validation metrics and, if all labels are 0 or 1, the training accuracy."""
-    values = evaluate(backend, splits, "val", loss) if "val" in splits.parts else {}
-    if gives_logits(loss) and splits.hard_labels:
-        values["train/accuracy"] = evaluate(backend, splits, "train", loss)["train/accuracy"]
-    return values
-
-
-def _check_finite(
-    epoch: int, losses: Array, values: dict[str, Array], config: Config, splits: Splits
-) -> None:
-    if all(np.isfinite(value).all() for value in (losses, *values.values())):
-        return
-    numbers = np.concatenate([losses, *(value[None] for value in values.values())])  # (…, R)
-    diverged = [config.seeds[r] for r in np.flatnonzero(~np.isfinite(numbers).all(axis=0))]
-    seeds = f" (seeds {', '.join(map(str, diverged))})" if config.replicas > 1 else ""
-    raise Diverged(f"loss not finite in epoch {epoch}{seeds}: {_likely_cause(config, splits)}")
-
-
-def check_measured(values: dict[str, Array], config: Config, splits: Splits) -> None:
-    """Raise `Diverged` if a metric measured after training, such as test/loss, is not finite.
-
-    With finite weights, a single large input may still overflow.
-    """
-    names = [name for name, value in values.items() if not np.isfinite(value).all()]
-    if names:
-        raise Diverged(f"{', '.join(names)} not finite: {_likely_cause(config, splits)}")
-
-
-def _likely_cause(config: Config, splits: Splits) -> str:
-    """Return the likely cause of a loss that is not finite, and the remedy to try first."""
-    largest = max(float(np.abs(split.x).max()) for split in splits.parts.values())
-    if largest > 10 and config.task.scale == "none":
-        return f"inputs reach {largest:g}; try task.scale=standard or a smaller optimizer.lr"
-    lr = config.optimizer.lr
-    clip = ", or trainer.clip=1" if config.trainer.clip is None else ""
-    return f"optimizer.lr={lr:g} is likely too large; try {min(lr / 10, 0.01):g}{clip}"

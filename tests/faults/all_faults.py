@@ -3,6 +3,7 @@
 from tests.faults import (
     crowds,
     disk,
+    interruptions,
     kills,
     mutations,
     power,
@@ -15,6 +16,7 @@ from tests.faults.fault import Fault
 
 FAULTS: list[Fault] = [
     *kills.FAULTS,
+    *interruptions.FAULTS,
     *signals.FAULTS,
     *server.FAULTS,
     *shared_server.FAULTS,

@@ -38,7 +38,8 @@ class Journal:
 
     @property
     def end(self) -> Event:
-        return next(iter(self.all("end")), {})
+        """The last end: a sweep that goes on has several."""
+        return next(reversed(self.all("end")), {})
 
     @property
     def id(self) -> str:

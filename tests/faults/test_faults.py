@@ -4,13 +4,21 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
+from safetensors.numpy import load_file, save_file
 
 from tests.faults.all_faults import FAULTS
 from tests.faults.compare import JOURNAL, Curve, compare, curve_difference
 from tests.faults.fault import Fault, try_fault
-from tests.faults.trial import EPOCHS, Trial, epochs
+from tests.faults.sweep_results import (
+    FINAL_WEIGHTS,
+    differences,
+    results_of,
+    tracking_problems,
+)
+from tests.faults.trial import EPOCHS, LIMIT, Trial, epochs
 from tests.support.program import uses_mlflow
 
 pytestmark = [*uses_mlflow, pytest.mark.slow]
@@ -57,3 +65,32 @@ def test_a_curve_that_differs_in_the_last_bit_shows() -> None:
     assert "epoch 2 differs" in str(curve_difference(whole, other, is_whole=True))
     without: Curve = [(step, values, None) for step, values, _ in whole]
     assert curve_difference(whole, without, is_whole=True) is None
+
+
+def test_what_a_sweep_lost_when_it_was_stopped_shows(tmp_path: Path) -> None:
+    trial = Trial(tmp_path / "trial", random.Random(0), short=True)
+    words = ("-m", epochs(40), "seed=0,1", "hydra.sweep.dir=sw", "trainer.keep_checkpoints=null")
+    trial.finish(trial.train(*words, wait=LIMIT), 0)
+    assert trial.problems == []
+    sweep = trial.folder / "sw"
+    whole = results_of(sweep)
+    assert differences(whole, results_of(sweep)) == []
+    client = MlflowClient(tracking_uri=trial.uri())
+    assert tracking_problems(client.search_runs(["1"]), ["seed=0", "seed=1"]) == []
+    path = sweep / "0" / FINAL_WEIGHTS
+    save_file({name: np.nextafter(a, 9.0) for name, a in load_file(path).items()}, path)
+    (sweep / "0/checkpoints/epoch-00020.safetensors").unlink()
+    (sweep / "0/plots/loss.png").unlink()
+    (sweep / "1/predictions.csv").write_text("")
+    journal = (sweep / "1" / JOURNAL).read_text()
+    (sweep / "1" / JOURNAL).write_text(journal.replace("FINISHED", "KILLED"))
+    found = "\n".join(differences(whole, results_of(sweep)))
+    assert "job 0: weights/final.safetensors differs" in found
+    assert "job 0: checkpoints/epoch-00020.safetensors is missing or differs" in found
+    assert "job 0: only one has the files ['plots/loss.png']" in found
+    assert "job 1: predictions.csv differs" in found
+    assert "job 1: ends ['KILLED']" in found
+    client.set_terminated(client.create_run("1", run_name="seed=1").info.run_id)
+    found = "\n".join(tracking_problems(client.search_runs(["1"]), ["seed=0", "seed=1"]))
+    assert "'seed=1': 2" in found
+    assert "MLflow, parents: " in found

@@ -108,7 +108,8 @@ class Trial:
     def check_output(self, program: Program) -> None:
         said = program.output.read_text(errors="replace")
         if "Traceback (most recent" in said:
-            self.say(program, "a traceback")
+            _, _, trace = said.partition("Traceback (most recent")
+            self.say(program, f"a traceback: {trace[:2000]}")
 
     def say(self, program: Program, what: str) -> None:
         end = " | ".join(program.output.read_text(errors="replace").splitlines()[-6:])[-900:]

@@ -21,7 +21,8 @@ from harness.export.__main__ import read_network
 from harness.notebook import load_run
 from harness.runs import checkpoint_file
 from harness.runs.checksums import check_file, recorded_files
-from harness.tracking.journal import append, read
+from harness.tracking.journal import read
+from harness.tracking.journal_writer import append
 from harness.why import __main__ as why
 from tests.support.recorded_files import flip, record_again, zero_tail
 from tests.support.resumed_runs import SMALL, plan, run

@@ -17,7 +17,7 @@ from benchmarks.common.processes import environment
 from harness.runs import figures
 from harness.system import signals, worker_processes
 from harness.tasks import Bound
-from harness.tracking.journal import Journal
+from harness.tracking.journal_writer import Journal
 
 PATHS = ["plots/predictions.png", "plots/loss.png"]
 

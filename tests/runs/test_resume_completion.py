@@ -13,7 +13,8 @@ from harness.console.command_line import override
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL
 from harness.runs import summary
-from harness.tracking.journal import Journal, read
+from harness.tracking.journal import read
+from harness.tracking.journal_writer import Journal
 from tests.support import program
 from tests.support.program import uses_mlflow
 from tests.support.resumed_runs import CASES, LONG, SMALL, curve, plan, run

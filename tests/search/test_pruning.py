@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.search.pruning import Report, RunningTrials, asha, wilcoxon, wilcoxon_looks
+from harness.search.pruning import Report, RunningTrials
+from harness.search.pruning_rules import asha, wilcoxon, wilcoxon_looks
 from harness.search.settings import Search
 from harness.search.study import open_study
 from harness.search.trials import JOB, SWEEP

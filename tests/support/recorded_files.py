@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.system.checksum import checksum
-from harness.tracking.journal import append
+from harness.tracking.journal_writer import append
 
 
 def record_again(folder: Path, path: str) -> None:

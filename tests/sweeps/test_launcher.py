@@ -14,7 +14,7 @@ from backends import CPU, Execution, State
 from harness.config.compose import compose
 from harness.core.errors import Diverged, Pruned
 from harness.runs.run import Identity, Result, carry_out
-from harness.sweeps import cotraining
+from harness.sweeps import shared_program
 from harness.sweeps.cotraining import SharedTraining
 from harness.sweeps.grouping import sharing_key
 from harness.sweeps.shared_replicas import Judge, SharedPruning
@@ -104,7 +104,7 @@ def test_together_is_number_by_number_as_alone(kind: str, tmp_path: Path) -> Non
 def test_runs_that_have_ended_are_left_behind(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cotraining, "CONSTRUCTION", 0.0)
+    monkeypatch.setattr(shared_program, "CONSTRUCTION", 0.0)
     settings = ["trainer.epochs=7", "trainer.shuffle=true", *KINDS[kind]]
     plans = [plan(tmp_path, *settings, f"seed={seed}", "replicas=2") for seed in range(5)]
     sizes: list[int] = []

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.file_names import FINAL_WEIGHTS
+from harness.core.file_names import JOURNAL
 from harness.tracking.job_outcomes import Job, jobs
 from harness.tracking.journal import end_of
 from harness.tracking.launched_jobs import attempts
+from tests.faults.sweep_results import differences, results_of, tracking_problems
 from tests.support import program
 from tests.support.command_lines import run_all
 from tests.support.program import Done, uses_mlflow
@@ -23,16 +24,6 @@ pytestmark = uses_mlflow
 TINY = ["task.samples=40", "model.units=4", "precision=float64", "trainer.checkpoint_every=20"]
 PLACE = "hydra.sweep.dir=sw"
 RESUME = ["-m", "sweep.resume=sw"]
-
-
-def results_of(folder: Path) -> dict[int, list[object]]:
-    """By number: name, curves and final weights of each job of the sweep there."""
-    found: dict[int, list[object]] = {}
-    for job in jobs(folder / "sw"):
-        place = folder / "sw" / job.folder
-        curves = [program.journalled(place, name) for name in ("train/loss", "val/loss")]
-        found[job.number] = [job.name, *curves, (place / FINAL_WEIGHTS).read_bytes()]
-    return found
 
 
 def epochs_done(folder: Path) -> int:
@@ -57,7 +48,8 @@ def test_a_sweep_that_is_stopped_again_and_again_ends_as_if_it_never_was(
     workers: int, tmp_path: Path
 ) -> None:
     rng = random.Random(workers)
-    words = ["-m", *TINY, "trainer.epochs=300", "seed=range(4)", PLACE]
+    words = ["-m", *TINY, "trainer.epochs=300", "trainer.keep_checkpoints=null", "seed=range(4)"]
+    words += [PLACE]
     how = f"hydra.launcher.workers={workers}"
     whole, folder = (program.with_database(tmp_path / name) for name in ("whole", "stopped"))
     assert program.run(whole, *words, "hydra.launcher.workers=1").code == 0
@@ -68,14 +60,10 @@ def test_a_sweep_that_is_stopped_again_and_again_ends_as_if_it_never_was(
         words = RESUME
     done = program.run(folder, *RESUME, how)
     assert done.code == 0, done.err
-    assert results_of(folder) == results_of(whole)
-    parent, *children = program.tracked(folder)
-    assert parent.info.status == "FINISHED"
-    assert parent.data.metrics["jobs/finished"] == 4
-    finished = [run.info.run_name for run in children if run.info.status == "FINISHED"]
-    assert sorted(finished) == [f"seed={seed}" for seed in range(4)]
-    assert {run.info.status for run in children} == {"FINISHED", "KILLED"}
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert differences(results_of(whole / "sw"), results_of(folder / "sw")) == []
+    runs = program.tracked(folder)
+    assert tracking_problems(runs, [f"seed={seed}" for seed in range(4)]) == []
+    assert "KILLED" in {run.info.status for run in runs}
     count = len(attempts(folder / "sw"))
     again = program.run(folder, *RESUME, how)
     assert again.code == 0
@@ -95,6 +83,17 @@ def test_a_job_that_failed_is_tried_again(tmp_path: Path) -> None:
     parent, *children = program.tracked(folder)
     assert parent.info.status == "FAILED"
     assert len(children) == 3
+
+
+def test_last_is_the_last_sweep_that_has_begun(tmp_path: Path) -> None:
+    words = ["-m", *TINY, "trainer.epochs=1", "seed=0,1", "tracking=journal"]
+    assert program.run(tmp_path, *words).code == 0
+    claimed = tmp_path / "results/multirun/99991231-235959-000000"  # and then it was killed
+    claimed.mkdir()
+    (claimed / JOURNAL).touch()
+    done = program.run(tmp_path, "-m", "sweep.resume=last")
+    assert done.code == 0, done.err
+    assert "2 jobs (2 finished before)" in done.err
 
 
 def test_finished_jobs_are_not_trained_again(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from harness.sweeps.engines.shipping import COPIED, has_files, shipment, unpack
 from harness.sweeps.jobs import Job
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
-from harness.tracking.journal import append
+from harness.tracking.journal_writer import append
 from harness.tracking.launched_jobs import launched_jobs, record_job
 
 

@@ -5,7 +5,9 @@ The processes are real, and are really killed.
 
 import os
 import signal
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +165,21 @@ def test_a_stop_closes_all_runs_everywhere(number: signal.Signals, tmp_path: Pat
     assert in_use(folder) == []
     assert {job.status for job in jobs(folder / "sw")} == {"KILLED"}
     assert [run.info.status for run in program.tracked(folder)] == ["KILLED"] * 5
+
+
+def test_workers_take_no_notice_of_ctrl_c_while_they_start(tmp_path: Path) -> None:
+    """The program closes their runs; a terminal sends the signal to them, too."""
+    words = ["-m", *SMALL, "trainer.epochs=2", "seed=range(4)", PLACE, TWO, "tracking=journal"]
+    process, told = program.start(tmp_path, *words), set[int]()
+    while process.poll() is None:
+        with suppress(psutil.Error):  # it ends just now
+            for worker in workers(process.pid):
+                worker.send_signal(signal.SIGINT)
+                told.add(worker.pid)
+        time.sleep(0.02)
+    done = program.finish(process)
+    assert len(told) == 2
+    assert (done.code, "Traceback" in done.err) == (0, False), done.err
 
 
 def test_workers_do_not_outlive_a_program_that_is_killed(tmp_path: Path) -> None:

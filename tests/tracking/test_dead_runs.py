@@ -14,7 +14,8 @@ from harness.core.file_names import JOURNAL
 from harness.system.process_identity import is_running, this_process
 from harness.tracking.dead_runs import HEARTBEAT_AGE, end_if_dead, is_abandoned, is_dead
 from harness.tracking.job_outcomes import Job, status_of
-from harness.tracking.journal import Journal, append, end_of, read
+from harness.tracking.journal import end_of, read
+from harness.tracking.journal_writer import Journal, append
 from harness.tracking.launched_jobs import record_job
 from tests.support import ROOT
 from tests.support.run_logs import START

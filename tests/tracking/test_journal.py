@@ -17,7 +17,8 @@ import pytest
 from harness.core.errors import Diverged
 from harness.core.file_names import JOURNAL
 from harness.system.signals import SIGNALS, Killed
-from harness.tracking.journal import Event, Journal, last, read
+from harness.tracking.journal import Event, last, read
+from harness.tracking.journal_writer import Journal
 from harness.tracking.run_log import RunLog
 from tests.support import ROOT
 from tests.support.run_logs import START
@@ -181,7 +182,7 @@ def test_a_record_ends_once(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from harness.tracking.journal import Journal
+from harness.tracking.journal_writer import Journal
 
 Journal(Path(sys.argv[1])).write("tags", values={})
 os._exit(9)

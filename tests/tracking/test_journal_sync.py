@@ -16,7 +16,8 @@ import pytest
 
 from harness.core.file_names import JOURNAL
 from harness.tracking import journal_sync
-from harness.tracking.journal import Journal, append, read
+from harness.tracking.journal import read
+from harness.tracking.journal_writer import Journal, append
 from tests.support import ROOT
 from tests.support.program import PATIENCE
 
@@ -82,11 +83,11 @@ def test_lines_are_forced_to_the_disk_as_the_process_ends(tmp_path: Path) -> Non
     """A sweep adds its jobs to its journal without keeping it open."""
     program = (
         "import os, sys; from pathlib import Path\n"
-        "from harness.tracking import journal, journal_sync\n"
+        "from harness.tracking import journal_sync, journal_writer\n"
         "journal_sync.SYNC_SECONDS = 1e9\n"
         "fsync = os.fsync\n"
         "os.fsync = lambda opened: (print(os.fstat(opened).st_size), fsync(opened))\n"
-        "journal.append(Path(sys.argv[1]), 'job', number=0)\n"
+        "journal_writer.append(Path(sys.argv[1]), 'job', number=0)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True, capture_output=True
@@ -134,7 +135,8 @@ def test_journals_that_are_open_are_touched_and_others_are_not(
 FULL = """
 import resource, sys
 from pathlib import Path
-from harness.tracking.journal import JOURNAL, Journal
+from harness.tracking.journal import JOURNAL
+from harness.tracking.journal_writer import Journal
 
 folder = Path(sys.argv[1])
 journal = Journal(folder)
@@ -168,7 +170,7 @@ FORKED = """
 import os, sys
 from pathlib import Path
 from harness.tracking import journal_sync
-from harness.tracking.journal import Journal
+from harness.tracking.journal_writer import Journal
 
 folder = Path(sys.argv[1])
 theirs = Journal(folder / "parent")

@@ -26,6 +26,7 @@ from harness.tracking import mlflow_store
 from harness.tracking.follower import Follower
 from harness.tracking.job_outcomes import jobs
 from harness.tracking.journal import read
+from harness.tracking.journal_writer import Journal
 from harness.tracking.mlflow_store import destination_in
 from harness.tracking.mlflow_writer import ID, TABLE_ROWS
 from harness.tracking.sent import address
@@ -33,6 +34,7 @@ from tests.support import ROOT, program
 from tests.support.configs import config
 from tests.support.program import uses_mlflow
 from tests.support.run_logs import (
+    START,
     begin,
     contents,
     everything,
@@ -401,6 +403,27 @@ def test_a_parent_is_made_once_and_by_whoever_can(folder: Path, counting: Counti
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {made.info.run_id}
     assert len(children) == 2, "the first could not be made, nor its parent"
     assert jobs(directory) == [], "jobs are those that the sweep has begun"
+
+
+def test_numbers_of_a_sweep_that_was_stopped_before_its_start_arrive(folder: Path) -> None:
+    directory = folder / "results/multirun/now"
+    journal = Journal(directory)
+    for kind, fields in (
+        ("sweep", {}),
+        ("scalars", {"values": {"jobs/finished": 0}}),
+        ("end", {"status": "KILLED"}),
+        ("resumed", {}),
+        ("start", START),
+        ("scalars", {"values": {"jobs/finished": 3}}),
+        ("end", {"status": "FINISHED"}),
+    ):
+        journal.write(kind, **fields)
+    journal.close()
+    assert Follower(directory, destination_in(None, folder / "results")).advance().complete
+    run = only(folder)
+    assert run.info.status == "FINISHED"
+    history = program.history(folder, run.info.run_id, "jobs/finished")
+    assert sorted(history) == [(0, 0.0), (0, 3.0)]
 
 
 def test_importing_the_module_does_not_import_mlflow() -> None:

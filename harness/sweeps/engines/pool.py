@@ -20,6 +20,7 @@ from pebble import CONSTS, ProcessExpired, ProcessPool
 from harness.sweeps.engines import pool_worker
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses
+from harness.system import signals
 
 GRACE = 30.0  # seconds in which workers close their runs after a stop
 
@@ -50,15 +51,19 @@ class Pool:
     def submit(self, unit: WorkUnit) -> "Future[Losses]":
         """Let a worker carry out a unit."""
         try:
-            future = self._pool.schedule(pool_worker.work, args=[unit])
+            future = self._scheduled(unit)
         except RuntimeError:  # it is broken: a worker died that had no unit
             self._pool.stop()
             self._pool.join()
             self._pool = self._new_pool()
-            future = self._pool.schedule(pool_worker.work, args=[unit])
+            future = self._scheduled(unit)
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future
+
+    def _scheduled(self, unit: WorkUnit) -> "Future[Losses]":
+        with signals.blocked_in_children():  # the first unit starts the workers
+            return self._pool.schedule(pool_worker.work, args=[unit])
 
     @staticmethod
     def how_it_died(error: BaseException) -> str | None:

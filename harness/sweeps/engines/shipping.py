@@ -19,7 +19,8 @@ from filelock import FileLock
 from harness.core.file_names import JOURNAL, PARENT_LOCK, SENT, SENT_LOCK
 from harness.sweeps.units import WorkUnit
 from harness.system.durable_files import PARTIAL, write_file
-from harness.tracking.journal import append_lines, between, end_of
+from harness.tracking.journal import between, end_of
+from harness.tracking.journal_writer import append_lines
 from harness.tracking.launched_jobs import attempt_of, attempts
 
 COPIED = ".copied"  # an empty file in a sweep's folder that is a copy

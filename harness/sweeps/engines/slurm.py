@@ -20,7 +20,8 @@ from harness.sweeps.engines.settings import at_least
 from harness.sweeps.estimates import Demand
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses
-from harness.tracking.journal import Event, append
+from harness.tracking.journal import Event
+from harness.tracking.journal_writer import append
 
 LOGS = "slurm"  # folder in the sweep's, with submitit's files and what the tasks print
 CLUSTERS = ("slurm", "local")  # local: processes of this machine, to try things out
