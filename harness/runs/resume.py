@@ -167,7 +167,7 @@ def _check_work_left(config: Config, folder: Path, name: str, checkpoint: Checkp
     elif epochs <= done:
         raise ConfigError(
             f"trainer.epochs={epochs}: the checkpoint {name} of {folder} has {done} epochs behind "
-            f"it; to train on, give the new total, such as trainer.epochs={2 * done}."
+            f"it; to train on, give the new total, such as trainer.epochs={2 * done or 10}."
         )
     elif stopped_early:
         raise ConfigError(

@@ -99,6 +99,8 @@ def train(
         ) as checkpoints,
         Progress(settings.epochs, done, shows_progress) as progress,
     ):
+        if not settings.epochs and splits.train.has_targets:  # training may go on from here
+            checkpoints.keep(Checkpoint(state=start, epoch=0), np.inf)
         for epoch in range(done + 1, last + 1):
             active = np.ones(config.replicas, bool) if stopping is None else stopping.active.copy()
             losses = _train_epoch(outcome, schedule, epoch, active)

@@ -120,3 +120,13 @@ def test_precision_may_change(uninterrupted: Any, tmp_path: Path) -> None:
     run(tmp_path, f"resume={whole}", "checkpoint=epoch-00003", "precision=float32")
     assert load_file(tmp_path / "weights/final.safetensors")["head.bias"].dtype == np.float32
     assert 0 < apart(curve(whole)[3:], curve(tmp_path)[3:]) < 1e-4
+
+
+def test_a_forward_pass_can_be_trained_on(tmp_path: Path) -> None:
+    run(tmp_path / "whole", *SMALL)
+    run(tmp_path / "forward", *SMALL, "trainer.epochs=0")
+    run(tmp_path / "on", f"resume={tmp_path / 'forward'}", "trainer.epochs=6", "backend=torch")
+    whole, resumed = curve(tmp_path / "whole"), curve(tmp_path / "on")
+    assert apart(whole, resumed) < LIMITS["float64"].losses
+    with pytest.raises(ConfigError, match=r"such as trainer\.epochs=10"):
+        run(tmp_path / "again", f"resume={tmp_path / 'forward'}")
