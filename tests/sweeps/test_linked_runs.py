@@ -102,7 +102,7 @@ def test_a_sweep_is_read_and_checked_with_its_linked_runs(
     damaged = copied / "multirun/one/1/config.yaml"
     damaged.write_text(f"{damaged.read_text()}\n")
     assert doctor.main([str(sweep)]) == 1
-    assert "config.yaml" in capsys.readouterr().out.replace("\n", "")
+    assert "3 runs and 1 sweep: 1 finding" in capsys.readouterr().out
 
 
 def test_a_linked_job_is_found_by_its_number(copied: Path) -> None:

@@ -30,8 +30,11 @@ LONG = [*SMALL, "trainer.epochs=1000000", "trainer.checkpoint_every=20", "tracki
 
 def workers(pid: int) -> list[psutil.Process]:
     """The worker processes of a program."""
-    children = psutil.Process(pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    found: list[psutil.Process] = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.Error):  # it ends just now
+            found += [child] if "spawn_main" in " ".join(child.cmdline()) else []
+    return found
 
 
 def in_use(folder: Path) -> list[str]:
