@@ -13,7 +13,7 @@ OptimizedLSTMCell of linen has the parameters of its LSTMCell.
 from harness.core.errors import ConfigError
 from harness.core.model import GATES
 from harness.formats.foreign_network import refuse
-from harness.formats.recurrent_stacks import Dense, Layer, Layers, chains
+from harness.formats.recurrent_stacks import ROOT, Dense, Layer, Layers, chains
 from harness.formats.tensor_file import TensorFile
 
 FUSED = {gates: cell for cell, gates in GATES.items()}
@@ -63,9 +63,9 @@ def _params(file: TensorFile) -> dict[Path, str]:
 
 def _layer(file: TensorFile, path: Path, children: Children) -> Layer | None:
     found = frozenset(child.partition(".")[0] for child in children)
-    name = separator(file).join(path)
+    name = separator(file).join(path) or ROOT
     if what := NO_NETWORK.get(found):
-        raise refuse(file.path, name or "its cell", what)
+        raise refuse(file.path, name, what)
     fused = {"dense_i", "dense_h"} <= found
     cells = [cell for cell, gates in GATE_NAMES.items() if _parts(gates) <= found]
     if not fused and not cells:
@@ -127,7 +127,7 @@ def _separate(file: TensorFile, name: str, children: Children, cell: str) -> Lay
 
 def _part(file: TensorFile, name: str, children: Children, part: str) -> str:
     if part not in children:
-        what = f"{part.replace('.', separator(file))} of {name or 'its cell'}"
+        what = f"{part.replace('.', separator(file))} of {name}"
         raise ConfigError(f"{file.path}: {what} is missing; write it anew, or choose another file.")
     return children[part]
 
@@ -140,7 +140,7 @@ def _dense(file: TensorFile, params: dict[Path, str]) -> list[Dense]:
             has_bias = bias is not None and file.shapes[bias] == shape[1:]
             found.append(
                 Dense(
-                    name=separator(file).join(path[:-1]),
+                    name=separator(file).join(path[:-1]) or ROOT,
                     features=shape[0],
                     outputs=shape[1],
                     kernel=name,

@@ -2,7 +2,7 @@
 
 from harness.core.losses import gives_logits
 from harness.formats.flax_layers import separator
-from harness.formats.recurrent_stacks import Chosen, Dense, Layer
+from harness.formats.recurrent_stacks import ROOT, Chosen, Dense, Layer
 from harness.formats.tensor_file import TensorFile
 from harness.formats.trained_network import Network
 
@@ -25,11 +25,11 @@ state = {{"/".join(map(str, path)): value for path, value in flatten_dict(tree).
 
 USAGE = """\
 import jax
-import numpy as np
+{x64}import numpy as np
 from flax import {module}
 from flax.traverse_util import unflatten_dict
 {load}
-{x64}
+
 
 def part(prefix):
     found = {{n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}}
@@ -61,7 +61,7 @@ def usage(file: TensorFile, chosen: Chosen, network: Network) -> str:
         forward.append(write_head(chosen.head, network, between))
     if gives_logits(network.loss):
         forward.append("h = jax.nn.sigmoid(h)")
-    x64 = '\njax.config.update("jax_enable_x64", True)\n' if network.precision == "float64" else ""
+    x64 = 'jax.config.update("jax_enable_x64", True)\n' if network.precision == "float64" else ""
     return USAGE.format(
         module="nnx" if from_nnx else "linen",
         load=LOAD[file.format].format(path=str(file.path.resolve())),
@@ -113,4 +113,4 @@ def _types(network: Network) -> str:
 
 
 def _prefix(name: str, between: str) -> str:
-    return f"{name}{between}" if name else ""
+    return "" if name == ROOT else f"{name}{between}"

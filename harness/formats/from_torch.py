@@ -17,7 +17,7 @@ from harness.core.model import GATES
 from harness.formats.foreign_network import ForeignNetwork, Stated, refuse
 from harness.formats.network_of_layers import network_of
 from harness.formats.open_tensor_file import open_file
-from harness.formats.recurrent_stacks import SCALES, Dense, Layer, Layers, chains, choose
+from harness.formats.recurrent_stacks import ROOT, SCALES, Dense, Layer, Layers, chains, choose
 from harness.formats.tensor_file import TensorFile
 from harness.formats.to_torch import GATE_ORDER
 from harness.formats.torch_usage import usage
@@ -95,7 +95,7 @@ def _layer(file: TensorFile, module: str, layer: str) -> Layer:
     for bias in biases if has_bias else ():
         file.check_shape(bias, (rows,))
     return Layer(
-        name=module.removesuffix("."),
+        name=module.removesuffix(".") or ROOT,
         cell=CELLS[rows // units],
         features=features,
         units=units,
@@ -112,7 +112,7 @@ def _dense(file: TensorFile) -> list[Dense]:
             continue
         bias = f"{name}.bias" if file.shapes.get(f"{name}.bias") == shape[:1] else None
         found.append(
-            Dense(name=name, features=shape[1], outputs=shape[0], kernel=kernel, bias=bias)
+            Dense(name=name or ROOT, features=shape[1], outputs=shape[0], kernel=kernel, bias=bias)
         )
     return found
 

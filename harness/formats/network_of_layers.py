@@ -22,13 +22,15 @@ def network_of(
     stated: Stated,
     layer_weights: Callable[[Layer, str], dict[str, Array]],
     head_kernel: Callable[[Array], Array] = np.asarray,
+    reset: str = "after",
 ) -> Network:
     """Return the network, and add to the notes of `chosen` what was taken to be so.
 
     `layer_weights` reads a layer's arrays in a precision and returns them by their canonical names
-    without `rnn.N.`; `head_kernel` returns the head's as `(units, outputs)`. Raises `ConfigError`.
+    without `rnn.N.`; `head_kernel` returns the head's as `(units, outputs)`; `reset` is where the
+    reset gate of the file's GRU acts. Raises `ConfigError`.
     """
-    model = _model(file, chosen, stated)
+    model = _model(file, chosen, stated, reset)
     precision = _precision(file, chosen)
     weights: dict[str, Array] = {}
     for n, layer in enumerate(chosen.layers):
@@ -39,7 +41,7 @@ def network_of(
         if chosen.head.bias is not None:
             weights["head.bias"] = file.array(chosen.head.bias, precision)
     _fill(weights, model, chosen)
-    scale = scale_of(file, model.features, chosen.scales, chosen.notes)
+    scale = _scale_of(file, model.features, chosen.scales, chosen.notes)
     return Network(
         model=model,
         loss="bce" if stated.outputs == "probabilities" else "mse",
@@ -57,16 +59,16 @@ def network_of(
     )
 
 
-def answer_questions(file: TensorFile, cell: str, has_head: bool, stated: Stated) -> None:
+def _answer_questions(file: TensorFile, cell: str, has_head: bool, stated: Stated) -> None:
     """Raise `ConfigError` unless the user said what weights alone do not say, and nothing else."""
     name = LAYER_NAMES[cell]
     if cell == "rnn" and stated.activation is None:
         why = f"the weights of a {name} are the same with both"
         raise ask("activation", why, "tanh", "relu")
     if cell != "rnn" and stated.activation == "relu":
-        raise contradiction(file, "activation relu", f"has layers of {name}, which is tanh")
+        raise _contradiction(file, "activation relu", f"has layers of {name}, which is tanh")
     if cell != "gru" and stated.reset is not None:
-        raise contradiction(file, f"reset {stated.reset}", f"has layers of {name}, without such")
+        raise _contradiction(file, f"reset {stated.reset}", f"has layers of {name}, without such")
     alone = f"{file.path} holds weights alone, which are the same with both"
     if stated.returns is None:
         raise ask("returns", alone, "last", "every_step")
@@ -76,12 +78,12 @@ def answer_questions(file: TensorFile, cell: str, has_head: bool, stated: Stated
         )
 
 
-def contradiction(file: TensorFile, stated: str, fact: str) -> ConfigError:
+def _contradiction(file: TensorFile, stated: str, fact: str) -> ConfigError:
     """Return the error for an option that a file contradicts."""
     return ConfigError(f"--{stated}: {file.path} {fact}; leave the option out.")
 
 
-def scale_of(
+def _scale_of(
     file: TensorFile, features: int, names: set[str], notes: list[str]
 ) -> dict[str, Array]:
     """Return means and deviations of inputs and targets: the file's, or none: 0 and 1."""
@@ -97,12 +99,12 @@ def scale_of(
     return scale
 
 
-def _model(file: TensorFile, chosen: Chosen, stated: Stated) -> ModelSpec:
+def _model(file: TensorFile, chosen: Chosen, stated: Stated, reset: str) -> ModelSpec:
     first, head = chosen.layers[0], chosen.head
-    answer_questions(file, first.cell, head is not None, stated)
-    if stated.reset == "before":
-        fact = "has GRU layers of a framework whose reset gate acts after the product"
-        raise contradiction(file, "reset before", fact)
+    _answer_questions(file, first.cell, head is not None, stated)
+    if stated.reset not in (None, reset):
+        fact = f"has GRU layers whose reset gate acts {reset} the recurrent product"
+        raise _contradiction(file, f"reset {stated.reset}", fact)
     forms = {layer.biases for layer in chosen.layers} - {"none"}
     assert stated.returns is not None
     return ModelSpec(
@@ -115,6 +117,7 @@ def _model(file: TensorFile, chosen: Chosen, stated: Stated) -> ModelSpec:
         head="none" if head is None else "dense",
         outputs=first.units if head is None else head.outputs,
         biases=forms.pop() if forms else "single",
+        reset=reset,
     )
 
 

@@ -27,12 +27,10 @@ def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[str, Shap
     Raises `ValueError`, also for an array that is longer or shorter than its header says.
     """
     with archive.open(entry) as file:
-        version = np.lib.format.read_magic(file)
-        readers = {(1, 0): np.lib.format.read_array_header_1_0}
-        readers[2, 0] = np.lib.format.read_array_header_2_0
-        if version not in readers:
-            raise ValueError(f"{entry.filename} is of an unknown version of NumPy's format")
-        shape, _, kind = readers[version](file)
+        # Of the later versions only arrays with fields have need, and a header may have 4 GB there.
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{entry.filename} is not of the version 1.0 of NumPy's format")
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
         size = entry.file_size - file.tell()
     if kind.hasobject:
         return "object", shape

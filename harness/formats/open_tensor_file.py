@@ -21,7 +21,7 @@ from harness.training.checkpoints import array_types
 TYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 NAMES = {  # of a module harness/formats/from_….py: the names by which its files are known
     "torch": re.compile(r"(^|\.)weight_[ih]h(_l\d+)?$"),
-    "numpy": re.compile(r"rnn\.\d+\.(recurrent_kernel|U)$"),
+    "numpy": re.compile(r"^rnn\.\d+\.(recurrent_kernel|U)$"),
     "jax": re.compile(r"(^|[./])kernel([./]value)?$"),
 }
 
@@ -43,7 +43,7 @@ def open_file(path: Path) -> TensorFile:
 def framework(file: TensorFile) -> str:
     """Return torch, jax or numpy: the module `from_….py` that reads arrays of these names."""
     for name, pattern in NAMES.items():
-        if any(pattern.match(key) or pattern.search(key) for key in file.types):
+        if any(pattern.search(key) for key in file.types):
             return name
     names = ", ".join(list(file.types)[:5])
     raise ConfigError(

@@ -12,6 +12,7 @@ from harness.core.errors import ConfigError, nearest
 from harness.formats.foreign_network import Stated, ask, refuse
 from harness.formats.tensor_file import TensorFile
 
+ROOT = "."  # the name of a layer that is all of the file's model
 FEW = 5  # names in a message
 SCALES: tuple[str, ...] = ("x_mean", "x_std", "y_mean", "y_std")  # of our exports
 
@@ -94,6 +95,7 @@ def choose(file: TensorFile, found: Layers, stated: Stated) -> Chosen:
 
 def _choose_stack(file: TensorFile, stacks: list[list[Layer]], only: str | None) -> list[Layer]:
     valid = ["+".join(_names(stack)) for stack in stacks]
+    every = [name for stack in stacks for name in _names(stack)]
     if only is None:
         if len(stacks) > 1:
             raise ask("only", f"{file.path} has several; join names by + if they follow", *valid)
@@ -104,7 +106,7 @@ def _choose_stack(file: TensorFile, stacks: list[list[Layer]], only: str | None)
         if not part:
             raise ConfigError(
                 f"--only {only}: {file.path} has no recurrent layer {name}; it has "
-                f"{', '.join(valid)}.{nearest(name, valid)}"
+                f"{', '.join(valid)}.{nearest(name, every)}"
             )
         layers += part
     for one, other in pairwise(layers):
@@ -137,7 +139,7 @@ def _choose_head(
             )
         return fitting[names.index(stated)]
     if len(fitting) > 1:
-        why = f"each of them could take the {units} outputs of {_names(layers)[-1] or 'the stack'}"
+        why = f"each of them could take the {units} outputs of {_names(layers)[-1]}"
         raise ask("head", why, *names, "none")
     head = fitting[0] if fitting else None
     _check_rest(file, found, units, head)

@@ -76,7 +76,9 @@ def decoding(path: Path) -> Generator[None]:
     except ConfigError:
         raise
     except Exception as error:  # zlib, zipfile, msgpack and PyTorch each have their own
-        raise ConfigError(f"{path}: is damaged ({first_line(error)[:100]}); {REMEDY}.") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({first_line(error)[:100]}); {REMEDY}."
+        ) from error
 
 
 def numpy_type(name: str) -> np.dtype[Any]:

@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from harness.core.losses import gives_logits
-from harness.formats.recurrent_stacks import Chosen, Layer
+from harness.formats.recurrent_stacks import ROOT, Chosen, Layer
 from harness.formats.tensor_file import TensorFile
 from harness.formats.trained_network import Network
 
@@ -75,7 +75,7 @@ def _bias(has: bool) -> str:
 
 
 def _prefix(name: str) -> str:
-    return f"{name}." if name else ""
+    return "" if name == ROOT else f"{name}."
 
 
 def _key(layers: list[Layer]) -> str:

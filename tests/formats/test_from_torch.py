@@ -164,8 +164,11 @@ def test_what_the_file_cannot_say_is_asked_for(tmp_path: Path) -> None:
     )
     gru = write(Model("gru").state_dict(), tmp_path / "gru.pt")
     assert message(gru, stated("gru", reset="before")).endswith(
-        "has GRU layers of a framework whose reset gate acts after the product; leave the option "
-        "out."
+        "has GRU layers whose reset gate acts after the recurrent product; leave the option out."
+    )
+    bare = write(nn.LSTM(3, 5).state_dict(), tmp_path / "bare.pt")
+    assert message(bare, stated("lstm", only="x")) == (
+        "--only x: FILE has no recurrent layer x; it has .."
     )
     assert message(gru, replace(SAID, activation="relu")) == (
         "--activation relu: FILE has layers of GRU, which is tanh; leave the option out."
