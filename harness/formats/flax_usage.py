@@ -1,8 +1,9 @@
 """Code that uses flax' parameters by flax' own modules."""
 
 from harness.core.losses import gives_logits
+from harness.formats.choose_layers import Chosen
 from harness.formats.flax_layers import separator
-from harness.formats.recurrent_stacks import ROOT, Chosen, Dense, Layer
+from harness.formats.recurrent_stacks import ROOT, Dense, Layer
 from harness.formats.tensor_file import TensorFile
 from harness.formats.trained_network import Network
 

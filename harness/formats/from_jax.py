@@ -10,12 +10,13 @@ import numpy as np
 
 from harness.core.arrays import Array
 from harness.core.layer_weights import per_gate
+from harness.formats.choose_layers import choose
 from harness.formats.flax_layers import layers_of
 from harness.formats.flax_usage import usage
 from harness.formats.foreign_network import ForeignNetwork, Stated
 from harness.formats.network_of_layers import network_of
 from harness.formats.open_tensor_file import open_file
-from harness.formats.recurrent_stacks import Layer, choose
+from harness.formats.recurrent_stacks import Layer
 
 GATE_ORDER = {"rnn": [0], "lstm": [0, 1, 2, 3], "gru": [1, 0, 2]}  # of nnx' kernels
 

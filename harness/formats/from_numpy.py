@@ -13,11 +13,12 @@ import numpy as np
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import GATES
+from harness.formats.choose_layers import choose
 from harness.formats.foreign_network import ForeignNetwork, Stated, ask
 from harness.formats.network_of_layers import network_of
 from harness.formats.numpy_usage import usage
 from harness.formats.open_tensor_file import open_file
-from harness.formats.recurrent_stacks import SCALES, Dense, Layer, Layers, choose
+from harness.formats.recurrent_stacks import SCALES, Dense, Layer, Layers
 from harness.formats.tensor_file import TensorFile
 
 CELLS = {gates: cell for cell, gates in GATES.items()}

@@ -14,16 +14,18 @@ from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.layer_weights import per_gate
 from harness.core.model import GATES
+from harness.formats.choose_layers import choose
 from harness.formats.foreign_network import ForeignNetwork, Stated, refuse
 from harness.formats.network_of_layers import network_of
 from harness.formats.open_tensor_file import open_file
-from harness.formats.recurrent_stacks import ROOT, SCALES, Dense, Layer, Layers, chains, choose
+from harness.formats.recurrent_stacks import ROOT, SCALES, Dense, Layer, Layers, chains
 from harness.formats.tensor_file import TensorFile
 from harness.formats.to_torch import GATE_ORDER
 from harness.formats.torch_usage import usage
 
 CELLS = {gates: cell for cell, gates in GATES.items()}
 WEIGHT = re.compile(r"(?P<module>.*\.|)weight_hh(?P<layer>_l\d+|)(?P<reverse>_reverse)?")
+EQUINOX = "; equinox' cells are not read here"
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -81,7 +83,7 @@ def _layer(file: TensorFile, module: str, layer: str) -> Layer:
         if name.startswith(module) and kind.startswith("weight_hr"):
             raise refuse(file.path, name, "the weight of a projection (proj_size)")
         if not layer and name.startswith(module) and "." not in kind and kind not in KINDS:
-            raise refuse(file.path, name, "not of a cell of PyTorch's")
+            raise refuse(file.path, name, "not of a cell of PyTorch's", EQUINOX)
     rows, units = file.matrix(weight_hh)
     features = file.matrix(weight_ih)[1]
     if units == 0 or rows % units or rows // units not in CELLS:

@@ -10,8 +10,9 @@ import numpy as np
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import ModelSpec, shapes
+from harness.formats.choose_layers import Chosen
 from harness.formats.foreign_network import Stated, ask
-from harness.formats.recurrent_stacks import SCALES, Chosen, Layer
+from harness.formats.recurrent_stacks import SCALES, Layer
 from harness.formats.tensor_file import TensorFile
 from harness.formats.trained_network import LAYER_NAMES, Network
 
@@ -93,9 +94,10 @@ def _scale_of(
         if name in names:
             file.check_shape(name, scale[name].shape)
             scale[name] = file.array(name, "float64")
-            notes.append(f"{name} is part of the network: value = mean + std · scaled.")
             if name.endswith("std") and not (scale[name] > 0).all():
                 raise ConfigError(f"{file.path}: {name} must be positive; write the file anew.")
+    if names:
+        notes.append(f"It has {', '.join(sorted(names))}: value = mean + std · scaled.")
     return scale
 
 

@@ -1,6 +1,6 @@
 """Code that uses arrays of this project with NumPy alone: the program of an export."""
 
-from harness.formats.recurrent_stacks import Chosen
+from harness.formats.choose_layers import Chosen
 from harness.formats.tensor_file import TensorFile
 from harness.formats.to_numpy import forward_lines, functions, indented, predict_lines
 from harness.formats.trained_network import Network
@@ -18,7 +18,6 @@ with np.load({path!r}, allow_pickle=False) as file:
 USAGE = """\
 import numpy as np
 {load}
-arrays = {{name: values{cast}{replica} for name, values in arrays.items()}}
 w = {{
 {weights}
 }}
@@ -49,11 +48,9 @@ def usage(file: TensorFile, chosen: Chosen, network: Network, replica: int | Non
     if "rnn.0.W" in file.types:
         weights = {name: f"arrays[{name!r}]" for name in file.types}
     else:
-        weights = _of_run(chosen, network)
+        weights = _of_run(chosen, network, "" if replica is None else f"[{replica}]")
     return USAGE.format(
         load=LOAD[file.format].format(path=str(file.path.resolve())),
-        cast="" if network.standardised else f".astype({network.precision!r})",
-        replica="" if replica is None else f"[{replica}]",
         weights="\n".join(f"    {name!r}: {code}," for name, code in weights.items()),
         predict=indented(predict_lines(network, "forward(w, x)")),
         forward=indented(forward_lines(network, "sigmoid")),
@@ -61,11 +58,11 @@ def usage(file: TensorFile, chosen: Chosen, network: Network, replica: int | Non
     )
 
 
-def _of_run(chosen: Chosen, network: Network) -> dict[str, str]:
+def _of_run(chosen: Chosen, network: Network, replica: str) -> dict[str, str]:
     two_biases = network.model.cell == "gru" and not network.resets_before
     weights: dict[str, str] = {}
     for n, layer in enumerate(chosen.layers):
-        code = [f"arrays[{name!r}]" for name in layer.arrays]
+        code = [f"arrays[{name!r}]{replica}" for name in layer.arrays]
         form = "two rows" if layer.cell == "gru" and layer.biases == "double" else layer.biases
         names = {"bias": code[2], "recurrent_bias": code[-1], "units": layer.units}
         b, recurrent_b = (BIASES[form][name].format(**names) for name in ("b", "recurrent_b"))
@@ -75,5 +72,6 @@ def _of_run(chosen: Chosen, network: Network) -> dict[str, str]:
         else:
             weights[f"rnn.{n}.b"] = f"{b} + {recurrent_b}"
     if chosen.head is not None:
-        weights |= {"head.W": "arrays['head.kernel']", "head.b": "arrays['head.bias']"}
+        names = {"head.W": "head.kernel", "head.b": "head.bias"}
+        weights |= {name: f"arrays[{stored!r}]{replica}" for name, stored in names.items()}
     return weights

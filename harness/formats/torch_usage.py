@@ -3,7 +3,8 @@
 from itertools import groupby
 
 from harness.core.losses import gives_logits
-from harness.formats.recurrent_stacks import ROOT, Chosen, Layer
+from harness.formats.choose_layers import Chosen
+from harness.formats.recurrent_stacks import ROOT, Layer
 from harness.formats.tensor_file import TensorFile
 from harness.formats.trained_network import Network
 

@@ -120,6 +120,7 @@ def test_scales_of_our_own_export_are_read(tmp_path: Path) -> None:
     path = write(model.state_dict() | scales, tmp_path / "model.safetensors")
     found = read(path, stated("lstm"))
     assert found.network.y_mean == 7
+    assert found.notes == ["It has x_mean, x_std, y_mean, y_std: value = mean + std · scaled."]
     assert found.network.x_std.tolist() == [0.5, 2, 4]
     [error] = distances([found], tmp_path)
     assert error <= LIMITS["float32"].forward
@@ -232,7 +233,8 @@ def test_cells_of_others_are_refused(tmp_path: Path) -> None:
     weights = {"cell.weight_ih": torch.ones(15, 3), "cell.weight_hh": torch.ones(15, 5)}
     path = write(weights | {"cell.bias": torch.ones(15)}, tmp_path / "equinox.safetensors")
     assert message(path) == (
-        "FILE: cell.bias is not of a cell of PyTorch's, which no network here has."
+        "FILE: cell.bias is not of a cell of PyTorch's, which no network here has; equinox' cells "
+        "are not read here."
     )
 
 
