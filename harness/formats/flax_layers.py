@@ -11,12 +11,10 @@ OptimizedLSTMCell of linen has the parameters of its LSTMCell.
 """
 
 from harness.core.errors import ConfigError
-from harness.core.model import GATES
 from harness.formats.foreign_network import refuse
-from harness.formats.recurrent_stacks import ROOT, Dense, Layer, Layers, chains
-from harness.formats.tensor_file import TensorFile
+from harness.formats.recurrent_stacks import ROOT, Dense, Layer, Layers, cell_of, chains
+from harness.formats.tensor_file import REMEDY, TensorFile
 
-FUSED = {gates: cell for cell, gates in GATES.items()}
 GATE_NAMES = {"rnn": ("",), "lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n")}  # canonical order
 BIASES = {"rnn": ("i",), "lstm": ("hi", "hf", "hg", "ho"), "gru": ("iz", "ir", "in", "hn")}
 NO_NETWORK = {  # children of other cells of flax
@@ -82,12 +80,7 @@ def _parts(gates: tuple[str, ...]) -> set[str]:
 def _fused(file: TensorFile, name: str, children: Children) -> Layer:
     kernel, recurrent = (_part(file, name, children, f"dense_{side}.kernel") for side in "ih")
     units, width = file.matrix(recurrent)
-    if width % units or width // units not in FUSED:
-        raise ConfigError(
-            f"{file.path}: {recurrent} is {(units, width)}; its columns must be 1, 3 or 4 times "
-            "its rows: write it anew, or choose another file."
-        )
-    features, cell = file.matrix(kernel)[0], FUSED[width // units]
+    features, cell = file.matrix(kernel)[0], cell_of(file, recurrent, width, units)
     bias = _part(file, name, children, f"dense_{'h' if cell == 'lstm' else 'i'}.bias")
     file.check_shape(kernel, (features, width))
     file.check_shape(bias, (width,))
@@ -128,7 +121,7 @@ def _separate(file: TensorFile, name: str, children: Children, cell: str) -> Lay
 def _part(file: TensorFile, name: str, children: Children, part: str) -> str:
     if part not in children:
         what = f"{part.replace('.', separator(file))} of {name}"
-        raise ConfigError(f"{file.path}: {what} is missing; write it anew, or choose another file.")
+        raise ConfigError(f"{file.path}: {what} is missing; {REMEDY}.")
     return children[part]
 
 

@@ -11,17 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.arrays import Array
-from harness.core.errors import ConfigError
-from harness.core.model import GATES
 from harness.formats.choose_layers import choose
 from harness.formats.foreign_network import ForeignNetwork, Stated, ask
 from harness.formats.network_of_layers import network_of
 from harness.formats.numpy_usage import usage
 from harness.formats.open_tensor_file import open_file
-from harness.formats.recurrent_stacks import SCALES, Dense, Layer, Layers
+from harness.formats.recurrent_stacks import SCALES, Dense, Layer, Layers, cell_of
 from harness.formats.tensor_file import TensorFile
 
-CELLS = {gates: cell for cell, gates in GATES.items()}
 RUN = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 EXPORT = ("W", "U", "b", "recurrent_b")
 
@@ -77,12 +74,7 @@ def _one_replica(file: TensorFile, stated: Stated) -> tuple[TensorFile, int | No
 def _layer(file: TensorFile, layer: int, names: tuple[str, ...]) -> Layer:
     kernel, recurrent, bias, recurrent_bias = (f"rnn.{layer}.{name}" for name in names)
     units, width = file.matrix(recurrent)
-    if width % units or width // units not in CELLS:
-        raise ConfigError(
-            f"{file.path}: {recurrent} is {(units, width)}; its columns must be 1, 3 or 4 times "
-            "its rows: write it anew, or choose another file."
-        )
-    cell, features = CELLS[width // units], file.matrix(kernel)[0]
+    cell, features = cell_of(file, recurrent, width, units), file.matrix(kernel)[0]
     # All layers after the first take the units of the one before.
     file.check_shape(kernel, (units if layer else features, width))
     if layer:

@@ -18,12 +18,11 @@ from harness.formats.choose_layers import choose
 from harness.formats.foreign_network import ForeignNetwork, Stated, refuse
 from harness.formats.network_of_layers import network_of
 from harness.formats.open_tensor_file import open_file
-from harness.formats.recurrent_stacks import ROOT, SCALES, Dense, Layer, Layers, chains
+from harness.formats.recurrent_stacks import ROOT, SCALES, Dense, Layer, Layers, cell_of, chains
 from harness.formats.tensor_file import TensorFile
 from harness.formats.to_torch import GATE_ORDER
 from harness.formats.torch_usage import usage
 
-CELLS = {gates: cell for cell, gates in GATES.items()}
 WEIGHT = re.compile(r"(?P<module>.*\.|)weight_hh(?P<layer>_l\d+|)(?P<reverse>_reverse)?")
 EQUINOX = "; equinox' cells are not read here"
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -85,20 +84,14 @@ def _layer(file: TensorFile, module: str, layer: str) -> Layer:
         if not layer and name.startswith(module) and "." not in kind and kind not in KINDS:
             raise refuse(file.path, name, "not of a cell of PyTorch's", EQUINOX)
     rows, units = file.matrix(weight_hh)
-    features = file.matrix(weight_ih)[1]
-    if units == 0 or rows % units or rows // units not in CELLS:
-        gates = ", ".join(f"{gates} ({cell})" for gates, cell in CELLS.items())
-        raise ConfigError(
-            f"{file.path}: {weight_hh} is {(rows, units)}; its rows must be {gates} times its "
-            "columns: write it anew, or choose another file."
-        )
+    cell, features = cell_of(file, weight_hh, rows, units), file.matrix(weight_ih)[1]
     file.check_shape(weight_ih, (rows, features))
     has_bias = any(bias in file.types for bias in biases)
     for bias in biases if has_bias else ():
         file.check_shape(bias, (rows,))
     return Layer(
         name=module.removesuffix(".") or ROOT,
-        cell=CELLS[rows // units],
+        cell=cell,
         features=features,
         units=units,
         biases="double" if has_bias else "none",

@@ -6,6 +6,10 @@ A reader of a format finds them by names and shapes; their arrays are not read y
 import re
 from dataclasses import dataclass, field
 
+from harness.core.errors import ConfigError
+from harness.core.model import GATES
+from harness.formats.tensor_file import REMEDY, TensorFile
+
 ROOT = "."  # the name of a layer that is all of the file's model
 SCALES: tuple[str, ...] = ("x_mean", "x_std", "y_mean", "y_std")  # of our exports
 
@@ -41,6 +45,21 @@ class Layers:
     dense: list[Dense]
     scales: set[str] = field(default_factory=set[str])  # those of SCALES that the file has
     aside: set[str] = field(default_factory=set[str])  # arrays of no layer: an optimiser's
+
+
+def cell_of(file: TensorFile, recurrent: str, width: int, units: int) -> str:
+    """Return the cell whose gates are as many as `width`, of a recurrent kernel, has `units`.
+
+    Raises `ConfigError` where no cell has so many.
+    """
+    for cell, gates in GATES.items():
+        if width == gates * units:
+            return cell
+    valid = ", ".join(f"{gates * units} ({cell})" for cell, gates in GATES.items())
+    raise ConfigError(
+        f"{file.path}: {recurrent} has gates of {width} values; with {units} units it must be one "
+        f"of {valid}: {REMEDY}."
+    )
 
 
 def chains(layers: list[Layer]) -> list[list[Layer]]:

@@ -158,7 +158,10 @@ def test_wrong_arrays_are_one_line(tmp_path: Path) -> None:
     changes: dict[str, tuple[Any, str]] = {
         "rnn.0.kernel": (np.ones((3, 19)), "with its other arrays it must be (3, 20)"),
         "rnn.1.kernel": (np.ones((3, 20)), "with its other arrays it must be (5, 20)"),
-        "rnn.1.recurrent_kernel": (np.ones((5, 21)), "its columns must be 1, 3 or 4 times"),
+        "rnn.1.recurrent_kernel": (
+            np.ones((5, 21)),
+            "has gates of 21 values; with 5 units it must be one of 5 (rnn), 20 (lstm), 15 (gru): ",
+        ),
         "rnn.1.bias": (np.ones(4), "with its other arrays it must be (20,)"),
         "rnn.0.recurrent_bias": (np.ones(5), "with its other arrays it must be (20,)"),
         "rnn.0.bias": (np.full(20, np.nan), "has values that are NaN or infinite"),

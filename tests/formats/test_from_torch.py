@@ -242,7 +242,11 @@ def test_damaged_shapes_are_one_line(tmp_path: Path) -> None:
     state, path = Model("lstm", num_layers=2).state_dict(), tmp_path / "model.pt"
     body = "encoder.body."
     changes: dict[str, tuple[str, Any, str]] = {
-        "weight_hh_l0": ("weight_hh_l0", torch.ones(11, 5), "is (11, 5); its rows must be"),
+        "weight_hh_l0": (
+            "weight_hh_l0",
+            torch.ones(11, 5),
+            "has gates of 11 values; with 5 units it must be",
+        ),
         "weight_ih_l1": ("weight_ih_l1", torch.ones(20, 3), "is (20, 3); with its other arrays"),
         "bias_hh_l1": ("bias_hh_l1", torch.ones(3), "is (3,); with its other arrays"),
         "bias_ih_l0": ("bias_ih_l0", None, "is missing"),
