@@ -136,18 +136,21 @@ def named_arrays(network: Network) -> dict[str, Array]:
 
 def source(network: Network, usage: str = USAGE) -> str:
     """Return the text of `model.py`, whose docstring shows its use."""
-    model = network.model
-    cell = {"rnn": SIMPLE, "lstm": LSTM, "gru": GRU_BEFORE if network.resets_before else GRU_AFTER}
-    activation = "np.tanh(a + h @ U)" if model.activation == "tanh" else "np.maximum(a + h @ U, 0)"
-    functions = cell[model.cell].replace("{activation}", activation)
-    if "sigmoid(" in functions or gives_logits(network.loss):
-        functions += SIGMOID
     return MODULE.format(
         about=about(network, usage),
         predict=indented(predict_lines(network, "forward(w, x)")),
         forward=indented(forward_lines(network, "sigmoid")),
-        functions=functions,
+        functions=functions(network),
     )
+
+
+def functions(network: Network) -> str:
+    """Return the code of a layer, and of the sigmoid where it is needed."""
+    model = network.model
+    cell = {"rnn": SIMPLE, "lstm": LSTM, "gru": GRU_BEFORE if network.resets_before else GRU_AFTER}
+    activation = "np.tanh(a + h @ U)" if model.activation == "tanh" else "np.maximum(a + h @ U, 0)"
+    code = cell[model.cell].replace("{activation}", activation)
+    return code + (SIGMOID if "sigmoid(" in code or gives_logits(network.loss) else "")
 
 
 def predict_lines(network: Network, result: str) -> list[str]:
