@@ -12,10 +12,16 @@ from harness.formats.trained_network import Network
 SHAPES = ((5, 12), (2, 3))  # sequences and steps: a model must take any number of both
 
 
-def random_inputs(network: Network) -> list[Array]:
-    """Draw inputs `(N, T, F)` of the scale on which the network was trained, of several shapes."""
+def random_inputs(
+    network: Network, sizes: tuple[int | None, int | None] = (None, None)
+) -> list[Array]:
+    """Draw inputs `(N, T, F)` of the scale on which the network was trained, of several shapes.
+
+    `sizes` are the N and T of a file that takes no others.
+    """
     rng = np.random.default_rng(0)
-    drawn = [rng.normal(size=(*shape, network.model.features)) for shape in SHAPES]
+    shapes = [(sizes[0] or N, sizes[1] or T) for N, T in SHAPES]
+    drawn = [rng.normal(size=(*shape, network.model.features)) for shape in shapes]
     return [(network.x_mean + network.x_std * x).astype(network.outer_precision) for x in drawn]
 
 
