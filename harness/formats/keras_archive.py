@@ -23,7 +23,7 @@ LARGEST_RATIO = 100  # of unpacked to packed bytes; Keras does not pack at all
 OWN_MODULES = (
     "keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints",
     "keras.activations", "keras.dtype_policies", "keras.models", "keras.src.models.functional",
-    "keras.src.models.sequential",
+    "keras.src.models.sequential", "keras.quantizers",
 )  # fmt: skip
 # Layers that run code, or read files, which the config names.
 UNSAFE = (
@@ -85,7 +85,7 @@ def check_classes(path: Path, part: Any) -> None:
     if kind is not None and kind not in DATA and (not own or registered or kind in UNSAFE):
         named = part["config"] if kind == "function" else kind
         raise ConfigError(
-            f"{path}: needs {named}, which is no layer or function of Keras' own, or runs code; "
+            f"{path}: needs {named!r}, which is no layer or function of Keras' own, or runs code; "
             "save the arrays alone by model.save_weights('NAME.weights.h5')."
         )
     for item in part.values():

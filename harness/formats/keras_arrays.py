@@ -47,6 +47,8 @@ def _collect(group: Any, place: str, found: Groups, seen: set[Any]) -> None:
         path = f"{place}/{name}".lstrip("/")
         if name in NOT_OF_LAYERS:
             continue
+        if not name.isprintable():
+            raise ValueError(f"a part of it is called {name!r}")
         if group.get(name, getclass=True, getlink=True) is not h5py.HardLink:
             raise ValueError(f"{path} is a link to another place or file")
         item = group[name]

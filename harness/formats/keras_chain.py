@@ -39,7 +39,7 @@ def find_chain(path: Path, layers: dict[str, Layer], stated: Stated) -> Chain:
     chain = Chain(stack=stack, head=head, sigmoid=sigmoid)
     others = [layer for layer in acting if layer not in chain.taken and layer.kind != "InputLayer"]
     if others and stated.only is None and stated.head is None:
-        remedy = f"; --only {stack[0].name} takes the network without it"
+        remedy = f"; --only {stack[0].name} leaves it out"
         raise refuse(path, others[0].name, f"a layer of class {others[0].kind}", remedy)
     idle = [layer.name for layer in layers.values() if layer.does_nothing]
     notes = [f"Does nothing at inference: {', '.join(idle)}."] if idle else []
@@ -97,8 +97,8 @@ def dense_activation(path: Path, head: Layer) -> str:
     """Return linear or sigmoid; refuse a dense layer with anything else."""
     activation = (dense_config(head) or {})["activation"] or "linear"
     if activation not in ("linear", "sigmoid"):
-        what = f"a dense layer with the activation {activation}"
-        raise refuse(path, head.name, what, "; --head none takes the network without it")
+        what = f"a dense layer with activation={activation!r}"
+        raise refuse(path, head.name, what, "; --head none leaves it out")
     return activation
 
 

@@ -52,6 +52,8 @@ def layers_of(path: Path, model: dict[str, Any]) -> dict[str, Layer]:
     for entry in model["config"]["layers"]:
         kind, config = entry["class_name"], entry["config"]
         own_name = str(config["name"] if sequential else entry["name"])
+        if not f"{own_name}{kind}".isprintable():
+            raise ValueError(f"a layer is called {own_name!r}, of class {kind!r}")
         inputs = previous if sequential else _inputs(path, own_name, entry["inbound_nodes"])
         sources = [source for name in inputs for source in _past(layers[name])]
         folder = (RECURRENT | DENSE).get(kind, "")
@@ -66,7 +68,7 @@ def layers_of(path: Path, model: dict[str, Any]) -> dict[str, Layer]:
 
 def _past(layer: Layer) -> list[str]:
     """Return the layer's name, or where it does nothing its sources."""
-    return layer.sources if layer.does_nothing else [layer.name]
+    return list(dict.fromkeys(layer.sources)) if layer.does_nothing else [layer.name]
 
 
 def _inputs(path: Path, name: str, nodes: list[Any]) -> list[str]:

@@ -107,7 +107,7 @@ def _kind(path: Path, cell: CellOptions) -> tuple[str, str, str]:
         valid["recurrent_activation"] = ("sigmoid",)
     for option, words in valid.items():
         if options[option] not in words:
-            what = f"{cell.kind} with {option} {options[option] or 'linear'}"
+            what = f"a layer of class {cell.kind} with {option}={options[option]!r}"
             raise refuse(path, cell.layer, what)
     before = kind == "gru" and not options["reset_after"]
     return kind, options["activation"], "before" if before else "after"
@@ -130,12 +130,16 @@ def _half(path: Path, configs: list[dict[str, Any]]) -> bool:
     used = sorted({_policy(config["dtype"]) for config in configs})
     unknown = [policy for policy in used if policy not in PRECISIONS]
     if unknown or ("float64" in used and len(used) > 1):
-        raise refuse(path, "the network", f"of the precision {', '.join(unknown or used)}")
+        raise refuse(
+            path, "the network", f"of the precision {', '.join(map(repr, unknown or used))}"
+        )
     return any(policy not in ("float32", "float64") for policy in used)
 
 
 def _policy(dtype: Any) -> str:
-    return dtype if isinstance(dtype, str) else str(dtype["config"]["name"])
+    return (
+        dtype if isinstance(dtype, str) else str(dtype["config"].get("name", dtype["class_name"]))
+    )
 
 
 def _notes(cells: list[CellOptions]) -> list[str]:

@@ -44,13 +44,12 @@ def cells_of(path: Path, groups: Groups, names: list[str]) -> list[Cell]:
     """Return the shapes of a stack of recurrent cells; raise an error if they are no stack."""
     cells: list[Cell] = []
     for name in names:
-        cell = cell_of(groups[name])
+        cell = cell_of(groups.get(name, {}))
         if cell is None:
-            raise ValueError(f"{name} has not the arrays of a recurrent layer")
+            raise ValueError(f"{name} lacks the arrays of a recurrent layer")
         if cells and (cell.cell, cell.units) != (cells[0].cell, cells[0].units):
-            first, kinds = cells[0], LAYER_NAMES
-            what = f"{kinds[cell.cell]} of {cell.units} units after {kinds[first.cell]} of "
-            raise refuse(path, name, f"{what}{first.units}")
+            now, before = (f"{LAYER_NAMES[c.cell]} of {c.units} units" for c in (cell, cells[0]))
+            raise refuse(path, name, f"{now} after {before}")
         if cells and cell.features != cell.units:
             raise ValueError(f"{name} takes {cell.features} features, not {cell.units}")
         cells.append(cell)
@@ -86,9 +85,9 @@ def _model(path: Path, groups: Groups, parts: Parts) -> ModelSpec:
     if any(c.cell != parts.cell or c.reset not in (None, parts.reset) for c in cells):
         raise ValueError(f"its arrays are not those of {LAYER_NAMES[parts.cell]} layers")
     units = cells[0].units
-    shape = dense_shape(groups[parts.head]) if parts.head else (units, units)
+    shape = dense_shape(groups.get(parts.head, {})) if parts.head else (units, units)
     if shape is None or shape[0] != units:
-        raise ValueError(f"{parts.head} has not the arrays of a dense layer after the stack")
+        raise ValueError(f"{parts.head} lacks the arrays of a dense layer after the stack")
     two_rows = parts.cell == "gru" and parts.reset == "after"
     return ModelSpec(
         cell=parts.cell,

@@ -26,7 +26,7 @@ def parts_in(path: Path, groups: Groups, stated: Stated) -> Parts:
     head = _head(path, groups, first.units, stated.head)
     others = [name for name in groups if name not in (*stack, head)]
     if others and stated.only is None and stated.head is None:
-        remedy = f"; --only {_layer(stack[0])} takes the network without it"
+        remedy = f"; --only {_layer(stack[0])} leaves it out"
         raise refuse(path, _layer(others[0]), "a layer beside the stack and its head", remedy)
     notes = [f"Not part of the network: {', '.join(map(_layer, others))}."] if others else []
     if len(stack) > 1:
