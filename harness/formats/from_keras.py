@@ -16,43 +16,20 @@ import h5py
 
 from harness.config.damaged_files import READ_ERRORS
 from harness.core.errors import ConfigError, first_line
-from harness.formats import keras_archive, keras_weights
+from harness.formats import keras_archive
 from harness.formats.foreign_network import ForeignNetwork, Stated
 from harness.formats.keras_arrays import layer_arrays
-from harness.formats.keras_chain import Chain, find_chain
+from harness.formats.keras_chain import find_chain
 from harness.formats.keras_graph import layers_of
 from harness.formats.keras_options import parts_of
-from harness.formats.keras_parts import Parts, network_of
-from harness.formats.trained_network import Network
+from harness.formats.keras_parts import network_of
+from harness.formats.keras_usage import usage_of_archive, usage_of_arrays
+from harness.formats.keras_weights import parts_in
 
 DAMAGED = (
     *READ_ERRORS, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
-SAVE_ANEW = "load it in Keras 3 and save it anew by model.save('NAME.keras')"
-LOAD = """\
-import keras
-
-saved = keras.saving.load_model({file!r}, compile=False, safe_mode=True)
-"""
-LOAD_IN_FLOAT32 = """\
-import json
-import zipfile
-
-import keras
-
-config = zipfile.ZipFile({file!r}).read("config.json").decode()
-for half in ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16"):
-    config = config.replace(f'"{{half}}"', '"float32"')
-saved = keras.saving.deserialize_keras_object(json.loads(config), safe_mode=True)
-saved.load_weights({file!r})
-"""
-USE = """\
-layers = [saved.get_layer(name) for name in {names!r}]
-for layer in layers:
-    layer.stateful = layer.unroll = False  # any number of sequences, of any number of steps
-model = keras.Sequential([keras.Input((None, {features}), dtype={precision!r}), *layers])
-y = model.predict_on_batch(x)
-"""
+REMEDY = "load it in Keras 3 and save it anew by model.save('NAME.keras')"
 
 
 def read(path: Path, stated: Stated) -> ForeignNetwork:
@@ -91,22 +68,16 @@ def _read_archive(path: Path, stated: Stated) -> ForeignNetwork:
         chain = find_chain(path, layers_of(path, config), stated)
         parts = parts_of(path, chain, stated)
         network, notes = network_of(path, layer_arrays(file), parts)
-    return ForeignNetwork(network=network, usage=_usage(path, chain, parts, network), notes=notes)
-
-
-def _usage(path: Path, chain: Chain, parts: Parts, network: Network) -> str:
-    load = (LOAD_IN_FLOAT32 if parts.half else LOAD).format(file=str(path.absolute()))
-    names = [layer.name for layer in chain.taken]
-    features = network.model.features
-    return load + USE.format(names=names, features=features, precision=network.precision)
+    usage = usage_of_archive(path, [layer.name for layer in chain.taken], network, parts.half)
+    return ForeignNetwork(network=network, usage=usage, notes=notes)
 
 
 def _read_arrays(path: Path, stated: Stated) -> ForeignNetwork:
     with h5py.File(path, "r") as file:
-        if {"model_config", "layer_names"} & set(file.attrs) or "model_weights" in file:
-            raise ConfigError(f"{path}: is of Keras' older HDF5 format; {SAVE_ANEW}.")
         groups = layer_arrays(file)
-        parts = keras_weights.parts_in(path, groups, stated)
+        if not groups:
+            raise ConfigError(f"{path}: is of Keras' older HDF5 format, or of no layer; {REMEDY}.")
+        parts = parts_in(path, groups, stated)
         network, notes = network_of(path, groups, parts)
-        usage = keras_weights.usage_of(path, groups, parts, network)
+        usage = usage_of_arrays(path, groups, parts, network)
     return ForeignNetwork(network=network, usage=usage, notes=notes)

@@ -5,6 +5,7 @@ or read whatever classes and functions the config names; only layers of Keras' o
 """
 
 import json
+import math
 import shutil
 import tempfile
 import zipfile
@@ -56,15 +57,16 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def _json(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
-    size = archive.getinfo(name).file_size
-    if size > LARGEST_CONFIG:
-        raise ValueError(f"{name} of {size:,} bytes")
-    with _member(archive, name) as file:
+    with _member(archive, name, LARGEST_CONFIG) as file:
         return json.load(file)
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> Any:
+def _member(archive: zipfile.ZipFile, name: str, largest: float = math.inf) -> Any:
+    if name not in archive.namelist():
+        raise ValueError(f"it has no {name}")
     info = archive.getinfo(name)
+    if info.file_size > largest:
+        raise ValueError(f"{name} of {info.file_size:,} bytes")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is packed in a way that Keras does not use")
     if info.file_size > LARGEST_RATIO * info.compress_size:

@@ -3,7 +3,8 @@
 The group `vars` inside a layer's own group holds the layer's arrays, named 0, 1, … A recurrent
 layer has them in its cell: kernel `(F, GU)`, recurrent kernel `(U, GU)` and, with biases, `(GU,)`;
 `(2, GU)` in a GRU whose reset gate acts after the product. A file may be damaged or meant to harm:
-nothing is followed out of it, and no array is larger than what the file really holds.
+nothing is followed out of it, no array is larger than what the file really holds, and attributes
+are left alone, since HDF5 does not return from some that are damaged.
 """
 
 import math
@@ -94,7 +95,7 @@ def load(dataset: Any) -> Array:
     """Return the array, float16 and bfloat16 as float32; raise `ValueError` if it is not sound."""
     name, kind = dataset.name.lstrip("/"), dataset.dtype
     size, held = kind.itemsize, dataset.id.get_storage_size()
-    bfloat16 = kind == np.dtype("V2") and dataset.attrs.get("dtype") == "bfloat16"
+    bfloat16 = kind == np.dtype("V2")  # Keras stores nothing else without a type
     if not bfloat16 and kind not in (np.float16, np.float32, np.float64):
         raise ValueError(f"{name} holds {kind} and no real numbers")
     if dataset.external or dataset.is_virtual:

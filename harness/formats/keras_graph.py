@@ -44,7 +44,7 @@ class Layer:
 def layers_of(path: Path, model: dict[str, Any]) -> dict[str, Layer]:
     """Return the layers of a model by name, in the order in which they act."""
     if model["class_name"] not in ("Sequential", "Functional"):
-        raise refuse(path, model["class_name"], "a model of another kind than a chain of layers")
+        raise refuse(path, "the model", f"of class {model['class_name']!r}")
     sequential = model["class_name"] == "Sequential"
     layers: dict[str, Layer] = {}
     counts: dict[str, int] = {}
@@ -74,6 +74,8 @@ def _past(layer: Layer) -> list[str]:
 def _inputs(path: Path, name: str, nodes: list[Any]) -> list[str]:
     if len(nodes) > 1:
         raise refuse(path, name, "a layer that is used more than once")
+    if any(node["kwargs"].get("training") for node in nodes):
+        raise refuse(path, name, "a layer that acts as in training")
     return _tensors(nodes)
 
 

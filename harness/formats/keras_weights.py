@@ -6,14 +6,11 @@ taken for a stack. What neither names nor shapes show is asked for.
 
 import re
 from pathlib import Path
-from typing import Any
 
 from harness.core.errors import ConfigError, check_choice
-from harness.core.model import ModelSpec
 from harness.formats.foreign_network import Stated, ask, refuse
 from harness.formats.keras_arrays import Cell, Groups, cell_of, dense_shape
 from harness.formats.keras_parts import Parts, cells_of, settle
-from harness.formats.trained_network import LAYER_NAMES, Network
 
 DIRECTIONS = ("forward_layer", "backward_layer")
 WHY = "a file of arrays alone does not say it"
@@ -97,7 +94,7 @@ def _head(path: Path, groups: Groups, units: int, stated: str | None) -> str | N
     found = {
         _layer(name): name
         for name, datasets in groups.items()
-        if (dense_shape(datasets) or (0,))[0] == units and not _embeds(datasets)
+        if (dense_shape(datasets) or (0,))[0] == units and "embedding" not in name
     }
     if stated is not None:
         check_choice("--head", stated, ["none", *found])
@@ -105,11 +102,6 @@ def _head(path: Path, groups: Groups, units: int, stated: str | None) -> str | N
     if len(found) > 1:
         raise ask("head", f"{path} has several dense layers of {units} features", *found, "none")
     return next(iter(found.values()), None)
-
-
-def _embeds(datasets: dict[str, Any]) -> bool:
-    """Whether arrays are of an embedding, whose shape could be that of a dense layer."""
-    return str(datasets["0"].parent.attrs.get("name")).startswith("embedding")
 
 
 def _stated(option: str, value: str | None, *valid: str) -> str:
@@ -132,42 +124,3 @@ def _reset(path: Path, cells: list[Cell], stated: Stated) -> str:
     if cells[0].cell == "gru" and not shown:
         return _stated("reset", stated.reset, "after", "before")
     return settle(path, "reset", stated.reset, next(iter(shown), "after"))
-
-
-def usage_of(path: Path, groups: Groups, parts: Parts, network: Network) -> str:
-    """Return code that builds the network of Keras' layers, with the arrays of the file."""
-    names = [*parts.cells, *([parts.head] if parts.head else [])]
-    places = "".join(f"    {name + '/vars'!r},\n" for name in names)
-    lines = "".join(f"    {line},\n" for line in _layers(groups, parts, network.model))
-    return f"""\
-import h5py
-import keras
-
-keras.config.set_dtype_policy("{network.precision}")
-layers = [
-{lines}]
-places = [
-{places}]
-inputs = keras.Input((None, {network.model.features}), dtype="{network.precision}")
-model = keras.Sequential([inputs, *layers])
-with h5py.File({str(path.absolute())!r}) as file:
-    for layer, place in zip(layers, places):
-        arrays = [file[place][name][...] for name in sorted(file[place])]
-        layer.set_weights([a.view("bfloat16") if a.dtype == "V2" else a for a in arrays])
-y = model.predict_on_batch(x)
-"""
-
-
-def _layers(groups: Groups, parts: Parts, model: ModelSpec) -> list[str]:
-    found: list[str] = []
-    for number, group in enumerate(parts.cells):
-        every = model.every_step or number < model.layers - 1
-        settings = f"{model.units}, return_sequences={every}, use_bias={'2' in groups[group]}"
-        if model.cell == "rnn":
-            settings += f', activation="{model.activation}"'
-        if model.cell == "gru":
-            settings += f", reset_after={model.reset == 'after'}"
-        found.append(f"keras.layers.{LAYER_NAMES[model.cell]}({settings})")
-    if parts.head:
-        found.append(f"keras.layers.Dense({model.outputs}, use_bias={'1' in groups[parts.head]})")
-    return [*found, 'keras.layers.Activation("sigmoid")'] if parts.sigmoid else found

@@ -1,6 +1,7 @@
 """`from_keras`: a file that Keras wrote gives, as read, the outputs that Keras gives."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,19 @@ def test_functional_models_and_options_that_do_nothing(tmp_path: Path) -> None:
     ]
 
 
+def test_a_model_that_was_built_by_its_first_use(tmp_path: Path) -> None:
+    import keras
+
+    L = keras.layers
+    model = keras.Sequential([L.LSTM(4, return_sequences=True), L.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    model(x)
+    found = read(save(randomised(model), tmp_path / "m.keras"), Stated())
+    assert worst(found) <= LIMITS["float32"].forward
+    expected = reference(found.network, x)
+    assert distance(found.network, np.asarray(model(x)), expected) <= LIMITS["float32"].forward
+
+
 def test_biases_that_the_file_has_not_are_named(tmp_path: Path) -> None:
     import keras
 
@@ -250,6 +264,10 @@ def test_in_a_process_of_its_own_and_swapped_gates_are_seen(tmp_path: Path) -> N
         expected = [reference(found.network, x) for x in inputs]
         for x, y in zip(expected, outputs_of(found.usage, inputs, tmp_path), strict=True):
             assert distance(found.network, y, x) <= LIMITS["float32"].forward
+        weights = found.network.weights
+        swapped = per_gate(weights["rnn.0.kernel"], [1, 0, 2, 3])
+        other = replace(found.network, weights=weights | {"rnn.0.kernel": swapped})
+        assert worst(replace(found, network=other)) > 1000 * LIMITS["float32"].forward
     with h5py.File(path, "r+") as file:
         kernel: Any = file["layers/lstm/cell/vars/1"]
         kernel[...] = per_gate(kernel[...], [0, 1, 3, 2])

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from harness.core.errors import ConfigError
+from harness.core.tolerances import LIMITS
 from harness.formats.foreign_network import Stated
 from harness.formats.from_keras import read
+from harness.formats.reference import distance, reference
 from tests.support.keras_files import save, sequential
 
 pytestmark = [
@@ -114,8 +116,7 @@ def test_archives_that_lack_or_swell(sound: Path, tmp_path: Path) -> None:
     path, members = tmp_path / "m.keras", contents(sound / "m.keras")
     for name in members:
         rest = {kept: content for kept, content in members.items() if kept != name}
-        reason = f'"There is no item named {name!r} in the archive"'
-        assert message(write(path, rest)) == damaged(f"no {reason}")
+        assert message(write(path, rest)) == damaged(f"it has no {name}")
     write(path, members | {"config.json": b" " * 20_000_000})
     assert message(path) == damaged("config.json of 20,000,000 bytes")
     write(path, members | {"model.weights.h5": bytes(30_000_000)}, zipfile.ZIP_DEFLATED)
@@ -237,3 +238,15 @@ def test_arrays_that_are_not_there(sound: Path, tmp_path: Path) -> None:
     assert message(with_array(sound, path, packed)).startswith(
         f"FILE: is damaged ({KERNEL} declares 1,920,000 bytes and holds "
     )
+
+
+def test_a_name_in_the_file_does_not_become_code(sound: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.weights.h5"
+    shutil.copy(sound / "m.weights.h5", path)
+    with h5py.File(path, "r+") as file:
+        file.move("layers/lstm", "layers/\"']; raise SystemExit #")
+    found = read(path, STATED)
+    names: dict[str, Any] = {"x": np.ones((2, 3, 3), "float32")}
+    exec(found.usage, names)
+    expected = reference(found.network, names["x"])
+    assert distance(found.network, names["y"], expected) <= LIMITS["float32"].forward

@@ -144,6 +144,11 @@ def test_models_that_are_no_chain(tmp_path: Path) -> None:
     assert message(path) == (
         "FILE: b is a layer that is used more than once, which no network here has."
     )
+    random = L.LSTM(4)(L.Dropout(0.5, name="g")(inputs, training=True))
+    path = save(keras.Model(inputs, random), tmp_path / "random.keras")
+    assert message(path) == (
+        "FILE: g is a layer that acts as in training, which no network here has."
+    )
     _, h, c = L.LSTM(4, return_state=True, name="encoder")(inputs)
     decoded = L.LSTM(4, name="decoder")(inputs, initial_state=[h, c])
     path = save(keras.Model(inputs, decoded), tmp_path / "states.keras")
@@ -258,8 +263,8 @@ def test_the_older_format_says_how_to_save_anew(tmp_path: Path) -> None:
     model, path = sequential([keras.layers.LSTM(4)]), tmp_path / "m.h5"
     model.save(path)
     assert message(path) == (
-        "FILE: is of Keras' older HDF5 format; load it in Keras 3 and save it anew by "
-        "model.save('NAME.keras')."
+        "FILE: is of Keras' older HDF5 format, or of no layer; load it in Keras 3 and save it anew "
+        "by model.save('NAME.keras')."
     )
     zipped = save(model, tmp_path / "m.keras").rename(tmp_path / "m.zip")
     assert re.fullmatch("FILE: is a zip archive; rename it .*", message(zipped))
