@@ -1,0 +1,1 @@
+"""Keras' archives, `.keras`, and its bare weights, `.weights.h5`."""
