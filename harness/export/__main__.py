@@ -34,7 +34,7 @@ from harness.runs.network_file import one_replica
 from harness.runs.network_file import read_network as read_network_file
 from harness.system import signals
 from harness.system.durable_files import sync_folder, sync_tree
-from harness.system.own_files import make_folder, take_back
+from harness.system.own_files import make_folder, take_back_empty
 from harness.tracking.journal import last
 
 # What is fetched of a run whose directory is gone.
@@ -111,7 +111,7 @@ def _folder_beside(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise ConfigError(f"--out {folder}: cannot be written ({first_line(error)}).") from error
     finally:
-        take_back(folder.parent)
+        take_back_empty(folder.parent)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -28,7 +28,7 @@ from harness.core.file_names import (
     TRACEBACK,
     WEIGHTS,
 )
-from harness.system.own_files import make_folder, note_files, note_folder, take_back
+from harness.system.own_files import keep, make_folder, note_files, note_folder, take_back
 
 # Everything at the top of a run's folder: the harness's files, and those that Hydra writes first.
 JOB_NAMES = (
@@ -80,12 +80,13 @@ def check_not_begun(folder: Path) -> None:
 
 
 def release_claims() -> None:
-    """Remove the folders that this process claimed for runs which have not begun."""
+    """Remove the folders that this process claimed for runs which have not begun; keep others."""
     while _claims:
         folder = _claims.pop()
         journal = folder / JOURNAL
         if journal.exists() and journal.stat().st_size == 0:
             take_back(folder)
+        keep(folder)
 
 
 def _claim(folder: Path, key: str, names: tuple[str, ...]) -> None:

@@ -61,6 +61,7 @@ class Identity:
     together: int | None = None  # replicas of the program that it shares with others, if it does
     before: Resident | None = None  # memory of the process before the data were drawn
     tags: dict[str, str] = field(default_factory=dict[str, str])  # besides those of every run
+    files: tuple[str, ...] = ()  # besides those of every run, which are in its directory already
 
 
 @dataclass(kw_only=True)
@@ -204,7 +205,7 @@ def _begin(
         file_names.INITIAL_WEIGHTS: params_writer(plan.start.params),
     }
     write_files({record.directory / path: content for path, content in files.items()})
-    for path in files:
+    for path in (*files, *identity.files):
         record.file(path)
     for event in origin.curve() if origin is not None else ():
         record.write("metrics", step=event["step"], values=event["values"])

@@ -59,12 +59,25 @@ def take_back(folder: Path) -> None:
         with suppress(OSError):
             path.unlink()
         _files.discard(path)
+    take_back_empty(folder)
+
+
+def take_back_empty(folder: Path) -> None:
+    """Remove the noted folders in `folder`, then `folder` and its parents, as far as empty."""
+    folder = folder.absolute()
     inside = {path for path in _folders if path.is_relative_to(folder)}
     for path in sorted(inside, key=lambda p: len(p.parts), reverse=True):
         _remove_empty(path)
     for path in folder.parents:
         if path not in _folders or not _remove_empty(path):
             return
+
+
+def keep(folder: Path) -> None:
+    """Forget what was noted in `folder`: it holds results now, and nothing may remove them."""
+    folder = folder.absolute()
+    for noted in (_files, _folders):
+        noted.difference_update([path for path in noted if path.is_relative_to(folder)])
 
 
 def _remove_empty(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import ConfigError
+from harness.core.file_names import JOURNAL
 from harness.runs import folders
 from harness.runs.folders import FolderTaken, check_not_begun, claim_run, new_folder, release_claims
 from harness.system.own_files import make_folder, note_files, take_back
@@ -206,3 +207,15 @@ def test_results_are_where_the_command_was_given_although_a_run_works_in_its_fol
     [done] = run_all([(folder, words)])
     assert done.code == 0, done.err
     assert len(program.tracked(folder)) == 2
+
+
+def test_what_has_begun_is_never_taken_back(tmp_path: Path) -> None:
+    begun, refused = tmp_path / "new/begun", tmp_path / "new/refused"
+    for folder in (begun, refused):
+        claim_run(folder, "results")
+    (begun / JOURNAL).write_text('{"kind": "start"}\n')
+    release_claims()
+    assert not refused.exists()
+    take_back(tmp_path)
+    take_back(begun)
+    assert (begun / JOURNAL).exists()
