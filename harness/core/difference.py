@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backends import Array
+from harness.core.arrays import Array
 from harness.core.model import Params
 from harness.core.tolerances import LIMITS
 
