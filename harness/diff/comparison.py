@@ -73,11 +73,14 @@ class Comparison:
         return search(self.measure, self.b, self.outputs_of_b, self.given is not None)
 
     def reversed_answers(self) -> list[Answer]:
-        """Return those that make A of B, which is not asked of a program's own outputs."""
+        """Return those that make A of B, which is not asked of a program's own outputs.
+
+        A may be trained little and still look as drawn, so that is no explanation here.
+        """
         if self.given is not None:
             return []
         of_b = Measure(self.b, self.inputs, self.precision)
-        return search(of_b, self.a, self.measure.computed.outputs, foreign=False)
+        return search(of_b, self.a, self.measure.computed.outputs, drawn=False)
 
     def nearest(self) -> Nearest:
         """Return what comes nearest to B where nothing explains it."""

@@ -115,4 +115,4 @@ def _lines(key: str, path: Path, features: int) -> Array:
     values = np.full((len(rows), longest), np.nan)
     for n, row in enumerate(rows):
         values[n, : len(row)] = row
-    return values.reshape(len(rows), -1, features)
+    return values.reshape(len(rows), longest // features, features)

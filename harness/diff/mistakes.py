@@ -24,7 +24,11 @@ ALL = (*KERNELS, "bias", "head.bias")
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake and its remedy in words: `B is A with PHRASE in TENSORS`, `REMEDY in TENSORS`."""
+    """A mistake and its remedy in words: `B is A with PHRASE`, `REMEDY in TENSORS`.
+
+    `change` makes it in a stored tensor; `undo`, where that is possible, takes it out of an acting
+    one. Both give None for a tensor in which it cannot occur.
+    """
 
     phrase: str
     remedy: str
@@ -130,25 +134,27 @@ def _with_rows(rows: Array, taken: Array, factor: int) -> Array | None:
 
 
 def _forget_gate() -> tuple[Mistake, ...]:
-    def added(amount: int) -> Callable[[Array, ModelSpec], Array]:
-        def change(rows: Array, model: ModelSpec) -> Array:
-            rows = rows.copy()
-            rows[0, model.units : 2 * model.units] += amount
-            return rows
-
-        return change
-
-    return (
+    return tuple(
         Mistake(
-            "the forget gate's 1 missing", "add 1 to the forget gate's block", ("bias",), added(-1)
-        ),
-        Mistake(
-            "the forget gate's 1 added twice",
-            "subtract 1 from the forget gate's block",
+            f"the forget gate's 1 {what}",
+            f"{remedy} the forget gate's block",
             ("bias",),
-            added(1),
-        ),
+            lambda rows, model, n=amount: _added_to_forget(rows, model, n),
+            lambda acting, model, n=amount: _added_to_forget(acting, model, -n),
+        )
+        for what, remedy, amount in (
+            ("missing", "add 1 to", -1),
+            ("added twice", "subtract 1 from", 1),
+        )
     )
+
+
+def _added_to_forget(bias: Array, model: ModelSpec, amount: int) -> Array:
+    """Return the rows `(2, 4·U)`, or their sum `(4·U,)`, with `amount` added once."""
+    bias = bias.copy()
+    first = bias[0] if bias.ndim == 2 else bias
+    first[model.units : 2 * model.units] += amount
+    return bias
 
 
 def _second_elsewhere(model: ModelSpec) -> tuple[Mistake, ...]:

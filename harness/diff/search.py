@@ -35,16 +35,20 @@ class Answer:
         return len(self.copied) + len(self.computed)
 
 
-def search(measure: Measure, b: Network, outputs: Array, foreign: bool) -> list[Answer]:
+def search(
+    measure: Measure, b: Network, outputs: Array, foreign: bool = False, drawn: bool = True
+) -> list[Answer]:
     """Return the answers with the fewest mistakes: each explains all of B's weights and outputs.
 
     `measure` is A; `outputs` are what B gives for its inputs. They are `foreign` if another program
-    computed them: it may make mistakes that no network's description has.
+    computed them: it may make mistakes that no network's description has. `drawn` says whether one
+    of B's tensors may be as an initialiser drew it.
     """
     a = measure.network
     known = behaviours(measure.inputs) if foreign else described()
     answers: list[Answer] = []
-    for explained in weight_search(a, b, measure.precision).answers():
+    weights = replace(weight_search(a, b, measure.precision), drawn=drawn)
+    for explained in weights.answers():
         program = Program(network=with_weights_of(a, b) if explained.mistakes else a)
         budget = MOST - len(explained.mistakes)
         answers += [

@@ -5,7 +5,7 @@ is an answer. Sets of two are tried only where no single mistake explains all.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 
 from harness.core.arrays import Array
@@ -35,6 +35,7 @@ class WeightSearch:
     b: Params
     model: ModelSpec
     precision: str
+    drawn: bool = True  # whether a tensor of B may be as an initialiser drew it
 
     def answers(self) -> list[Explained]:
         """Return the smallest sets of mistakes that explain all weights; an empty one if equal."""
@@ -42,7 +43,7 @@ class WeightSearch:
         if not differing:
             return [Explained({})]
         for most in (1, 2):
-            found = self._covering(differing, most, most) + self._layers(most)
+            found = self.covering(differing, most, most) + self._layers(most)
             if found:
                 return found
         return []
@@ -56,7 +57,7 @@ class WeightSearch:
     def _acting(self, name: str, tensor: Array) -> Array:
         return acting(name, tensor, self.model)
 
-    def _covering(self, differing: list[str], most: int, depth: int) -> list[Explained]:
+    def covering(self, differing: list[str], most: int, depth: int) -> list[Explained]:
         """Return the smallest sets of at most `most` mistakes that explain each tensor.
 
         A tensor is explained by `depth` mistakes, at most.
@@ -82,7 +83,8 @@ class WeightSearch:
         a, b = self.a[name], self.b[name]
         for order in self._orders(name, a, b):
             yield self._with_order(order)
-        if fresh := uncopied(name, self._acting(name, a), b, self.model):
+        fresh = uncopied(name, self._acting(name, a), b, self.model) if self.drawn else None
+        if fresh is not None:
             yield frozenset([fresh])
         usable = [m for m in mistakes(self.model, self.precision) if kind_of(name) in m.kinds]
         for mistake in usable:
@@ -131,10 +133,10 @@ class WeightSearch:
             a = {_moved(name, order): value for name, value in self.a.items()}
             if any(a[name].shape != self.a[name].shape for name in a):
                 continue
-            moved = WeightSearch({n: a[n] for n in self.a}, self.b, self.model, self.precision)
+            moved = replace(self, a={n: a[n] for n in self.a})
             differing = moved.differing()
             names = [f"rnn.{n}" for n, layer in enumerate(order) if n != layer]
-            rest = moved._covering(differing, most - 1, 1) if differing and most > 1 else []
+            rest = moved.covering(differing, most - 1, 1) if differing and most > 1 else []
             for each in rest if differing else [Explained({})]:
                 found.append(Explained({in_layers(order): names, **each.mistakes}))
         return found
