@@ -13,7 +13,7 @@ COMMANDS = {
     "parity": "check that backends compute the same, or find where they part",
     "why": "explain why two ways of training differ",
     "reproduce": "repeat a recorded run and say whether it comes out the same",
-    "diff": "say whether two trained networks compute the same, or what was done to one",
+    "diff": "say whether two trained networks compute the same, or why not",
     "export": "write a trained network that a framework loads by itself",
     "doctor": "find and mend what is wrong with recorded runs",
     "sync": "send to MLflow whatever it lacks of recorded runs",

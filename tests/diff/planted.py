@@ -1,6 +1,6 @@
 """Plant every known mistake, alone and in pairs, and count how many `harness diff` names.
 
-python -m tests.diff.planted     # the table of docs/porting.md, in about a minute
+python -m tests.diff.planted     # the table of docs/porting.md, in two minutes
 """
 
 from collections import Counter
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+import ml_dtypes
 import numpy as np
 
 from harness.core.arrays import Array
@@ -112,6 +113,24 @@ def computed(cell: str) -> Iterator[Tried]:
         yield Tried(cell, f"computing: padding {words} sequences", [said], compared.answers())
 
 
+def mixed(cell: str, part: int = 1) -> Iterator[Tried]:
+    """A mistake in copying, and a program with hard sigmoids and the axes swapped."""
+    a, given = network(cell), inputs()
+    x = given.x.swapaxes(0, 1)
+    said = ["with the axes of sequences and time steps swapped"]
+    hard = {"activation": own_program.hard} if cell == "rnn" else {"gate": own_program.hard}
+    words = "as its activation" if cell == "rnn" else "in its gates"
+    both = OwnProgram(network=a, **hard).outputs(x)
+    compared = Comparison(a=a, b=a, inputs=given, given=both.astype(np.float64))
+    yield Tried(cell, "two in computing", [*said, f"hard_sigmoid {words}"], compared.answers())
+    for plant in of_each_group(a)[::part]:
+        b = plant.make(a)
+        if b.weights is not a.weights:
+            outputs = OwnProgram(network=b).outputs(x).astype(np.float64)
+            compared = Comparison(a=a, b=b, inputs=given, given=outputs)
+            yield Tried(cell, "copying and computing", [plant.said, *said], compared.answers())
+
+
 def _programs(a: Network, x: Array) -> Iterator[tuple[str, str, Array]]:
     """The outputs of programs that compute wrongly, with a group and what has to be said."""
     simple = a.model.cell == "rnn"
@@ -126,9 +145,11 @@ def _programs(a: Network, x: Array) -> Iterator[tuple[str, str, Array]]:
     right = OwnProgram(network=a)
     said = "with the axes of sequences and time steps swapped"
     yield "axes swapped", said, right.outputs(x.swapaxes(0, 1))
-    said = "inputs rounded to float16"
-    yield "inputs rounded", said, right.outputs(x.astype(np.float16).astype(np.float64))
-    yield "outputs rounded", "outputs rounded to float16", right.outputs(x).astype(np.float16)
+    for dtype in (np.float16, ml_dtypes.bfloat16):
+        name = np.dtype(dtype).name
+        rounded = right.outputs(x.astype(dtype).astype(np.float64))
+        yield "inputs rounded", f"inputs rounded to {name}", rounded
+        yield "outputs rounded", f"outputs rounded to {name}", right.outputs(x).astype(dtype)
     if a.model.cell == "gru":
         other = {"after": "before", "before": "after"}[a.model.reset]
         said = "on the other side of the recurrent product"
@@ -174,7 +195,9 @@ def _total(results: list[Tried], cell: str) -> str:
 
 
 def main() -> None:
-    results = [each for kind in (singles, computed, pairs) for cell in CELLS for each in kind(cell)]
+    results = [
+        each for kind in (singles, computed, mixed, pairs) for cell in CELLS for each in kind(cell)
+    ]
     print(table(results))
     for each in results:
         if not each.named:

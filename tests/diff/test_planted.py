@@ -16,7 +16,7 @@ from harness.diff.inputs import Inputs, random_inputs
 from harness.diff.sentences import no_answer, sentence
 from harness.formats.trained_network import Network
 from tests.diff.networks import CELLS, network
-from tests.diff.planted import computed, inputs, pairs, singles
+from tests.diff.planted import computed, inputs, mixed, pairs, singles
 
 PART = 11
 # Without a bound the states of a GRU overflow: there is nothing to compare.
@@ -36,7 +36,7 @@ def test_each_mistake_is_named(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_pairs_are_named(cell: str) -> None:
-    found = list(pairs(cell, PART))
+    found = [*pairs(cell, PART), *mixed(cell, PART)]
     assert len(found) > 10
     assert [tried.said for tried in found if not tried.named] == []
 
