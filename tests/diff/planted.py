@@ -5,7 +5,7 @@ python -m tests.diff.planted     # the table of docs/porting.md, in two minutes
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import ml_dtypes
@@ -118,9 +118,11 @@ def mixed(cell: str, part: int = 1) -> Iterator[Tried]:
     a, given = network(cell), inputs()
     x = given.x.swapaxes(0, 1)
     said = ["with the axes of sequences and time steps swapped"]
-    hard = {"activation": own_program.hard} if cell == "rnn" else {"gate": own_program.hard}
-    words = "as its activation" if cell == "rnn" else "in its gates"
-    both = OwnProgram(network=a, **hard).outputs(x)
+    simple = cell == "rnn"
+    program = OwnProgram(network=a)
+    program = replace(program, **{"activation" if simple else "gate": own_program.hard})
+    words = "as its activation" if simple else "in its gates"
+    both = program.outputs(x)
     compared = Comparison(a=a, b=a, inputs=given, given=both.astype(np.float64))
     yield Tried(cell, "two in computing", [*said, f"hard_sigmoid {words}"], compared.answers())
     for plant in of_each_group(a)[::part]:
