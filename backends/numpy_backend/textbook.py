@@ -15,6 +15,7 @@ each state from the layer above, returns the gradients of W, U and b. Errors flo
 to the first.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,16 @@ Weights = tuple[Array, Array, Array]
 def sigmoid(a: Array) -> Array:
     """Logistic function σ(a) = 1 / (1 + e⁻ᵃ)."""
     return 1 / (1 + np.exp(-a))
+
+
+# `forward` takes any of these; backends have tanh, relu in the simple cell alone, and σ in gates.
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0),
+    "sigmoid": sigmoid,
+    "hard_sigmoid": lambda a: np.clip(a / 6 + 0.5, 0, 1),  # of PyTorch and Keras 3
+    "hard_sigmoid_keras2": lambda a: np.clip(0.2 * a + 0.5, 0, 1),
+}
 
 
 # ------------------------------------------------------------- simple cell: Elman 1990, Werbos 1990
@@ -50,7 +61,7 @@ def rnn_forward(
     for x_t, real in zip(x, mask, strict=True):
         a = x_t @ W + h @ U + b  # (B, H)
         steps.append(RnnStep(x_t, h, a, real))
-        new = np.tanh(a) if activation == "tanh" else np.maximum(a, 0)
+        new = ACTIVATIONS[activation](a)
         h = real * new + (1 - real) * h
         states.append(h)
     return np.array(states), steps
@@ -88,19 +99,22 @@ class LstmStep(NamedTuple):
     real: Array  # (B, 1)
 
 
-def lstm_forward(x: Array, weights: Weights, mask: Array) -> tuple[Array, list[LstmStep]]:
+def lstm_forward(
+    x: Array, weights: Weights, mask: Array, activation: str = "tanh", gate: str = "sigmoid"
+) -> tuple[Array, list[LstmStep]]:
     """Compute the LSTM's states. `weights`: W `(F, 4H)`, U `(H, 4H)`, b `(4H,)`, as i, f, g, o."""
     W, U, b = weights
+    σ, φ = ACTIVATIONS[gate], ACTIVATIONS[activation]
     h = c = np.zeros((x.shape[1], len(U)))
     states, steps = [], []
     for x_t, real in zip(x, mask, strict=True):
         a_i, a_f, a_g, a_o = np.split(x_t @ W + h @ U + b, 4, axis=1)  # (B, H) each
-        i = sigmoid(a_i)  # input gate
-        f = sigmoid(a_f)  # forget gate
-        g = np.tanh(a_g)  # candidate
-        o = sigmoid(a_o)  # output gate
+        i = σ(a_i)  # input gate
+        f = σ(a_f)  # forget gate
+        g = φ(a_g)  # candidate
+        o = σ(a_o)  # output gate
         new_c = f * c + i * g
-        new_h = o * np.tanh(new_c)
+        new_h = o * φ(new_c)
         steps.append(LstmStep(x_t, h, c, [i, f, g, o], new_c, real))
         h = real * new_h + (1 - real) * h
         c = real * new_c + (1 - real) * c
@@ -147,22 +161,28 @@ class GruStep(NamedTuple):
 
 
 def gru_forward(
-    x: Array, weights: Weights, mask: Array, reset: str = "after"
+    x: Array,
+    weights: Weights,
+    mask: Array,
+    reset: str = "after",
+    activation: str = "tanh",
+    gate: str = "sigmoid",
 ) -> tuple[Array, list[GruStep]]:
     """Compute the GRU's states. `weights`: W `(F, 3H)`, U `(H, 3H)`, b `(2, 3H)`, as z, r, ĥ.
 
     The rows of b act on the input side and on the recurrent side.
     """
     W, U, b = weights
+    σ, φ = ACTIVATIONS[gate], ACTIVATIONS[activation]
     U_z, U_r, U_h = np.split(U, 3, axis=1)
     b_z, b_r, b_h = np.split(b[1], 3)
     h, states, steps = np.zeros((x.shape[1], len(U))), [], []
     for x_t, real in zip(x, mask, strict=True):
         p_z, p_r, p_h = np.split(x_t @ W + b[0], 3, axis=1)  # (B, H) each
-        z = sigmoid(p_z + h @ U_z + b_z)
-        r = sigmoid(p_r + h @ U_r + b_r)
+        z = σ(p_z + h @ U_z + b_z)
+        r = σ(p_r + h @ U_r + b_r)
         q_h = h @ U_h + b_h if reset == "after" else h
-        candidate = np.tanh(p_h + (r * q_h if reset == "after" else (r * q_h) @ U_h + b_h))
+        candidate = φ(p_h + (r * q_h if reset == "after" else (r * q_h) @ U_h + b_h))
         steps.append(GruStep(x_t, h, z, r, candidate, q_h, real))
         new = z * h + (1 - z) * candidate
         h = real * new + (1 - real) * h

@@ -1,13 +1,19 @@
 """The command line of `harness adopt`."""
 
 from harness.console.arguments import Parser
+from harness.readers.foreign_network import KINDS, WORDS
 
-KINDS = ".keras, .weights.h5, .pt, .safetensors, .npz, .msgpack or .onnx"
+ABOUT = {
+    "activation": "the simple cell's",
+    "reset": "the GRU's gate and its product",
+    "returns": "which outputs it gives",
+    "outputs": "ends it in a sigmoid?",
+}
 
 EXAMPLES = """\
-  harness adopt model.keras
-  harness adopt encoder.pt --only encoder.rnn --activation tanh --returns last
-  harness adopt model.onnx --data mine.npz backend=torch
+  harness task=sum backend=torch             # a network to adopt, in a file
+  harness export sum·torch·rnn·s0 --to onnx --out sum
+  harness adopt sum/model.onnx backend=keras
 """
 
 
@@ -24,16 +30,14 @@ def parser() -> Parser:
         "overrides", metavar="KEY=VALUE", nargs="*", help="settings of the run, such as backend=jax"
     )
     add("--data", metavar="FILE", help=".npz with x and y to predict (default: random inputs)")
-    add_questions(command_line)
+    _add_questions(command_line)
     return command_line
 
 
-def add_questions(command_line: Parser) -> None:
+def _add_questions(command_line: Parser) -> None:
     """Add the options that say what a file of weights cannot."""
     add = command_line.add_argument
     add("--only", metavar="NAME", help="the recurrent layers to take, if the file has several")
     add("--head", metavar="NAME", help="the dense layer after them, or none")
-    add("--activation", choices=["tanh", "relu"], help="of the simple cell")
-    add("--reset", choices=["after", "before"], help="the GRU's reset gate and its product")
-    add("--returns", choices=["last", "every_step"], help="which outputs the network gives")
-    add("--outputs", choices=["values", "probabilities"], help="whether it ends in a sigmoid")
+    for name, valid in WORDS.items():
+        add(f"--{name}", metavar="WORD", choices=valid, help=f"{' or '.join(valid)}: {ABOUT[name]}")

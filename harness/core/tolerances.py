@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Largest relative errors; `harness/parity/difference.py` says relative to which size."""
+    """Largest relative errors; `harness/core/difference.py` says relative to which size."""
 
     forward: float  # hidden states, outputs, and the loss of one step
     gradient: float  # gradients; optimiser memory and weights after one step

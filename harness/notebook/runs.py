@@ -20,13 +20,13 @@ from harness.core import file_names
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import Params
-from harness.export.__main__ import read_network
 from harness.formats.reference import reference
 from harness.runs import run as runs
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.names import single_name
 from harness.runs.new_run import new_run
+from harness.runs.stored_network import read_network
 from harness.tracking.journal import Event, read
 from harness.tracking.journals import journals_below
 

@@ -10,21 +10,17 @@ from dataclasses import replace
 import numpy as np
 
 from backends.numpy_backend import NumpyBackend
-from harness.core.model import Params
 from harness.core.random_streams import stream
+from harness.core.rounding import MAX_BAND, tensor_bands
 from harness.parity.control_band import (
     BAND_RUNS,
-    MAX_BAND,
     loss_band,
     perturbed,
     perturbed_runs,
     perturbed_targets,
     repeated,
     replica_count,
-    share,
-    widest_gap,
 )
-from harness.parity.difference import scales
 from harness.parity.problem import Problem
 from harness.parity.stages import STAGES, StageTensors, resumed, trace
 
@@ -63,10 +59,3 @@ def _of_all_steps(problem: Problem) -> StageTensors:
         "losses": {"losses": loss_band(runs.losses)},
         "resumed": {n: np.where(band > MAX_BAND, np.inf, band) for n, band in tensors.items()},
     }
-
-
-def tensor_bands(stage: str, tensors: Params, precision: str, copies: int) -> Params:
-    """Return the band of each tensor; its first axis is all replicas of one copy after another."""
-    by_copy = {n: v.reshape(copies, -1, *v.shape[1:]) for n, v in tensors.items() if len(v) > 1}
-    sizes = scales(stage, {name: value[0] for name, value in by_copy.items()}, precision)
-    return {name: share(widest_gap(v), sizes[name]).max() for name, v in by_copy.items()}

@@ -9,8 +9,8 @@ from typing import Any
 
 from harness.config.schema import Config
 from harness.config.serialise import flat_params
+from harness.core.difference import Difference
 from harness.core.tolerances import LIMITS
-from harness.parity.difference import Difference
 from harness.parity.lockstep import Names, Parity
 from harness.parity.stages import steps_compared
 from harness.system.durable_files import write_files

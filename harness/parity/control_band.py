@@ -14,12 +14,10 @@ from backends import Array, Backend, Data, State
 from backends.numpy_backend import NumpyBackend
 from harness.core.model import Params
 from harness.core.random_streams import stream
+from harness.core.rounding import MAX_BAND, one_ulp, share, widest_gap
 from harness.parity.problem import Problem
 
 BAND_RUNS = 32
-# Of 360 pairs of re-rounded references, one was farther apart than any two copies, by 5 %.
-MARGIN = 2.0
-MAX_BAND = 0.1  # above this relative gap, a band says nothing and counts as infinite
 
 
 @dataclass(frozen=True)
@@ -65,30 +63,12 @@ def loss_band(losses: Array) -> Array:
     return np.where(band > MAX_BAND, np.inf, band)
 
 
-def widest_gap(copies: Array) -> Array:
-    """Return `MARGIN` times the largest gap between two copies, which are along the first axis.
-
-    It is 0 where all copies are equal, also if all are infinite or all are NaN.
-    """
-    low, high = copies.min(axis=0), copies.max(axis=0)
-    with np.errstate(invalid="ignore"):
-        gap = MARGIN * (high - low)
-    return np.where((low == high) | np.isnan(copies).all(axis=0), 0.0, gap)
-
-
-def share(gap: Array, scale: Array) -> Array:
-    """Return `gap / scale`, infinite where that is not a number."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(gap == 0, 0.0, gap / scale)
-    return np.where(np.isnan(ratio), np.inf, ratio)
-
-
 def perturbed(state: State, rng: np.random.Generator, unchanged: int = 0) -> State:
     """Return the state with each weight one unit in the last place higher or lower, at random.
 
     The weights of the first `unchanged` replicas stay.
     """
-    return replace(state, params={n: _one_ulp(v, rng, unchanged) for n, v in state.params.items()})
+    return replace(state, params={n: one_ulp(v, rng, unchanged) for n, v in state.params.items()})
 
 
 def perturbed_targets(problem: Problem, rng: np.random.Generator, unchanged: int) -> Problem:
@@ -97,18 +77,7 @@ def perturbed_targets(problem: Problem, rng: np.random.Generator, unchanged: int
     This perturbs the error that flows back, too: where the terms of a gradient cancel, perturbed
     weights alone do not show how much of it is rounding.
     """
-    return replace(problem, data=replace(problem.data, y=_one_ulp(problem.data.y, rng, unchanged)))
-
-
-def _one_ulp(value: Array, rng: np.random.Generator, unchanged: int) -> Array:
-    """Move each entry to a neighbouring number, except those of the first `unchanged` replicas.
-
-    A zero stays: no program rounds it, and its sign would decide what depends on it.
-    """
-    towards = np.where(rng.random(value.shape) < 0.5, -np.inf, np.inf).astype(value.dtype)
-    result = np.where(value == 0, value, np.nextafter(value, towards))
-    result[:unchanged] = value[:unchanged]
-    return result
+    return replace(problem, data=replace(problem.data, y=one_ulp(problem.data.y, rng, unchanged)))
 
 
 def replica_count(problem: Problem) -> int:

@@ -7,7 +7,7 @@ on many steps, so both backends repeat these one by one.
 from dataclasses import replace
 
 from backends import State
-from harness.parity.difference import Difference, compare
+from harness.core.difference import Difference, compare
 from harness.parity.locate import locate
 from harness.parity.place import Place
 from harness.parity.problem import Pair, Problem

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from backends import Array, State
+from harness.core.difference import Difference, compare
+from harness.core.gates import GATE_NAMES, layer_of
 from harness.core.model import ModelSpec, Params, shapes
-from harness.parity.difference import Difference, compare
-from harness.parity.place import GATE_NAMES, Place, layer_of
+from harness.parity.place import Place
 from harness.parity.problem import Pair, Problem
 from harness.parity.stages import hidden_states
 

@@ -23,9 +23,9 @@ from harness.config.overrides import key_of
 from harness.console.command_line import option, python
 from harness.console.progress import Count
 from harness.console.terminal import say
+from harness.core.difference import Difference
 from harness.core.errors import ConfigError
 from harness.parity.configurations import RandomConfig, configurations
-from harness.parity.difference import Difference
 from harness.parity.lockstep import BackendFailed, Names, Parity, check
 from harness.parity.problem import (
     Problem,

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from backends import Data, State
+from harness.core.difference import Difference, by_tensor, least_scales
+from harness.core.gates import gate_of, layer_of
 from harness.core.model import GATES, ModelSpec, Params
 from harness.core.tolerances import LIMITS
-from harness.parity.difference import Difference, by_tensor, least_scales
-from harness.parity.place import Place, gate_of, layer_of, place_of_tensor
+from harness.parity.place import Place, place_of_tensor
 from harness.parity.problem import Pair, Problem
 from harness.training.gradient import gradients
 

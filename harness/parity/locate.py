@@ -5,7 +5,7 @@ A backend is a black box here: only the contract is used, in two experiments, `f
 """
 
 from backends import State
-from harness.parity.difference import Difference
+from harness.core.difference import Difference
 from harness.parity.forward_place import locate_outputs, locate_states
 from harness.parity.gradient_place import locate_gradient
 from harness.parity.place import Place, place_of_tensor

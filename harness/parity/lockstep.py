@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from backends import BackendFactory
+from harness.core.difference import Difference, compare
 from harness.core.errors import ConfigError, first_line
 from harness.parity.bands import ALL_STEPS, bands
-from harness.parity.difference import Difference, compare
 from harness.parity.first_step import place_of
 from harness.parity.place import Place
 from harness.parity.problem import Problem

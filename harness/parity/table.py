@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.parity.difference import Difference
+from harness.core.difference import Difference
 from harness.parity.lockstep import Names, Parity
 from harness.parity.stages import STAGES, steps_compared
 

@@ -8,8 +8,16 @@ file's names and shapes is asked for.
 
 from dataclasses import dataclass, field
 
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, check_choice
 from harness.formats.trained_network import Network
+
+KINDS = ".keras, .weights.h5, .pt, .safetensors, .npz, .msgpack or .onnx"
+WORDS = {
+    "activation": ("tanh", "relu"),
+    "reset": ("after", "before"),
+    "returns": ("last", "every_step"),
+    "outputs": ("values", "probabilities"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +30,13 @@ class Stated:
     reset: str | None = None  # of the GRU: after or before
     returns: str | None = None  # last or every_step
     outputs: str | None = None  # values, or probabilities: the network ends in a sigmoid
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for a word that means nothing."""
+        for name, valid in WORDS.items():
+            value = getattr(self, name)
+            if value is not None:
+                check_choice(f"--{name}", value, valid)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from harness.core.errors import ConfigError
-from harness.readers.foreign_network import ForeignNetwork, Stated
+from harness.readers.foreign_network import KINDS, ForeignNetwork, Stated
 from harness.readers.keras_files import from_keras
 from harness.readers.onnx_files import from_onnx
 from harness.readers.tensor_files import from_jax, from_numpy, from_torch
 from harness.readers.tensor_files.open_file import framework, open_file
 
-KINDS = ".keras, .weights.h5, .pt, .safetensors, .npz, .msgpack or .onnx"
 BY_NAME = {".keras": from_keras, ".h5": from_keras, ".hdf5": from_keras, ".onnx": from_onnx}
 BY_ARRAYS = {"torch": from_torch, "jax": from_jax, "numpy": from_numpy}
 

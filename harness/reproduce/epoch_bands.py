@@ -16,17 +16,15 @@ from backends.numpy_backend import NumpyBackend
 from harness.console.progress import Count
 from harness.core.model import Params
 from harness.core.random_streams import stream
+from harness.core.rounding import MAX_BAND, share, widest_gap
 from harness.parity.bands import tensor_bands
 from harness.parity.control_band import (
     BAND_RUNS,
-    MAX_BAND,
     loss_band,
     perturbed,
     perturbed_targets,
     repeated,
     replica_count,
-    share,
-    widest_gap,
 )
 from harness.parity.problem import Problem
 from harness.reproduce.repetition import Beginning

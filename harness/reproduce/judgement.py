@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from harness.core.difference import Difference, compare
 from harness.core.model import Params
-from harness.parity.difference import Difference, compare
 from harness.reproduce.epoch_bands import Band, Bands
 from harness.reproduce.recorded_run import RecordedRun
 from harness.reproduce.repetition import Beginning, Repetition

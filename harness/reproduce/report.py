@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.parity.difference import limit_of
+from harness.core.difference import limit_of
 from harness.reproduce.judgement import Gap, Judgement
 from harness.reproduce.machine import Fact
 from harness.reproduce.recorded_run import RecordedRun

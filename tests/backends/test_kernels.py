@@ -8,8 +8,8 @@ import pytest
 
 from backends import Array, Backend, Execution
 from backends.numpy_backend import NumpyBackend
+from harness.core.difference import compare
 from harness.core.errors import ConfigError
-from harness.parity.difference import compare
 from harness.parity.problem import Problem
 from harness.parity.stages import memory, trace
 from tests.support.agreement import check_forward, check_losses, check_stage

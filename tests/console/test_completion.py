@@ -49,6 +49,7 @@ def complete(line: str, folder: Path) -> list[str]:
         ("harness parity backends=numpy,jax task=b", ["task=binary"], ["task=sum"]),
         ("harness why a.task=sum b.optimizer=", ["b.optimizer=sgd"], ["optimizer=sgd"]),
         ("harness export RUN --to ", ["torch", "onnx"], ["--to"]),
+        ("harness diff A B --", ["--input", "--outputs", "--fix"], ["--steps"]),
         ("harness compare --", ["--parent", "--filter"], ["--steps"]),
         ("harness reproduce RUN --", ["--with", "--results"], ["--cfg"]),
         ("harness vectors --n", ["--no-onnx"], ["--only"]),

@@ -15,6 +15,7 @@ import pytest
 
 from harness.export import __main__ as export
 from harness.runs.run import Result
+from harness.runs.stored_network import read_network
 from tests.support import ROOT
 from tests.support.exported_runs import trained
 from tests.support.program import uses_mlflow, with_database
@@ -34,7 +35,7 @@ def test_no_replica_is_written_over_another(runs: dict[str, Result], tmp_path: P
     names = {path.name: path / "model.npz" for path in (place / "export").iterdir()}
     assert names.keys() == {"numpy", "numpy-replica-1"}
     for r, path in enumerate(names[name] for name in sorted(names)):
-        wanted = export.read_network(place, r).weights["rnn.0.kernel"]
+        wanted = read_network(place, r).weights["rnn.0.kernel"]
         assert np.array_equal(np.load(path)["rnn.0.W"], wanted)
 
 
@@ -101,7 +102,7 @@ def test_what_cannot_be_exported_is_explained(
 
 
 def test_a_run_in_float64_says_why_its_onnx_model_is_not(runs: dict[str, Result]) -> None:
-    network = export.read_network(runs["lstm"].directory, 0)
+    network = read_network(runs["lstm"].directory, 0)
     assert network.precision == "float64"
     assert "Rounded" not in network.interface
     lines = export.in_float32(network).interface.splitlines()

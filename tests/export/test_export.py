@@ -27,6 +27,7 @@ from harness.formats import to_numpy, to_onnx, to_torch
 from harness.formats.reference import reference
 from harness.formats.trained_network import Network
 from harness.runs.run import Result
+from harness.runs.stored_network import read_network
 from tests.support.program import uses_mlflow
 
 pytestmark = [
@@ -112,7 +113,7 @@ def recorded(result: Result, split: str, samples: Array, shape: tuple[int, ...])
 
 def exported(result: Result, to: str) -> Network:
     """The run's last replica, as the command gives it to a format."""
-    network = export.read_network(result.directory, result.plan.config.replicas - 1)
+    network = read_network(result.directory, result.plan.config.replicas - 1)
     return export.in_float32(network) if to == "onnx" else network
 
 
@@ -165,7 +166,7 @@ def test_a_masked_run_says_how_its_sequences_go_in(runs: dict[str, Result]) -> N
 
 
 def test_other_replicas_are_other_networks(runs: dict[str, Result]) -> None:
-    one, other = (export.read_network(runs["simple"].directory, r) for r in (0, 1))
+    one, other = (read_network(runs["simple"].directory, r) for r in (0, 1))
     assert one.x_mean != other.x_mean
     assert one.y_std != other.y_std
     x = np.ones((2, 3, 1))
@@ -205,7 +206,7 @@ def swap_in_onnx(folder: Path) -> None:
 def test_the_check_sees_swapped_gates(
     runs: dict[str, Result], writer: Any, swap: Any, tmp_path: Path
 ) -> None:
-    network = export.read_network(runs["lstm"].directory, 0)
+    network = read_network(runs["lstm"].directory, 0)
     network = export.in_float32(network) if writer is to_onnx else network
     writer.write(network, tmp_path)
     assert check.check(network, tmp_path, writer.USAGE) <= LIMITS[network.precision].forward
@@ -230,14 +231,14 @@ def test_what_fails_its_check_is_not_written(
 def test_a_mean_far_above_the_deviation_costs_nothing(
     runs: dict[str, Result], tmp_path: Path
 ) -> None:
-    network = export.read_network(runs["simple"].directory, 0)
+    network = read_network(runs["simple"].directory, 0)
     network = replace(network, x_mean=network.x_mean + 1e6, y_mean=network.y_mean + 1e6)
     to_numpy.write(network, tmp_path)
     assert check.check(network, tmp_path, to_numpy.USAGE) < 1e-6
 
 
 def test_a_runs_name_cannot_end_the_header(runs: dict[str, Result], tmp_path: Path) -> None:
-    network = export.read_network(runs["simple"].directory, 0)
+    network = read_network(runs["simple"].directory, 0)
     network = replace(network, origin='"""; raise SystemExit # \\d')
     to_numpy.write(network, tmp_path)
     assert check.check(network, tmp_path, to_numpy.USAGE) < 1e-6
@@ -247,7 +248,7 @@ def test_a_runs_name_cannot_end_the_header(runs: dict[str, Result], tmp_path: Pa
 def test_a_tiny_deviation_is_divided_by_as_it_is(
     runs: dict[str, Result], to: str, tmp_path: Path
 ) -> None:
-    network = export.read_network(runs["simple"].directory, 0)
+    network = read_network(runs["simple"].directory, 0)
     for n, factor in enumerate((1e-9, 1e-30)):
         (tmp_path / str(n)).mkdir()
         small = replace(network, x_mean=network.x_mean * factor, x_std=network.x_std * factor)
@@ -257,7 +258,7 @@ def test_a_tiny_deviation_is_divided_by_as_it_is(
 
 
 def test_keras_scales_in_float64(runs: dict[str, Result], tmp_path: Path) -> None:
-    network = export.read_network(runs["simple"].directory, 0)
+    network = read_network(runs["simple"].directory, 0)
     to_keras = import_module("harness.formats.to_keras")
     for n, (mean, std) in enumerate(((1e9 + 1, 1 / 3), (0.1, 1e-9))):
         (tmp_path / str(n)).mkdir()
@@ -267,7 +268,7 @@ def test_keras_scales_in_float64(runs: dict[str, Result], tmp_path: Path) -> Non
 
 
 def test_scalars_have_no_axis(runs: dict[str, Result], tmp_path: Path) -> None:
-    to_torch.write(export.read_network(runs["simple"].directory, 0), tmp_path)
+    to_torch.write(read_network(runs["simple"].directory, 0), tmp_path)
     state = load_file(tmp_path / "model.safetensors")
     assert state["y_mean"].shape == state["y_std"].shape == ()
 
@@ -278,7 +279,7 @@ def test_an_exported_program_computes_what_the_network_does(
 ) -> None:
     torch: Any = import_module("torch")
     for name, result in runs.items():
-        network = export.read_network(result.directory, 0)
+        network = read_network(result.directory, 0)
         steps, path = 4, tmp_path / f"{name}.pt2"
         written = replace(network, weights=swap_in_first_kernel(network)) if changed else network
         to_torch.write_program(written, steps, path)

@@ -33,9 +33,9 @@ from harness.core.file_names import (
     SENT,
 )
 from harness.doctor.journal_check import check_directory
-from harness.export.__main__ import read_network
 from harness.notebook.runs import load_run
 from harness.runs.resume import resumed
+from harness.runs.stored_network import read_network
 from harness.tracking import job_outcomes, sent
 from harness.tracking.dead_runs import is_dead
 from harness.training.plan import prepare

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from backends import Array
+from harness.core.difference import Difference, compare
 from harness.core.model import Params
 from harness.core.tolerances import LIMITS
-from harness.parity.difference import Difference, compare
 from tests.support.agreement import (
     check_band,
     check_forward,

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
+from harness.core.difference import compare
 from harness.core.errors import ConfigError
 from harness.parity import certificate
-from harness.parity.difference import compare
 from harness.parity.lockstep import BackendFailed, Parity, check
 from harness.parity.problem import configs, load_classes
 from harness.parity.table import show

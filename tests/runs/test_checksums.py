@@ -17,10 +17,10 @@ from safetensors.numpy import load_file, save_file
 
 from harness.core.errors import ConfigError
 from harness.core.file_names import JOURNAL
-from harness.export.__main__ import read_network
 from harness.notebook import load_run
 from harness.runs import checkpoint_file
 from harness.runs.checksums import check_file, recorded_files
+from harness.runs.stored_network import read_network
 from harness.tracking.journal import read
 from harness.tracking.journal_writer import append
 from harness.why import __main__ as why

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from harness.config import saved_config
 from harness.config.saved_config import load_config, with_overrides
 from harness.core.errors import ConfigError
-from harness.export.__main__ import read_network
+from harness.runs.stored_network import read_network
 from harness.why import __main__ as why
 from tests.support.recorded_files import record_again
 from tests.support.resumed_runs import SMALL, run, settings

@@ -10,10 +10,10 @@ import numpy as np
 
 from backends import Array, Backend
 from backends.numpy_backend import NumpyBackend
+from harness.core.difference import compare
 from harness.core.model import Params
 from harness.core.tolerances import LIMITS
 from harness.parity.bands import bands
-from harness.parity.difference import compare
 from harness.parity.stages import STAGES, StageTensors, trace
 from tests.support.problems import Case
 

@@ -21,6 +21,7 @@ TINY = {
     "why": {**SETTINGS, "replicas": "replicas=2"},
     "vectors": {"--only": "--only=T1"},
     "compare": {},
+    "diff": {},
     "export": {},
     "sync": {},
     "doctor": {},

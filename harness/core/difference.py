@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backends import Array
+from harness.core.arrays import Array
 from harness.core.model import Params
 from harness.core.tolerances import LIMITS
 
@@ -55,7 +55,8 @@ def compare(
 
     `band` has the control band of some tensors, by name.
     """
-    worst, left_out = Difference(stage=stage, limit=limit_of(stage, precision)), []
+    worst = Difference(stage=stage, limit=limit_of(stage, precision))
+    left_out: list[str] = []
     for difference in by_tensor(stage, expected, actual, precision, band):
         if difference.beyond:
             return difference
