@@ -10,7 +10,7 @@ from tests.support.program import with_database
 from tests.support.shell import paste, run_bash, tiny
 
 HELPS = {"harness": 50, **dict.fromkeys((f"harness {name}" for name in COMMANDS), 24)}
-HELPS["harness adopt"] = 26  # what a file cannot say has an option each
+HELPS["harness adopt"] = 27  # what a file cannot say has an option each
 WIDTH = 80
 
 

@@ -22,6 +22,7 @@ TINY = {
     "vectors": {"--only": "--only=T1"},
     "compare": {},
     "diff": {},
+    "adopt": {},
     "export": {},
     "sync": {},
     "doctor": {},
