@@ -21,7 +21,8 @@ PAGES = ["README.md", "docs/own.md", "docs/search.md", "docs/sweeps.md"]
 PAGES += sorted(f"docs/commands/{path.name}" for path in (ROOT / "docs/commands").iterdir())
 PROSE = [*PAGES, "CONTRIBUTING.md"]
 PROSE += [
-    f"docs/{name}.md" for name in ("architecture", "reliability", "scale", "semantics", "speed")
+    f"docs/{name}.md"
+    for name in ("architecture", "recording", "reliability", "scale", "semantics", "speed")
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 FILE = re.compile(r"# ([\w./]+)\n")
