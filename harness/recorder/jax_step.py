@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError
+from harness.recorder.rows import as_numpy
 from harness.recorder.writer import Writer
 
 SAMPLES = ("x", "y", "sample_weight")
@@ -93,13 +94,7 @@ def _by_name(params: Any) -> dict[str, Array]:
     """Return copies of a tree's arrays of numbers by their paths, such as `rnn/kernel`."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): _as_numpy(leaf)
+        jax.tree_util.keystr(path, simple=True, separator="/"): as_numpy(leaf).copy()
         for path, leaf in leaves
         if hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, np.number)
     }
-
-
-def _as_numpy(values: Any) -> Array:
-    """Return a copy; types that NumPy has not, such as bfloat16, become float32."""
-    array = np.array(values)
-    return array if array.dtype.kind in "fiu" else array.astype(np.float32)

@@ -16,7 +16,6 @@ import keras
 from harness.core.arrays import Array
 
 NAMES = ("x", "y", "sample_weight")
-UNKNOWN = "order unknown: this kind of training hands its batches to several devices"
 
 
 def watched(
@@ -24,14 +23,22 @@ def watched(
 ) -> Callable[..., Any]:
     """Return a train function for `fit` that lets `look` see each batch, and says so."""
     backend = keras.backend.backend()
-    if keras.distribution.distribution() is not None:
-        note(UNKNOWN)
-        return function
     note(
         f"to see the batches of Keras ({backend}), model.train_function is replaced during fit by "
         "one that looks at each batch and passes it on unchanged"
     )
-    return {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}[backend](function, look, note)
+    return {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}[backend](function, look)
+
+
+def on_several_devices(model: Any) -> bool:
+    """Return whether Keras or TensorFlow spreads the training, so that batches are in parts."""
+    if keras.backend.backend() != "tensorflow":
+        return keras.distribution.distribution() is not None
+    import tensorflow as tf
+
+    # A strategy is in force either where `fit` is called, or where the model was made.
+    current = tf.distribute.get_strategy()
+    return tf.distribute.has_strategy() or model.distribute_strategy is not current
 
 
 def samples_of(data: Any) -> dict[str, Array] | str:
@@ -42,13 +49,13 @@ def samples_of(data: Any) -> dict[str, Array] | str:
         if isinstance(values, list | tuple) and len(values) == 1:
             values = values[0]
         if isinstance(values, list | tuple | dict):
-            return f"order unknown: {name} has several arrays, and a recording one"
+            return f"{name} has several arrays, and a recording one"
         if values is not None:
             arrays[name] = keras.ops.convert_to_numpy(values)
     return arrays
 
 
-def _torch(function: Callable[..., Any], look: Callable[[Any], None], _note: Any) -> Any:
+def _torch(function: Callable[..., Any], look: Callable[[Any], None]) -> Any:
     def train_function(batches: list[Any]) -> Any:
         look(batches[0])
         return function(batches)
@@ -56,7 +63,7 @@ def _torch(function: Callable[..., Any], look: Callable[[Any], None], _note: Any
     return train_function
 
 
-def _jax(function: Callable[..., Any], look: Callable[[Any], None], _note: Any) -> Any:
+def _jax(function: Callable[..., Any], look: Callable[[Any], None]) -> Any:
     def train_function(state: Any, iterator: Iterator[Any]) -> Any:
         batch = next(iterator)
         look(batch)
@@ -65,15 +72,8 @@ def _jax(function: Callable[..., Any], look: Callable[[Any], None], _note: Any) 
     return train_function
 
 
-def _tensorflow(
-    function: Callable[..., Any], look: Callable[[Any], None], note: Callable[[str], None]
-) -> Any:
-    import tensorflow as tf
-
-    def train_function(iterator: Any) -> Any:
-        if not isinstance(iterator, tf.data.Iterator):
-            note(UNKNOWN)
-            return function(iterator)
+def _tensorflow(function: Callable[..., Any], look: Callable[[Any], None]) -> Any:
+    def train_function(iterator: Iterator[Any]) -> Any:
         batch = next(iterator)
         look(batch)
         return function([batch])

@@ -6,14 +6,15 @@ import inspect
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
 
 from harness.core.errors import ConfigError
-from harness.recorder.keras_batches import samples_of, watched
+from harness.recorder.keras_batches import on_several_devices, samples_of, watched
 from harness.recorder.keras_facts import note_rules, seeds, stated
+from harness.recorder.rows import as_numpy
 from harness.recorder.running_mean import RunningMean
 from harness.recorder.writer import Writer
 
@@ -39,9 +40,14 @@ class KerasRecorder(keras.callbacks.Callback):
             )
         model: Any = self.model
         called = _fit_variables()
+        if on_several_devices(model):
+            self._refuse("a training spread over devices cannot be recorded; use one device")
         self._writer.initial = {
-            path: np.array(keras.ops.convert_to_numpy(v)) for path, v in _by_path(model).items()
+            path: as_numpy(keras.ops.convert_to_numpy(variable)).copy()
+            for path, variable in _by_path(model).items()
         }
+        if not self._writer.initial:
+            self._refuse("the model has no weights yet; call it before fit, as in model(x[:1])")
         self._writer.stated = stated(model, called, self._writer.note)
         note_rules(model, self._writer.note)
         self._steps = int(model.optimizer.iterations)
@@ -97,6 +103,10 @@ class KerasRecorder(keras.callbacks.Callback):
             self._writer.note(samples)
         else:
             self._batch = self._writer.rows.add(samples), len(samples["x"])
+
+    def _refuse(self, reason: str) -> NoReturn:
+        self._writer.give_up()
+        raise ConfigError(f"{self._writer.folder}: {reason}.")
 
     def _end(self) -> None:
         model: Any = self._model

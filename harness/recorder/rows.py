@@ -25,7 +25,7 @@ class Rows:
 
     def add(self, batch: dict[str, Array]) -> list[int]:
         """Return the numbers of a batch's samples; each array is `(B, …)`, by its name."""
-        batch = {name: np.asarray(values) for name, values in batch.items()}
+        batch = {name: as_numpy(values) for name, values in batch.items()}
         length = len(next(iter(batch.values())))
         return [self._number({name: v[n] for name, v in batch.items()}) for n in range(length)]
 
@@ -60,7 +60,7 @@ class Rows:
             if self.too_large:
                 self._kept.clear()
             else:
-                self._kept.append({name: np.array(values) for name, values in row.items()})
+                self._kept.append({name: values.copy() for name, values in row.items()})
         return self._numbers[key]
 
 
@@ -70,3 +70,9 @@ def digest(row: dict[str, Array]) -> bytes:
     for values in row.values():
         hashed.update(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
     return hashed.digest()
+
+
+def as_numpy(values: object) -> Array:
+    """Return an array; types that NumPy has not, such as bfloat16, become float32."""
+    array = np.asarray(values)
+    return array if array.dtype.kind in "fiub" else array.astype(np.float32)

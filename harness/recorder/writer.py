@@ -67,6 +67,11 @@ class Writer:
         write_files(files)
         (self.folder / UNFINISHED).unlink(missing_ok=True)
 
+    def give_up(self) -> None:
+        """Leave the folder as it was, empty, for another try."""
+        self._written = True
+        (self.folder / UNFINISHED).unlink(missing_ok=True)
+
     def _facts(self, shapes: dict[str, list[int]]) -> str:
         facts = {"format": FORMAT, "framework": self.framework, "versions": self.versions}
         facts |= {"steps": len(self._steps), "arrays": shapes, "notes": self.notes}

@@ -131,3 +131,9 @@ def test_what_is_replaced_and_what_is_random_is_said_aloud(done: Done) -> None:
     assert not any("random" in note for note in done.read("recurrent").notes)
     assert any("draws random numbers" in note for note in done.read("dropout").notes)
     assert "recorder: training draws random numbers" in done.stderr
+
+
+def test_a_model_without_weights_is_refused_and_leaves_the_folder_empty(done: Done) -> None:
+    refused = "unbuilt: the model has no weights yet; call it before fit" in done.stdout
+    assert refused == (done.backend == "tensorflow")
+    assert refused != any((done.folder / "unbuilt").iterdir())

@@ -57,6 +57,15 @@ def decaying():
     return keras.optimizers.Adam(rate)
 
 
+class Unbuilt(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.dense(inputs[:, -1])
+
+
 equal = {}
 for name, layers, optimizer in (
     ("recurrent", recurrent, decaying),
@@ -64,6 +73,12 @@ for name, layers, optimizer in (
 ):
     equal[name] = [fit(name, layers, optimizer, record) for record in (False, True)]
 fit("split", linear, sgd, True, validation_split=0.3, shuffle=False)
+model = Unbuilt()
+model.compile("sgd", "mse")
+try:  # JAX and PyTorch build the model before the first step, TensorFlow in it
+    model.fit(x, y, callbacks=[recorder.keras(folder / "unbuilt")])
+except ValueError as error:
+    print(error)
 keras.config.set_floatx("float64")
 keras.config.set_dtype_policy("float64")
 equal["linear"] = [fit("linear", linear, sgd, record) for record in (False, True)]
