@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 
 from harness.core.errors import ConfigError
-from harness.recorder.keras_batches import on_several_devices, samples_of, watched
+from harness.recorder.keras_batches import on_several_devices, samples_of, watch
 from harness.recorder.keras_facts import note_rules, seeds, stated
 from harness.recorder.rows import as_numpy
 from harness.recorder.running_mean import RunningMean
@@ -26,8 +27,8 @@ class KerasRecorder(keras.callbacks.Callback):
         super().__init__()
         self._writer = Writer(folder, "keras", ["keras", "tensorflow", "torch", "jax"])
         self._finish: Callable[[], Any] | None = None  # once `fit` has begun
-        self._original: Callable[..., Any] | None = None  # the model's train_function
-        self._batch: tuple[list[int] | None, int] | None = None  # sample numbers, and how many
+        self._unwatch: Callable[[], object] = lambda: None
+        self._batches: deque[list[int] | None] = deque()  # that were seen, and have no step yet
         self._epoch = 0
         self._steps = 0  # of the optimizer
 
@@ -53,8 +54,8 @@ class KerasRecorder(keras.callbacks.Callback):
         self._steps = int(model.optimizer.iterations)
         self._mean = RunningMean(_loss_precision(model))
         if model.steps_per_execution == 1:
-            self._original = model.train_function
-            model.train_function = watched(model.train_function, self._look, self._writer.note)
+            iterator = called.get("epoch_iterator")
+            self._unwatch = watch(model, iterator, self._look, self._writer.note)
         # Keras' list of callbacks lives as long as `fit`, however that ends.
         self._finish = weakref.finalize(called.get("callbacks", self), self._end)
 
@@ -78,13 +79,14 @@ class KerasRecorder(keras.callbacks.Callback):
                 self._writer.add_step(epochs=self._epoch)
         else:
             values: dict[str, Any] = {"epochs": self._epoch, "learning_rates": [self._rate]}
-            if self._batch is not None:
-                values["batches"], length = self._batch
-                mean = (logs or {}).get("loss")
-                if mean is not None:
-                    values["losses"], values["loss_errors"] = self._mean.last(float(mean), length)
+            numbers = self._batches.popleft() if self._batches else None
+            mean = (logs or {}).get("loss")
+            if numbers is not None and mean is not None:
+                losses = self._mean.last(float(mean), len(numbers))
+                values["losses"], values["loss_errors"] = losses
+            values["batches"] = numbers
             self._writer.add_step(**values)
-        self._steps, self._batch = steps, None
+        self._steps = steps
         if any(not np.array_equal(*pair) for pair in zip(seeds(model), self._seeds, strict=True)):
             self._writer.note("training draws random numbers (dropout), which are not recorded")
 
@@ -101,17 +103,16 @@ class KerasRecorder(keras.callbacks.Callback):
         samples = samples_of(data)
         if isinstance(samples, str):
             self._writer.note(samples)
+            self._batches.append(None)
         else:
-            self._batch = self._writer.rows.add(samples), len(samples["x"])
+            self._batches.append(self._writer.rows.add(samples))
 
     def _refuse(self, reason: str) -> NoReturn:
         self._writer.give_up()
         raise ConfigError(f"{self._writer.folder}: {reason}.")
 
     def _end(self) -> None:
-        model: Any = self._model
-        if self._original is not None:
-            model.train_function = self._original
+        self._unwatch()
         self._writer.write()
 
 

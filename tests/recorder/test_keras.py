@@ -51,7 +51,7 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         return Done(request.param, folder, dict(file), ran.stdout, ran.stderr)
 
 
-@pytest.mark.parametrize("case", ["recurrent", "dropout", "linear"])
+@pytest.mark.parametrize("case", ["recurrent", "simple", "dropout", "linear"])
 def test_training_is_bit_equal_with_and_without_the_recorder(done: Done, case: str) -> None:
     without, with_recorder = done.weights[case]
     assert np.array_equal(without, with_recorder)
@@ -127,7 +127,7 @@ def test_an_interrupted_fit_leaves_the_steps_done(done: Done) -> None:
 
 
 def test_what_is_replaced_and_what_is_random_is_said_aloud(done: Done) -> None:
-    assert any("train_function is replaced" in note for note in done.read("linear").notes)
+    assert any("looks at each batch and passes" in note for note in done.read("linear").notes)
     assert not any("random" in note for note in done.read("recurrent").notes)
     assert any("draws random numbers" in note for note in done.read("dropout").notes)
     assert "recorder: training draws random numbers" in done.stderr

@@ -14,16 +14,16 @@ rng = np.random.default_rng(0)
 x, y = rng.normal(size=(14, 3, 2)), rng.normal(size=(14, 1))
 
 
-def fit(name, layers, optimizer, record, more=(), **settings):
+def fit(name, layers, optimizer, record, more=(), repeats=1, **settings):
     """Train; return the final weights in one array."""
     keras.utils.set_random_seed(5)
     model = keras.Sequential([keras.Input((3, 2)), *layers()])
     model.compile(optimizer(), loss="mse")
-    callbacks = [recorder.keras(folder / name), *more] if record else list(more)
+    settings["callbacks"] = [recorder.keras(folder / name), *more] if record else list(more)
     original = model.make_train_function() or model.train_function
     try:
-        settings |= {"batch_size": 4, "epochs": 3, "verbose": 0}
-        model.fit(x, y, callbacks=callbacks, **settings)
+        settings |= {"batch_size": 4 * repeats, "epochs": 3, "verbose": 0}
+        model.fit(np.tile(x, (repeats, 1, 1)), np.tile(y, (repeats, 1)), **settings)
     except KeyboardInterrupt:
         print("interrupted")
     assert model.train_function is original
@@ -42,6 +42,10 @@ def linear():
 
 def recurrent():
     return [keras.layers.LSTM(5), keras.layers.Dense(1)]
+
+
+def simple():
+    return [keras.layers.SimpleRNN(16), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)]
 
 
 def dropping():
@@ -72,6 +76,7 @@ for name, layers, optimizer in (
     ("dropout", dropping, sgd),
 ):
     equal[name] = [fit(name, layers, optimizer, record) for record in (False, True)]
+equal["simple"] = [fit("simple", simple, decaying, record, repeats=15) for record in (False, True)]
 fit("split", linear, sgd, True, validation_split=0.3, shuffle=False)
 model = Unbuilt()
 model.compile("sgd", "mse")
