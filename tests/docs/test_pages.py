@@ -22,7 +22,15 @@ PAGES += sorted(f"docs/commands/{path.name}" for path in (ROOT / "docs/commands"
 PROSE = [*PAGES, "CONTRIBUTING.md"]
 PROSE += [
     f"docs/{name}.md"
-    for name in ("architecture", "porting", "reliability", "scale", "semantics", "speed")
+    for name in [
+        "architecture",
+        "porting",
+        "recording",
+        "reliability",
+        "scale",
+        "semantics",
+        "speed",
+    ]
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 FILE = re.compile(r"# ([\w./]+)\n")
