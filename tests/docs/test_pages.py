@@ -20,18 +20,8 @@ from tests.support.shell import paste
 PAGES = ["README.md", "docs/own.md", "docs/search.md", "docs/sweeps.md"]
 PAGES += sorted(f"docs/commands/{path.name}" for path in (ROOT / "docs/commands").iterdir())
 PROSE = [*PAGES, "CONTRIBUTING.md"]
-PROSE += [
-    f"docs/{name}.md"
-    for name in [
-        "architecture",
-        "porting",
-        "recording",
-        "reliability",
-        "scale",
-        "semantics",
-        "speed",
-    ]
-]
+NAMES = ("architecture", "porting", "recording", "reliability", "scale", "semantics", "speed")
+PROSE += [f"docs/{name}.md" for name in NAMES]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 FILE = re.compile(r"# ([\w./]+)\n")
 REASON = re.compile(r"<!-- not run: (.+) -->\n\Z")
