@@ -124,7 +124,7 @@ def test_what_was_read_otherwise_is_not_adopted(
         (["."], ".: is a folder; name a trained network"),
         (["net.pt", *STATED, "model.units=3"], "model.units=3: the file decides this"),
         (["net.pt", *STATED, "seed=3"], "seed=3: the file decides this"),
-        (["net.pt", *STATED, "backend=torhc"], "backend=tourch"),
+        (["net.pt", *STATED, "backend=tensor"], "backend=tensor"),
         (["net.pt", *STATED, "--data", "none.npz"], "none.npz: cannot be read"),
         (["net.pt", *STATED, "--data", "wrong.npz"], "rnn.0.kernel is (1, 3, 20)"),
         (["net.pt", "--only", "decoder"], "--only decoder"),
