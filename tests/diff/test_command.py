@@ -110,7 +110,7 @@ def test_lines_of_a_file_may_have_different_lengths(
         (["{run}", "{run}", "{run}"], "name two networks"),
         (["{run}", "nowhere/x"], "nowhere/x: there is no such directory"),
         (["{run}", ""], "a run's directory, id or name must be given"),
-        (["{run}", "{run}", "b.replica=2"], "b.replica: 2: must be from 0 to 1"),
+        (["{run}", "{run}", "b.replica=2"], "b.replica=2: must be from 0 to 1"),
         (["{run}", "{run}", "b.replica=x"], "b.replica=x: must be a whole number"),
         (["{run}", "{run}", "b.reset=before"], "b.reset: {run} is a run, which says so itself"),
         (["{run}", "{run}", "b.rset=before"], "Did you mean 'reset'?"),

@@ -56,7 +56,9 @@ class Linen(linen.Module):
 
 
 def linen_tree(cell: str, layers: int) -> Tree:
-    tree = jax.eval_shape(Linen(cell, layers).init, jax.random.key(0), np.zeros((1, 2, 3)))
+    tree = jax.eval_shape(
+        Linen(cell, layers).init, jax.random.key(0), np.zeros((1, 2, 3), np.float32)
+    )
     return dict(tree)
 
 
@@ -232,7 +234,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_no_network_here_has_is_refused(tmp_path: Path, name: str) -> None:
     model, why = REFUSED[name]
-    tree = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, 2, 3)))
+    tree = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, 2, 3), np.float32))
     path = write(drawn(tree, 0), tmp_path / "model.safetensors")
     assert message(path).startswith(f"FILE: {why}, which no network here has")
 

@@ -17,7 +17,7 @@ from harness.tracking.journal import read
 from harness.tracking.journal_writer import Journal
 from tests.support import program
 from tests.support.program import uses_mlflow
-from tests.support.resumed_runs import CASES, LONG, SMALL, curve, plan, run
+from tests.support.resumed_runs import CASES, LONG, SMALL, curve, run
 from tests.support.stopped_at import stopped_at
 
 pytestmark = uses_mlflow
@@ -154,11 +154,11 @@ def test_how_to_go_on_after_early_stopping_is_no_command_that_is_refused(
     assert more.outcome.epochs == 2 * result.outcome.epochs
 
 
-def test_a_pass_without_training_that_was_stopped_is_started_again(tmp_path: Path) -> None:
-    run(tmp_path / "whole", *SMALL, "trainer.epochs=0")
+def test_a_pass_without_training_that_was_stopped_is_completed(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", *SMALL, "trainer.epochs=0")
     (tmp_path / "whole" / JOURNAL).write_text("")
-    with pytest.raises(ConfigError, match="before its first epoch was done; start it again"):
-        plan(tmp_path, f"resume={tmp_path / 'whole'}")
+    completed = run(tmp_path / "on", f"resume={tmp_path / 'whole'}")
+    assert completed.values == whole.values
 
 
 def test_a_process_that_was_stopped_after_its_last_epoch_says_how_it_is_completed(
