@@ -1,12 +1,12 @@
-"""Find rules under which the recorded losses come out, by changes to the best candidate so far.
+"""Find rules under which the recorded losses come out, by changes to the best candidates so far.
 
 What a program states comes first, then the presets. The first loss is before any update, so it
 decides the network's form and the loss. Then single settings are changed, and pairs of them where
-no single change helps; candidates that are worse than the best in the first steps are given up.
+no single change helps; candidates that are worse in the first steps than all of these are given up.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 from harness.core.arrays import Array
@@ -15,8 +15,9 @@ from harness.identify.case import Case
 from harness.identify.judge import LEAST, Judged, approached, bands, count_judged, judged
 from harness.identify.replay import losses
 
-FEW = 6  # steps after which a candidate is given up that is worse than the best
+FEW = 6  # steps after which a candidate is given up that is worse than the rest
 ROUNDS = 12  # of changes: more than any program differs from its preset
+WIDTH = 3  # candidates beside the best whose changes are tried
 PAIRS = 2  # rounds of pairs, which take long
 BETTER = 0.005  # the least by which a change must bring the losses nearer: a gap smaller by a fifth
 Say = Callable[[str], None]
@@ -37,47 +38,73 @@ class Found:
         return self.judged.fits and count_judged(self.bands) >= min(LEAST, len(self.bands))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beam:
+    """The best candidate so far, and others near it from which changes are tried, too."""
+
+    best: Found
+    others: list[Rules]
+    start: Rules  # the likeliest, which always stays: a near candidate may be a blind alley
+
+    @property
+    def members(self) -> list[Rules]:
+        """All candidates, the best first and the start last."""
+        return [self.best.rules, *self.others, self.start]
+
+
 def search(case: Case, starts: Sequence[Rules], say: Say) -> Found:
     """Return the first candidate that fits, or else the nearest."""
     begun = [rules | form for form in _forms(case, starts) for rules in starts]
     begun = [rules for rules in begun if possible(rules, case)]
     names = dict.fromkeys(rules["optimizer"] for rules in begun)
-    by_optimizer = [[rules for rules in begun if rules["optimizer"] == name] for name in names]
-    nearest = [_best(case, group, _measured(case, group[0])) for group in by_optimizer]
-    nearest.sort(key=lambda found: found.distance)
-    if nearest[0].judged.parts_at == 1 and not nearest[0].fits:
-        return nearest[0]  # no rule of an update changes the first loss
+    beams = [_first_beam(case, begun, name) for name in names]
+    beams.sort(key=lambda beam: beam.best.distance)
+    best = beams[0].best
+    if best.judged.parts_at == 1 and not best.fits:
+        return best  # no rule of an update changes the first loss
     ends: list[Found] = []
-    for found in nearest:
-        ends.append(_climb(case, found, say))
+    for beam in beams:
+        ends.append(_climb(case, beam, say))
         if ends[-1].fits:
             return ends[-1]
     return min(ends, key=lambda found: found.distance)
 
 
-def _climb(case: Case, found: Found, say: Say) -> Found:
+def _first_beam(case: Case, begun: Sequence[Rules], optimizer: str) -> Beam:
+    """Return the likeliest start with an optimiser, and those that are nearest."""
+    group = [rules for rules in begun if rules["optimizer"] == optimizer]
+    beam = Beam(best=_measured(case, group[0]), others=[], start=group[0])
+    return _nearest(case, group, beam)
+
+
+def _climb(case: Case, beam: Beam, say: Say) -> Found:
     """Return the candidate to which changes lead that each bring the losses nearer.
 
     The optimiser stays: each has a search of its own.
     """
     pairs_left = PAIRS
     for _ in range(ROUNDS):
-        if found.fits:
-            return found
-        singles = [(k, rules) for k, rules in changes(found.rules, case) if k != "optimizer"]
-        nearer = _best(case, [rules for _, rules in singles], found)
-        if nearer is found and pairs_left:
+        if beam.best.fits:
+            return beam.best
+        members = beam.members
+        singles = [_singles(rules, case) for rules in members]
+        nearer = _nearest(case, [rules for each in singles for _, rules in each], beam)
+        if nearer.best is beam.best and pairs_left:
             pairs_left -= 1
-            pairs = _pairs(case, found.rules, singles)
+            pairs = [pair for n in (0, -1) for pair in _pairs(case, members[n], singles[n])]
             say(
-                f"No single change of {found.rules['optimizer']} helps: {len(pairs):,} pairs of "
-                "changes are tried."
+                f"No single change of {beam.best.rules['optimizer']} helps: {len(pairs):,} pairs "
+                "of changes are tried."
             )
-            nearer = _best(case, pairs, found)
-        if nearer is found:
-            return found
-        found = nearer
-    return found
+            nearer = _nearest(case, pairs, beam)
+        if nearer.best is beam.best:
+            return beam.best
+        beam = nearer
+    return beam.best
+
+
+def _singles(rules: Rules, case: Case) -> list[tuple[str, Rules]]:
+    return [(key, changed) for key, changed in changes(rules, case) if key != "optimizer"]
 
 
 def _forms(case: Case, starts: Sequence[Rules]) -> list[Rules]:
@@ -125,21 +152,27 @@ def _measured(case: Case, rules: Rules) -> Found:
     return Found(rules=rules, bands=band, judged=judged(case, curve, band), distance=distance)
 
 
-def _best(case: Case, candidates: Sequence[Rules], found: Found) -> Found:
-    """Return the nearest candidate, or `found` where none is nearer."""
-    S = len(case.losses)
-    kept = _promising(case, candidates, found)
-    curves = losses(case, [found.rules, *kept], S)
-    distances = [approached(case, curve, found.bands).distance for curve in curves.T]
-    least = min(distances)
-    if not least < distances[0] - BETTER:
-        return found
-    return _measured(case, [found.rules, *kept][distances.index(least)])
+def _nearest(case: Case, candidates: Sequence[Rules], beam: Beam) -> Beam:
+    """Return the beam of the nearest of the candidates and the beam's own.
+
+    The best stays where no other is nearer by more than rounding.
+    """
+    S, band = len(case.losses), beam.best.bands
+    kept = beam.members + _promising(case, candidates, beam)
+    distances = [approached(case, curve, band).distance for curve in losses(case, kept, S).T]
+    order = sorted(range(len(kept)), key=distances.__getitem__)
+    nearer = distances[order[0]] < distances[0] - BETTER
+    best = _measured(case, kept[order[0]]) if nearer else beam.best
+    others = [kept[n] for n in order if kept[n] != best.rules]
+    return replace(beam, best=best, others=others[:WIDTH])
 
 
-def _promising(case: Case, candidates: Sequence[Rules], found: Found) -> list[Rules]:
-    steps = min(FEW, len(case.losses))
-    curves = losses(case, [found.rules, *candidates], steps)
-    band = found.bands[:steps]
+def _promising(case: Case, candidates: Sequence[Rules], beam: Beam) -> list[Rules]:
+    """Return the candidates that are no worse in the first steps than the worst of the beam."""
+    members, steps = beam.members, min(FEW, len(case.losses))
+    curves = losses(case, [*members, *candidates], steps)
+    band = beam.best.bands[:steps]
     distances = [approached(case, curve, band).distance for curve in curves.T]
-    return [rules for rules, d in zip(candidates, distances[1:], strict=True) if d <= distances[0]]
+    worst = max(distances[: len(members)])
+    found = zip(candidates, distances[len(members) :], strict=True)
+    return [rules for rules, distance in found if distance <= worst]
