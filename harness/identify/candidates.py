@@ -72,7 +72,7 @@ def idle(key: str, rules: Rules, case: Case) -> str:
     if key == "semantics.bce" and rules["loss"] != "bce":
         return f"the loss is {rules['loss']}"
     if key == "model.activation" and case.model.cell != "rnn":
-        return f"an {case.model.cell} has tanh alone"
+        return f"the cell is {case.model.cell}, which has tanh alone"
     cell = case.model.cell
     if name.startswith("gru") != (cell == "gru") and name in ("biases", "gru_biases", "gru_reset"):
         return f"the cell is {cell}"

@@ -7,11 +7,12 @@ no single change helps; candidates that are worse in the first steps than all of
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations
 
 from harness.core.arrays import Array
-from harness.identify.candidates import FORM, VALUES, Rules, changes, idle, possible
+from harness.identify.candidates import Rules, changes, idle, possible
 from harness.identify.case import Case
+from harness.identify.forms import first_forms
 from harness.identify.judge import LEAST, Judged, approached, bands, count_judged, judged
 from harness.identify.replay import losses
 
@@ -54,7 +55,7 @@ class Beam:
 
 def search(case: Case, starts: Sequence[Rules], say: Say) -> Found:
     """Return the first candidate that fits, or else the nearest."""
-    begun = [rules | form for form in _forms(case, starts) for rules in starts]
+    begun = [rules | form for form in first_forms(case, starts) for rules in starts]
     begun = [rules for rules in begun if possible(rules, case)]
     names = dict.fromkeys(rules["optimizer"] for rules in begun)
     beams = [_first_beam(case, begun, name) for name in names]
@@ -105,32 +106,6 @@ def _climb(case: Case, beam: Beam, say: Say) -> Found:
 
 def _singles(rules: Rules, case: Case) -> list[tuple[str, Rules]]:
     return [(key, changed) for key, changed in changes(rules, case) if key != "optimizer"]
-
-
-def _forms(case: Case, starts: Sequence[Rules]) -> list[Rules]:
-    """Return the settings of the network and of the loss that give the first loss, or the nearest.
-
-    Where several give it, those that a start has come first.
-    """
-    known = [{key: rules[key] for key in FORM} for rules in starts]
-    every = [dict(zip(FORM, v, strict=True)) for v in product(*(VALUES[key] for key in FORM))]
-    forms = [form for form in [*known, *every] if possible(starts[0] | form, case)]
-    forms = list({tuple(form.values()): form for form in forms}.values())
-    acting = [form for form in forms if _first_of_its_kind(case, form, forms, starts[0])]
-    firsts = losses(case, [starts[0] | form for form in acting], 1)[0]
-    band = bands(case, starts[0] | acting[0], 1)
-    ratios = [approached(case, first[None], band).largest for first in firsts]
-    nearest = max(1.0, min(ratios))
-    return [form for form, ratio in zip(acting, ratios, strict=True) if ratio <= nearest]
-
-
-def _first_of_its_kind(case: Case, form: Rules, forms: list[Rules], start: Rules) -> bool:
-    """Whether no earlier form is the same but for settings that cannot act."""
-    kinds = [
-        {key: value for key, value in other.items() if not idle(key, start | other, case)}
-        for other in forms[: forms.index(form) + 1]
-    ]
-    return kinds[-1] not in kinds[:-1]
 
 
 def _pairs(case: Case, rules: Rules, singles: list[tuple[str, Rules]]) -> list[Rules]:
