@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.console.commands import COMMANDS
+from tests.identify import hand_written
 from tests.support.program import with_database
 from tests.support.shell import paste, run_bash, tiny
 
@@ -47,7 +48,10 @@ def test_help_begins_with_its_purpose_and_ends_with_examples(command: str) -> No
 
 @pytest.mark.parametrize("command", HELPS)
 def test_examples_work_when_pasted(command: str, tmp_path: Path) -> None:
-    done = paste("\n".join(examples(command)), with_database(tmp_path / "here"))
+    folder = with_database(tmp_path / "here")
+    if command == "harness identify":
+        hand_written.simple(folder / "recorded")
+    done = paste("\n".join(examples(command)), folder)
     assert done.code == 0, done.err
 
 

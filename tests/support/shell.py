@@ -24,6 +24,7 @@ TINY = {
     "diff": {},
     "adopt": {},
     "export": {},
+    "identify": {},
     "sync": {},
     "doctor": {},
     "reproduce": {},

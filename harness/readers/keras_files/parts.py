@@ -4,6 +4,7 @@ Keras' layout is the canonical one, so arrays are used as they are.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,17 @@ def cells_of(path: Path, groups: Groups, names: list[str]) -> list[Cell]:
     return cells
 
 
-def network_of(path: Path, groups: Groups, parts: Parts) -> tuple[Network, list[str]]:
-    """Return the network, and notes of what was taken to be so."""
+def network_of(
+    path: Path, groups: Groups, parts: Parts, read: Callable[[Any], Array] = load
+) -> tuple[Network, list[str]]:
+    """Return the network, and notes of what was taken to be so; `read` returns a dataset's array.
+
+    Groups of plain arrays are read by `np.asarray`.
+    """
     model = _model(path, groups, parts)
     datasets = _by_canonical_name(groups, parts)
     precision, notes = _precision(path, datasets, parts.half)
-    weights = {name: load(dataset) for name, dataset in datasets.items()}
+    weights = {name: read(dataset) for name, dataset in datasets.items()}
     wanted = shapes(model)
     notes += _without_biases(wanted, weights)
     weights = {name: weights.get(name, np.zeros(shape)) for name, shape in wanted.items()}

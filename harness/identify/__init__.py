@@ -1,0 +1,1 @@
+"""Which numeric rules a recorded training of another program followed."""
