@@ -75,7 +75,9 @@ def _class(group: str, target: str | None) -> type:
 
 def to_dataclass(group: str, cls: type, node: dict[str, Any]) -> Any:
     """Return the settings of a group as an object of a dataclass. Raises `ConfigError`."""
-    return _parsed(group, cls, json.dumps(node))
+    # A task that reads a file as it is made is another one once the file has changed.
+    parse = _parsed.__wrapped__ if getattr(cls, "reads_files", False) else _parsed
+    return parse(group, cls, json.dumps(node))
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,7 @@ import numpy as np
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError, first_line
 from harness.core.losses import check_loss
-from harness.system.physical_memory import physical_memory
+from harness.system.npz_header import array_header
 from harness.tasks.base import Samples, Task
 from harness.tasks.lengths import Rng
 
@@ -29,6 +29,8 @@ NAMES = ("x", "y", "mask")
 @dataclass(frozen=True, kw_only=True)
 class ArrayFile(Task):
     """Samples from a file; no seed changes them."""
+
+    reads_files = True
 
     path: str
     samples: int | None  # pyright: ignore[reportIncompatibleVariableOverride]  # null: all
@@ -67,7 +69,7 @@ class ArrayFile(Task):
                 f"task.path={self.path}: cannot be read ({error.strerror or error}); name a .npz "
                 "file with the arrays x and y."
             ) from error
-        except (ValueError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except ValueError as error:
             raise ConfigError(f"task.path={self.path}: {first_line(error)}.") from error
 
 
@@ -77,9 +79,7 @@ def _arrays(path: Path, _modified: int, _size: int) -> dict[str, Array]:
 
     Raises `ValueError`. The cache serves the replicas and the jobs of a sweep.
     """
-    _check_size(path)
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in NAMES if name in file.files}
+    arrays = _stored(path)
     if missing := {"x", "y"} - arrays.keys():
         raise ValueError(f"has no array {min(missing)}; save it with numpy.savez(path, x=…, y=…)")
     x, y = arrays["x"], arrays["y"]
@@ -94,9 +94,15 @@ def _arrays(path: Path, _modified: int, _size: int) -> dict[str, Array]:
     return arrays
 
 
-def _check_size(path: Path) -> None:
-    """Raise `ValueError` for a file that unpacks to more than the machine's memory."""
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > physical_memory():
-        raise ValueError(f"unpacks to {size / 2**30:,.0f} GiB, more than this machine's memory")
+def _stored(path: Path) -> dict[str, Array]:
+    """Read the arrays, whose headers are checked first. Raises `ValueError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                array_header(archive, entry)
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in NAMES if name in file.files}
+    except OSError:
+        raise
+    except Exception as error:  # what a damaged archive makes zipfile, zlib and NumPy raise
+        raise ValueError(first_line(error)) from error

@@ -61,6 +61,7 @@ class Task:
 
     loss: ClassVar[str] = "mse"
     every_step: ClassVar[bool] = False
+    reads_files: ClassVar[bool] = False  # when it is made: then its settings are not all there is
 
     def __post_init__(self) -> None:
         if not self.name.strip():

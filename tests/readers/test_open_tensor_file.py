@@ -121,7 +121,7 @@ def test_an_array_that_unpacks_beyond_the_memory_is_refused(
     np.savez_compressed(path, **arrays)
     assert path.stat().st_size < 5000
     assert open_file(path).types == {"rnn.0.U": ("float32", (500, 500))}
-    monkeypatch.setattr("harness.readers.tensor_files.npz.physical_memory", lambda: 900_000)
+    monkeypatch.setattr("harness.system.npz_header.physical_memory", lambda: 900_000)
     assert refusal(path) == (
         "FILE: cannot be read (rnn.0.U.npy unpacks to more than this machine's memory); write it "
         "anew, or choose another file."
