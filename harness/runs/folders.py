@@ -70,6 +70,12 @@ def claim_sweep(folder: Path, key: str) -> None:
     note_files(folder / "multirun.yaml", folder / PARENT_LOCK, folder / STUDY)
 
 
+def is_only_claimed(folder: Path) -> bool:
+    """Return whether `folder` is claimed for a run that has not begun: its process may be dead."""
+    journal = folder / JOURNAL
+    return journal.exists() and journal.stat().st_size == 0
+
+
 def check_not_begun(folder: Path) -> None:
     """Raise `FolderTaken` where a run has begun in `folder`, also if this process claimed it."""
     journal = folder / JOURNAL
@@ -83,8 +89,7 @@ def release_claims() -> None:
     """Remove the folders that this process claimed for runs which have not begun; keep others."""
     while _claims:
         folder = _claims.pop()
-        journal = folder / JOURNAL
-        if journal.exists() and journal.stat().st_size == 0:
+        if is_only_claimed(folder):
             take_back(folder)
         keep(folder)
 

@@ -18,7 +18,13 @@ from harness.config.parsing import from_hydra, from_plain
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
 from harness.runs import resume
-from harness.runs.folders import FolderTaken, check_free, claim_job, relative_to_cwd
+from harness.runs.folders import (
+    FolderTaken,
+    check_free,
+    claim_job,
+    is_only_claimed,
+    relative_to_cwd,
+)
 from harness.sweeps.sweep import Sweep
 from harness.tracking import provenance
 from harness.tracking.journal import last
@@ -67,12 +73,14 @@ class Job:
 def check_folders(jobs: Sequence[Job], swept: Sweep) -> None:
     """Raise `ConfigError` unless each job has its own folder and all keep results in one place.
 
-    A folder that holds a run is nobody's. No job has begun by then.
+    A folder that holds a run is nobody's; beside one that was only claimed, the job has another. No
+    job has begun by then.
     """
     first_in: dict[Path, Job] = {}
     for job in jobs:
         swept.check_place(job.settings)
-        check_free(job.directory, JOB_KEY)
+        if not is_only_claimed(job.directory):
+            check_free(job.directory, JOB_KEY)
         first = first_in.setdefault(job.directory.absolute(), job)
         if first is not job:
             raise ConfigError(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.core.errors import ConfigError
 from harness.runs import resume
-from harness.runs.folders import first_free
+from harness.runs.folders import first_free, is_only_claimed
 from harness.sweeps import jobs
 from harness.sweeps.jobs import Job
 from harness.sweeps.sweep import Sweep
@@ -59,6 +59,7 @@ def prepared_jobs(unit: WorkUnit) -> Iterator[PreparedJob | tuple[Job, float]]:
             continue
         if earlier is not None:
             end_if_dead(earlier.folder)
+        if earlier is not None or is_only_claimed(job.directory):
             job = replace(job, directory=first_free(job.directory))
         try:
             found = _prepared(unit.sweep, job, None if earlier is None else earlier.folder)

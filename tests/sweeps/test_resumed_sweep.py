@@ -71,6 +71,41 @@ def test_a_sweep_that_is_stopped_again_and_again_ends_as_if_it_never_was(
     assert len(attempts(folder / "sw")) == count, "nothing was trained again"
 
 
+# The process dies once: it has claimed the folder of job 1, and the sweep does not know of it yet.
+DIES = """
+import os, signal
+from pathlib import Path
+from harness.sweeps import jobs
+
+record = jobs.record_job
+
+def record_or_die(sweep, number, folder):
+    if number == 1 and not Path("died").exists():
+        Path("died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    record(sweep, number, folder)
+
+jobs.record_job = record_or_die
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_may_die_between_its_claim_and_its_record(workers: int, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DIES)
+    words = ["-m", *TINY, "trainer.epochs=2", "seed=range(4)", PLACE, "tracking=journal"]
+    words += [f"hydra.launcher.workers={workers}"]
+    done = program.finish(program.start(tmp_path, *words, path=(tmp_path,)))
+    assert (tmp_path / "died").exists()
+    if workers == 1:  # the program itself has died
+        assert done.code == -signal.SIGKILL
+        done = program.run(tmp_path, *RESUME)
+    assert done.code == 0, done.err
+    assert [(job.number, job.status) for job in jobs(tmp_path / "sw")] == [
+        (number, "FINISHED") for number in range(4)
+    ]
+    assert (tmp_path / "sw/1" / JOURNAL).read_bytes() == b""
+
+
 def test_a_job_that_failed_is_tried_again(tmp_path: Path) -> None:
     folder = program.with_database(tmp_path)
     words = ["-m", *TINY, "trainer.epochs=2", "optimizer=sgd", "optimizer.lr=0.01,1e200", PLACE]
