@@ -138,7 +138,17 @@ def carry_out(
         begun = None if origin is None else origin.checkpoint
         with resume.note_resume_command(identity.directory, config.results):
             shows = identity.shows_progress
-            outcome = train(build, plan.start, plan.splits, config, record, begun, shows, pruning)
+            outcome = train(
+                build,
+                plan.start,
+                plan.splits,
+                plan.schedule,
+                config,
+                record,
+                begun,
+                shows,
+                pruning,
+            )
             if origin is not None and not outcome.values:  # nothing was left to train
                 outcome.values = origin.values()
             first = 1 if begun is None else begun.epoch + 1
