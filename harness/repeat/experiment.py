@@ -106,7 +106,6 @@ def _settings(
         "trainer": {
             "epochs": len(order),
             "batch_size": order.shape[2],
-            "shuffle": False,
             "clip": rules["trainer.clip"],
             "order": own(ORDER),
             **rates,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.config.compose import compose, tell_own_folders
+from harness.config.compose import CONF, compose, tell_own_folders
 from harness.config.overrides import key_of
 from harness.config.schema import Config
 from harness.console.command_line import override
@@ -45,10 +45,11 @@ def repeat(request: Request, screen: Console) -> int:
     Return 0 if all losses are inside the rounding band, or else 1. Raises `ConfigError`.
     """
     say = partial(said.say, screen=screen)
-    name = name_of(request.recording, request.name)
-    experiment = Experiment(folder=request.out, name=name)
+    experiment = Experiment(folder=request.out, name=_name(request))
     backends, overrides = _backends(request.overrides)
-    identified = identify(request.recording, name, request.stated, request.lr, request.steps, say)
+    identified = identify(
+        request.recording, experiment.name, request.stated, request.lr, request.steps, say
+    )
     if not identified.found.fits:
         _say_none_fits(identified, screen)
         if not request.nearest:
@@ -68,6 +69,15 @@ def repeat(request: Request, screen: Console) -> int:
     report.show_next(experiment, repetitions, screen)
     inside = [report.verdict(identified, each.losses).fits for each in repetitions.values()]
     return 0 if all(inside) and identified.found.fits else 1
+
+
+def _name(request: Request) -> str:
+    """Return the experiment's name, which no option has that comes with the project."""
+    name = name_of(request.recording, request.name)
+    for group in ("experiment", "semantics"):
+        if (CONF / group / f"{name}.yaml").exists():
+            raise ConfigError(f"--name {name}: {group}={name} is another; choose another --name.")
+    return name
 
 
 def _backends(overrides: tuple[str, ...]) -> tuple[list[str], list[str]]:

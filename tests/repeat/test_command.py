@@ -116,6 +116,15 @@ def test_a_second_time_the_same_settings_are_used_and_others_are_refused(
     assert len([*tmp_path.glob("results/runs/*")]) == 2
 
 
+def test_losses_that_are_no_longer_finite_are_outside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path / "recorded", PROGRAMS["adam"], "float64")
+    typed = words(tmp_path / "recorded", tmp_path, "backend=numpy,torch", "optimizer.lr=1e200")
+    assert main(typed) == 1
+    assert capsys.readouterr().out.count("outside: its loss is no longer finite") == 2
+
+
 @pytest.mark.parametrize("name", ["samples.npz", "weights.safetensors", "order.npy"])
 def test_damaged_files_are_one_line(name: str, recorded: Path, tmp_path: Path) -> None:
     assert main(words(recorded, tmp_path, "backend=numpy")) == 0
@@ -187,6 +196,7 @@ def test_mistakes_are_one_line(
     assert "experiment=x: the recording" in refused([*typed, "experiment=x"], capsys)
     assert "trainer.epochs=0: a rep" in refused([*typed, "trainer.epochs=0"], capsys)
     assert "has 6 epochs" in refused([*typed, "backend=numpy", "trainer.epochs=7"], capsys)
+    assert "semantics=keras is another" in refused([*typed, "--name", "keras"], capsys)
     assert "--steps=0" in refused([*typed, "--steps", "0"], capsys)
     assert "no recording" in refused(words(tmp_path, tmp_path), capsys)
     assert not (tmp_path / "results/runs").exists() or not any(tmp_path.glob("results/runs/*"))
