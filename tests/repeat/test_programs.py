@@ -69,7 +69,7 @@ def test_programs_of_pytorch_and_optax(
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
-@pytest.mark.parametrize(("name", "steps"), [("adam", 15), ("stopped", 8)])
+@pytest.mark.parametrize(("name", "steps"), [("labels", 15), ("stopped", 8)])
 def test_programs_of_keras_with_samples_for_validation(
     keras_recordings: Path,
     name: str,
@@ -83,5 +83,5 @@ def test_programs_of_keras_with_samples_for_validation(
     files = out / "recordings" / recording.name
     assert len(np.load(files / "samples.npz")["x"]) == 22
     order = np.load(files / "order.npy")
-    assert order.shape == ((5, 3, 8) if name == "adam" else (3, 3, 8))
+    assert order.shape == ((5, 3, 8) if name == "labels" else (3, 3, 8))
     assert ((order >= 0).any(axis=2).sum()) == steps
