@@ -7,7 +7,6 @@ They are in one folder, for `--config-dir`, which may be moved: the settings nam
 import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -17,13 +16,19 @@ from harness.config.damaged_files import reading
 from harness.core.errors import ConfigError
 from harness.identify import answer
 from harness.identify.replay import problem_of
-from harness.parity.problem import Problem
 from harness.repeat.epochs import order_of
 from harness.repeat.rules import Identified
+from harness.repeat.settings import (
+    ORDER,
+    RATES,
+    SAMPLES,
+    WEIGHTS,
+    header,
+    is_constant,
+    settings_text,
+)
 from harness.system.durable_files import write_files
 
-SAMPLES, WEIGHTS = "samples.npz", "weights.safetensors"
-ORDER, RATES = "order.npy", "learning_rates.npy"
 OTHER = "choose another --name or --out"
 
 
@@ -59,11 +64,11 @@ def write(experiment: Experiment, identified: Identified, recording: Path) -> No
     order = order_of(identified.recording)
     contents = {SAMPLES: _samples(identified), ORDER: _npy(order)}
     contents[WEIGHTS] = save({n: np.array(v) for n, v in problem.state.params.items()})
-    if not _is_constant(problem):
+    if not is_constant(problem.lr):
         contents[RATES] = _npy(problem.lr[:, 0])
     files = {experiment.folder / experiment.files / n: data for n, data in contents.items()}
-    settings = _settings(experiment, identified, problem, order)
-    files[experiment.settings] = (_header(identified, recording) + settings).encode()
+    text = settings_text(experiment.name, experiment.files, identified, problem, order)
+    files[experiment.settings] = (header(identified.found, recording) + text).encode()
     new = {path: content for path, content in files.items() if not _has(path, content)}
     if not _has_semantics(experiment.semantics, identified):
         answer.write(experiment.semantics, identified.answer, identified.verdicts, recording)
@@ -72,68 +77,6 @@ def write(experiment: Experiment, identified: Identified, recording: Path) -> No
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"{experiment.folder}: cannot be written ({reason}); {OTHER}.") from error
-
-
-def _settings(
-    experiment: Experiment, identified: Identified, problem: Problem, order: np.ndarray
-) -> str:
-    """Return the YAML of the option, but for its header."""
-    model, training, rules = problem.model, problem.training, identified.rules
-
-    def own(name: str) -> str:
-        return f"${{own_file:{experiment.files}/{name}}}"
-
-    numbers = {n: float(v[0]) for n, v in training.numbers.items() if n != "rho"}
-    nesterov = {"nesterov": training.nesterov} if training.optimizer == "sgd" else {}
-    rates = {} if _is_constant(problem) else {"learning_rates": own(RATES)}
-    groups: dict[str, Any] = {
-        "task": {
-            "name": experiment.name,
-            "path": own(SAMPLES),
-            "loss": training.loss,
-            "val_fraction": 0.0,
-            "test_fraction": 0.0,
-        },
-        "model": {
-            "units": model.units,
-            "layers": model.layers,
-            "activation": model.activation,
-            "returns": model.returns,
-            "head": model.head,
-            "weights": own(WEIGHTS),
-        },
-        "optimizer": {"lr": float(problem.lr.max()), **numbers, **nesterov},
-        "trainer": {
-            "epochs": len(order),
-            "batch_size": order.shape[2],
-            "clip": rules["trainer.clip"],
-            "order": own(ORDER),
-            **rates,
-        },
-        "semantics": {"tf32": "off"},  # whose three digits are no rounding that is judged here
-        "precision": training.precision,
-    }
-    chosen = {"task": "file", "model": model.cell, "optimizer": training.optimizer}
-    chosen["semantics"] = experiment.name
-    defaults = [{f"override /{group}": option} for group, option in chosen.items()]
-    return yaml.safe_dump({"defaults": defaults, **groups}, sort_keys=False)
-
-
-def _header(identified: Identified, recording: Path) -> str:
-    found = identified.found
-    if found.fits:
-        how = "It has the rules that harness identify finds."
-    else:
-        step = found.judged.parts_at
-        how = f"Its rules do NOT give the recorded losses: they are the nearest, to step {step}."
-    return (
-        "# @package _global_\n"
-        f"# The training in the recording {recording.resolve().name!r}. {how}\n"
-    )
-
-
-def _is_constant(problem: Problem) -> bool:
-    return bool((problem.lr == problem.lr[0]).all())
 
 
 def _samples(identified: Identified) -> bytes:
