@@ -16,6 +16,7 @@ COMMANDS = {
     "adopt": "make a run of a trained network in another program's file",
     "diff": "say whether two trained networks compute the same, or why not",
     "identify": "find the numeric rules by which a recorded training went",
+    "repeat": "train a recorded training again in every backend, as runs",
     "export": "write a trained network that a framework loads by itself",
     "doctor": "find and mend what is wrong with recorded runs",
     "sync": "send to MLflow whatever it lacks of recorded runs",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends import BackendFactory, State
-from harness.config.schema import Config
+from harness.config.schema import BackendConfig, Config
 from harness.config.serialise import config_text, flat_params
 from harness.core import file_names
 from harness.core.arrays import Array
@@ -95,8 +95,12 @@ class Result:
         return float("nan") if losses is None else float(losses.mean())
 
 
-def run(config: Config, identity: Identity) -> Result:
-    """Train, evaluate, write and track one run.
+def run(
+    config: Config,
+    identity: Identity,
+    load: Callable[[BackendConfig], BackendFactory] = load_backend,
+) -> Result:
+    """Train, evaluate, write and track one run; `load` gives what constructs its backend.
 
     Raises `ConfigError` for a mistake of the user's and `Diverged` for a loss that is not finite;
     in both cases, and on Ctrl-C, the record is closed with the right status.
@@ -105,7 +109,7 @@ def run(config: Config, identity: Identity) -> Result:
     plan, origin = resume.resumed(prepare(config))
     get_ready(config.tracking, config.experiment_name, Path(config.results))
     use_compile_cache(Path(config.results))
-    return carry_out(plan, identity, load_backend(config.backend), origin=origin)
+    return carry_out(plan, identity, load(config.backend), origin=origin)
 
 
 def carry_out(
@@ -138,7 +142,17 @@ def carry_out(
         begun = None if origin is None else origin.checkpoint
         with resume.note_resume_command(identity.directory, config.results):
             shows = identity.shows_progress
-            outcome = train(build, plan.start, plan.splits, config, record, begun, shows, pruning)
+            outcome = train(
+                build,
+                plan.start,
+                plan.splits,
+                plan.schedule,
+                config,
+                record,
+                begun,
+                shows,
+                pruning,
+            )
             if origin is not None and not outcome.values:  # nothing was left to train
                 outcome.values = origin.values()
             first = 1 if begun is None else begun.epoch + 1

@@ -50,6 +50,7 @@ def complete(line: str, folder: Path) -> list[str]:
         ("harness why a.task=sum b.optimizer=", ["b.optimizer=sgd"], ["optimizer=sgd"]),
         ("harness export RUN --to ", ["torch", "onnx"], ["--to"]),
         ("harness diff A B --", ["--input", "--outputs", "--fix"], ["--steps"]),
+        ("harness repeat RECORDING --", ["--out", "--nearest", "--name"], ["--results"]),
         ("harness identify RECORDING --", ["--out", "--name", "--lr"], ["--results"]),
         ("harness compare --", ["--parent", "--filter"], ["--steps"]),
         ("harness reproduce RUN --", ["--with", "--results"], ["--cfg"]),

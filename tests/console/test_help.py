@@ -49,7 +49,7 @@ def test_help_begins_with_its_purpose_and_ends_with_examples(command: str) -> No
 @pytest.mark.parametrize("command", HELPS)
 def test_examples_work_when_pasted(command: str, tmp_path: Path) -> None:
     folder = with_database(tmp_path / "here")
-    if command == "harness identify":
+    if command in ("harness identify", "harness repeat"):
         hand_written.simple(folder / "recorded")
     done = paste("\n".join(examples(command)), folder)
     assert done.code == 0, done.err

@@ -25,6 +25,7 @@ TINY = {
     "adopt": {},
     "export": {},
     "identify": {},
+    "repeat": {"backend": "backend=numpy,torch"},
     "sync": {},
     "doctor": {},
     "reproduce": {},
@@ -41,7 +42,7 @@ sys.exit(main())
 """
 
 
-AS_THEY_ARE = ("-h", "--help", "-sc", "--cfg", "resume=", "sweep.resume=")
+AS_THEY_ARE = ("-h", "--help", "-sc", "--cfg", "resume=", "sweep.resume=", "experiment=recorded")
 
 
 def tiny(words: list[str]) -> list[str]:
