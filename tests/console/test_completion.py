@@ -51,6 +51,7 @@ def complete(line: str, folder: Path) -> list[str]:
         ("harness export RUN --to ", ["torch", "onnx"], ["--to"]),
         ("harness diff A B --", ["--input", "--outputs", "--fix"], ["--steps"]),
         ("harness identify RECORDING --", ["--out", "--name", "--lr"], ["--results"]),
+        ("harness record --", ["--training", "--out"], ["--results"]),
         ("harness compare --", ["--parent", "--filter"], ["--steps"]),
         ("harness reproduce RUN --", ["--with", "--results"], ["--cfg"]),
         ("harness vectors --n", ["--no-onnx"], ["--only"]),
