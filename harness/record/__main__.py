@@ -93,8 +93,8 @@ def _recorded(options: argparse.Namespace, folder: Path, code: int, events: Even
         if (folder / FACTS).exists():
             return folder
         raise ConfigError(
-            f"{options.program}: ended with {_ending(code)} before its training's first step was "
-            "recorded."
+            f"{options.program}: ended with {_ending(code)} before a recording of its training "
+            "was written."
         )
     if len(found) >= options.training:
         return found[options.training - 1]

@@ -4,6 +4,7 @@
 of the cells.
 """
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -12,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import NoSuchKernel
-from jupyter_client.manager import KernelManager
+from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from harness.core.errors import ConfigError, first_line
 from harness.record.events import tell
 
-SECONDS_TO_END = 60.0  # of a kernel that is asked to shut down, before it is killed
 CALL = "__import__('harness.record.kernel', fromlist=['kernel'])"  # leaves no name in the notebook
 
 
@@ -38,55 +37,62 @@ class _Client(NotebookClient):
 def main() -> int:
     """Run the notebook in `sys.argv` and return 0, 1 if a cell failed, 2 if it cannot be run."""
     _, settings, path = sys.argv
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(settings, Path(path))
+        return asyncio.run(_run(settings, Path(path)))
     except ConfigError as error:
         tell(json.loads(settings)["events"], refused=str(error))
         return 2
-    except KeyboardInterrupt:
-        return 130
 
 
-def _run(settings: str, path: Path) -> int:
+async def _run(settings: str, path: Path) -> int:
     notebook = _read(path)
     calls = (f"{CALL}.begin({settings!r})", f"{CALL}.end()")
     added = [nbformat.v4.new_code_cell(call) for call in calls]
     cells = notebook.cells = [added[0], *notebook.cells, added[1]]  # in memory alone
-    client = _client(notebook, path)
+    folder = {"metadata": {"path": str(path.resolve().parent)}}
+    client: Any = _Client(notebook, kernel_name=_kernel(notebook, path), resources=folder)
     # What the kernel's process prints comes in messages, and on its own streams once more.
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with client.setup_kernel(cleanup_kc=True, **streams):
+    async with client.async_setup_kernel(**streams):
+        _pass_stops_on(client)
         try:
-            client.execute_cell(cells[0], 0, store_history=False)
+            await client.async_execute_cell(cells[0], 0, store_history=False)
         except CellExecutionError as error:
             raise ConfigError(
-                f"its kernel {client.km.kernel_name} cannot import the harness "
+                f"its kernel {client.kernel_name} cannot import the harness "
                 f"({error.ename}: {error.evalue}); install rnn-harness in the kernel's environment."
             ) from error
-        done = all(_run_cell(client, path, number) for number in range(1, len(cells) - 1))
-        client.execute_cell(cells[-1], len(cells) - 1, store_history=False)
-    return 0 if done else 1
+        failed = await _run_cells(client, path)
+        await client.async_execute_cell(cells[-1], len(cells) - 1, store_history=False)
+    return int(failed)
 
 
-def _run_cell(client: Any, path: Path, number: int) -> bool:
-    """Run a cell, by its number in the notebook from 1; return whether it succeeded."""
-    cell = client.nb.cells[number]
-    place = f"cell {number} of {len(client.nb.cells) - 2}"
-    if cell.cell_type != "code":
-        return True
-    print(f"recorder: {path.name}, {place}", file=sys.stderr, flush=True)
-    try:
-        client.execute_cell(cell, number)
-    except CellExecutionError as error:
-        if error.ename == ConfigError.__name__:
-            raise ConfigError(error.evalue) from error
-        reason = f"{error.ename}: {error.evalue}".splitlines()[0]
-        print(f"{path}: {place} failed ({reason}).", file=sys.stderr)
-        return False
-    except DeadKernelError as error:
-        raise ConfigError(f"its kernel died in {place}.") from error
-    return True
+def _pass_stops_on(client: Any) -> None:
+    """Let Ctrl-C and SIGTERM interrupt the cell: the kernel is not in the terminal's group."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: loop.create_task(client.km.interrupt_kernel()))
+
+
+async def _run_cells(client: Any, path: Path) -> bool:
+    """Run the notebook's own cells one after another; return whether one failed, the last then."""
+    own = client.nb.cells[1:-1]
+    for number, cell in enumerate(own, 1):
+        if cell.cell_type != "code":
+            continue
+        place = f"cell {number} of {len(own)}"
+        print(f"recorder: {path.name}, {place}", file=sys.stderr, flush=True)
+        try:
+            await client.async_execute_cell(cell, number)
+        except CellExecutionError as error:
+            if error.ename == ConfigError.__name__:
+                raise ConfigError(error.evalue) from error
+            reason = ": ".join(filter(None, (error.ename, error.evalue))).splitlines()[0]
+            print(f"{path}: {place} failed ({reason}).", file=sys.stderr)
+            return True
+        except DeadKernelError as error:
+            raise ConfigError(f"its kernel died in {place}.") from error
+    return False
 
 
 def _read(path: Path) -> Any:
@@ -103,21 +109,18 @@ def _read(path: Path) -> Any:
     return notebook
 
 
-def _client(notebook: Any, path: Path) -> Any:
-    """Return a client of a kernel of the notebook's own kind, or of Python here if it has not."""
+def _kernel(notebook: Any, path: Path) -> str:
+    """Return the name of the notebook's kernel, or of Python's here if it is not installed."""
     name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
-    manager = KernelManager(kernel_name=name)
     try:
-        manager.kernel_spec  # noqa: B018 - raises
+        get_kernel_spec(name)
     except NoSuchKernel:
         print(
             f"recorder: {path.name}: kernel {name} is not installed here; python3 runs its cells",
             file=sys.stderr,
         )
-        manager = KernelManager(kernel_name="python3")
-    manager.shutdown_wait_time = SECONDS_TO_END
-    folder = {"metadata": {"path": str(path.resolve().parent)}}
-    return _Client(notebook, km=manager, resources=folder, timeout=None)
+        return "python3"
+    return name
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -107,7 +108,7 @@ def test_a_training_that_fails_in_its_first_step_leaves_its_folder_for_another_t
     for _ in range(2):
         done = record(tmp_path, program)
         assert done.code == 2
-        wanted = "ended with exit code 1 before its training's first step was recorded."
+        wanted = "ended with exit code 1 before a recording of its training was written."
         assert done.err.splitlines()[-1] == f"{program}: {wanted}"
         assert [path.name for path in (tmp_path / "recorded").iterdir()] == ["fails_in_first_step"]
         assert not any((tmp_path / "recorded/fails_in_first_step").iterdir())
@@ -140,9 +141,14 @@ def test_a_program_of_jax_is_recorded_by_its_own_line(tmp_path: Path) -> None:
 
 @slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_program_leaves_the_steps_done(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("name", ["endless.py", "endless.ipynb"])
+def test_a_stopped_program_leaves_the_steps_done(tmp_path: Path, name: str, number: int) -> None:
+    source = (PROGRAMS / "endless.py").read_text()
+    (tmp_path / "endless.py").write_text(source)
+    cell = nbformat.v4.new_code_cell(source)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "endless.ipynb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.record", str(PROGRAMS / "endless.py")],
+        [sys.executable, "-m", "harness.record", name],
         cwd=tmp_path,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.recorder.recording import Recording, read_recording
-from tests.record.own_means import PROGRAMS, assert_same, run
+from tests.record.own_means import PROGRAMS, assert_same, run, samples
 
 pytestmark = pytest.mark.slow
 PROGRAM = PROGRAMS / "torch_forms.py"
@@ -22,6 +22,7 @@ NOTED = {
     "time_major": "may be (T, N, F) or (N, T, F)",
     "penalty": "backward was called on more than the loss",
     "weighted": "the loss was given pos_weight",
+    "accumulation": "several backward passes before a step",
     "scaler": "the loss was multiplied before its backward pass",
     "two_optimizers": "several optimizers",
     "step_by_step": "several calls of the model: its samples are not known",
@@ -81,6 +82,15 @@ def test_what_a_recording_lacks_is_noted(folder: Path, form: str) -> None:
     assert not any(NOTED[form] in note for note in silent)
     assert len(silent) == 1
     assert "hooks on all modules and optimizers look on" in silent[0]
+
+
+def test_accumulated_batches_are_one(folder: Path) -> None:
+    recording = read(folder, "accumulation")
+    with np.load(folder / "accumulation/own.npz") as own:
+        assert np.array_equal(samples(recording, "x"), own["x"])
+        assert np.array_equal(samples(recording, "y"), own["y"])
+    assert recording.batches is not None
+    assert [int((row >= 0).sum()) for row in recording.batches] == [8, 6, 6]
 
 
 def test_samples_that_are_not_known_are_left_out(folder: Path) -> None:

@@ -166,6 +166,19 @@ def scaler():
         scaling.update()
 
 
+def accumulation():
+    model = Net()
+    optimizer = sgd(model)
+    for number, (x, y) in enumerate(batches()):
+        loss = mse(model(x), y)
+        own["x"].append(x.numpy())
+        own["y"].append(y.numpy())
+        (loss / 2).backward()
+        if number % 2:
+            optimizer.step()
+            optimizer.zero_grad()
+
+
 def two_optimizers():
     model = Net()
     optimizers = [torch.optim.SGD(part.parameters(), lr=0.05) for part in (model.rnn, model.fc)]
