@@ -48,9 +48,14 @@ def _record(options: argparse.Namespace, screen: Console) -> int:
         say(f"{options.program} ended with {_ending(code)}; recorded is what came before.", screen)
     for line in summary(folder, recording):
         say(line, screen)
+    _follow_up(folder, screen)
+    return int(code != 0)
+
+
+def _follow_up(folder: Path, screen: Console) -> None:
+    """Say what can be done with a recording that is finished."""
     say("The rules by which it trained are found by", screen)
     say("  " + shell_line(["harness", "identify", str(folder)]), screen)
-    return int(code != 0)
 
 
 def _check_program(program: Path, arguments: list[str]) -> None:
