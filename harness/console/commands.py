@@ -15,6 +15,7 @@ COMMANDS = {
     "reproduce": "repeat a recorded run and say whether it comes out the same",
     "adopt": "make a run of a trained network in another program's file",
     "diff": "say whether two trained networks compute the same, or why not",
+    "record": "run a program as it is, and record a training in it",
     "identify": "find the numeric rules by which a recorded training went",
     "repeat": "train a recorded training again in every backend, as runs",
     "export": "write a trained network that a framework loads by itself",

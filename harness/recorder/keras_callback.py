@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from harness.core.errors import ConfigError
-from harness.recorder.keras_batches import on_several_devices, samples_of, watch
+from harness.recorder.keras_batches import build, on_several_devices, samples_of, watch
 from harness.recorder.keras_facts import note_rules, seeds, stated
 from harness.recorder.rows import as_numpy
 from harness.recorder.running_mean import RunningMean
@@ -43,12 +43,12 @@ class KerasRecorder(keras.callbacks.Callback):
         called = _fit_variables()
         if on_several_devices(model):
             self._refuse("a training spread over devices cannot be recorded; use one device")
+        if not model.weights and not build(model, called.get("epoch_iterator")):
+            self._refuse("the model has no weights; call it before fit, as in model(x[:1])")
         self._writer.initial = {
             path: as_numpy(keras.ops.convert_to_numpy(variable)).copy()
             for path, variable in _by_path(model).items()
         }
-        if not self._writer.initial:
-            self._refuse("the model has no weights yet; call it before fit, as in model(x[:1])")
         self._writer.stated = stated(model, called, self._writer.note)
         note_rules(model, self._writer.note)
         self._steps = int(model.optimizer.iterations)

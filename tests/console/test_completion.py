@@ -52,6 +52,7 @@ def complete(line: str, folder: Path) -> list[str]:
         ("harness diff A B --", ["--input", "--outputs", "--fix"], ["--steps"]),
         ("harness repeat RECORDING --", ["--out", "--nearest", "--name"], ["--results"]),
         ("harness identify RECORDING --", ["--out", "--name", "--lr"], ["--results"]),
+        ("harness record --", ["--training", "--out"], ["--results"]),
         ("harness compare --", ["--parent", "--filter"], ["--steps"]),
         ("harness reproduce RUN --", ["--with", "--results"], ["--cfg"]),
         ("harness vectors --n", ["--no-onnx"], ["--only"]),

@@ -24,6 +24,7 @@ TINY = {
     "diff": {},
     "adopt": {},
     "export": {},
+    "record": {},
     "identify": {},
     "repeat": {"backend": "backend=numpy,torch"},
     "sync": {},
