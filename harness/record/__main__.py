@@ -54,8 +54,7 @@ def _record(options: argparse.Namespace, screen: Console) -> tuple[Path, int]:
     recording = read_recording(folder)
     if code:
         say(f"{options.program} ended with {_ending(code)}; recorded is what came before.", screen)
-    for line in summary(folder, recording):
-        say(line, screen)
+    say(summary(folder, recording), screen)
     return folder, code
 
 

@@ -1,6 +1,5 @@
 """What is said of a recording once its program has ended."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,8 @@ from harness.console.command_line import counted
 from harness.recorder.recording import Recording
 
 
-def summary(folder: Path, recording: Recording) -> Iterator[str]:
-    """Yield lines: what was recorded, and what the recorder noted."""
+def summary(folder: Path, recording: Recording) -> str:
+    """Return a line that says what was recorded."""
     parts = [recording.framework, counted(recording.steps, "steps")]
     if recording.epochs is not None:
         parts.append(counted(len(np.unique(recording.epochs)), "epochs"))
@@ -19,6 +18,4 @@ def summary(folder: Path, recording: Recording) -> Iterator[str]:
         parts.append(counted(int(recording.batches.max()) + 1, "samples"))
     if recording.losses is not None:
         parts.append(f"loss {recording.losses[0]:.4g} → {recording.losses[-1]:.4g}")
-    yield f"{folder}: {', '.join(parts)}."
-    for note in recording.notes:
-        yield f"  noted: {note}"
+    return f"{folder}: {', '.join(parts)}."
