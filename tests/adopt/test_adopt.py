@@ -79,7 +79,7 @@ def test_a_run_has_the_network_its_file_and_the_proof(net: Net, capsys: Any) -> 
     mlflow = program.mlflow(Path())
     [tracked] = mlflow.search_runs(["1"])
     names = [file.path for file in mlflow.list_artifacts(tracked.info.run_id, "adopted")]
-    assert names == ["adopted/data.npz", "adopted/file.json", "adopted/weights.safetensors"]
+    assert names == ["adopted/file.json", "adopted/weights.safetensors"]
 
 
 def test_it_is_trained_on_exported_and_repeated(net: Net, tmp_path: Path, capsys: Any) -> None:
