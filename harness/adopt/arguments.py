@@ -37,7 +37,8 @@ def parser() -> Parser:
 def _add_questions(command_line: Parser) -> None:
     """Add the options that say what a file of weights cannot."""
     add = command_line.add_argument
-    add("--only", metavar="NAME", help="the recurrent layers to take, if the file has several")
+    several = "the recurrent layers to take, if the file has several, such as encoder.rnn"
+    add("--only", "--prefix", metavar="NAME", help=several)
     add("--head", metavar="NAME", help="the dense layer after them, or none")
     for name, valid in WORDS.items():
         add(f"--{name}", metavar="WORD", choices=valid, help=f"{' or '.join(valid)}: {ABOUT[name]}")

@@ -42,7 +42,7 @@ def key_of(override: str) -> str:
 
 def is_run(word: str) -> bool:
     """Return whether a word names a run, and is not an override."""
-    return OVERRIDE.match(word) is None or os.path.isdir(word)
+    return word != "" and (OVERRIDE.match(word) is None or os.path.isdir(word))
 
 
 def with_force_add(words: list[str]) -> list[str]:

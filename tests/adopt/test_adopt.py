@@ -128,6 +128,7 @@ def test_what_was_read_otherwise_is_not_adopted(
         (["net.pt", *STATED, "--data", "none.npz"], "none.npz: cannot be read"),
         (["net.pt", *STATED, "--data", "wrong.npz"], "rnn.0.kernel is (1, 3, 20)"),
         (["net.pt", "--only", "decoder"], "--only decoder"),
+        (["net.pt", "--prefix", "decoder"], "--only decoder"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(
