@@ -5,6 +5,7 @@ JOURNAL = "journal.jsonl"
 NETWORK = "network.json"
 PARAMETERS = "parameters.csv"
 PREDICTIONS = "predictions.csv"
+DATA = "data_copy.npz"  # of a small file of data that the run was given
 TRACEBACK = "traceback.txt"
 CHECKPOINTS = "checkpoints"  # a folder
 WEIGHTS = "weights"  # a folder

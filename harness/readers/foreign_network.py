@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from harness.core.errors import ConfigError, check_choice
 from harness.formats.trained_network import Network
 
-KINDS = ".keras, .weights.h5, .pt, .safetensors, .npz, .msgpack or .onnx"
+KINDS = ".keras, .h5, .pt, .safetensors, .npz, .msgpack or .onnx"
 WORDS = {
     "activation": ("tanh", "relu"),
     "reset": ("after", "before"),

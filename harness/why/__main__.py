@@ -7,7 +7,6 @@ every rule; A and B are also trained in their own, and what is left then is the 
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.config.compose import compose
+from harness.config.overrides import is_run
 from harness.config.schema import BackendConfig, Config
 from harness.config.tracking_store import check_uri, source_of
 from harness.console import streams
@@ -39,9 +39,6 @@ from harness.why.players import differences, shared_differences
 from harness.why.sentences import caption, headline, interplay, levels, sentence
 from harness.why.shapley import design
 from harness.why.sides import from_overrides, from_runs, prefixed_errors
-
-# Names and directories of runs may contain a =, too, but only after a dot · or a slash.
-OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,11 +135,6 @@ def read_sides(options: argparse.Namespace) -> tuple[Config, Config]:
         results = options.results or Path(["results", *typed][-1])
         return from_runs(runs, overrides, results, options.uri, options.config_dir)
     return from_overrides(overrides, options.config_dir)
-
-
-def is_run(word: str) -> bool:
-    """Return whether a word names a run, and is not an override."""
-    return OVERRIDE.match(word) is None or Path(word).is_dir()
 
 
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:
