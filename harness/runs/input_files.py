@@ -1,7 +1,7 @@
 """The files that a run's settings name, and what the run keeps of them.
 
 A file of data or of weights may be gone or changed by the time that its run is resumed or repeated,
-on another machine or from MLflow alone. So a run notes the SHA-256 of each file, and copies data
+on another machine or from MLflow alone. So a run notes the SHA-256 of each file, and copies those
 that are small. Of the weights it has a copy in any case: its initial ones.
 """
 
@@ -13,7 +13,7 @@ from harness.config.compose import Composed
 from harness.config.saved_config import load_config
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.core.file_names import DATA, INITIAL_WEIGHTS
+from harness.core.file_names import DATA, INITIAL_WEIGHTS, LEARNING_RATES, ORDER
 from harness.runs.checksums import check_file
 from harness.system.checksum import checksum
 from harness.system.durable_files import Content
@@ -22,45 +22,54 @@ from harness.tracking.journal import first
 
 log = logging.getLogger(__name__)
 
-LARGEST = 1_000_000  # bytes of data that are copied: each job of a sweep has a copy of its own
-TAGS = {"task.path": "data_sha256", "model.weights": "weights_sha256"}
-COPIES = {"task.path": DATA, "model.weights": INITIAL_WEIGHTS}
+LARGEST = 1_000_000  # bytes of a file that is copied: each job of a sweep has a copy of its own
+COPIES = {  # the run's own copy of the file that a setting names
+    "task.path": DATA,
+    "trainer.order": ORDER,
+    "trainer.learning_rates": LEARNING_RATES,
+    "model.weights": INITIAL_WEIGHTS,  # which every run has
+}
+TAGS = {key: f"{key.replace('.', '_')}_sha256" for key in COPIES}
 TARGET = f"{ArrayFile.__module__}.{ArrayFile.__name__}"
 
 
 def input_tags(config: Config) -> dict[str, str]:
     """Return the tags by which a run notes the contents of the files that its settings name."""
-    named = {"task.path": _data(config), "model.weights": config.model.weights}
-    found = {key: checksum(Path(path)) for key, path in named.items() if path is not None}
+    found = {key: checksum(Path(path)) for key, path in named_files(config).items()}
     return {TAGS[key]: str(of["sha256"]) for key, of in found.items() if of}
 
 
-def data_copy(config: Config, directory: Path) -> dict[str, Content]:
-    """Return the copy of its data that a run in `directory` keeps, by its name, or nothing."""
-    path = Path(_data(config) or "")
-    if not path.is_file() or (path.stat().st_size > LARGEST and path != directory / DATA):
-        return {}
-    return {DATA: path.read_bytes()}
+def copies(config: Config, directory: Path) -> dict[str, Content]:
+    """Return the copies of small files that a run in `directory` keeps, by their names."""
+    found: dict[str, Content] = {}
+    for key, named in named_files(config).items():
+        path, name = Path(named), COPIES[key]
+        if name == INITIAL_WEIGHTS or not path.is_file():
+            continue
+        if path.stat().st_size <= LARGEST or path == directory / name:
+            found[name] = path.read_bytes()
+    return found
+
+
+def named_files(config: Config) -> dict[str, str]:
+    """Return the files that a configuration names, by the key of the setting."""
+    named = {
+        "task.path": config.task.path if type(config.task) is ArrayFile else None,
+        "trainer.order": config.trainer.order,
+        "trainer.learning_rates": config.trainer.learning_rates,
+        "model.weights": config.model.weights,
+    }
+    return {key: path for key, path in named.items() if path is not None}
 
 
 def with_files_of(a: Config, b: Config) -> Config:
     """Return B with A's files where B's have the same contents: each may have copies of its own."""
-    if _alike(_data(a), _data(b)):
-        b = replace(b, task=replace(b.task, path=_data(a)))
-    if _alike(a.model.weights, b.model.weights):
-        b = replace(b, model=replace(b.model, weights=a.model.weights))
+    named, others = named_files(a), named_files(b)
+    for key in named.keys() & others.keys():
+        if checksum(Path(named[key])) == checksum(Path(others[key])) != {}:
+            group, _, name = key.partition(".")
+            b = replace(b, **{group: replace(getattr(b, group), **{name: named[key]})})
     return b
-
-
-def _alike(one: str | None, other: str | None) -> bool:
-    """Whether two files have the same contents."""
-    if one is None or other is None:
-        return False
-    return checksum(Path(one)) == checksum(Path(other)) != {}
-
-
-def _data(config: Config) -> str | None:
-    return config.task.path if type(config.task) is ArrayFile else None
 
 
 def load_restored(folder: Path) -> Composed:
@@ -103,12 +112,12 @@ def _recorded_tags(folder: Path) -> dict[str, str]:
 
 def _named(recorded: Composed) -> dict[str, str]:
     """Return the files that a saved configuration names, by the key of the setting."""
-    named = {"model.weights": recorded.model.get("weights")}
-    if recorded.task.get("_target_") == TARGET:
-        named["task.path"] = recorded.task.get("path")
+    keys = [key for key in COPIES if key != "task.path" or recorded.task.get("_target_") == TARGET]
     if recorded.get("resume") is not None:  # such a run began with a checkpoint's weights
-        del named["model.weights"]
-    return {key: path for key, path in named.items() if isinstance(path, str)}
+        keys.remove("model.weights")
+    parts = {key: key.partition(".") for key in keys}
+    found = {key: recorded[group].get(name) for key, (group, _, name) in parts.items()}
+    return {key: path for key, path in found.items() if isinstance(path, str)}
 
 
 def _change(path: str, known: str | None) -> str | None:

@@ -21,7 +21,7 @@ from harness.reporting import plots
 from harness.runs import figures, mlflow_model, resume
 from harness.runs.cost import cost_event
 from harness.runs.folders import check_not_begun
-from harness.runs.input_files import data_copy, input_tags
+from harness.runs.input_files import copies, input_tags
 from harness.runs.network_file import network_of, network_text
 from harness.runs.run_files import parameter_table, prediction_table
 from harness.runs.run_key import TAG, run_key
@@ -219,7 +219,7 @@ def _begin(
         file_names.NETWORK: network_text(network_of(plan)),
         file_names.INITIAL_WEIGHTS: params_writer(plan.start.params),
     }
-    files |= data_copy(config, record.directory)
+    files |= copies(config, record.directory)
     write_files({record.directory / path: content for path, content in files.items()})
     for path in (*files, *identity.files):
         record.file(path)

@@ -160,3 +160,19 @@ def test_a_run_is_what_parity_compares_backends_on(
     ):
         assert parity.main(wrong) == 2
         assert message in capsys.readouterr().err
+
+
+def test_order_and_rates_that_are_gone_or_changed_are_the_runs_own(tmp_path: Path) -> None:
+    order, rates = tmp_path / "order.npy", tmp_path / "rates.npy"
+    rng = np.random.default_rng(0)
+    np.save(order, np.stack([rng.permutation(32).reshape(2, 16) for _ in range(6)]))
+    np.save(rates, np.linspace(0.1, 0.01, 12))
+    given = (f"trainer.order={order}", f"trainer.learning_rates={rates}", "optimizer.lr=0.1")
+    given += ("task.val_fraction=0", "task.test_fraction=0.2", "tracking=journal")
+    (tmp_path / "short").mkdir()
+    whole = trained(tmp_path, *given, "trainer.epochs=6")
+    found = trained(tmp_path / "short", *given)
+    order.unlink()
+    np.save(rates, np.full(12, 0.1))
+    on(found, tmp_path / "on")
+    np.testing.assert_array_equal(curve(tmp_path / "on"), curve(whole))
