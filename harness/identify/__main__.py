@@ -82,8 +82,12 @@ def _say_answer(case: Case, found: Found, judged: list[Verdict], screen: Console
 def _reasons(recording: Recording) -> list[str]:
     """Return what the program states of itself that no rule here has."""
     settings = unknown(recording)
-    text = f"The program states {', '.join(settings)}, which no rule here has."
-    return [text] if settings else []
+    lines = [f"The program states {', '.join(settings)}, which no rule here has."]
+    lines = lines if settings else []
+    stated = recording.stated
+    if stated.get("backend") == "jax" and stated.get("floatx") == "float64":
+        lines.append("Keras on JAX computes parts of float64 in float32; record it in float32.")
+    return lines
 
 
 if __name__ == "__main__":

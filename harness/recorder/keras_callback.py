@@ -136,6 +136,11 @@ def _by_path(model: Any) -> dict[str, Any]:
 
 
 def _loss_precision(model: Any) -> float:
-    """Return the rounding of the running mean that Keras logs, such as 1.2e-7 in float32."""
+    """Return the rounding of the running mean that Keras logs, such as 1.2e-7 in float32.
+
+    Keras divides sums in float32 with PyTorch, whatever the precision of the training.
+    """
+    if keras.backend.backend() == "torch":
+        return float(np.finfo(np.float32).eps)
     dtypes = [metric.dtype for metric in model.metrics if metric.name == "loss"]
     return float(np.finfo(dtypes[0] if dtypes else keras.config.floatx()).eps)
