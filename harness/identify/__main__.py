@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _identify(options: argparse.Namespace, screen: Console) -> int:
     check_range("--steps", options.steps, 1)
+    check_range("--seconds", options.seconds, 1.0)
     check_range("--lr", options.lr, 0.0)
     name = name_of(options.recording, options.name)
     path = options.out / "semantics" / f"{name}.yaml"
@@ -50,18 +51,19 @@ def _identify(options: argparse.Namespace, screen: Console) -> int:
     for note in recording.notes:
         report.say(f"The recorder noted: {note}.", screen)
     begun = starts(options.recording, recording)
-    case, price = affordable(case, begun[0], options.steps)
+    case, budget, price = affordable(case, begun[0], options.steps, options.seconds)
     report.say(price, screen)
-    found = search(case, begun, lambda line: report.say(line, screen))
+    found = search(case, begun, lambda line: report.say(line, screen), budget)
     if not found.fits:
-        for line in [*report.none_fits(case, found), *_reasons(recording)]:
+        left_out = report.left_out(budget, options.seconds)
+        for line in [*report.none_fits(case, found), *left_out, *_reasons(recording)]:
             report.say(line, screen, "bold red")
         return 1
     judged = verdicts(case, found, recording)
     result = answer(case, found, judged, order(recording), name)
     write(path, result, judged, options.recording)
     _say_answer(case, found, judged, screen)
-    report.say("\n" + sentence(result, found.rules), screen, "bold")
+    report.say("\n" + sentence(result, found.rules, judged), screen, "bold")
     report.say(f"{path}: its semantics, to train by:", screen)
     typed = ["harness", *option("--config-dir", str(options.out))]
     report.say("  " + shell_line([*typed, *words(result, found.rules, case)]), screen)

@@ -104,7 +104,9 @@ def _targets(folder: Path, y: Array, steps: int, model: ModelSpec) -> dict[str, 
 
 def _rates(folder: Path, recording: Recording, lr: float | None) -> Array:
     """Return the learning rate of each step `(S,)`."""
-    rates = recording.learning_rates
+    rates, said = recording.learning_rates, recording.stated.get("learning_rate")
+    if lr is None and rates is None and isinstance(said, int | float):
+        lr = float(said)
     if lr is None and rates is None:
         raise ConfigError(f"--lr: say the learning rate: {folder} has none.")
     if lr is not None or rates is None:

@@ -9,6 +9,7 @@ from rich.table import Table
 from harness.identify.candidates import VALUES, Rules, idle
 from harness.identify.case import Case
 from harness.identify.judge import count_judged
+from harness.identify.price import Budget
 from harness.identify.search import Found
 from harness.identify.verdicts import Verdict
 
@@ -61,6 +62,14 @@ def none_fits(case: Case, found: Found) -> list[str]:
         f"{nearest}."
     )
     return lines
+
+
+def left_out(budget: Budget, seconds: float) -> list[str]:
+    """Return a line that says what was not tried for its price, if there is any."""
+    if not budget.left_out:
+        return []
+    parts = ", ".join(budget.left_out)
+    return [f"Left out, as {seconds:g} s do not allow them: {parts}; --seconds N allows more."]
 
 
 def shown(rules: Rules, case: Case) -> list[str]:
