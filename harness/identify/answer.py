@@ -17,7 +17,7 @@ from harness.identify.case import Case
 from harness.identify.judge import judged
 from harness.identify.replay import losses
 from harness.identify.search import Found
-from harness.identify.verdicts import HIDDEN, Verdict
+from harness.identify.verdict import HIDDEN, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
