@@ -136,7 +136,8 @@ def _nearest(
 ) -> Beam:
     """Return the beam of the nearest of the candidates and the beam's own; `what` names them.
 
-    The best stays where no other is nearer by more than rounding.
+    The best stays where no other is nearer by more than rounding. Of several that fit, the one that
+    has the most of the start is taken.
     """
     S, band = len(case.losses), beam.best.bands
     tried = budget.affordable(what, candidates, min(FEW, S))
@@ -144,11 +145,17 @@ def _nearest(
     if S > FEW:
         budget.spend(len(kept), S)
     distances = [approached(case, curve, band).distance for curve in losses(case, kept, S).T]
-    order = sorted(range(len(kept)), key=distances.__getitem__)
+    apart = [_apart(case, rules, beam.start) for rules in kept]
+    order = sorted(range(len(kept)), key=lambda n: (distances[n], apart[n]))
     nearer = distances[order[0]] < distances[0] - BETTER
     best = _measured(case, kept[order[0]], budget) if nearer else beam.best
     others = [kept[n] for n in order if kept[n] != best.rules]
     return replace(beam, best=best, others=others[:WIDTH])
+
+
+def _apart(case: Case, rules: Rules, start: Rules) -> int:
+    """Return the number of acting settings in which a candidate differs from the start."""
+    return sum(rules[key] != start[key] and not idle(key, rules, case) for key in rules)
 
 
 def _promising(case: Case, candidates: Sequence[Rules], beam: Beam) -> list[Rules]:

@@ -54,7 +54,7 @@ def _sentence(sides: Sides, gap: Gap, name: str, steps: slice) -> str:
         f"{sides.players[n].name}"
         for n in ranked
     ]
-    return f"Of the gap of {number(explained)} in the {name} by rules, {', '.join(shares)}."
+    return f"Of the gap of {number(explained)} by rules in the {name}, {', '.join(shares)}."
 
 
 def table(sides: Sides, gap: Gap) -> pd.DataFrame:
