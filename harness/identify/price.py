@@ -5,7 +5,7 @@ A step's price is measured, so that what is tried does not depend on how fast th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import process_time
 from typing import TypeVar
 
 from harness.identify.candidates import Rules, changes
@@ -14,9 +14,10 @@ from harness.identify.replay import losses
 from harness.parity.control_band import BAND_RUNS
 from harness.system.physical_memory import physical_memory
 
-SECONDS = 60.0  # that a search may take
+SECONDS = 60.0  # of a core, that a search may take
 MOST = 200  # steps: by then every rule has acted in the recordings of the tests
 ROUNDS = 2  # of all changes, and of a band: a search whose first candidate fits, with its verdicts
+TIMED = 3  # trainings
 SHARE = 0.5  # of the seconds, for these rounds; the rest is for further changes
 
 T = TypeVar("T")
@@ -62,11 +63,15 @@ def affordable(
 
 
 def _seconds_of_step(case: Case, rules: Rules) -> float:
+    """Return what a step takes of a core, the least of several: others may use the machine, too."""
     timed = case.shortened(min(2, len(case.losses)))
     losses(timed, [rules], 1)  # the first call has a price of its own
-    begin = perf_counter()
-    losses(timed, [rules], len(timed.losses))
-    return (perf_counter() - begin) / len(timed.losses)
+    taken = []
+    for _ in range(TIMED):
+        begin = process_time()
+        losses(timed, [rules], len(timed.losses))
+        taken.append((process_time() - begin) / len(timed.losses))
+    return max(min(taken), 1e-6)
 
 
 def _held_in_memory(case: Case, steps: int) -> int:

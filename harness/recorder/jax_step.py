@@ -119,7 +119,13 @@ def _by_name(params: Any) -> dict[str, Array]:
     """Return copies of a tree's arrays of numbers by their paths, such as `rnn/kernel`."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): as_numpy(leaf).copy()
+        _name(path): as_numpy(leaf).copy()
         for path, leaf in leaves
         if hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, np.number)
     }
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    """Return a path as text, without the `value` in which Flax' nnx wraps each array."""
+    wrapped = len(path) > 1 and path[-1] == jax.tree_util.GetAttrKey("value")
+    return jax.tree_util.keystr(path[:-1] if wrapped else path, simple=True, separator="/")

@@ -85,7 +85,7 @@ def test_one_frozen_bias_of_two_is_a_single_bias(
     nn.init.zeros_(model.rnn.bias_hh_l0).requires_grad = False
     record(tmp_path / "recorded", model, "float64")
     assert main([str(tmp_path / "recorded"), "--out", str(tmp_path / "out")]) == 0
-    assert "adam as semantics=matched, clipping at 1" in capsys.readouterr().out
+    assert "adam as semantics=matched with clip_eps=1e-06, clipping at 1" in capsys.readouterr().out
 
 
 def without_bias() -> Network:
