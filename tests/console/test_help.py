@@ -51,6 +51,9 @@ def test_examples_work_when_pasted(command: str, tmp_path: Path) -> None:
     folder = with_database(tmp_path / "here")
     if command == "harness identify":
         hand_written.simple(folder / "recorded")
+    if command == "harness why":
+        hand_written.simple(folder / "recorded_a")
+        hand_written.simple(folder / "recorded_b", semantics__adam_eps=1e-5)
     done = paste("\n".join(examples(command)), folder)
     assert done.code == 0, done.err
 

@@ -55,6 +55,7 @@ def _identified(folder: Path, config_dir: Path | None, screen: Console) -> Ident
     if config_dir is not None:
         path = config_dir / "semantics" / f"{name_of(folder, None)}.yaml"
         known = read_semantics(path) if path.is_file() else None
+        say(f"{path}: {'tried first' if known else 'is not there, so all is searched'}.", screen)
     return identified(folder, recording, lambda line: say(line, screen), known=known)
 
 
