@@ -136,6 +136,13 @@ def _by_path(model: Any) -> dict[str, Any]:
 
 
 def _loss_precision(model: Any) -> float:
-    """Return the rounding of the running mean that Keras logs, such as 1.2e-7 in float32."""
-    dtypes = [metric.dtype for metric in model.metrics if metric.name == "loss"]
+    """Return the rounding of the running mean that Keras logs, such as 1.2e-7 in float32.
+
+    Keras divides sums in float32 with PyTorch, whatever the precision of the training. JAX has no
+    float64 unless that is enabled, whatever Keras calls its variables, so their arrays are asked.
+    """
+    if keras.backend.backend() == "torch":
+        return float(np.finfo(np.float32).eps)
+    means = [metric for metric in model.metrics if metric.name == "loss" and metric.variables]
+    dtypes = [np.asarray(keras.ops.convert_to_numpy(m.variables[0])).dtype for m in means]
     return float(np.finfo(dtypes[0] if dtypes else keras.config.floatx()).eps)

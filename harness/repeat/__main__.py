@@ -22,12 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser().parse_intermixed_args(arguments)
         check_range("--steps", options.steps, 1)
+        check_range("--seconds", options.seconds, 1.0)
         check_range("--lr", options.lr, 0.0)
         request = Request(
             recording=options.recording,
             out=options.out,
             name=options.name,
             steps=options.steps,
+            seconds=options.seconds,
             lr=options.lr,
             stated=Stated(only=options.only, head=options.head),
             nearest=options.nearest,

@@ -17,7 +17,7 @@ from harness.core.errors import ConfigError
 from harness.identify import answer
 from harness.identify.replay import problem_of
 from harness.repeat.epochs import order_of
-from harness.repeat.rules import Identified
+from harness.repeat.rules import NamedRules
 from harness.repeat.settings import (
     ORDER,
     RATES,
@@ -55,7 +55,7 @@ class Experiment:
         return f"recordings/{self.name}"
 
 
-def write(experiment: Experiment, identified: Identified, recording: Path) -> None:
+def write(experiment: Experiment, identified: NamedRules, recording: Path) -> None:
     """Write the files of an experiment; what is there already must be the same.
 
     Raises `ConfigError`, and then writes nothing.
@@ -79,7 +79,7 @@ def write(experiment: Experiment, identified: Identified, recording: Path) -> No
         raise ConfigError(f"{experiment.folder}: cannot be written ({reason}); {OTHER}.") from error
 
 
-def _samples(identified: Identified) -> bytes:
+def _samples(identified: NamedRules) -> bytes:
     case, file = identified.whole, io.BytesIO()
     np.savez(file, x=case.x, y=case.targets[identified.rules["model.returns"]])
     return file.getvalue()
@@ -103,7 +103,7 @@ def _has(path: Path, content: bytes) -> bool:
     raise ConfigError(f"{path}: is there already, with other contents; {OTHER}.")
 
 
-def _has_semantics(path: Path, identified: Identified) -> bool:
+def _has_semantics(path: Path, identified: NamedRules) -> bool:
     """Whether the file is there. Raises `ConfigError` if it has other rules; remarks may differ."""
     if not path.exists():
         return False

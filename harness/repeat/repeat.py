@@ -15,11 +15,11 @@ from harness.console.command_line import override
 from harness.core.errors import ConfigError
 from harness.identify import report as said
 from harness.identify.answer import name_of, sentence
-from harness.identify.stated import unknown
+from harness.identify.price import SECONDS
 from harness.readers.foreign_network import Stated
 from harness.repeat import report
 from harness.repeat.experiment import Experiment, write
-from harness.repeat.rules import Identified, identify
+from harness.repeat.rules import NamedRules, identify
 from harness.repeat.training import Repetition, repetition
 
 BACKENDS = ("numpy", "torch", "keras", "jax")
@@ -33,6 +33,7 @@ class Request:
     out: Path = Path("identified")  # folder of the settings
     name: str | None = None  # of the experiment; None: the recording's
     steps: int | None = None  # that are judged; None: what a minute allows
+    seconds: float = SECONDS  # that the search for rules may take
     lr: float | None = None  # where the recording has none
     stated: Stated = field(default_factory=Stated)
     nearest: bool = False  # whether to go on where no rules fit
@@ -48,14 +49,20 @@ def repeat(request: Request, screen: Console) -> int:
     experiment = Experiment(folder=request.out, name=_name(request))
     backends, overrides = _backends(request.overrides)
     identified = identify(
-        request.recording, experiment.name, request.stated, request.lr, request.steps, say
+        request.recording,
+        experiment.name,
+        say,
+        stated=request.stated,
+        lr=request.lr,
+        steps=request.steps,
+        seconds=request.seconds,
     )
     if not identified.found.fits:
-        _say_none_fits(identified, screen)
+        _say_none_fits(identified, request.seconds, screen)
         if not request.nearest:
             return 1
     else:
-        say("\n" + sentence(identified.answer, identified.rules), style="bold")
+        say("\n" + sentence(identified.answer, identified.rules, identified.verdicts), style="bold")
     write(experiment, identified, request.recording)
     with _known(request.out):
         configs = _configs(experiment, backends, overrides, screen)
@@ -90,11 +97,8 @@ def _backends(overrides: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return names, [word for word in overrides if word not in chosen]
 
 
-def _say_none_fits(identified: Identified, screen: Console) -> None:
-    lines = said.none_fits(identified.judged, identified.found)
-    if settings := unknown(identified.recording):
-        lines.append(f"The program states {', '.join(settings)}, which no rule here has.")
-    for line in lines:
+def _say_none_fits(identified: NamedRules, seconds: float, screen: Console) -> None:
+    for line in said.none_fits(identified, seconds):
         said.say(line, screen, "bold red")
     said.say("With --nearest the runs follow the nearest rules, outside the band.", screen)
 

@@ -12,18 +12,18 @@ from harness.console.terminal import say
 from harness.core.arrays import Array
 from harness.identify.judge import Judged, count_judged, judged
 from harness.repeat.experiment import Experiment
-from harness.repeat.rules import Identified
+from harness.repeat.rules import NamedRules
 from harness.repeat.training import Repetition
 from harness.tracking.browse import compare_command, missing, say_next
 
 
-def verdict(identified: Identified, losses: Array) -> Judged:
+def verdict(identified: NamedRules, losses: Array) -> Judged:
     """Judge the losses of a run by the rounding band of the steps that were identified."""
     bands = identified.found.bands[: len(losses)]
-    return judged(identified.judged, losses[: len(bands)], bands)
+    return judged(identified.case, losses[: len(bands)], bands)
 
 
-def table(identified: Identified, repetitions: Mapping[str, Repetition]) -> Table:
+def table(identified: NamedRules, repetitions: Mapping[str, Repetition]) -> Table:
     """Return a row for each backend: steps, its gap to the recorded losses, and the verdict."""
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     result.add_column("backend", no_wrap=True)
@@ -40,7 +40,7 @@ def table(identified: Identified, repetitions: Mapping[str, Repetition]) -> Tabl
     return result
 
 
-def _largest_gap(identified: Identified, losses: Array) -> float:
+def _largest_gap(identified: NamedRules, losses: Array) -> float:
     """Return the largest relative gap to the recorded losses, over all steps that were trained."""
     recorded = identified.whole.losses[: len(losses)]
     with np.errstate(all="ignore"):
@@ -48,11 +48,11 @@ def _largest_gap(identified: Identified, losses: Array) -> float:
     return float(np.where(losses[: len(recorded)] == recorded, 0.0, gaps).max())
 
 
-def judgement(identified: Identified) -> str:
+def judgement(identified: NamedRules) -> str:
     """Return by which steps the backends were judged."""
     count, S = count_judged(identified.found.bands), identified.recording.steps
     steps = f"All {S:,} steps" if count == S else f"The first {count:,} of {S:,} steps"
-    return f"{steps} are judged, by the rounding band of {identified.judged.precision}."
+    return f"{steps} are judged, by the rounding band of {identified.case.precision}."
 
 
 def show_next(

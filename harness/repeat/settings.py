@@ -8,7 +8,7 @@ import yaml
 from harness.core.arrays import Array
 from harness.identify.search import Found
 from harness.parity.problem import Problem
-from harness.repeat.rules import Identified
+from harness.repeat.rules import NamedRules
 
 SAMPLES, WEIGHTS = "samples.npz", "weights.safetensors"
 ORDER, RATES = "order.npy", "learning_rates.npy"
@@ -25,7 +25,7 @@ def header(found: Found, recording: Path) -> str:
 
 
 def settings_text(
-    name: str, files: str, identified: Identified, problem: Problem, order: Array
+    name: str, files: str, identified: NamedRules, problem: Problem, order: Array
 ) -> str:
     """Return the settings as YAML; `files` is the folder of what they name, of `own_file`."""
     training = problem.training
@@ -72,7 +72,7 @@ def _optimizer(problem: Problem) -> dict[str, Any]:
     return {"lr": float(problem.lr.max()), **numbers, **chosen}
 
 
-def _trainer(files: str, identified: Identified, problem: Problem, order: Array) -> dict[str, Any]:
+def _trainer(files: str, identified: NamedRules, problem: Problem, order: Array) -> dict[str, Any]:
     settings = {
         "epochs": len(order),
         "batch_size": order.shape[2],

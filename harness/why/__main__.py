@@ -36,6 +36,7 @@ from harness.why.answer import Answer, Question, find_answer
 from harness.why.arguments import parser
 from harness.why.follow_up import follow_up
 from harness.why.players import differences, shared_differences
+from harness.why.recorded.command import explain_recordings, is_recording
 from harness.why.sentences import caption, headline, interplay, levels, sentence
 from harness.why.shapley import design
 from harness.why.sides import from_overrides, from_runs, prefixed_errors
@@ -49,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _why(parse_arguments(words), words)
+        options = parse_arguments(words)
+        if any(is_recording(word) for word in options.words):
+            return explain_recordings(options, words)
+        return _why(options, words)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

@@ -57,6 +57,9 @@ def test_examples_work_when_pasted(command: str, tmp_path: Path) -> None:
         copy(PROGRAMS / "two_trainings.py", folder / "train.py")
         copy(PROGRAMS / "two_trainings_loop.py", folder)
         copy(PROGRAMS / "torch_notebook.ipynb", folder / "lesson.ipynb")
+    if command == "harness why":
+        hand_written.simple(folder / "recorded_a")
+        hand_written.simple(folder / "recorded_b", semantics__adam_eps=1e-5)
     done = paste("\n".join(examples(command)), folder)
     assert done.code == 0, done.err
 

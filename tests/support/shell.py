@@ -50,6 +50,8 @@ def tiny(words: list[str]) -> list[str]:
     """A command line with settings that make it cheap, but for those that it has."""
     if not words or any(word.startswith(AS_THEY_ARE) for word in words):
         return words
+    if any(Path(word, "recording.json").is_file() for word in words):
+        return words  # recordings take no settings
     if "--fuzz" in words:
         return [*words, "--fuzz=1", "backends=numpy,torch"]  # the last ones count
     keys = {word.partition("=")[0].removeprefix("a.").removeprefix("b.") for word in words}
