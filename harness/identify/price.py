@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import process_time
 from typing import TypeVar
 
+from harness.console.command_line import counted
 from harness.identify.candidates import Rules, changes
 from harness.identify.case import Case
 from harness.identify.replay import losses
@@ -54,9 +55,10 @@ def affordable(
     steps = min(S, MOST if wanted is None else wanted)
     if wanted is None:
         steps = max(min(steps, int(SHARE * seconds / (candidates * step))), 2)
-    steps = min(steps, max(_held_in_memory(case, S), 2))
+    steps = min(steps, max(_held_in_memory(case, S), 2), S)
+    which = counted(S, "step") if steps == S else f"The first {steps:,} of {S:,} steps"
     text = (
-        f"The first {steps:,} of {S:,} steps: about {candidates * step * steps:.1f} s, and at most "
+        f"{which}: about {candidates * step * steps:.1f} s, and at most "
         f"about {max(seconds, candidates * step * steps):.0f} s where the first rules do not fit."
     )
     return case.shortened(steps), Budget(steps=seconds / step), text

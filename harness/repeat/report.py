@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.console.command_line import option, shell_line
+from harness.console.command_line import counted, option, shell_line
 from harness.console.terminal import say
 from harness.core.arrays import Array
 from harness.identify.judge import Judged, count_judged, judged
@@ -51,8 +51,8 @@ def _largest_gap(identified: NamedRules, losses: Array) -> float:
 def judgement(identified: NamedRules) -> str:
     """Return by which steps the backends were judged."""
     count, S = count_judged(identified.found.bands), identified.recording.steps
-    steps = f"All {S:,} steps" if count == S else f"The first {count:,} of {S:,} steps"
-    return f"{steps} are judged, by the rounding band of {identified.case.precision}."
+    steps = counted(S, "step") if count == S else f"the first {count:,} of {S:,} steps"
+    return f"Judged by {steps} and the rounding band of {identified.case.precision}."
 
 
 def show_next(

@@ -166,7 +166,7 @@ def test_a_program_that_broke_off_is_repeated_so_far(
     with pytest.raises(Stopped):
         record(tmp_path / "recorded", broken, "float64")
     assert main(words(tmp_path / "recorded", tmp_path, "backend=numpy,jax")) == 0
-    assert "All 7 steps are judged" in capsys.readouterr().out
+    assert "Judged by 7 steps" in capsys.readouterr().out
     assert np.load(tmp_path / "out/recordings/recorded/order.npy").shape == (3, 3, 7)
 
 

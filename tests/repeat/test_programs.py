@@ -39,7 +39,7 @@ def repeated(
     said = capsys.readouterr().out
     rows = {backend: (int(count), verdict) for backend, count, _, _, verdict in ROW.findall(said)}
     assert rows == dict.fromkeys(BACKENDS, (steps, "inside"))
-    assert f"All {steps} steps are judged" in said
+    assert f"Judged by {steps} steps" in said
     return out
 
 
