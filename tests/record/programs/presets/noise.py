@@ -12,4 +12,4 @@ model.compile("adam", "mse")
 model.fit(
     x[:800, :, None], y[:800], epochs=20, validation_data=(x[800:, :, None], y[800:]), verbose=0
 )
-print(model.evaluate(x[800:, :, None], y[800:], verbose=0))
+print(model.evaluate(x[800:, :, None], y[800:]))

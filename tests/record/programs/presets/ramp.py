@@ -10,5 +10,5 @@ model = keras.Sequential(
     [keras.Input((5, 1)), keras.layers.SimpleRNN(32, activation="relu"), keras.layers.Dense(1)]
 )
 model.compile(optimizer="adam", loss="mse")
-model.fit(x, y, epochs=25, batch_size=25, verbose=0)
-print(model.predict(x[-2:] + 2, verbose=0).ravel())
+model.fit(x, y, epochs=25, batch_size=25)
+print(model.predict(x[-2:] + 2).ravel())

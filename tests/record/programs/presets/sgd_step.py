@@ -1,4 +1,4 @@
-"""One step of SGD, with the last hidden state as output, and its gradients."""
+"""One step of SGD, with the last hidden state as output."""
 
 import torch
 from torch import nn
@@ -11,5 +11,5 @@ output, last = rnn(x)
 loss = nn.functional.mse_loss(last[0], y)
 loss.backward()
 for name, weight in rnn.named_parameters():
-    print(name, tuple(weight.grad.shape))
+    print(name, tuple(weight.shape))
 optimizer.step()
