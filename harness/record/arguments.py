@@ -7,7 +7,7 @@ from harness.console.arguments import Parser
 
 EXAMPLES = """\
   harness record train.py                       # to recorded/train
-  harness record --training 2 train.py --epochs 3
+  harness record --no-repeat train.py --epochs 3
   harness record --out lesson lesson.ipynb
 """
 

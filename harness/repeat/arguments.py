@@ -7,8 +7,7 @@ from harness.identify.price import SECONDS
 
 EXAMPLES = """\
   harness repeat recorded                # a folder that harness.recorder wrote
-  harness repeat recorded backend=numpy,torch trainer.epochs=2
-  harness --config-dir identified experiment=recorded backend=torch
+  harness repeat recorded backend=numpy,torch
 """
 
 

@@ -54,8 +54,7 @@ def test_examples_work_when_pasted(command: str, tmp_path: Path) -> None:
     if command in ("harness identify", "harness repeat"):
         hand_written.simple(folder / "recorded")
     if command == "harness record":
-        copy(PROGRAMS / "two_trainings.py", folder / "train.py")
-        copy(PROGRAMS / "two_trainings_loop.py", folder)
+        copy(PROGRAMS / "torch_loop.py", folder / "train.py")
         copy(PROGRAMS / "torch_notebook.ipynb", folder / "lesson.ipynb")
     if command == "harness why":
         hand_written.simple(folder / "recorded_a")

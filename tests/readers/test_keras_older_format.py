@@ -97,9 +97,9 @@ def test_what_it_does_not_say_is_asked_or_refused(tmp_path: Path) -> None:
     assert message(other).startswith("--only: say decoder or encoder: FILE has several recurrent")
     sequential([L.Bidirectional(L.LSTM(4))]).save(path)
     assert "is one direction of a layer that has two" in message(path)
-    sequential([L.Conv1D(4, 2), L.LSTM(4)]).save(path)
+    sequential([L.Conv1D(4, 2, name="conv1d"), L.LSTM(4)]).save(path)
     assert message(path).startswith("FILE: conv1d is a layer beside the stack and its head")
-    sequential([L.BatchNormalization(), L.LSTM(4)]).save(path)
+    sequential([L.BatchNormalization(name="batch_normalization"), L.LSTM(4)]).save(path)
     assert message(path).startswith("FILE: batch_normalization is a layer beside the stack")
     with h5py.File(other, "a") as file:
         file["sub/encoder/lstm_cell/kernel:0"] = np.zeros((3, 16))

@@ -132,7 +132,7 @@ def test_a_program_of_jax_is_recorded_by_its_own_line(tmp_path: Path) -> None:
     recording = read_recording(tmp_path / "mine")
     with np.load(tmp_path / "own.npz") as own:
         assert_same(recording, own["x"], own["y"], own["losses"])
-    assert f"harness identify {tmp_path / 'mine'}" in done.out
+    assert f"harness repeat {tmp_path / 'mine'}" in done.out
     assert not (tmp_path / "recorded").exists()
     done = record(tmp_path, program, "own2.npz")
     assert done.code == 2

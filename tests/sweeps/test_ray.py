@@ -42,6 +42,41 @@ def test_nodes_may_die_and_need_not_share_files(
     check_went_on(folder, whole, again=2)
 
 
+# The queue of what tasks send does not answer once, when all jobs train.
+CUT_OFF = """
+from pathlib import Path
+
+import wrapt
+
+def change(module):
+    receive = module.RayCluster._receive
+
+    def receive_or_fail(self):
+        if len(list(Path().glob("sw/*/checkpoints/*"))) >= 2 and not Path("failed").exists():
+            Path("failed").touch()
+            raise module.ActorUnavailableError("its socket was closed", None)
+        receive(self)
+
+    module.RayCluster._receive = receive_or_fail
+
+wrapt.register_post_import_hook(change, "harness.sweeps.engines.ray_cluster")
+"""
+
+
+def test_what_is_cut_off_is_carried_out_again(tmp_path: Path) -> None:
+    folder = program.with_database(tmp_path)
+    (folder / "sitecustomize.py").write_text(CUT_OFF)
+    words = ["-m", RAY, *SMALL, "seed=range(2)", "trainer.checkpoint_every=20", PLACE]
+    process = program.start(folder, *words, "trainer.epochs=1000", path=(folder,))
+    done = program.finish(process)
+    assert done.code == 0, done.err
+    assert (folder / "failed").exists()
+    assert "was cut off from the sweep" in done.err
+    assert [job.status for job in jobs(folder / "sw")] == ["FINISHED", "FINISHED"]
+    statuses = [run.info.status for run in program.tracked(folder)]
+    assert statuses.count("FINISHED") == 3
+
+
 def test_a_failing_job_hides_no_other_and_a_stop_ends_all(tmp_path: Path) -> None:
     folder = program.with_database(tmp_path)
     words = ["-m", RAY, *SMALL, "optimizer=sgd", "optimizer.lr=0.001,1e30,0.002"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import (
+    ActorUnavailableError,
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
@@ -43,13 +44,16 @@ class Stopped(Exception):
     """A task has closed its runs, since its process was asked to stop."""
 
 
+class CutOff(Exception):
+    """What tasks have sent may be lost: their queue did not answer for a moment."""
+
+
 class RayCluster:
     """A connected cluster; each unit needs `resources`: `CPU`, and perhaps `GPU` and `memory`."""
 
     def __init__(self, resources: Mapping[str, float]) -> None:
         self._resources = resources
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        self._pieces = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._pieces = _queue()
         options: dict[str, Any] = {"max_retries": 0, "num_cpus": resources["CPU"]}
         options |= {"num_gpus": resources.get("GPU", 0), "memory": resources.get("memory")}
         self._task: Any = ray.remote(**options)(ray_worker.work)
@@ -78,6 +82,8 @@ class RayCluster:
             return "was killed by Ray, since its node had no memory left"
         if isinstance(error, NodeDiedError | ObjectLostError):
             return "was lost with its Ray node"
+        if isinstance(error, CutOff):
+            return "was cut off from the sweep"
         if isinstance(error, Stopped):
             return "was asked to stop, but not by the sweep"
         return "has ended unexpectedly" if isinstance(error, DEATHS) else None
@@ -105,12 +111,24 @@ class RayCluster:
                 done, _ = ray.wait(refs, timeout=LOOK) if refs else ([], [])
                 if not refs:
                     time.sleep(LOOK)
-                self._receive()
+                try:
+                    self._receive()
+                except ActorUnavailableError:
+                    self._give_up_running()
+                    continue
                 for ref in done:
                     _settle(self._futures.pop(ref), ref)
         except Exception as error:  # of the disk here, or of the whole cluster
             for future in self._futures.values():
                 future.set_exception(_explained(error))
+
+    def _give_up_running(self) -> None:
+        """End all tasks, so that their units are carried out again, with another queue."""
+        running, self._pieces = dict(self._futures), _queue()
+        for ref, future in running.items():
+            ray.cancel(ref, force=True)
+            del self._futures[ref]
+            future.set_exception(CutOff())
 
     def _receive(self) -> None:
         for piece in self._pieces.get_nowait_batch(self._pieces.qsize()):
@@ -118,6 +136,12 @@ class RayCluster:
                 piece.write()
             else:
                 log.info("%s", piece)
+
+
+def _queue() -> Queue:
+    """Return a queue on this machine, to which tasks on all nodes can send."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
 
 
 def slots(resources: Mapping[str, float]) -> int:
