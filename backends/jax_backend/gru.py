@@ -61,9 +61,7 @@ def after_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> t
     return da, dq[..., gates:].sum((0, 1)), kernel_gradient(h, dq, rules)
 
 
-def state_factors(
-    h: Array, z: Array, candidate: Array, real: Array | None
-) -> tuple[Array, Array]:
+def state_factors(h: Array, z: Array, candidate: Array, real: Array | None) -> tuple[Array, Array]:
     """Return the factors of dh_t in the errors of z and of the candidate, `(T, B, H)` each."""
     to_z = (before(h) - candidate) * z * (1 - z)
     to_h = (1 - z) * (1 - candidate * candidate)

@@ -7,7 +7,6 @@ inputs, H units, G gates.
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 
 from backends.jax_backend.cells import LSTM, RNN

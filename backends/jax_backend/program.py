@@ -11,8 +11,8 @@ from functools import partial
 import jax
 from jax import lax
 
-from backends.jax_backend.network import network
 from backends.jax_backend.losses import mean_loss
+from backends.jax_backend.network import network
 from backends.jax_backend.optimizers import Arrays, Slots, update
 from harness.core.model import ModelSpec
 from harness.core.semantics import Semantics

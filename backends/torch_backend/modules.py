@@ -1,9 +1,9 @@
 """The network in `nn.RNN`, `nn.LSTM` and `nn.GRU`, one replica after the other.
 
-A call runs PyTorch's loop over time (cuDNN's, on a GPU). The weights are set in the module for each
-call, transposed from the canonical layout, the GRU's gates in the order r, z, n. The second bias
-vector is zero where the semantics do not train it. PyTorch's layers take no masks, and `nn.GRU`
-resets after the recurrent product; `cells.py` has the other cases.
+A call runs PyTorch's loop over time (cuDNN's, on a GPU). The weights, which have PyTorch's layout
+(`native_layout.py`), are set in the module for each call. The second bias vector is zero where the
+semantics do not train it. PyTorch's layers take no masks, and `nn.GRU` resets after the recurrent
+product; `cells.py` has the other cases.
 """
 
 import warnings
@@ -46,10 +46,11 @@ class Modules:
         seen = h if model.every_step else h[:, :, -1]
         if model.head == "none":
             return seen
-        return head(seen, weights["head.kernel"], weights["head.bias"])
+        V = weights["head.kernel"]
+        return head(seen, V.view(len(V), model.outputs, -1).transpose(1, 2), weights["head.bias"])
 
     def _native(self, model: ModelSpec, weights: Weights, layer: int) -> Weights:
-        """Return a layer's weights by PyTorch's names and in its layout, `(R, …)` each."""
+        """Return a layer's weights by PyTorch's names and in its shapes, `(R, …)` each."""
         prefix = f"rnn.{layer}."
         layer_weights = {
             n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)
@@ -58,16 +59,10 @@ class Modules:
         if model.cell == "gru":
             first, both = biases(model, layer_weights)
             second = None if both is None else both[:, 0]
-        tensors = {
-            "weight_ih": layer_weights["kernel"].transpose(1, 2),
-            "weight_hh": layer_weights["recurrent_kernel"].transpose(1, 2),
+        W, U = layer_weights["kernel"], layer_weights["recurrent_kernel"]
+        return {
+            "weight_ih": W.view(len(W), W.shape[2], W.shape[1]),
+            "weight_hh": U.view(len(U), U.shape[2], U.shape[1]),
             "bias_ih": first,
             "bias_hh": torch.zeros_like(first) if second is None else second,
         }
-        return {n: swap(w) for n, w in tensors.items()} if model.cell == "gru" else tensors
-
-
-def swap(gates: Tensor) -> Tensor:
-    """Reorder gates z, r, h on the second axis to PyTorch's r, z, n."""
-    z, r, h = gates.chunk(3, 1)
-    return torch.cat([r, z, h], 1)
