@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config import completion, tracking_store
-from harness.config.compose import CONF
+from harness.config.compose import CONF, tell_own_folders
 from harness.config.overrides import key_of, with_force_add, without_force_add
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
@@ -185,8 +185,9 @@ def _check_command() -> None:
     parser = Parser(prog="harness", add_help=False, parents=[get_args_parser()])
     options = parser.parse_args()
     others = (options.config_name, options.config_path, options.experimental_rerun, options.cfg)
+    config_dir = None if options.config_dir is None else Path(os.path.abspath(options.config_dir))
+    tell_own_folders([] if config_dir is None else [str(config_dir)])
     if options.multirun and not any(others):
-        config_dir = None if options.config_dir is None else Path(options.config_dir)
         check_values(options.overrides, config_dir)
 
 

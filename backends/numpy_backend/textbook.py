@@ -23,6 +23,7 @@ import numpy as np
 from harness.core.arrays import Array
 
 Weights = tuple[Array, Array, Array]
+Store = Callable[[Array], Array]  # how a program keeps states; ours: as they are
 
 
 def sigmoid(a: Array) -> Array:
@@ -53,7 +54,7 @@ class RnnStep(NamedTuple):
 
 
 def rnn_forward(
-    x: Array, weights: Weights, mask: Array, activation: str = "tanh"
+    x: Array, weights: Weights, mask: Array, activation: str = "tanh", store: Store = np.asarray
 ) -> tuple[Array, list[RnnStep]]:
     """Compute the simple cell's states. `weights`: W `(F, H)`, U `(H, H)`, b `(H,)`."""
     W, U, b = weights
@@ -62,7 +63,7 @@ def rnn_forward(
         a = x_t @ W + h @ U + b  # (B, H)
         steps.append(RnnStep(x_t, h, a, real))
         new = ACTIVATIONS[activation](a)
-        h = real * new + (1 - real) * h
+        h = store(real * new + (1 - real) * h)
         states.append(h)
     return np.array(states), steps
 
@@ -100,7 +101,12 @@ class LstmStep(NamedTuple):
 
 
 def lstm_forward(
-    x: Array, weights: Weights, mask: Array, activation: str = "tanh", gate: str = "sigmoid"
+    x: Array,
+    weights: Weights,
+    mask: Array,
+    activation: str = "tanh",
+    gate: str = "sigmoid",
+    store: Store = np.asarray,
 ) -> tuple[Array, list[LstmStep]]:
     """Compute the LSTM's states. `weights`: W `(F, 4H)`, U `(H, 4H)`, b `(4H,)`, as i, f, g, o."""
     W, U, b = weights
@@ -116,8 +122,8 @@ def lstm_forward(
         new_c = f * c + i * g
         new_h = o * φ(new_c)
         steps.append(LstmStep(x_t, h, c, [i, f, g, o], new_c, real))
-        h = real * new_h + (1 - real) * h
-        c = real * new_c + (1 - real) * c
+        h = store(real * new_h + (1 - real) * h)
+        c = store(real * new_c + (1 - real) * c)
         states.append(h)
     return np.array(states), steps
 
@@ -167,6 +173,7 @@ def gru_forward(
     reset: str = "after",
     activation: str = "tanh",
     gate: str = "sigmoid",
+    store: Store = np.asarray,
 ) -> tuple[Array, list[GruStep]]:
     """Compute the GRU's states. `weights`: W `(F, 3H)`, U `(H, 3H)`, b `(2, 3H)`, as z, r, ĥ.
 
@@ -185,7 +192,7 @@ def gru_forward(
         candidate = φ(p_h + (r * q_h if reset == "after" else (r * q_h) @ U_h + b_h))
         steps.append(GruStep(x_t, h, z, r, candidate, q_h, real))
         new = z * h + (1 - z) * candidate
-        h = real * new + (1 - real) * h
+        h = store(real * new + (1 - real) * h)
         states.append(h)
     return np.array(states), steps
 

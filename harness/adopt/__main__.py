@@ -26,7 +26,6 @@ from harness.runs.resume import command
 from harness.runs.run import Identity, Result, run
 from harness.runs.summary import show
 from harness.system import signals
-from harness.system.own_files import note_tree
 
 # Settings that the file decides.
 FIXED = ("task", "task.path", "task.loss", "model", "precision", "replicas", "seed", "resume")
@@ -64,8 +63,7 @@ def _run(adopted: Adopted, overrides: list[str], data: Path | None) -> Result:
     """Carry the run out that has the network's weights."""
     results = compose(overrides).results
     with new_run(results) as directory:
-        words = write_pieces(adopted, directory / FOLDER, data) + overrides
-        note_tree(directory / FOLDER)
+        words = write_pieces(adopted, directory, data) + overrides
         config = compose(words)
         identity = Identity(
             name=f"{adopted.path.name}·{single_name(config, [])}",

@@ -1,5 +1,7 @@
 """The command line of `harness adopt`."""
 
+import argparse
+
 from harness.console.arguments import Parser
 from harness.readers.foreign_network import KINDS, WORDS
 
@@ -37,7 +39,8 @@ def parser() -> Parser:
 def _add_questions(command_line: Parser) -> None:
     """Add the options that say what a file of weights cannot."""
     add = command_line.add_argument
-    add("--only", metavar="NAME", help="the recurrent layers to take, if the file has several")
+    add("--only", metavar="NAME", help="of several recurrent layers, such as encoder.rnn")
+    add("--prefix", dest="only", help=argparse.SUPPRESS)  # what state_dicts call it
     add("--head", metavar="NAME", help="the dense layer after them, or none")
     for name, valid in WORDS.items():
         add(f"--{name}", metavar="WORD", choices=valid, help=f"{' or '.join(valid)}: {ABOUT[name]}")

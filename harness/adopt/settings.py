@@ -11,15 +11,17 @@ import numpy as np
 
 from harness.console.command_line import override
 from harness.core.arrays import Array
+from harness.core.file_names import DATA
 from harness.core.model import ModelSpec
 from harness.formats.reference import reference
 from harness.formats.trained_network import Network
 from harness.readers.foreign_network import ForeignNetwork
 from harness.system.durable_files import Content, write_files
+from harness.system.own_files import note_files, note_folder
 from harness.training.checkpoints import params_writer
 
 FOLDER = "adopted"  # in the run's folder
-WEIGHTS, DATA, FACTS = "weights.safetensors", "data.npz", "file.json"
+WEIGHTS, FACTS = "weights.safetensors", "file.json"
 SAMPLES, STEPS = 40, 12  # of the random inputs that a network is given without data
 
 
@@ -41,17 +43,22 @@ class Adopted:
         }
 
 
-def write_pieces(adopted: Adopted, folder: Path, data: Path | None) -> list[str]:
-    """Write weights and data into `folder`; return the settings of the run that has them."""
-    network = adopted.foreign.network
-    pieces: dict[str, Content] = {
-        WEIGHTS: params_writer({name: value[None] for name, value in network.weights.items()}),
-        FACTS: json.dumps({**adopted.tags, "notes": adopted.foreign.notes}, indent=2),
+def write_pieces(adopted: Adopted, directory: Path, data: Path | None) -> list[str]:
+    """Write weights and data into the run's directory; return the settings that name them."""
+    network, folder = adopted.foreign.network, directory / FOLDER
+    weights = {name: value[None] for name, value in network.weights.items()}
+    facts = {**adopted.tags, "notes": adopted.foreign.notes}
+    pieces: dict[Path, Content] = {
+        folder / WEIGHTS: params_writer(weights),
+        folder / FACTS: json.dumps(facts, indent=2),
     }
     if data is None:
-        pieces[DATA] = partial(_save, arrays=_own_outputs(network))
-    write_files({folder / name: content for name, content in pieces.items()})
-    return list(_settings(network, folder / WEIGHTS, data or folder / DATA))
+        data = directory / DATA
+        pieces[data] = partial(_save, arrays=_own_outputs(network))
+    note_files(*pieces)
+    note_folder(folder)
+    write_files(pieces)
+    return list(_settings(network, folder / WEIGHTS, data))
 
 
 def _own_outputs(network: Network) -> dict[str, Array]:

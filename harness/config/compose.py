@@ -9,7 +9,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.composer import Composer
@@ -46,7 +46,10 @@ def composing(config_dir: Path | None = None) -> Generator[Compose]:
         with explained(overrides):
             return from_hydra(composer(readable(overrides)))
 
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+    with (
+        hydra.initialize_config_dir(str(CONF), version_base="1.3"),
+        _searched_first([] if config_dir is None else [str(config_dir.resolve())]),
+    ):
         yield compose_one
 
 
@@ -66,7 +69,7 @@ def explained(overrides: list[str]) -> Generator[None]:
 def own_folders() -> list[str]:
     """Return the user's folders of options that the running command was given by `--config-dir`."""
     sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
-    return [*_told, *typed_folders(sources)]
+    return list(dict.fromkeys([*_told, *typed_folders(sources)]))
 
 
 def typed_folders(sources: Iterable[Any]) -> list[str]:
@@ -74,11 +77,40 @@ def typed_folders(sources: Iterable[Any]) -> list[str]:
     return [source.path for source in sources if source.provider == "command-line"]
 
 
-_told: list[str] = []  # in a worker process, where Hydra is not initialised
+_told: list[str] = []  # before Hydra is initialised, and in a worker process, where it never is
+_searched: list[str] = []  # by `own_file` before the folders of the running command
+
+
+@contextmanager
+def _searched_first(folders: list[str]) -> Generator[None]:
+    before = _searched[:]
+    _searched[:] = folders
+    try:
+        yield
+    finally:
+        _searched[:] = before
+
+
+def own_file(name: str) -> str:
+    """Return the path of the file `name` in the first of the user's folders of options that has it.
+
+    A file of options names another by it, wherever their folder is: `path: ${own_file:mine.npz}`.
+    Raises `ValueError`.
+    """
+    folders = dict.fromkeys([*_searched, *own_folders()])
+    for folder in folders:
+        if Path(folder, name).is_file():
+            return str(Path(folder, name))
+    if not folders:
+        raise ValueError(f"{name} is in your own folder of options; name that by --config-dir")
+    raise ValueError(f"there is no file {name} in {' or '.join(folders)}")
+
+
+OmegaConf.register_new_resolver("own_file", own_file, replace=True)
 
 
 def tell_own_folders(folders: Sequence[str]) -> None:
-    """Let `own_folders` return `folders`, which the command of this worker process was given."""
+    """Let `own_folders` return `folders`, which the command was given, where Hydra cannot say."""
     _told[:] = folders
 
 

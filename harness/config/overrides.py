@@ -28,6 +28,8 @@ TEXTS = (
 )
 ANY_GROUP = r"(?!hydra\.|sweep\.)\w+"
 FOLDERS = ("results", "resume", "sweep.resume", "sweep.file", "hydra.run.dir", "hydra.sweep.dir")
+# Names and directories of runs may contain a =, too, but only after a dot · or a slash.
+OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 
 
 def key_of(override: str) -> str:
@@ -36,6 +38,11 @@ def key_of(override: str) -> str:
     The key of `++precision=float32` is `precision`.
     """
     return override.lstrip("+~").partition("=")[0].strip()
+
+
+def is_run(word: str) -> bool:
+    """Return whether a word names a run, and is not an override."""
+    return word != "" and (OVERRIDE.match(word) is None or os.path.isdir(word))
 
 
 def with_force_add(words: list[str]) -> list[str]:

@@ -32,7 +32,8 @@ def resolved(composed: DictConfig) -> dict[str, Any]:
     try:
         return {str(key): _plain(composed, str(key)) for key in composed if key != "hydra"}
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {first_line(error)}.") from error
+        reason = first_line(error).removeprefix("ValueError raised while resolving interpolation: ")
+        raise ConfigError(f"{error.full_key}: {reason}.") from error
 
 
 def _plain(composed: DictConfig, key: str) -> Any:

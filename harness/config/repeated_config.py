@@ -7,12 +7,12 @@ All else decides what is trained, and how much another setting changes is a ques
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from harness.config.compose import compose
 from harness.config.overrides import key_of
 from harness.config.parsing import from_hydra
-from harness.config.saved_config import load_config, with_overrides
+from harness.config.saved_config import with_overrides
 from harness.config.schema import Config
 from harness.config.serialise import nested_params
 from harness.core.errors import ConfigError
@@ -22,9 +22,9 @@ UNTRACKED = "tracking.name=journal"  # a repetition needs no MLflow, nor a valid
 
 
 def repeated_config(
-    folder: Path, run: str, changes: list[str], config_dir: Path | None = None
+    recorded: DictConfig, run: str, changes: list[str], config_dir: Path | None = None
 ) -> Config:
-    """Return the configuration in `folder` with the overrides `changes`.
+    """Return a recorded configuration with the overrides `changes`.
 
     `run` is the run as the user named it, for messages, and `config_dir` the user's own folder of
     options. Raises `ConfigError`, also for a change that `MAY_CHANGE` does not list.
@@ -35,8 +35,14 @@ def repeated_config(
                 f"--with {word}: only {', '.join(MAY_CHANGE)} may change in a repetition; what "
                 f"another setting changes, harness why says: harness why {run} {run} b.{word}"
             )
-    group = [word for word in changes if key_of(word) == "backend"]
-    composed = OmegaConf.create(nested_params(compose(group, config_dir))) if group else None
+    return retrained_config(recorded, run, [*changes, UNTRACKED], config_dir)
+
+
+def retrained_config(
+    recorded: DictConfig, run: str, overrides: list[str], config_dir: Path | None = None
+) -> Config:
+    """Return a recorded configuration with any overrides; see `repeated_config`."""
+    groups = [word for word in overrides if "." not in key_of(word)]
+    composed = OmegaConf.create(nested_params(compose(groups, config_dir))) if groups else None
     own = [] if config_dir is None else [config_dir]
-    recorded = load_config(folder)
-    return from_hydra(with_overrides(recorded, [*changes, UNTRACKED], run, composed, own))
+    return from_hydra(with_overrides(recorded, overrides, run, composed, own))

@@ -102,6 +102,10 @@ class TrainerConfig:
     # How many of the last checkpoints stay, besides the best; null: all. Configurations of earlier
     # versions lack it.
     keep_checkpoints: int | None = 2
+    # Files that give the order of the samples and each step's rate, see
+    # harness/training/given_schedule.py; null: drawn, and by the schedule.
+    order: str | None = None
+    learning_rates: str | None = None
 
     def __post_init__(self) -> None:
         check_range("trainer.epochs", self.epochs, 0)
@@ -117,6 +121,11 @@ class TrainerConfig:
             raise ConfigError(f"trainer.clip={self.clip:g}: must be above 0, or null.")
         if self.schedule == "exponential" and self.final_lr == 0:
             raise ConfigError("trainer.final_lr=0: an exponential schedule needs it above 0.")
+        if self.learning_rates is not None and self.schedule != "constant":
+            raise ConfigError(
+                f"trainer.schedule={self.schedule}: must be constant with trainer.learning_rates, "
+                "which has every step's rate."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,13 @@
 `python -m harness.config.semantics_table > docs/semantics.md`
 """
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from harness.config.compose import CONF
+from harness.config.damaged_files import reading
 from harness.console import streams
 from harness.core.semantics import RULES, Semantics
 
@@ -40,8 +42,14 @@ What is no field, and why:
 
 def preset(name: str) -> Semantics:
     """Load the semantics of a file in `conf/semantics/`."""
-    values: Any = OmegaConf.load(CONF / "semantics" / f"{name}.yaml")
-    return Semantics(**values)
+    return read_semantics(CONF / "semantics" / f"{name}.yaml")
+
+
+def read_semantics(path: Path) -> Semantics:
+    """Load the semantics of a file. Raises `ConfigError` for one that cannot be read."""
+    with reading(path, "write it anew, or leave it out"):
+        values: Any = OmegaConf.load(path)
+        return Semantics(**values)
 
 
 def table() -> str:

@@ -109,7 +109,8 @@ def _tensor(
         limit = np.fmax(limit, band)
     error = relative(expected, actual, scale)
     limit = np.broadcast_to(limit, error.shape)
-    share = np.where(error == 0, 0.0, error / limit)
+    with np.errstate(invalid="ignore"):  # an infinite error within an infinite band
+        share = np.where(error == 0, 0.0, error / limit)
     share = np.where(np.isfinite(limit), share, -1.0)  # not judged
     index = tuple(int(i) for i in np.unravel_index(np.argmax(share), error.shape))
     if not share[index] <= 1 and stage in ("hidden states", "losses"):

@@ -87,22 +87,38 @@ def _compared(compared: Comparison, options: argparse.Namespace, screen: Console
     if compared.place is not None:
         report.say(report.place(compared.place), screen)
     if compared.same:
-        text = "" if compared.copied else ", though their weights differ by more than rounding"
-        report.say(f"\nA and B compute the same{text}.", screen, "bold")
+        report.say(f"\nA and B compute the same{report.though(compared)}.", screen, "bold")
         if options.fix is not None:
             report.say(f"{options.fix} was not written: nothing has to be put right.", screen)
         return 0
-    answers = compared.answers()
-    _say_answers(answers, compared, screen)
+    screen.print()
+    answers, backwards = compared.answers(), []
+    if not answers:
+        backwards = compared.reversed_answers()
+    if not answers and not backwards:
+        compared, answers = _in_units_of_a(compared, screen)
+    _say_answers(answers, backwards, compared, screen)
     if options.fix is not None:
         report.say(fix(options.fix, compared, answers), screen)
     return 1
 
 
-def _say_answers(answers: list[Answer], compared: Comparison, screen: Console) -> None:
+def _in_units_of_a(compared: Comparison, screen: Console) -> tuple[Comparison, list[Answer]]:
+    """Return the comparison with B's units in A's order, and what explains B then, if anything."""
+    reordered, layers = compared.in_units_of_a
+    answers = reordered.answers() if layers else []
+    if not answers:
+        return compared, []
+    place = report.of_layers(layers)
+    report.say(f"The units of B's {place} are in another order, which changes nothing.", screen)
+    report.say("With them in A's order:", screen)
+    return reordered, answers
+
+
+def _say_answers(
+    answers: list[Answer], backwards: list[Answer], compared: Comparison, screen: Console
+) -> None:
     """Print what explains B; else what explains A by B; else what is nearest."""
-    screen.print()
-    backwards = [] if answers else compared.reversed_answers()
     if not answers and not backwards:
         report.say(no_answer(compared.nearest()), screen, "bold red")
         return

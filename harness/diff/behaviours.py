@@ -137,12 +137,13 @@ AXES = (
 def _rounding() -> tuple[Behaviour, ...]:
     found = []
     for precision in ("float16", "bfloat16"):
-        for what in ("inputs", "outputs"):
+        for what, when in (("inputs", ""), ("outputs", ""), ("states", " at each step")):
             found.append(
                 Behaviour(
-                    f"with its {what} rounded to {precision}",
+                    f"with its {what} rounded to {precision}{when}",
                     "leave them in full precision",
                     lambda program, f=f"rounded_{what}", p=precision: _set_once(program, f, p),
+                    in_pairs=what != "states",  # its pairs are judged by fewer sequences
                 )
             )
     return tuple(found)

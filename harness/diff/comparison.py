@@ -1,6 +1,6 @@
 """Two networks compared on the same inputs, and what explains their difference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from harness.core.arrays import Array
@@ -10,6 +10,7 @@ from harness.diff.nearest import Nearest, nearest
 from harness.diff.outputs import Measure, Place
 from harness.diff.program import Computed, Program, run
 from harness.diff.search import Answer, search, weight_search
+from harness.diff.unit_orders import in_units_of
 from harness.diff.weight_search import WeightSearch
 from harness.formats.trained_network import Network
 
@@ -81,6 +82,12 @@ class Comparison:
             return []
         of_b = Measure(self.b, self.inputs, self.precision)
         return search(of_b, self.a, self.measure.computed.outputs, drawn=False)
+
+    @cached_property
+    def in_units_of_a(self) -> tuple["Comparison", list[int]]:
+        """B with its units in A's order, and the layers in which they were in another."""
+        b, layers = in_units_of(self.a, self.b)
+        return replace(self, b=b), layers
 
     def nearest(self) -> Nearest:
         """Return what comes nearest to B where nothing explains it."""

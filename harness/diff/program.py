@@ -5,6 +5,7 @@ only other programs have.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Program:
     extra: int = 0  # so many zeros beyond the longest sequence
     rounded_inputs: str = ""  # to this precision
     rounded_outputs: str = ""
+    rounded_states: str = ""  # hidden and cell states, at each step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +79,12 @@ def _layer(
     W, U, b = (array.astype(np.float64) for array in weights)
     model = program.network.model
     φ, σ = model.activation, program.gate
+    store = partial(rounded, precision=program.rounded_states)
     if model.cell == "gru":
-        return textbook.gru_forward(x, (W, U, b), mask, model.reset, φ, σ)
+        return textbook.gru_forward(x, (W, U, b), mask, model.reset, φ, σ, store)
     if model.cell == "lstm":
-        return textbook.lstm_forward(x, (W, U, b.sum(axis=0)), mask, φ, σ)
-    return textbook.rnn_forward(x, (W, U, b.sum(axis=0)), mask, φ)
+        return textbook.lstm_forward(x, (W, U, b.sum(axis=0)), mask, φ, σ, store)
+    return textbook.rnn_forward(x, (W, U, b.sum(axis=0)), mask, φ, store)
 
 
 def _gates(cell: str, steps: list) -> Params:

@@ -6,7 +6,9 @@ from rich.table import Table
 
 from harness.core.difference import Difference
 from harness.core.model import count_params
+from harness.diff.comparison import Comparison
 from harness.diff.outputs import Place
+from harness.diff.sentences import listed
 from harness.diff.tensors import acting, blocks, largest_difference, limit
 from harness.diff.weight_search import WeightSearch
 from harness.formats.trained_network import Network
@@ -95,6 +97,21 @@ def outputs(found: Difference, what: str) -> str:
     note = f" ({found.note})" if found.note else ""
     error = f"{found.error:.1e} of the largest, limit {found.limit:.0e}"
     return f"Outputs on {what}: {error}: {verdict}{note}."
+
+
+def though(compared: Comparison) -> str:
+    """Return in what networks that compute the same differ, if in anything."""
+    if compared.copied:
+        return ""
+    reordered, layers = compared.in_units_of_a
+    if layers and reordered.copied:
+        return f": the units of B's {of_layers(layers)} are in another order"
+    return ", though their weights differ by more than rounding"
+
+
+def of_layers(layers: list[int]) -> str:
+    """Return `layer 1`, or `layers 0 and 1`."""
+    return f"layer{'s' * (len(layers) > 1)} {listed([str(layer) for layer in layers])}"
 
 
 def say(line: str, screen: Console, style: str = "") -> None:

@@ -12,7 +12,7 @@ from harness.core.arrays import Array
 from harness.core.difference import Difference
 from harness.diff.behaviours import Behaviour, behaviours, described
 from harness.diff.mistakes import Mistake
-from harness.diff.outputs import Measure
+from harness.diff.outputs import Measure, without_strays
 from harness.diff.program import Program, run
 from harness.diff.tensors import acting, stored
 from harness.diff.weight_search import WeightSearch
@@ -90,7 +90,9 @@ def _by_outputs(
             expected = run(changed, measure.inputs).outputs
             if expected.shape != outputs.shape:
                 continue
-            remaining = measure.outputs(expected, outputs)
+            rounds = bool(changed.rounded_states)
+            theirs = without_strays(expected, outputs) if rounds else outputs
+            remaining = measure.outputs(expected, theirs)
             if remaining.judged and not remaining.beyond:
                 found = True
                 yield chosen, remaining

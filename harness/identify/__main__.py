@@ -18,13 +18,12 @@ from harness.identify import report
 from harness.identify.answer import answer, check_free, name_of, sentence, words, write
 from harness.identify.arguments import parser
 from harness.identify.case import Case
-from harness.identify.network import read_case
-from harness.identify.price import affordable
-from harness.identify.search import Found, search
-from harness.identify.stated import order, starts, unknown
-from harness.identify.verdicts import Verdict, verdicts
+from harness.identify.identified import identified
+from harness.identify.search import Found
+from harness.identify.stated import order
+from harness.identify.verdict import Verdict
 from harness.readers.foreign_network import Stated
-from harness.recorder.recording import Recording, read_recording
+from harness.recorder.recording import read_recording
 from harness.system import signals
 
 
@@ -40,28 +39,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _identify(options: argparse.Namespace, screen: Console) -> int:
     check_range("--steps", options.steps, 1)
+    check_range("--seconds", options.seconds, 1.0)
     check_range("--lr", options.lr, 0.0)
     name = name_of(options.recording, options.name)
     path = options.out / "semantics" / f"{name}.yaml"
     check_free(path)
     recording = read_recording(options.recording)
     stated = Stated(only=options.only, head=options.head)
-    case = read_case(options.recording, recording, stated, options.lr)
-    for note in recording.notes:
-        report.say(f"The recorder noted: {note}.", screen)
-    begun = starts(options.recording, recording)
-    case, price = affordable(case, begun[0], options.steps)
-    report.say(price, screen)
-    found = search(case, begun, lambda line: report.say(line, screen))
+    outcome = identified(
+        options.recording,
+        recording,
+        lambda line: report.say(line, screen),
+        stated=stated,
+        lr=options.lr,
+        steps=options.steps,
+        seconds=options.seconds,
+    )
+    case, found, judged = outcome.case, outcome.found, outcome.verdicts
     if not found.fits:
-        for line in [*report.none_fits(case, found), *_reasons(recording)]:
+        for line in report.none_fits(outcome, options.seconds):
             report.say(line, screen, "bold red")
         return 1
-    judged = verdicts(case, found, recording)
     result = answer(case, found, judged, order(recording), name)
     write(path, result, judged, options.recording)
     _say_answer(case, found, judged, screen)
-    report.say("\n" + sentence(result, found.rules), screen, "bold")
+    report.say("\n" + sentence(result, found.rules, judged), screen, "bold")
     report.say(f"{path}: its semantics, to train by:", screen)
     typed = ["harness", *option("--config-dir", str(options.out))]
     report.say("  " + shell_line([*typed, *words(result, found.rules, case)]), screen)
@@ -77,13 +79,6 @@ def _say_answer(case: Case, found: Found, judged: list[Verdict], screen: Console
     report.say(report.judgement(case, found), screen)
     if case.rounded:
         report.say("Keras rounds the optimiser's numbers to float32, as was done here.", screen)
-
-
-def _reasons(recording: Recording) -> list[str]:
-    """Return what the program states of itself that no rule here has."""
-    settings = unknown(recording)
-    text = f"The program states {', '.join(settings)}, which no rule here has."
-    return [text] if settings else []
 
 
 if __name__ == "__main__":

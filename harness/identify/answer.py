@@ -17,7 +17,7 @@ from harness.identify.case import Case
 from harness.identify.judge import judged
 from harness.identify.replay import losses
 from harness.identify.search import Found
-from harness.identify.verdicts import HIDDEN, Verdict
+from harness.identify.verdict import HIDDEN, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,15 @@ def _from(base: str, shown: Sequence[Verdict], name: str) -> Answer:
     return Answer(preset=base, changed=changed, semantics=Semantics(**values))
 
 
-def sentence(answer: Answer, rules: Rules) -> str:
+def sentence(answer: Answer, rules: Rules, verdicts: Sequence[Verdict]) -> str:
     """Return the answer in one sentence."""
     parts = [f"{rule}={value}" for rule, value in answer.changed.items()]
     text = f"semantics={answer.preset}"
     text += f" with {' and '.join(parts)}" if parts else ""
     if rules["trainer.clip"] is not None:
         text += f", clipping at {rules['trainer.clip']:g}"
+        if any(v.key == "trainer.clip" and v.also for v in verdicts):
+            text += " or at another of the limits above"
     return f"Your program trains by {rules['optimizer']} as {text}."
 
 

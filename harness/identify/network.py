@@ -11,6 +11,7 @@ from harness.core.model import ModelSpec
 from harness.formats.trained_network import Network
 from harness.identify.case import Case
 from harness.identify.keras_network import read_keras
+from harness.identify.refusals import check_biases, check_trained
 from harness.readers.foreign_network import Stated
 from harness.readers.from_file import read_file
 from harness.recorder.recording import INITIAL, Recording
@@ -23,6 +24,7 @@ def read_case(folder: Path, recording: Recording, stated: Stated, lr: float | No
 
     Raises `ConfigError` for what it lacks.
     """
+    check_trained(folder, recording)
     network = _network(folder, recording, stated)
     losses, batches, x, y = _arrays(folder, recording)
     S, errors = recording.steps, recording.loss_errors
@@ -37,7 +39,7 @@ def read_case(folder: Path, recording: Recording, stated: Stated, lr: float | No
         lr=_rates(folder, recording, lr),
         losses=losses.astype(np.float64),
         errors=np.zeros(S) if errors is None else errors.astype(np.float64),
-        rounded=recording.framework == "keras" and network.precision == "float64",
+        rounded=recording.stated.get("backend") == "tensorflow" and network.precision == "float64",
     )
 
 
@@ -47,11 +49,13 @@ def _network(folder: Path, recording: Recording, stated: Stated) -> Network:
     # What stands in the place of an answer is only a beginning: the other is tried, too.
     anything = replace(stated, activation="tanh", returns="last", outputs="values")
     try:
-        return read_file(folder / INITIAL, anything).network
+        found = read_file(folder / INITIAL, anything)
     except ConfigError as error:
         if not str(error).startswith("--reset:"):
             raise
-        return read_file(folder / INITIAL, replace(anything, reset="after")).network
+        found = read_file(folder / INITIAL, replace(anything, reset="after"))
+    check_biases(folder, found.filled)
+    return found.network
 
 
 def _arrays(folder: Path, recording: Recording) -> tuple[Array, Array, Array, Array]:
@@ -100,7 +104,9 @@ def _targets(folder: Path, y: Array, steps: int, model: ModelSpec) -> dict[str, 
 
 def _rates(folder: Path, recording: Recording, lr: float | None) -> Array:
     """Return the learning rate of each step `(S,)`."""
-    rates = recording.learning_rates
+    rates, said = recording.learning_rates, recording.stated.get("learning_rate")
+    if lr is None and rates is None and isinstance(said, int | float):
+        lr = float(said)
     if lr is None and rates is None:
         raise ConfigError(f"--lr: say the learning rate: {folder} has none.")
     if lr is not None or rates is None:

@@ -14,7 +14,7 @@ from harness.core.arrays import Array
 from harness.core.semantics import RULES, Semantics
 from harness.identify.candidates import Rules
 from harness.identify.case import Case
-from harness.identify.keras_rounding import rates, rounded
+from harness.identify.keras_rounding import build, rates, rounded
 from harness.parity.problem import Problem
 from harness.training.checkpoints import fresh_state
 
@@ -37,7 +37,9 @@ def losses(case: Case, candidates: Sequence[Rules], steps: int) -> Array:
     result = np.empty((steps, len(candidates)))
     for members in programs.values():
         problem = problem_of(case, [candidates[number] for number in members], steps)
-        result[:, members] = problem.train(problem.build(NumpyBackend), 0, steps)
+        rules = candidates[members[0]]
+        backend = build(problem, rules) if case.rounded else problem.build(NumpyBackend)
+        result[:, members] = problem.train(backend, 0, steps)
     return result
 
 

@@ -8,9 +8,13 @@ from rich.table import Table
 
 from harness.identify.candidates import VALUES, Rules, idle
 from harness.identify.case import Case
+from harness.identify.identified import Identified
 from harness.identify.judge import count_judged
+from harness.identify.price import SECONDS
 from harness.identify.search import Found
-from harness.identify.verdicts import Verdict
+from harness.identify.stated import unknown
+from harness.identify.verdict import Verdict
+from harness.recorder.recording import Recording
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
@@ -44,8 +48,12 @@ def judgement(case: Case, found: Found) -> str:
     return text
 
 
-def none_fits(case: Case, found: Found) -> list[str]:
-    """Return lines that say which candidate is nearest, and where it parts."""
+def none_fits(outcome: Identified, seconds: float = SECONDS) -> list[str]:
+    """Return lines that say which candidate is nearest, where it parts, and what may be the cause.
+
+    `seconds` are those that the search was given.
+    """
+    case, found = outcome.case, outcome.found
     step, judged = found.judged.parts_at, found.judged
     if judged.fits:
         return ["None can be judged: rounding alone leads too far from the first step on."]
@@ -60,6 +68,20 @@ def none_fits(case: Case, found: Found) -> list[str]:
         f"The nearest parts at step {step}, by {judged.ratios[step - 1]:.1e} times the band: "
         f"{nearest}."
     )
+    if parts := ", ".join(outcome.budget.left_out):
+        lines.append(
+            f"Left out, as {seconds:g} s do not allow them: {parts}; --seconds N allows more."
+        )
+    return [*lines, *_causes(outcome.recording)]
+
+
+def _causes(recording: Recording) -> list[str]:
+    """Return what the program states of itself that no rule here has."""
+    settings, stated = unknown(recording), recording.stated
+    text = f"The program states {', '.join(settings)}, which no rule here has."
+    lines = [text] if settings else []
+    if stated.get("backend") == "jax" and stated.get("floatx") == "float64":
+        lines.append("Keras on JAX computes parts of float64 in float32; record it in float32.")
     return lines
 
 

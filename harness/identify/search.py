@@ -14,7 +14,9 @@ from harness.identify.candidates import Rules, changes, idle, possible
 from harness.identify.case import Case
 from harness.identify.forms import first_forms
 from harness.identify.judge import LEAST, Judged, approached, bands, count_judged, judged
+from harness.identify.price import Budget
 from harness.identify.replay import losses
+from harness.parity.control_band import BAND_RUNS
 
 FEW = 6  # steps after which a candidate is given up that is worse than the rest
 ROUNDS = 12  # of changes: more than any program differs from its preset
@@ -53,51 +55,52 @@ class Beam:
         return [self.best.rules, *self.others, self.start]
 
 
-def search(case: Case, starts: Sequence[Rules], say: Say) -> Found:
-    """Return the first candidate that fits, or else the nearest."""
+def search(case: Case, starts: Sequence[Rules], say: Say, budget: Budget | None = None) -> Found:
+    """Return the first candidate that fits, or else the nearest that `budget` allows to try."""
+    budget = budget or Budget()
     begun = [rules | form for form in first_forms(case, starts) for rules in starts]
     begun = [rules for rules in begun if possible(rules, case)]
     names = dict.fromkeys(rules["optimizer"] for rules in begun)
-    beams = [_first_beam(case, begun, name) for name in names]
+    beams = [_first_beam(case, begun, name, budget) for name in names]
     beams.sort(key=lambda beam: beam.best.distance)
     best = beams[0].best
     if best.judged.parts_at == 1 and not best.fits:
         return best  # no rule of an update changes the first loss
     ends: list[Found] = []
     for beam in beams:
-        ends.append(_climb(case, beam, say))
+        ends.append(_climb(case, beam, say, budget))
         if ends[-1].fits:
             return ends[-1]
     return min(ends, key=lambda found: found.distance)
 
 
-def _first_beam(case: Case, begun: Sequence[Rules], optimizer: str) -> Beam:
+def _first_beam(case: Case, begun: Sequence[Rules], optimizer: str, budget: Budget) -> Beam:
     """Return the likeliest start with an optimiser, and those that are nearest."""
     group = [rules for rules in begun if rules["optimizer"] == optimizer]
-    beam = Beam(best=_measured(case, group[0]), others=[], start=group[0])
-    return _nearest(case, group, beam)
+    beam = Beam(best=_measured(case, group[0], budget), others=[], start=group[0])
+    if beam.best.fits:
+        return beam
+    return _nearest(case, f"presets of {optimizer}", group, beam, budget)
 
 
-def _climb(case: Case, beam: Beam, say: Say) -> Found:
+def _climb(case: Case, beam: Beam, say: Say, budget: Budget) -> Found:
     """Return the candidate to which changes lead that each bring the losses nearer.
 
     The optimiser stays: each has a search of its own.
     """
-    pairs_left = PAIRS
+    pairs_left, name = PAIRS, beam.best.rules["optimizer"]
     for _ in range(ROUNDS):
         if beam.best.fits:
             return beam.best
         members = beam.members
         singles = [_singles(rules, case) for rules in members]
-        nearer = _nearest(case, [rules for each in singles for _, rules in each], beam)
+        single = [rules for each in singles for _, rules in each]
+        nearer = _nearest(case, f"single changes of {name}", single, beam, budget)
         if nearer.best is beam.best and pairs_left:
             pairs_left -= 1
             pairs = [pair for n in (0, -1) for pair in _pairs(case, members[n], singles[n])]
-            say(
-                f"No single change of {beam.best.rules['optimizer']} helps: {len(pairs):,} pairs "
-                "of changes are tried."
-            )
-            nearer = _nearest(case, pairs, beam)
+            say(f"No single change of {name} helps: {len(pairs):,} pairs of changes are next.")
+            nearer = _nearest(case, f"pairs of changes of {name}", pairs, beam, budget)
         if nearer.best is beam.best:
             return beam.best
         beam = nearer
@@ -120,26 +123,39 @@ def _pairs(case: Case, rules: Rules, singles: list[tuple[str, Rules]]) -> list[R
     return [changed for changed in found if possible(changed, case)]
 
 
-def _measured(case: Case, rules: Rules) -> Found:
+def _measured(case: Case, rules: Rules, budget: Budget) -> Found:
     S = len(case.losses)
+    budget.spend(BAND_RUNS + 1, S)
     band, curve = bands(case, rules, S), losses(case, [rules], S)[:, 0]
     distance = approached(case, curve, band).distance
     return Found(rules=rules, bands=band, judged=judged(case, curve, band), distance=distance)
 
 
-def _nearest(case: Case, candidates: Sequence[Rules], beam: Beam) -> Beam:
-    """Return the beam of the nearest of the candidates and the beam's own.
+def _nearest(
+    case: Case, what: str, candidates: Sequence[Rules], beam: Beam, budget: Budget
+) -> Beam:
+    """Return the beam of the nearest of the candidates and the beam's own; `what` names them.
 
-    The best stays where no other is nearer by more than rounding.
+    The best stays where no other is nearer by more than rounding. Of several that fit, the one that
+    has the most of the start is taken.
     """
     S, band = len(case.losses), beam.best.bands
-    kept = beam.members + _promising(case, candidates, beam)
+    tried = budget.affordable(what, candidates, min(FEW, S))
+    kept = beam.members + _promising(case, tried, beam)
+    if S > FEW:
+        budget.spend(len(kept), S)
     distances = [approached(case, curve, band).distance for curve in losses(case, kept, S).T]
-    order = sorted(range(len(kept)), key=distances.__getitem__)
+    apart = [_apart(case, rules, beam.start) for rules in kept]
+    order = sorted(range(len(kept)), key=lambda n: (distances[n], apart[n]))
     nearer = distances[order[0]] < distances[0] - BETTER
-    best = _measured(case, kept[order[0]]) if nearer else beam.best
+    best = _measured(case, kept[order[0]], budget) if nearer else beam.best
     others = [kept[n] for n in order if kept[n] != best.rules]
     return replace(beam, best=best, others=others[:WIDTH])
+
+
+def _apart(case: Case, rules: Rules, start: Rules) -> int:
+    """Return the number of acting settings in which a candidate differs from the start."""
+    return sum(rules[key] != start[key] and not idle(key, rules, case) for key in rules)
 
 
 def _promising(case: Case, candidates: Sequence[Rules], beam: Beam) -> list[Rules]:

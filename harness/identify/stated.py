@@ -12,7 +12,7 @@ import numpy as np
 from harness.config.damaged_files import reading
 from harness.config.semantics_table import PRESETS, preset
 from harness.core.errors import Range
-from harness.core.semantics import RULES, SHARE
+from harness.core.semantics import RULES, SHARE, Semantics
 from harness.identify.candidates import DEFAULTS, LIMITS, NUMBERS, VALUES, Rules
 from harness.recorder.recording import FACTS, Recording
 
@@ -29,6 +29,9 @@ LOSSES = {
     "MSELoss": {"loss": "mse"},
     "BCEWithLogitsLoss": {"loss": "bce", "semantics.bce": "logits"},
     "BCELoss": {"loss": "bce", "semantics.bce": "log_clamped"},
+    "mse_loss": {"loss": "mse"},
+    "binary_cross_entropy_with_logits": {"loss": "bce", "semantics.bce": "logits"},
+    "binary_cross_entropy": {"loss": "bce", "semantics.bce": "log_clamped"},
     "mse": {"loss": "mse"},
     "mean_squared_error": {"loss": "mse"},
     "binary_crossentropy": {"loss": "bce"},
@@ -38,12 +41,16 @@ SHARES = ("optimizer.momentum", "optimizer.beta1", "optimizer.beta2", "semantics
 DIGITS = 4  # of a clipping value that is read from norms
 
 
-def starts(folder: Path, recording: Recording) -> list[Rules]:
-    """Return candidates, the likeliest first. Raises `ConfigError` for a damaged statement."""
+def starts(folder: Path, recording: Recording, known: Semantics | None = None) -> list[Rules]:
+    """Return candidates, the likeliest first: those with `known` semantics, then with the presets'.
+
+    Raises `ConfigError` for a damaged statement.
+    """
     with reading(folder / FACTS, "record the training again (docs/recording.md)"):
         said = _checked(stated(recording))
     likely = [said] if "optimizer" in said else [said | variant for variant in _optimizers()]
-    presets = [_base(name) for name in order(recording)]
+    bases = [preset(name) for name in order(recording)]
+    presets = [_base(semantics) for semantics in ([known, *bases] if known else bases)]
     found = [rules | variant for rules in presets for variant in likely]
     if likely == [said]:
         found += [rules | {"optimizer": name} for rules in presets for name in VALUES["optimizer"]]
@@ -72,8 +79,7 @@ def stated(recording: Recording) -> Rules:
     return _torch(recording.stated) if recording.framework == "torch" else {}
 
 
-def _base(name: str) -> Rules:
-    semantics = preset(name)
+def _base(semantics: Semantics) -> Rules:
     return DEFAULTS | {f"semantics.{rule}": getattr(semantics, rule) for rule in RULES}
 
 

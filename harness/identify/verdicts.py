@@ -8,12 +8,13 @@ import numpy as np
 from harness.core.arrays import Array
 from harness.identify.candidates import VALUES, Rules, changes, idle
 from harness.identify.case import Case
+from harness.identify.epoch_rules import epoch_loss, last_batch
 from harness.identify.judge import judged
 from harness.identify.replay import losses
 from harness.identify.search import Found
+from harness.identify.verdict import CERTAIN, HIDDEN, OPEN, Verdict
 from harness.recorder.recording import Recording
 
-CERTAIN, OPEN, HIDDEN = "certain", "one of several", "not visible here"
 WHY = {  # why a setting that acts changes no number
     "trainer.clip": "no gradient reaches the limit",
     "semantics.clip_scope": "no gradient reaches the limit",
@@ -22,18 +23,6 @@ WHY = {  # why a setting that acts changes no number
     "semantics.bce": "no probability is near 0 or 1",
     "semantics.beta_powers": "the training is in float64 itself",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """One rule's value, how sure it is, and the evidence in words."""
-
-    key: str
-    value: Any
-    word: str  # CERTAIN, OPEN or HIDDEN
-    evidence: str
-    also: tuple[Any, ...] = ()  # other values that fit
-    idle: bool = False  # the rule cannot act in such a training at all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +44,8 @@ def verdicts(case: Case, found: Found, recording: Recording) -> list[Verdict]:
     for (key, changed), curve in zip(tried, curves.T[1:], strict=True):
         rivals.setdefault(key, []).append(_rival(case, found, changed[key], curve, curves[:, 0]))
     result = [_verdict(case, key, rules, rivals.get(key, [])) for key in VALUES]
-    epochs = "losses of single steps do not show how an epoch's is averaged"
-    key = "semantics.epoch_loss"
-    hidden = Verdict(key=key, value=rules[key], word=HIDDEN, evidence=epochs)
-    return [*result, hidden, _last_batch(recording)]
+    averaged = epoch_loss(case, found, recording, curves[:, 0])
+    return [*result, averaged, last_batch(recording)]
 
 
 def _rival(case: Case, found: Found, value: Any, curve: Array, answer: Array) -> Rival:
@@ -102,18 +89,3 @@ def _unsure(key: str, value: Any, fitting: list[Rival], every: bool) -> Verdict:
         evidence=f"{shown} {'fits' if len(also) == 1 else 'fit'} as well: {why}",
         also=also,
     )
-
-
-def _last_batch(recording: Recording) -> Verdict:
-    """Return whether a short last batch is kept, as the recorded batches show it."""
-    key, batches, epochs = "semantics.last_batch", recording.batches, recording.epochs
-    assert batches is not None
-    if (batches < 0).any():
-        return Verdict(key=key, value="keep", word=CERTAIN, evidence="a short batch was recorded")
-    why = "no batch is short; samples that fill no batch, and epochs, would show it"
-    if epochs is not None:
-        first = batches[epochs == epochs[0]]
-        if len(np.unique(epochs)) > 1 and len(np.unique(first)) < len(np.unique(batches)):
-            text = "samples of other epochs were left out of the first"
-            return Verdict(key=key, value="drop", word=CERTAIN, evidence=text)
-    return Verdict(key=key, value="keep", word=HIDDEN, evidence=why)

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.config.compose import compose
+from harness.config.compose import Compose, compose
+from harness.config.overrides import is_run, key_of
+from harness.config.repeated_config import retrained_config
 from harness.config.schema import Config
 from harness.console import streams
 from harness.console.command_line import python, shell_word
@@ -28,6 +30,7 @@ from harness.parity.lockstep import BackendFailed, Parity, check
 from harness.parity.problem import configs, load_classes, problem_of, with_scattered_padding
 from harness.parity.table import show
 from harness.runs.folders import new_folder
+from harness.runs.recorded_side import recorded_side
 from harness.system import signals
 from harness.tracking import provenance
 from harness.tracking.browse import missing, say_next
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one(options: argparse.Namespace, names: list[str], overrides: list[str], command: str) -> int:
-    composed = configs(names, overrides, partial(compose, config_dir=options.config_dir))
+    composed = configs(names, *_settings(overrides, options.config_dir))
     config = composed[0]
     problem = problem_of(config, options.steps or STEPS)
     if options.scatter_padding:
@@ -92,6 +95,24 @@ def _one(options: argparse.Namespace, names: list[str], overrides: list[str], co
         else:
             say(f"  {missing(tracking.problem, folder)}", screen)
     return 0 if parity.agrees else 1
+
+
+def _settings(words: list[str], config_dir: Path | None) -> tuple[list[str], Compose]:
+    """Return the overrides among the words, and what makes a configuration of overrides.
+
+    That changes the configuration of a run, if the words name one. Raises `ConfigError`.
+    """
+    overrides = [word for word in words if not is_run(word)]
+    if overrides == words:
+        return words, partial(compose, config_dir=config_dir)
+    [run] = set(words) - set(overrides)
+    typed = {key_of(word): word.partition("=")[2] for word in overrides}
+    results = typed.get("results", "results")
+    recorded = recorded_side(run, Path(results), typed.get("tracking.uri"))
+    if recorded.get("resume") is not None:
+        raise ConfigError(f"{run}: it resumed another run; parity trains from the first epoch.")
+    recorded.results = results
+    return overrides, lambda changes: retrained_config(recorded, run, changes, config_dir)
 
 
 def _say_fewer(requested: int | None, steps: int, config: Config, screen: Console) -> None:

@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from harness.config.overrides import key_of
+from harness.config.overrides import is_run, key_of
 from harness.console.arguments import Parser
 from harness.console.command_line import option, python
 from harness.core.errors import ConfigError
@@ -34,6 +34,9 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str], list[str]]:
             raise ConfigError(f"{name} {value}: must be at least {least}.")
     if options.fuzz is None and options.fuzz_seed is not None:
         raise ConfigError(f"--fuzz-seed {options.fuzz_seed}: needs --fuzz N.")
+    runs = [word for word in options.overrides if is_run(word)]
+    if len(runs) > 1 or (runs and options.fuzz is not None):
+        raise ConfigError(f"{' '.join(runs)}: name one run, without --fuzz, or none.")
     for name in ("steps", "scatter_padding"):
         if options.fuzz is not None and getattr(options, name):
             option = name.replace("_", "-")
@@ -59,8 +62,8 @@ def parser() -> Parser:
         examples=EXAMPLES,
     )
     add = command_line.add_argument
-    kinds = "settings as for a run (but float64 is the default), and backends=[…]"
-    add("overrides", nargs="*", metavar="KEY=VALUE", help=kinds)
+    kinds = "settings as for a run (but float64 is the default), or a run; and backends=[…]"
+    add("overrides", nargs="*", metavar="KEY=VALUE | RUN", help=kinds)
     add("--steps", type=int, metavar="N", help=f"at most N optimiser steps (default: {STEPS})")
     add("--fuzz", type=int, metavar="N", help="N random configurations instead of one")
     add("--fuzz-seed", type=int, metavar="S", help="which N (default: 0)")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from harness.core.errors import ConfigError, check_choice
 from harness.formats.trained_network import Network
 
-KINDS = ".keras, .weights.h5, .pt, .safetensors, .npz, .msgpack or .onnx"
+KINDS = ".keras, .h5, .pt, .safetensors, .npz, .msgpack or .onnx"
 WORDS = {
     "activation": ("tanh", "relu"),
     "reset": ("after", "before"),
@@ -46,6 +46,7 @@ class ForeignNetwork:
     network: Network
     usage: str  # code that computes `y` from `x` (N, T, F) with the file, without this project
     notes: list[str] = field(default_factory=list[str])  # what was taken to be so, a line each
+    filled: list[str] = field(default_factory=list[str])  # biases that the file has not: zeros
     sizes: tuple[int | None, int | None] = None, None  # N and T, where the file takes no others
 
 

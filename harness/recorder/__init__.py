@@ -52,17 +52,20 @@ def jax(
     params: Any,
     takes: Sequence[str] = ("params", "opt_state", "x", "y"),
     returns: Sequence[str] = ("params", "opt_state", "loss"),
+    learning_rate: float | Callable[[int], Any] | None = None,
     stated: dict[str, Any] | None = None,
 ) -> RecordedStep:
     """Return a training step that does what `step` does, and records its calls.
 
     `takes` and `returns` name what `step` takes and returns, in order: `x`, `y`, `sample_weight`
     and `loss` are recorded, other names are not looked at. `params` are the initial weights.
-    `stated` is what you say of the rules, such as `{"optimizer": "optax.adam(1e-3)"}`. The
-    recording is written at the end of `with … as step:`, by `step.close()`, or when the program
-    ends. Raises `ConfigError` unless `folder` is new or empty.
+    `learning_rate` is a number, or a schedule of optax, which is called with the number of the
+    step, from 0: optax shows neither of them, and without it none is recorded. `stated` is what you
+    say of the rules, such as `{"optimizer": "optax.adam(1e-3)"}`. The recording is written at the
+    end of `with … as step:`, by `step.close()`, or when the program ends. Raises `ConfigError`
+    unless `folder` is new or empty.
     """
     check_package("recorder.jax", "jax", "jax", "jax")
     from harness.recorder.jax_step import RecordedStep
 
-    return RecordedStep(folder, step, params, takes, returns, stated or {})
+    return RecordedStep(folder, step, params, takes, returns, learning_rate, stated or {})

@@ -30,9 +30,11 @@ class RecordedStep:
         params: Any,
         takes: Sequence[str],
         returns: Sequence[str],
+        learning_rate: float | Callable[[int], Any] | None,
         stated: dict[str, Any],
     ) -> None:
         _check_names(takes, returns)
+        _check_rate(learning_rate)
         writer = Writer(folder, "jax", ["jax", "jaxlib", "optax", "flax", "equinox"])
         writer.initial = _by_name(params)
         writer.stated = {"takes": takes, "returns": returns, **stated}
@@ -40,6 +42,7 @@ class RecordedStep:
         if not stated:
             writer.note("the step's rules are not stated: JAX's functions do not show them")
         self._writer, self._step, self._takes, self._returns = writer, step, takes, returns
+        self._learning_rate, self._count = learning_rate, 0
         self.close = weakref.finalize(self, writer.write)  # at the latest when the program ends
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -56,7 +59,10 @@ class RecordedStep:
         loss = np.asarray(dict(zip(self._returns, returned, strict=False))["loss"])
         if loss.size != 1:
             self._writer.note(f"the loss has shape {loss.shape}; its mean was recorded")
-        self._writer.add_step(losses=float(loss.mean(dtype=float)), batches=batches)
+        rates = self._rates()
+        self._writer.add_step(
+            losses=float(loss.mean(dtype=float)), batches=batches, learning_rates=rates
+        )
         return result
 
     def __enter__(self) -> RecordedStep:
@@ -69,6 +75,14 @@ class RecordedStep:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _rates(self) -> list[float] | None:
+        """Return the learning rate of the step that was just done, as the only group's."""
+        rate, number = self._learning_rate, self._count
+        self._count += 1
+        if rate is None:
+            return None
+        return [float(rate(jax.numpy.int32(number)) if callable(rate) else rate)]  # as optax counts
 
     def _numbers(self, samples: dict[str, Any]) -> list[int] | None:
         if any(not hasattr(values, "shape") or not np.ndim(values) for values in samples.values()):
@@ -90,11 +104,28 @@ def _check_names(takes: Sequence[str], returns: Sequence[str]) -> None:
         )
 
 
+def _check_rate(rate: Any) -> None:
+    try:
+        valid = rate is None or callable(rate) or np.isfinite(float(rate))
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ConfigError(
+            f"recorder.jax: learning_rate={rate!r}: must be a number, or a schedule of optax."
+        )
+
+
 def _by_name(params: Any) -> dict[str, Array]:
     """Return copies of a tree's arrays of numbers by their paths, such as `rnn/kernel`."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): as_numpy(leaf).copy()
+        _name(path): as_numpy(leaf).copy()
         for path, leaf in leaves
         if hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, np.number)
     }
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    """Return a path as text, without the `value` in which Flax' nnx wraps each array."""
+    wrapped = len(path) > 1 and path[-1] == jax.tree_util.GetAttrKey("value")
+    return jax.tree_util.keystr(path[:-1] if wrapped else path, simple=True, separator="/")

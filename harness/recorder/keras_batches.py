@@ -40,6 +40,19 @@ def watch(
     return partial(setattr, model, "train_function", original)
 
 
+def build(model: Any, epoch_iterator: Any) -> bool:
+    """Build a model that has no weights yet, as TensorFlow's first step would; return if it has.
+
+    `epoch_iterator` is the one of `fit`, which has the shapes.
+    """
+    dataset: Any = getattr(epoch_iterator, "_distributed_dataset", None)
+    spec: Any = getattr(dataset, "element_spec", None)
+    x: Any = spec if spec is None else keras.utils.unpack_x_y_sample_weight(spec)[0]
+    if hasattr(x, "shape"):
+        model(keras.KerasTensor(tuple(x.shape), x.dtype.name))  # computes nothing
+    return bool(model.weights)
+
+
 def on_several_devices(model: Any) -> bool:
     """Return whether Keras or TensorFlow spreads the training, so that batches are in parts."""
     if keras.backend.backend() != "tensorflow":

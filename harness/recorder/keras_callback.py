@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from harness.core.errors import ConfigError
-from harness.recorder.keras_batches import on_several_devices, samples_of, watch
+from harness.recorder.keras_batches import build, on_several_devices, samples_of, watch
 from harness.recorder.keras_facts import note_rules, seeds, stated
 from harness.recorder.rows import as_numpy
 from harness.recorder.running_mean import RunningMean
@@ -43,12 +43,12 @@ class KerasRecorder(keras.callbacks.Callback):
         called = _fit_variables()
         if on_several_devices(model):
             self._refuse("a training spread over devices cannot be recorded; use one device")
+        if not model.weights and not build(model, called.get("epoch_iterator")):
+            self._refuse("the model has no weights; call it before fit, as in model(x[:1])")
         self._writer.initial = {
             path: as_numpy(keras.ops.convert_to_numpy(variable)).copy()
             for path, variable in _by_path(model).items()
         }
-        if not self._writer.initial:
-            self._refuse("the model has no weights yet; call it before fit, as in model(x[:1])")
         self._writer.stated = stated(model, called, self._writer.note)
         note_rules(model, self._writer.note)
         self._steps = int(model.optimizer.iterations)
@@ -136,6 +136,13 @@ def _by_path(model: Any) -> dict[str, Any]:
 
 
 def _loss_precision(model: Any) -> float:
-    """Return the rounding of the running mean that Keras logs, such as 1.2e-7 in float32."""
-    dtypes = [metric.dtype for metric in model.metrics if metric.name == "loss"]
+    """Return the rounding of the running mean that Keras logs, such as 1.2e-7 in float32.
+
+    Keras divides sums in float32 with PyTorch, whatever the precision of the training. JAX has no
+    float64 unless that is enabled, whatever Keras calls its variables, so their arrays are asked.
+    """
+    if keras.backend.backend() == "torch":
+        return float(np.finfo(np.float32).eps)
+    means = [metric for metric in model.metrics if metric.name == "loss" and metric.variables]
+    dtypes = [np.asarray(keras.ops.convert_to_numpy(m.variables[0])).dtype for m in means]
     return float(np.finfo(dtypes[0] if dtypes else keras.config.floatx()).eps)

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError, first_line
-from harness.recorder.npy_file import read_npy
 from harness.recorder.rows import DIGEST_BYTES
+from harness.system.npy_file import read_npy
 from harness.system.physical_memory import physical_memory
 
 FORMAT = 1  # increased when a field changes its meaning
@@ -147,7 +147,10 @@ def _check_shape(name: str, shape: object, lengths: dict[str, int]) -> None:
 def _array(folder: Path, name: str, shape: tuple[int, ...]) -> Array:
     path = folder / f"{name}.npy"
     try:
-        return read_npy(path, shape, ARRAYS[name][0])
+        values = read_npy(path, ARRAYS[name][0])
+        if values.shape != shape:
+            raise ValueError(f"has shape {values.shape}; recording.json says {shape}")
+        return values
     except READ_ERRORS as error:
         _damaged(path, error)
 

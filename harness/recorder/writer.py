@@ -1,5 +1,7 @@
 """The recording of a training that goes on, and its files once that has ended, however it ended."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import json
 import math
@@ -19,6 +21,7 @@ from harness.recorder.recording import ARRAYS, FACTS, FORMAT, INITIAL, UNFINISHE
 from harness.recorder.rows import Rows
 from harness.system.durable_files import Content, write_files
 
+written_here: list[Writer] = []  # all of this process, in order: a program is asked for its N-th
 STEPS = {name: kinds for name, (kinds, axes) in ARRAYS.items() if axes[0] == "S"}
 
 
@@ -37,12 +40,18 @@ class Writer:
         self.rows = Rows()
         self._steps: list[dict[str, Any]] = []
         self._written = False
+        written_here.append(self)
 
     def note(self, text: str) -> None:
         """Say, in the recording and on the terminal, what the recording cannot hold; once."""
         if text not in self.notes:
             self.notes.append(text)
             print(f"recorder: {text}", file=sys.stderr)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps so far."""
+        return len(self._steps)
 
     def add_step(self, **values: Any) -> None:
         """Add a step: an entry of each array along S that is known of it, by the array's name.
@@ -70,6 +79,7 @@ class Writer:
     def give_up(self) -> None:
         """Leave the folder as it was, empty, for another try."""
         self._written = True
+        written_here.remove(self)
         (self.folder / UNFINISHED).unlink(missing_ok=True)
 
     def _facts(self, shapes: dict[str, list[int]]) -> str:

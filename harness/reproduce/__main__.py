@@ -32,6 +32,7 @@ from harness.reproduce.repetition import Beginning, beginning, repeat
 from harness.reproduce.report import show, show_facts
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
+from harness.runs.input_files import load_restored
 from harness.system import signals
 
 
@@ -55,7 +56,7 @@ def _reproduce(options: argparse.Namespace, fetched: Path, screen: Console) -> i
     needed = (CONFIG, WEIGHTS)
     folder = find_run("", word, options.results, options.uri, needed, fetched / "run")
     check_file(folder, CONFIG, "copy it from the run's artifacts in MLflow")
-    config = repeated_config(folder, word, changes, options.config_dir)
+    config = repeated_config(load_restored(folder), word, changes, options.config_dir)
     start = beginning(config, folder, word)
     run = read_run(folder, word, start.epoch, start.plan)
     recorded = _settings(folder)
@@ -113,7 +114,7 @@ def _say_place(
         from harness.reproduce.side_by_side import first_place
 
         try:
-            recorded = repeated_config(folder, options.run, [], options.config_dir)
+            recorded = repeated_config(load_restored(folder), options.run, [], options.config_dir)
             text = first_place(start, recorded, min(judgement.from_epoch, run.last))
         except ConfigError as error:
             text = (

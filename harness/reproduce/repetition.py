@@ -141,7 +141,9 @@ def repeat(start: Beginning, run: RecordedRun, epochs: int | None) -> Repetition
         build = partial(plan.build, load_backend(plan.config.backend))
         config = replace(plan.config, trainer=replace(plan.config.trainer, checkpoint_every=0))
         with suppress(Enough, Diverged):
-            outcome = train(build, plan.start, plan.splits, config, recorder, start.begun)
+            outcome = train(
+                build, plan.start, plan.splits, plan.schedule, config, recorder, start.begun
+            )
     final: Params = {}
     if outcome is not None and "test" in plan.splits.parts:
         final = evaluate(outcome.backend, plan.splits, "test", plan.training.loss)

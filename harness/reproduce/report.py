@@ -59,10 +59,11 @@ def _gap(gap: Gap) -> str:
 
 def _step(epoch: int, start: Beginning) -> str:
     """Return what is known of the step at which an epoch begins to differ."""
-    steps = start.plan.schedule.steps_per_epoch
-    if steps == 1:
-        return f"that is step {epoch}"
-    return f"at one of the steps {(epoch - 1) * steps + 1} to {epoch * steps}, which no run records"
+    schedule = start.plan.schedule
+    first, last = schedule.steps_before(epoch) + 1, schedule.steps_before(epoch + 1)
+    if first == last:
+        return f"that is step {last}"
+    return f"at one of the steps {first} to {last}, which no run records"
 
 
 def _ending(run: RecordedRun, judgement: Judgement) -> str:

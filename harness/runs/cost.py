@@ -59,7 +59,7 @@ def cost_event(plan: Plan, outcome: Outcome, replicas: int, memory: int | None) 
         "shape": shape_key(plan),
         **this_machine(),
         "seconds": outcome.timings()["time/train_s"],
-        "updates": len(outcome.epoch_seconds) * outcome.steps_per_epoch,
+        "updates": outcome.steps,
         "replicas": replicas,
         "samples": sample_count(plan),
         "memory": memory,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.tracking_store import database_of
 from harness.core.errors import ConfigError, nearest
-from harness.core.file_names import CONFIG, JOURNAL, SENT
+from harness.core.file_names import CONFIG, GIVEN, JOURNAL, SENT
 from harness.runs.run_folders import folder_named, linked_folder, places
 from harness.system.own_files import make_folder, note_files, note_tree
 from harness.tracking import sent
@@ -101,9 +101,9 @@ def _tracked(key: str, word: str, mlflow: Any, searched: str) -> "TrackedRun":
 
 
 def _fetch(key: str, run: "TrackedRun", paths: tuple[str, ...], folder: Path) -> Path:
-    """Download `paths` of a run from MLflow to `folder`, and its journal if MLflow has it."""
+    """Download `paths` of a run from MLflow to `folder`, and its journal and copies, if any."""
     tracked = {file.path for file in run.mlflow.list_artifacts(run.run_id)}
-    for path in (*paths, JOURNAL):
+    for path in (*paths, JOURNAL, *GIVEN):
         if path in tracked:
             make_folder(folder)
             run.mlflow.download_artifacts(run.run_id, path, str(folder))

@@ -16,6 +16,7 @@ from harness.core.file_names import (
     CHECKPOINTS,
     CONFIG,
     FETCHED,
+    GIVEN,
     JOURNAL,
     NETWORK,
     PARAMETERS,
@@ -32,7 +33,7 @@ from harness.system.own_files import keep, make_folder, note_files, note_folder,
 
 # Everything at the top of a run's folder: the harness's files, and those that Hydra writes first.
 JOB_NAMES = (
-    *(CHECKPOINTS, CONFIG, JOURNAL, NETWORK, PARAMETERS, PLOTS),
+    *(CHECKPOINTS, CONFIG, *GIVEN, JOURNAL, NETWORK, PARAMETERS, PLOTS),
     *(PREDICTIONS, FETCHED, SENT, SENT_LOCK, TRACEBACK, WEIGHTS),
 )
 RUN_NAMES = (*JOB_NAMES, ".hydra", "run.log")

@@ -28,6 +28,7 @@ from harness.core.model import Params
 from harness.runs.checkpoint_file import read_checkpoint
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
+from harness.runs.input_files import accept_moved_data, load_restored
 from harness.runs.resume_rules import check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
@@ -98,11 +99,12 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
     where = (Path(composed.results), composed.tracking.uri)
     folder = find_run("resume=", word, *where, (CONFIG, CHECKPOINTS), directory / FETCHED)
     check_file(folder, CONFIG)
-    old = load_config(folder)
+    old = load_restored(folder)
     own = [Path(path) for path in own_folders()]
     new = with_overrides(old, overrides, f"resume={word}", composed, own)
     new.resume, new.results = str(folder), composed.results
     new.checkpoint = _checkpoint(folder, word, composed.checkpoint)
+    accept_moved_data(old, new, folder, word)
     from_hydra(new)  # checks every value before it is compared with the old one
     check_changes(old, new, word)
     return new

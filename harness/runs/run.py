@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends import BackendFactory, State
-from harness.config.schema import Config
+from harness.config.schema import BackendConfig, Config
 from harness.config.serialise import config_text, flat_params
 from harness.core import file_names
 from harness.core.arrays import Array
@@ -21,6 +21,7 @@ from harness.reporting import plots
 from harness.runs import figures, mlflow_model, resume
 from harness.runs.cost import cost_event
 from harness.runs.folders import check_not_begun
+from harness.runs.input_files import copies, input_tags
 from harness.runs.network_file import network_of, network_text
 from harness.runs.run_files import parameter_table, prediction_table
 from harness.runs.run_key import TAG, run_key
@@ -95,8 +96,12 @@ class Result:
         return float("nan") if losses is None else float(losses.mean())
 
 
-def run(config: Config, identity: Identity) -> Result:
-    """Train, evaluate, write and track one run.
+def run(
+    config: Config,
+    identity: Identity,
+    load: Callable[[BackendConfig], BackendFactory] = load_backend,
+) -> Result:
+    """Train, evaluate, write and track one run; `load` gives what constructs its backend.
 
     Raises `ConfigError` for a mistake of the user's and `Diverged` for a loss that is not finite;
     in both cases, and on Ctrl-C, the record is closed with the right status.
@@ -105,7 +110,7 @@ def run(config: Config, identity: Identity) -> Result:
     plan, origin = resume.resumed(prepare(config))
     get_ready(config.tracking, config.experiment_name, Path(config.results))
     use_compile_cache(Path(config.results))
-    return carry_out(plan, identity, load_backend(config.backend), origin=origin)
+    return carry_out(plan, identity, load(config.backend), origin=origin)
 
 
 def carry_out(
@@ -138,7 +143,17 @@ def carry_out(
         begun = None if origin is None else origin.checkpoint
         with resume.note_resume_command(identity.directory, config.results):
             shows = identity.shows_progress
-            outcome = train(build, plan.start, plan.splits, config, record, begun, shows, pruning)
+            outcome = train(
+                build,
+                plan.start,
+                plan.splits,
+                plan.schedule,
+                config,
+                record,
+                begun,
+                shows,
+                pruning,
+            )
             if origin is not None and not outcome.values:  # nothing was left to train
                 outcome.values = origin.values()
             first = 1 if begun is None else begun.epoch + 1
@@ -164,7 +179,7 @@ def _begin(
         "cell": config.model.cell,
         "mlflow.runColor": plots.COLOURS.get(config.backend.name, "#8172b3"),
     }
-    tags |= identity.tags
+    tags |= identity.tags | input_tags(config)
     tags |= provenance.tags(identity.overrides, record.directory, Path(config.results))
     tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
     key = run_key(plan)
@@ -204,6 +219,7 @@ def _begin(
         file_names.NETWORK: network_text(network_of(plan)),
         file_names.INITIAL_WEIGHTS: params_writer(plan.start.params),
     }
+    files |= copies(config, record.directory)
     write_files({record.directory / path: content for path, content in files.items()})
     for path in (*files, *identity.files):
         record.file(path)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from backends import State
 from harness.config.serialise import flat_params, is_relevant
 from harness.core.file_names import JOURNAL
 from harness.tracking.journal import end_of, first
@@ -29,6 +30,9 @@ def run_key(plan: Plan) -> str | None:
     settings.pop("task.path", None)  # files may be anywhere: their contents count
     if plan.config.model.weights is not None:
         settings["model.weights"] = state_digest(plan.start)
+    for name, array in (("order", plan.schedule.order), ("learning_rates", plan.schedule.rates)):
+        if array is not None:
+            settings[f"trainer.{name}"] = state_digest(State({name: array}))
     settings |= {"data": plan.splits.digest(), "version": _version()}
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -45,9 +45,16 @@ def sharing_key(plan: "Plan") -> Hashable:
     data = plan.splits.training_data()
     shapes = {name: array.shape[1:] for name, array in data.arrays().items()}
     memory = tuple(plan.start.slots), plan.start.step
-    backend = (config.backend.name, str(config.backend.factory), config.trainer.batch_size)
+    backend = (config.backend.name, str(config.backend.factory))
+    batches = (config.trainer.batch_size, config.trainer.order)
     parts: list[dict[str, Any]] = [rules, settings, numbers, shapes]
-    return (plan.model, memory, backend, *(tuple(sorted(part.items(), key=str)) for part in parts))
+    return (
+        plan.model,
+        memory,
+        backend,
+        batches,
+        *(tuple(sorted(part.items(), key=str)) for part in parts),
+    )
 
 
 def merge_plans(plans: Sequence["Plan"]) -> tuple[TrainingSpec, Data, State, Execution]:

@@ -26,6 +26,7 @@ class Plan:
     splits: Splits
     model: ModelSpec
     training: TrainingSpec
+    schedule: Schedule  # the batches and learning rates of each epoch
     start: State
     execution: Execution
 
@@ -34,11 +35,6 @@ class Plan:
         start = self.start if state is None else state
         data = self.splits.training_data()
         return factory(self.model, self.training, data, start, self.execution)
-
-    @property
-    def schedule(self) -> Schedule:
-        """The batches and learning rates of each epoch."""
-        return Schedule(self.config, self.splits.train.x.shape[1])
 
 
 def prepare(config: Config) -> Plan:
@@ -68,7 +64,7 @@ def prepare(config: Config) -> Plan:
         device=config.device,
         threads=config.threads,
         kernel=config.backend.kernel,
-        updates=config.trainer.epochs * schedule.steps_per_epoch,
+        updates=schedule.steps,
         batch=schedule.batch_size,
     )
     return Plan(
@@ -76,6 +72,7 @@ def prepare(config: Config) -> Plan:
         splits=splits,
         model=model,
         training=training,
+        schedule=schedule,
         start=fresh_state(_initial(config, model), training),
         execution=execution,
     )

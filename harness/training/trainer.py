@@ -7,7 +7,6 @@ about learning rate, batches, checkpoints and when to stop.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class Outcome:
     # Metrics by name, `(R,)` each, of the epoch whose weights are kept.
     values: dict[str, Array] = field(default_factory=dict[str, Array])
     epoch_seconds: list[float] = field(default_factory=list[float])
-    steps_per_epoch: int = 0
+    steps: int = 0  # of all these epochs
     stopped_early: bool = False
     best_epoch: Array | None = None  # (R,)
 
@@ -65,7 +64,7 @@ class Outcome:
         return {
             "time/train_s": sum(seconds) - one_off,
             "time/compile_s": construction + one_off,
-            "time/per_step_us": 1e6 * median / self.steps_per_epoch,
+            "time/per_step_us": 1e6 * median * len(seconds) / self.steps,
         }
 
 
@@ -73,6 +72,7 @@ def train(
     build: Callable[[State], Backend],
     start: State,
     splits: Splits,
+    schedule: Schedule,
     config: Config,
     record: Recorder,
     begun: Checkpoint | None = None,
@@ -87,7 +87,6 @@ def train(
     settings, outcome = config.trainer, _constructed(build, start)
     chosen = {"device": outcome.backend.device, "kernel": outcome.backend.kernel}
     record.write("tags", values=chosen)
-    schedule = Schedule(config, splits.train.x.shape[1])
     done = outcome.epochs = 0 if begun is None else begun.epoch
     stopping = _early_stopping(config, start, begun)
     # By the last epoch of a resumed run, before its end.
@@ -103,8 +102,8 @@ def train(
             checkpoints.keep(Checkpoint(state=start, epoch=0), np.inf)
         for epoch in range(done + 1, last + 1):
             active = np.ones(config.replicas, bool) if stopping is None else stopping.active.copy()
-            losses = _train_epoch(outcome, schedule, epoch, active)
-            outcome.values = _measured(outcome.backend, losses, splits, config)
+            losses, sizes = _train_epoch(outcome, schedule, epoch, active)
+            outcome.values = _measured(outcome.backend, losses, sizes, splits, config)
             with signals.deferred():  # a stop must not mix the weights of two epochs
                 state = outcome.backend.state()
             record.metrics(epoch, outcome.values, state)
@@ -139,22 +138,26 @@ def _early_stopping(config: Config, start: State, begun: Checkpoint | None) -> E
     return EarlyStopping(config.replicas, settings.patience, settings.min_delta, start, begun)
 
 
-def _train_epoch(outcome: Outcome, schedule: Schedule, epoch: int, active: Array) -> Array:
-    """Return each step's loss `(S, R)`; only `active` replicas learn."""
+def _train_epoch(
+    outcome: Outcome, schedule: Schedule, epoch: int, active: Array
+) -> tuple[Array, Array]:
+    """Return each step's loss `(S, R)` and samples `(S,)`; only `active` replicas learn."""
     calls = [(batches, np.where(active, lr, 0.0)) for batches, lr in schedule.epoch(epoch)]
     began = time.perf_counter()
     losses = np.concatenate([outcome.backend.train_epoch(*call) for call in calls])
     outcome.epoch_seconds.append(time.perf_counter() - began)
-    outcome.epochs, outcome.steps_per_epoch = epoch, len(losses)
-    return losses
+    outcome.epochs, outcome.steps = epoch, outcome.steps + len(losses)
+    return losses, np.concatenate([np.full(len(b), float(b.shape[2])) for b, _ in calls])
 
 
-def _measured(backend: Backend, losses: Array, splits: Splits, config: Config) -> dict[str, Array]:
+def _measured(
+    backend: Backend, losses: Array, sizes: Array, splits: Splits, config: Config
+) -> dict[str, Array]:
     """Return an epoch's metrics from its losses `(S, R)`; with finite ones more is measured.
 
     That is the validation metrics and, if all labels are 0 or 1, the training accuracy.
     """
-    values, loss = {"train/loss": _epoch_loss(losses, splits, config)}, config.task.loss
+    values, loss = {"train/loss": _epoch_loss(losses, sizes, splits, config)}, config.task.loss
     if not np.isfinite(losses).all():
         return values
     if "val" in splits.parts:
@@ -174,20 +177,10 @@ def _checkpoint(outcome: Outcome, stopping: EarlyStopping | None, state: State) 
     return Checkpoint(state=state, epoch=epoch, best=best, stopping=memory)
 
 
-def _epoch_loss(losses: Array, splits: Splits, config: Config) -> Array:
+def _epoch_loss(losses: Array, sizes: Array, splits: Splits, config: Config) -> Array:
     """Average the steps' losses, `(S, R)` -> `(R,)`, and scale them to original units.
 
     Samples have equal weights, or batches with `semantics.epoch_loss=batches`.
     """
-    samples, size = splits.train.x.shape[1], config.trainer.batch_size
-    weights = _step_weights(len(losses), samples, size, config.semantics.epoch_loss)
+    weights = np.ones(len(losses)) if config.semantics.epoch_loss == "batches" else sizes
     return weights @ losses / weights.sum() * splits.scale.y_std**2
-
-
-@lru_cache
-def _step_weights(steps: int, samples: int, size: int, rule: str) -> Array:
-    """Return the weight of each step's loss, `(S,)`: its samples, or 1."""
-    weights = np.full(steps, min(size, samples), float)
-    if steps * size > samples:
-        weights[-1] = samples - (steps - 1) * weights[0]
-    return np.ones(steps) if rule == "batches" else weights

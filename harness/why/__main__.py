@@ -7,7 +7,6 @@ every rule; A and B are also trained in their own, and what is left then is the 
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.config.compose import compose
+from harness.config.overrides import is_run
 from harness.config.schema import BackendConfig, Config
 from harness.config.tracking_store import check_uri, source_of
 from harness.console import streams
@@ -36,12 +36,10 @@ from harness.why.answer import Answer, Question, find_answer
 from harness.why.arguments import parser
 from harness.why.follow_up import follow_up
 from harness.why.players import differences, shared_differences
+from harness.why.recorded.command import explain_recordings, is_recording
 from harness.why.sentences import caption, headline, interplay, levels, sentence
 from harness.why.shapley import design
 from harness.why.sides import from_overrides, from_runs, prefixed_errors
-
-# Names and directories of runs may contain a =, too, but only after a dot · or a slash.
-OVERRIDE = re.compile(r"\+{0,2}[\w.@]+=|~[^/]", re.ASCII)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _why(parse_arguments(words), words)
+        options = parse_arguments(words)
+        if any(is_recording(word) for word in options.words):
+            return explain_recordings(options, words)
+        return _why(options, words)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -138,11 +139,6 @@ def read_sides(options: argparse.Namespace) -> tuple[Config, Config]:
         results = options.results or Path(["results", *typed][-1])
         return from_runs(runs, overrides, results, options.uri, options.config_dir)
     return from_overrides(overrides, options.config_dir)
-
-
-def is_run(word: str) -> bool:
-    """Return whether a word names a run, and is not an override."""
-    return OVERRIDE.match(word) is None or Path(word).is_dir()
 
 
 def _recorded_answer(question: Question, command: str) -> tuple[Answer, Path]:

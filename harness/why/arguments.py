@@ -8,7 +8,7 @@ from harness.why.shapley import DEFAULT_EVALUATIONS
 EXAMPLES = """\
   harness why task=sum a.semantics=torch b.semantics=keras
   harness why task=binary b.optimizer.lr=0.1 replicas=4 trainer.epochs=5
-  harness why task=sum a.backend=torch b.backend=keras b.semantics=keras
+  harness why recorded_a recorded_b          # of two programs of your own
 """
 
 
@@ -21,7 +21,7 @@ def parser() -> Parser:
         examples=EXAMPLES,
     )
     add = command_line.add_argument
-    kinds = "settings of both, or of one: a.KEY=VALUE; or two runs"
+    kinds = "settings, a.KEY=VALUE for one; two runs or recordings"
     add("words", nargs="+", metavar="KEY=VALUE | RUN", help=kinds)
     number = f"train N combinations (default: usually {DEFAULT_EVALUATIONS})"
     add("--evaluations", type=int, metavar="N", help=number)

@@ -26,6 +26,8 @@ KINDS = {"model": "cell", "optimizer": "name"}  # if these differ, the whole gro
 BUNDLES = (
     ("optimizer.momentum", "optimizer.nesterov"),
     ("trainer.schedule", "trainer.final_lr"),
+    ("trainer.batch_size", "trainer.order"),
+    ("optimizer.lr", "trainer.learning_rates"),
     ("model.units", "model.head"),
 )
 # Settings that decide whether others act.

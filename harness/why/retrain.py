@@ -67,7 +67,7 @@ def losses(config: Config) -> Array:
         contextlib.redirect_stderr(io.StringIO()),  # hides the trainer's progress
     ):
         recorder = LossRecorder(metric, Path(folder))
-        outcome = train(build, plan.start, plan.splits, config, recorder)
+        outcome = train(build, plan.start, plan.splits, plan.schedule, config, recorder)
     by_epoch = np.stack(recorder.losses)  # (epochs run, R)
     last = np.full(config.replicas, len(by_epoch) - 1)
     if outcome.best_epoch is not None and config.trainer.patience is not None:

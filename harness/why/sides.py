@@ -5,7 +5,6 @@ several even if a recorded run had one.
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -13,12 +12,11 @@ from pathlib import Path
 
 from harness.config.compose import compose
 from harness.config.parsing import from_hydra
-from harness.config.saved_config import load_config, with_overrides
+from harness.config.saved_config import with_overrides
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-from harness.core.file_names import CONFIG
-from harness.runs.checksums import check_file
-from harness.runs.find import find_run
+from harness.runs.input_files import with_files_of
+from harness.runs.recorded_side import recorded_side
 from harness.why.players import format_value, get_value
 
 REPLICAS = 16  # where both sides have one: an interval needs several
@@ -54,7 +52,7 @@ def from_runs(
         _recorded(name, side, words, results, uri, config_dir)
         for side, name in zip("ab", names, strict=True)
     )
-    return _paired(a, replace(b, seed=a.seed), words)
+    return _paired(a, with_files_of(a, replace(b, seed=a.seed)), words)
 
 
 def side_overrides(side: str, words: list[str]) -> list[str]:
@@ -137,10 +135,7 @@ def _recorded(
     config_dir: Path | None,
 ) -> Config:
     """Return a recorded run's configuration, with the side's overrides on top."""
-    with tempfile.TemporaryDirectory() as fetched:
-        folder = find_run("", name, results, uri, (CONFIG,), Path(fetched))
-        check_file(folder, CONFIG)
-        loaded = load_config(folder)
+    loaded = recorded_side(name, results, uri)
     with prefixed_errors(side, words):
         overrides, folders = side_overrides(side, words), [] if config_dir is None else [config_dir]
         return from_hydra(with_overrides(loaded, overrides, name, folders=folders))

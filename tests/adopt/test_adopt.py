@@ -1,6 +1,7 @@
 """`harness adopt`: a file of another program becomes a run, and only if its outputs agree."""
 
 import json
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from harness.adopt import __main__ as adopt
 from harness.export import __main__ as export
 from harness.notebook import Run, find_runs
+from harness.parity import __main__ as parity
 from harness.readers.tensor_files import from_torch
 from harness.tracking.journal import last
 from tests.support import program
@@ -79,7 +81,7 @@ def test_a_run_has_the_network_its_file_and_the_proof(net: Net, capsys: Any) -> 
     mlflow = program.mlflow(Path())
     [tracked] = mlflow.search_runs(["1"])
     names = [file.path for file in mlflow.list_artifacts(tracked.info.run_id, "adopted")]
-    assert names == ["adopted/data.npz", "adopted/file.json", "adopted/weights.safetensors"]
+    assert names == ["adopted/file.json", "adopted/weights.safetensors"]
 
 
 def test_it_is_trained_on_exported_and_repeated(net: Net, tmp_path: Path, capsys: Any) -> None:
@@ -98,6 +100,20 @@ def test_it_is_trained_on_exported_and_repeated(net: Net, tmp_path: Path, capsys
     assert program.run(tmp_path, *command).code == 0
     x = np.ones((2, 3, 3))
     np.testing.assert_array_equal(find_runs()[-1].predict(x), run.predict(x))
+
+
+def test_it_needs_neither_its_file_nor_its_folder(net: Net, tmp_path: Path, capsys: Any) -> None:
+    x = np.ones((2, 3, 3))
+    expected = outputs(net, x)
+    name = adopted().name
+    for folder in Path("results/runs").iterdir():
+        shutil.rmtree(folder)
+    Path("net.pt").unlink()
+    done = program.run(tmp_path, f"resume={name}", "trainer.epochs=1", "optimizer.lr=1e-9")
+    assert done.code == 0, done.err
+    np.testing.assert_allclose(find_runs()[-1].predict(x), expected, rtol=0, atol=1e-7)
+    assert parity.main([name, "trainer.epochs=1", "backends=numpy,torch", "tracking=journal"]) == 0
+    assert "numpy, torch agree at every stage" in capsys.readouterr().out
 
 
 def test_data_of_ones_own(net: Net) -> None:
@@ -128,6 +144,7 @@ def test_what_was_read_otherwise_is_not_adopted(
         (["net.pt", *STATED, "--data", "none.npz"], "none.npz: cannot be read"),
         (["net.pt", *STATED, "--data", "wrong.npz"], "rnn.0.kernel is (1, 3, 20)"),
         (["net.pt", "--only", "decoder"], "--only decoder"),
+        (["net.pt", "--prefix", "decoder"], "--only decoder"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(

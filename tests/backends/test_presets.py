@@ -156,7 +156,7 @@ def harness(backend: type[Backend], p: Plan) -> Array:
     """Each epoch's `train/loss`, from the harness' journal."""
     with TemporaryDirectory() as folder:
         with RunLog(Path(folder), None) as record:
-            train(partial(p.build, backend), p.start, p.splits, p.config, record)
+            train(partial(p.build, backend), p.start, p.splits, p.schedule, p.config, record)
         events = list(read(Path(folder)))
     return np.array([e["values"]["train/loss"][0] for e in events if "step" in e])
 

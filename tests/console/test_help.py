@@ -2,11 +2,13 @@
 
 from functools import cache
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
 from harness.console.commands import COMMANDS
 from tests.identify import hand_written
+from tests.record.own_means import PROGRAMS
 from tests.support.program import with_database
 from tests.support.shell import paste, run_bash, tiny
 
@@ -49,8 +51,15 @@ def test_help_begins_with_its_purpose_and_ends_with_examples(command: str) -> No
 @pytest.mark.parametrize("command", HELPS)
 def test_examples_work_when_pasted(command: str, tmp_path: Path) -> None:
     folder = with_database(tmp_path / "here")
-    if command == "harness identify":
+    if command in ("harness identify", "harness repeat"):
         hand_written.simple(folder / "recorded")
+    if command == "harness record":
+        copy(PROGRAMS / "two_trainings.py", folder / "train.py")
+        copy(PROGRAMS / "two_trainings_loop.py", folder)
+        copy(PROGRAMS / "torch_notebook.ipynb", folder / "lesson.ipynb")
+    if command == "harness why":
+        hand_written.simple(folder / "recorded_a")
+        hand_written.simple(folder / "recorded_b", semantics__adam_eps=1e-5)
     done = paste("\n".join(examples(command)), folder)
     assert done.code == 0, done.err
 

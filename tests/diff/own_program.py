@@ -36,6 +36,7 @@ class OwnProgram:
     activation: Function = np.tanh
     gate: Function = logistic
     reset: str = ""
+    stored: type = np.float32  # of states between steps
 
     def outputs(self, x: Array) -> Array:
         """Outputs `(N, O)` after the last step of `x` `(N, T, F)`."""
@@ -55,7 +56,8 @@ class OwnProgram:
         h = c = np.zeros((len(x), len(U)), np.float32)
         states = []
         for t in range(x.shape[1]):
-            h, c = self._step(x[:, t], h, c, (W, U, b))
+            step = self._step(x[:, t], h, c, (W, U, b))
+            h, c = (state.astype(self.stored).astype(np.float32) for state in step)
             states.append(h)
         return np.stack(states, axis=1)
 

@@ -20,7 +20,7 @@ from harness.formats.trained_network import Network
 from tests.diff import own_program
 from tests.diff.networks import CELLS, network
 from tests.diff.own_program import OwnProgram
-from tests.diff.plants import Plant, plants
+from tests.diff.plants import Plant, edited, plants, shuffle_units
 
 T = 12
 
@@ -113,6 +113,24 @@ def computed(cell: str) -> Iterator[Tried]:
         yield Tried(cell, f"computing: padding {words} sequences", [said], compared.answers())
 
 
+def shuffled(cell: str) -> Iterator[Tried]:
+    """Units in another order, alone and with a mistake that is not in the order of the layers."""
+    a, given = network(cell), inputs()
+    shuffle = edited(shuffle_units)
+    alone = Comparison(a=a, b=shuffle(a), inputs=given)
+    reordered, layers = alone.in_units_of_a
+    answers = reordered.answers() if alone.same and layers == [0, 1] else []
+    yield Tried(cell, "units in another order", [], answers)
+    for plant in of_each_group(a):
+        if "layers" in plant.group:
+            continue
+        compared = Comparison(a=a, b=shuffle(plant.make(a)), inputs=given)
+        assert compared.answers() == compared.reversed_answers() == []
+        reordered, layers = compared.in_units_of_a
+        answers = reordered.answers() if layers == [0, 1] else []
+        yield Tried(cell, "units in another order, and one of these", [plant.said], answers)
+
+
 def mixed(cell: str, part: int = 1) -> Iterator[Tried]:
     """A mistake in copying, and a program with hard sigmoids and the axes swapped."""
     a, given = network(cell), inputs()
@@ -152,6 +170,8 @@ def _programs(a: Network, x: Array) -> Iterator[tuple[str, str, Array]]:
         rounded = right.outputs(x.astype(dtype).astype(np.float64))
         yield "inputs rounded", f"inputs rounded to {name}", rounded
         yield "outputs rounded", f"outputs rounded to {name}", right.outputs(x).astype(dtype)
+        stored = replace(right, stored=dtype).outputs(x)
+        yield "states rounded", f"states rounded to {name} at each step", stored
     if a.model.cell == "gru":
         other = {"after": "before", "before": "after"}[a.model.reset]
         said = "on the other side of the recurrent product"
@@ -198,7 +218,10 @@ def _total(results: list[Tried], cell: str) -> str:
 
 def main() -> None:
     results = [
-        each for kind in (singles, computed, mixed, pairs) for cell in CELLS for each in kind(cell)
+        each
+        for kind in (singles, shuffled, computed, mixed, pairs)
+        for cell in CELLS
+        for each in kind(cell)
     ]
     print(table(results))
     for each in results:

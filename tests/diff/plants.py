@@ -201,6 +201,19 @@ def swap_layers(w: Weights) -> None:
         w[name], w[other] = w[other], w[name]
 
 
+def shuffle_units(w: Weights) -> None:
+    """Put the units of both layers in another order, wherever they are used."""
+    rng = np.random.default_rng(8)
+    for layer, after in ((0, "rnn.1.kernel"), (1, "head.kernel")):
+        recurrent = f"rnn.{layer}.recurrent_kernel"
+        units = len(w[recurrent])
+        order = rng.permutation(units)
+        for name in [name for name in w if name.startswith(f"rnn.{layer}.")]:
+            starts = range(0, w[name].shape[-1], units)
+            w[name] = np.concatenate([w[name][..., order + start] for start in starts], axis=-1)
+        w[recurrent], w[after] = w[recurrent][order], w[after][order]
+
+
 def described(network: Network) -> Iterator[Plant]:
     """The mistakes in what is said of a network, beside its weights."""
     zeros, ones = np.zeros_like(network.x_mean), np.ones_like(network.x_std)

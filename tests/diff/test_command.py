@@ -64,6 +64,33 @@ def test_the_answer_is_a_sentence_and_the_fix_is_right(
     assert all(np.array_equal(read[name][0], value) for name, value in right.weights.items())
 
 
+def test_units_in_another_order_are_said_and_put_back_for_a_mistake(
+    run: Result, other: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = np.array([3, 0, 4, 1, 2])
+    plain = shutil.copytree(run.directory, tmp_path / "plain")
+    for place in (plain, other):
+        weights = load_file(place / WEIGHTS)
+        for name in [name for name in weights if name.startswith("rnn")]:
+            columns = np.concatenate([order + start for start in range(0, 20, 5)])
+            weights[name] = weights[name][..., columns]
+        for name in ("rnn.0.recurrent_kernel", "head.kernel"):
+            weights[name] = np.ascontiguousarray(weights[name][:, order])
+        save_file({n: np.ascontiguousarray(v) for n, v in weights.items()}, place / WEIGHTS)
+        record_again(place, WEIGHTS)
+    assert main([str(run.directory), str(plain)]) == 0
+    said = "A and B compute the same: the units of B's layer 0 are in another order."
+    assert said in capsys.readouterr().out
+    fixed = tmp_path / "fixed.safetensors"
+    assert main([str(run.directory), str(other), "--fix", str(fixed)]) == 1
+    shown = capsys.readouterr().out
+    assert "The units of B's layer 0 are in another order, which changes nothing." in shown
+    assert "B is A with the gates in Core ML's and Caffe's order" in shown
+    right = read_network(run.directory, 0)
+    read = weights_in(str(fixed), right.model, 1, "float32")
+    assert all(np.array_equal(read[name][0], value) for name, value in right.weights.items())
+
+
 def test_networks_of_other_shapes_are_not_compared(
     run: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

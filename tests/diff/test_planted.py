@@ -16,7 +16,7 @@ from harness.diff.inputs import Inputs, random_inputs
 from harness.diff.sentences import no_answer, sentence
 from harness.formats.trained_network import Network
 from tests.diff.networks import CELLS, network
-from tests.diff.planted import computed, inputs, mixed, pairs, singles
+from tests.diff.planted import computed, inputs, mixed, pairs, shuffled, singles
 
 PART = 11
 # Without a bound the states of a GRU overflow: there is nothing to compare.
@@ -30,7 +30,7 @@ def compared(a: Network, b: Network) -> Comparison:
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 @pytest.mark.parametrize("cell", CELLS)
 def test_each_mistake_is_named(cell: str) -> None:
-    for tried in (*singles(cell), *computed(cell)):
+    for tried in (*singles(cell), *shuffled(cell), *computed(cell)):
         assert tried.named or (cell, *tried.said) in OVERFLOWS, (tried.group, tried.said)
 
 

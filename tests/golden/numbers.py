@@ -177,6 +177,7 @@ def training(run: Config) -> dict[str, Any]:
         return backend
 
     with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder), None) as record:
-        backend = train(build, plan.start, plan.splits, run, record, shows_progress=False).backend
+        data = plan.splits, plan.schedule
+        backend = train(build, plan.start, *data, run, record, shows_progress=False).backend
     assert isinstance(backend, Watched)
     return {"weights": weights, "batches": backend.batches, "losses": backend.losses}

@@ -80,7 +80,7 @@ def changed(sound: Path, path: Path, change: Callable[[dict[str, Any]], None]) -
 
 
 NEITHER = (
-    "FILE: is neither a .keras archive nor a .weights.h5 file, or broke off; give one that Keras 3 "
+    "FILE: is neither a .keras archive nor an .h5 file, or broke off; give one that Keras "
     "saved by model.save or model.save_weights."
 )
 
@@ -133,7 +133,10 @@ def test_archives_that_lack_or_swell(sound: Path, tmp_path: Path) -> None:
     write(path, members | {"config.json": b"[]"})
     assert message(path).startswith("FILE: is damaged (")
     write(path, members | {"metadata.json": b'{"keras_version": "2.15.0"}'})
-    assert message(path) == "FILE: is of Keras 2; load it in Keras 3 and save it anew."
+    assert message(path) == (
+        "FILE: is of Keras 2, whose archives are not read; save its arrays there by "
+        "model.save_weights('NAME.h5')."
+    )
 
 
 def test_a_config_that_would_run_code(sound: Path, tmp_path: Path) -> None:

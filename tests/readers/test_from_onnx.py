@@ -140,7 +140,9 @@ def test_pytorch_with_dynamo_unrolls_the_simple_cell(torch_files: Torch, tmp_pat
         from_onnx.read(path, NOTHING)
     assert str(caught.value) == (
         f"{path}: output linear_8 has no RNN, LSTM or GRU node: its recurrence may be unrolled; "
-        "export it with those nodes (PyTorch: dynamo=False), or import the framework's own file."
+        "export it with those nodes, by torch.onnx.export(…, dynamo=False), or give the "
+        "framework's own file, written by torch.save(model.state_dict(), 'NAME.pt') or Keras' "
+        "model.save('NAME.keras')."
     )
 
 

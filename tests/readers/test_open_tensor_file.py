@@ -80,6 +80,9 @@ def test_what_is_no_file_of_weights(tmp_path: Path) -> None:
     assert refusal(path) == no_arrays
     path.write_bytes(pickle.dumps({"rnn.weight_hh_l0": [1.0]}))
     assert refusal(path).startswith("FILE: is a pickle, and nothing is unpickled here; save")
+    with path.open("wb") as file:
+        np.save(file, np.ones(3))
+    assert refusal(path).startswith("FILE: holds arrays without names, as numpy.save and equinox")
     path.write_bytes((10 * 2**30).to_bytes(8, "little") + b"{" + b" " * 100)
     assert refusal(path).startswith("FILE: cannot be read (")
 

@@ -79,6 +79,22 @@ def test_losses_and_order_are_those_of_a_training_by_hand(tmp_path: Path) -> Non
     by_hand.disagree(recording, hand_losses(wrong))
 
 
+def test_rates_are_those_of_a_number_or_of_a_schedule(tmp_path: Path) -> None:
+    schedule = optax.exponential_decay(0.1, 2, 0.5)
+    for name, rate in (("number", 0.05), ("schedule", schedule), ("none", None)):
+        with recorder.jax(tmp_path / name, plain_step, params=initial(), learning_rate=rate) as s:
+            train(s, initial())
+    number, decayed, none = (
+        read_recording(tmp_path / name).learning_rates for name in ("number", "schedule", "none")
+    )
+    assert none is None
+    assert number is not None
+    assert decayed is not None
+    assert number.tolist() == [[0.05]] * 6
+    exact = 0.1 * 0.5 ** (np.arange(6) / 2)
+    np.testing.assert_allclose(decayed[:, 0], exact, rtol=1e-6)  # optax divides counts in float32
+
+
 def test_other_positions_are_taken_by_name(tmp_path: Path) -> None:
     def step(x: Any, y: Any, state: Any) -> Any:
         params, opt_state, loss = plain_step(*state, x, y)

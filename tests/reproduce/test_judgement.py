@@ -30,7 +30,8 @@ def beginning(*words: str) -> Beginning:
 def epochs_of(start: Beginning, factory: BackendFactory, folder: Path) -> EpochRecorder:
     recorder, plan = EpochRecorder(folder, EPOCHS, set()), start.plan
     with suppress(Enough):
-        train(partial(plan.build, factory), plan.start, plan.splits, plan.config, recorder)
+        build = partial(plan.build, factory)
+        train(build, plan.start, plan.splits, plan.schedule, plan.config, recorder)
     return recorder
 
 

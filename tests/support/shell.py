@@ -24,7 +24,9 @@ TINY = {
     "diff": {},
     "adopt": {},
     "export": {},
+    "record": {},
     "identify": {},
+    "repeat": {"backend": "backend=numpy,torch"},
     "sync": {},
     "doctor": {},
     "reproduce": {},
@@ -41,13 +43,15 @@ sys.exit(main())
 """
 
 
-AS_THEY_ARE = ("-h", "--help", "-sc", "--cfg", "resume=", "sweep.resume=")
+AS_THEY_ARE = ("-h", "--help", "-sc", "--cfg", "resume=", "sweep.resume=", "experiment=recorded")
 
 
 def tiny(words: list[str]) -> list[str]:
     """A command line with settings that make it cheap, but for those that it has."""
     if not words or any(word.startswith(AS_THEY_ARE) for word in words):
         return words
+    if any(Path(word, "recording.json").is_file() for word in words):
+        return words  # recordings take no settings
     if "--fuzz" in words:
         return [*words, "--fuzz=1", "backends=numpy,torch"]  # the last ones count
     keys = {word.partition("=")[0].removeprefix("a.").removeprefix("b.") for word in words}

@@ -12,6 +12,7 @@ from harness.tracking.journal import read
 from harness.tracking.run_log import RunLog
 from harness.training import trainer
 from harness.training.checkpoints import Checkpoint
+from harness.training.schedule import Schedule
 from harness.training.splits import Splits
 from tests.support.scripted_training import Scripted, Train, Trained, splits
 
@@ -43,7 +44,8 @@ def train(tmp_path: Path) -> Train:
         data = data or splits(val=val_losses is not None)
         directory = next(directories)
         with RunLog(directory, None) as record:
-            outcome = trainer.train(build, start, data, run, record, begun)
+            schedule = Schedule(run, data.train.x.shape[1])
+            outcome = trainer.train(build, start, data, schedule, run, record, begun)
         return Trained(outcome, built, list(read(directory)))
 
     return trained

@@ -185,7 +185,7 @@ def test_timings_tell_the_first_epoch_from_a_usual_one() -> None:
         backend=untrained(),
         construction_seconds=0.5,
         epoch_seconds=[3.0, 1.0, 1.5, 0.5],
-        steps_per_epoch=10,
+        steps=40,
     )
     assert outcome.timings() == {
         "time/train_s": 4.0,
@@ -195,6 +195,6 @@ def test_timings_tell_the_first_epoch_from_a_usual_one() -> None:
 
 
 def test_a_single_epoch_cannot_tell_a_usual_step() -> None:
-    outcome = Outcome(backend=untrained(), epoch_seconds=[2.0], steps_per_epoch=4)
+    outcome = Outcome(backend=untrained(), epoch_seconds=[2.0], steps=4)
     expected = {"time/train_s": 2.0, "time/compile_s": 0.0}
     assert outcome.timings() == expected

@@ -45,7 +45,10 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         metadata, config = (_json(archive, name) for name in (METADATA, CONFIG))
         if str(metadata["keras_version"]).startswith("2."):
-            raise ConfigError(f"{path}: is of Keras 2; load it in Keras 3 and save it anew.")
+            raise ConfigError(
+                f"{path}: is of Keras 2, whose archives are not read; save its arrays there by "
+                "model.save_weights('NAME.h5')."
+            )
         config.pop("compile_config", None)  # of training: losses and metrics may be one's own
         check_classes(path, config)
         weights = Path(folder, WEIGHTS)

@@ -1,8 +1,9 @@
-"""The arrays in an HDF5 file of Keras 3, checked before any is taken into memory.
+"""The arrays in an HDF5 file of Keras, checked before any is taken into memory.
 
 The group `vars` inside a layer's own group holds the layer's arrays, named 0, 1, … A recurrent
 layer has them in its cell: kernel `(F, GU)`, recurrent kernel `(U, GU)` and, with biases, `(GU,)`;
-`(2, GU)` in a GRU whose reset gate acts after the product. A file may be damaged or meant to harm:
+`(2, GU)` in a GRU whose reset gate acts after the product. In the older format, `.h5`, they have
+these names, see `older_format.py`. A file may be damaged or meant to harm:
 nothing is followed out of it, no array is larger than what the file really holds, and attributes
 are left alone, since HDF5 does not return from some that are damaged.
 """
@@ -16,10 +17,11 @@ import numpy as np
 
 from harness.core.arrays import Array
 from harness.core.model import GATES
+from harness.readers.keras_files.older_format import older_arrays
 
 Groups = dict[str, dict[str, Any]]  # datasets by name, by the path of their layer's group
 CELLS = {count: cell for cell, count in GATES.items()}
-NOT_OF_LAYERS = ("optimizer", "seed_generator")
+NOT_OF_LAYERS = ("optimizer", "optimizer_weights", "seed_generator")
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,18 @@ class Cell:
 
 def layer_arrays(file: Any) -> Groups:
     """Return the datasets of each layer; raise `ValueError` for a link in place of a group."""
+    datasets: dict[str, Any] = {}
+    _collect(file, "", datasets, set())
     found: Groups = {}
-    _collect(file, "", found, set())
-    return found
+    for path, dataset in datasets.items():
+        place, _, name = path.rpartition("/")
+        if place.rpartition("/")[2] == "vars":
+            found.setdefault(place.removesuffix("vars").rstrip("/"), {})[name] = dataset
+    return found or older_arrays(datasets)
 
 
-def _collect(group: Any, place: str, found: Groups, seen: set[Any]) -> None:
+def _collect(group: Any, place: str, found: dict[str, Any], seen: set[Any]) -> None:
+    """Add the datasets in a group by their paths."""
     if group in seen:
         raise ValueError(f"{place} is in it twice")
     seen.add(group)
@@ -55,8 +63,8 @@ def _collect(group: Any, place: str, found: Groups, seen: set[Any]) -> None:
         item = group[name]
         if isinstance(item, h5py.Group):
             _collect(item, path, found, seen)
-        elif place.rpartition("/")[2] == "vars":
-            found.setdefault(place.removesuffix("vars").rstrip("/"), {})[name] = item
+        else:
+            found[path] = item
 
 
 def cell_of(datasets: dict[str, Any]) -> Cell | None:

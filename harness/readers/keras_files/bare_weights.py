@@ -1,7 +1,7 @@
-"""The network in a file of Keras' arrays alone, `.weights.h5`: names and shapes decide.
+"""The network in a file of Keras' arrays alone: names and shapes decide.
 
-Layers in the same place, each of which takes as many features as the one before has units, are
-taken for a stack. What neither names nor shapes show is asked for.
+Layers whose names differ in their number alone, each of which takes as many features as the one
+before has units, are taken for a stack. What neither names nor shapes show is asked for.
 """
 
 import re
@@ -46,7 +46,7 @@ def _stack(path: Path, groups: Groups, only: str | None) -> list[str]:
     found = {name: cell for name in sorted(groups, key=_order) if (cell := _cell(groups, name))}
     for name, cell in found.items():
         before = found[stacks[-1][-1]] if stacks else None
-        if before and _place(stacks[-1][-1]) == _place(name) and _continues(before, cell):
+        if before and _stem(stacks[-1][-1]) == _stem(name) and _continues(before, cell):
             stacks[-1].append(name)
         else:
             stacks.append([name])
@@ -81,8 +81,9 @@ def _layer(name: str) -> str:
     return re.split("/(?:cell|layer)(?:/|$)", name)[0]
 
 
-def _place(name: str) -> str:
-    return _layer(name).rpartition("/")[0]
+def _stem(name: str) -> str:
+    """Return the layer's path without its last number: layers of one class, in one place."""
+    return re.sub("_?[0-9]*$", "", _layer(name))
 
 
 def _order(name: str) -> list[str | int]:

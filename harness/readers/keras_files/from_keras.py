@@ -1,4 +1,4 @@
-"""Networks of Keras 3: `.keras` archives, and files of arrays alone, `.weights.h5`.
+"""Networks of Keras: `.keras` archives, and files of arrays alone, `.weights.h5` or `.h5`.
 
 An archive says what its layers are; `graph.py`, `chain.py` and `options.py` read
 that from its config. Of arrays alone names and shapes decide, in `keras_weights.py`. Keras itself
@@ -22,6 +22,7 @@ from harness.readers.keras_files.arrays import layer_arrays
 from harness.readers.keras_files.bare_weights import parts_in
 from harness.readers.keras_files.chain import find_chain
 from harness.readers.keras_files.graph import layers_of
+from harness.readers.keras_files.older_format import GATES_NOTE, is_older
 from harness.readers.keras_files.options import parts_of
 from harness.readers.keras_files.parts import network_of
 from harness.readers.keras_files.usage import usage_of_archive, usage_of_arrays
@@ -29,7 +30,7 @@ from harness.readers.keras_files.usage import usage_of_archive, usage_of_arrays
 DAMAGED = (
     *READ_ERRORS, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
-REMEDY = "load it in Keras 3 and save it anew by model.save('NAME.keras')"
+REMEDY = "save the model anew by model.save('NAME.keras')"
 
 
 def read(path: Path, stated: Stated) -> ForeignNetwork:
@@ -37,12 +38,12 @@ def read(path: Path, stated: Stated) -> ForeignNetwork:
     with _in_one_line(path):
         if zipfile.is_zipfile(path):
             return _read_archive(path, stated)
-        if h5py.is_hdf5(path):
+        if h5py.is_hdf5(path):  # of a whole model, too: its arrays alone are read
             return _read_arrays(path, stated)
         path.open("rb").close()  # says why a file cannot be read, where that is the reason
     raise ConfigError(
-        f"{path}: is neither a .keras archive nor a .weights.h5 file, or broke off; give one that "
-        "Keras 3 saved by model.save or model.save_weights."
+        f"{path}: is neither a .keras archive nor an .h5 file, or broke off; give one that Keras "
+        "saved by model.save or model.save_weights."
     )
 
 
@@ -76,8 +77,10 @@ def _read_arrays(path: Path, stated: Stated) -> ForeignNetwork:
     with h5py.File(path, "r") as file:
         groups = layer_arrays(file)
         if not groups:
-            raise ConfigError(f"{path}: is of Keras' older HDF5 format, or of no layer; {REMEDY}.")
+            raise ConfigError(f"{path}: has no arrays of a layer; {REMEDY}.")
         parts = parts_in(path, groups, stated)
         network, notes = network_of(path, groups, parts)
+        if is_older(groups) and parts.cell != "rnn":
+            notes.append(GATES_NOTE)
         usage = usage_of_arrays(path, groups, parts, network)
     return ForeignNetwork(network=network, usage=usage, notes=notes)

@@ -4,6 +4,7 @@ Everything that the file names stands in it as a quoted string.
 """
 
 from pathlib import Path
+from typing import Any
 
 from harness.core.model import ModelSpec
 from harness.formats.trained_network import LAYER_NAMES, Network
@@ -42,13 +43,13 @@ import keras
 keras.config.set_dtype_policy({precision!r})
 layers = [
 {layers}]
-places = [
-{places}]
+arrays = [
+{arrays}]
 model = keras.Sequential([keras.Input((None, {features}), dtype={precision!r}), *layers])
 with h5py.File({file!r}) as file:
-    for layer, place in zip(layers, places):
-        arrays = [file[place][name][...] for name in sorted(file[place])]
-        layer.set_weights([a.view("bfloat16") if a.dtype == "V2" else a for a in arrays])
+    for layer, names in zip(layers, arrays):
+        values = [file[name][...] for name in names]
+        layer.set_weights([v.view("bfloat16") if v.dtype == "V2" else v for v in values])
 y = model.predict_on_batch(x)
 """
 
@@ -66,10 +67,15 @@ def usage_of_arrays(path: Path, groups: Groups, parts: Parts, network: Network) 
     return ARRAYS.format(
         precision=network.precision,
         layers="".join(f"    {line},\n" for line in _layers(groups, parts, network.model)),
-        places="".join(f"    {name + '/vars'!r},\n" for name in names),
+        arrays="".join(f"    {_paths(groups[name])!r},\n" for name in names),
         features=network.model.features,
         file=str(path.absolute()),
     )
+
+
+def _paths(datasets: dict[str, Any]) -> list[str]:
+    """Return the places of a layer's arrays in the file, in the order of `set_weights`."""
+    return [datasets[name].name for name in sorted(datasets)]
 
 
 def _layers(groups: Groups, parts: Parts, model: ModelSpec) -> list[str]:

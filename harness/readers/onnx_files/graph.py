@@ -84,7 +84,8 @@ def _without_layers(file: OnnxFile, output: str, nodes: list[NodeProto]) -> Conf
     where = f"its recurrence may be in {loops[0]}" if loops else "its recurrence may be unrolled"
     return ConfigError(
         f"{file.path}: output {output} has no RNN, LSTM or GRU node: {where}; export it with those "
-        "nodes (PyTorch: dynamo=False), or import the framework's own file."
+        "nodes, by torch.onnx.export(…, dynamo=False), or give the framework's own file, written "
+        "by torch.save(model.state_dict(), 'NAME.pt') or Keras' model.save('NAME.keras')."
     )
 
 

@@ -22,6 +22,7 @@ class Chosen:
     head: Dense | None
     scales: set[str]
     notes: list[str] = field(default_factory=list[str])
+    filled: list[str] = field(default_factory=list[str])  # biases that the file has not: zeros
 
 
 def choose(file: TensorFile, found: Layers, stated: Stated) -> Chosen:

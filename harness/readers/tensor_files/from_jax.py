@@ -37,6 +37,7 @@ def read(path: Path, stated: Stated) -> ForeignNetwork:
             *chosen.notes,
             "Gates and activations are taken to be flax' own, and no cell to be residual.",
         ],
+        filled=chosen.filled,
     )
 
 

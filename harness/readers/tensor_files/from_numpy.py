@@ -49,7 +49,10 @@ def read(path: Path, stated: Stated) -> ForeignNetwork:
             "writes does."
         )
     return ForeignNetwork(
-        network=network, usage=usage(file, chosen, network, replica), notes=chosen.notes
+        network=network,
+        usage=usage(file, chosen, network, replica),
+        notes=chosen.notes,
+        filled=chosen.filled,
     )
 
 

@@ -47,7 +47,12 @@ def read(path: Path, stated: Stated) -> ForeignNetwork:
         return _canonical(layer.cell, [file.array(name, precision) for name in layer.arrays])
 
     network = network_of(file, chosen, stated, weights, np.transpose)
-    return ForeignNetwork(network=network, usage=usage(file, chosen, network), notes=chosen.notes)
+    return ForeignNetwork(
+        network=network,
+        usage=usage(file, chosen, network),
+        notes=chosen.notes,
+        filled=chosen.filled,
+    )
 
 
 def _stacks(file: TensorFile) -> list[list[Layer]]:

@@ -141,6 +141,7 @@ def _fill(weights: dict[str, Array], model: ModelSpec, chosen: Chosen) -> None:
         assert name.endswith("bias")
         weights[name] = np.zeros(shape, weights["rnn.0.kernel"].dtype)
     if missing:
+        chosen.filled.extend(missing)
         count = sum(weights[name].size for name in missing)
         chosen.notes.append(
             f"The file has no {', '.join(missing)}: zeros take their place, {count} parameters "

@@ -62,6 +62,11 @@ def _opened(path: Path, start: bytes) -> TensorFile:
             f"{path}: is a pickle, and nothing is unpickled here; save the model's state_dict with "
             "torch.save of PyTorch 1.6 or later, or as .safetensors."
         )
+    if start[:6] == b"\x93NUMPY" or path.suffix == ".eqx":
+        raise ConfigError(
+            f"{path}: holds arrays without names, as numpy.save and equinox write them; give them "
+            "PyTorch's names by safetensors.numpy.save_file (docs/commands/adopt.md)."
+        )
     if b"\x81" <= start[:1] <= b"\x8f" or start[:1] in (b"\xde", b"\xdf"):  # a map
         return open_msgpack(path)
     raise _unknown(path)

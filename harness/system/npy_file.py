@@ -12,21 +12,19 @@ from harness.system.physical_memory import physical_memory
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def read_npy(path: Path, shape: tuple[int, ...], kinds: str) -> Array:
-    """Return an array of numbers of `shape`, whose dtype is of one of NumPy's `kinds`.
+def read_npy(path: Path, kinds: str) -> Array:
+    """Return an array of finite numbers, whose dtype is of one of NumPy's `kinds`.
 
-    No memory is taken before the header agrees with `shape` and with the file's size. Raises
-    `ValueError` and `OSError`.
+    No memory is taken before the header agrees with the file's size. Raises `ValueError` and
+    `OSError`.
     """
     with path.open("rb") as file:
         version = npy.read_magic(file)
         if version not in HEADERS:
             raise ValueError(f"is of .npy version {version}; write 1.0 or 2.0")
-        found, _, dtype = HEADERS[version](file)
+        shape, _, dtype = HEADERS[version](file)
         if dtype.kind not in kinds:
             raise ValueError(f"has {dtype}; it must have {_words(kinds)}")
-        if found != shape:
-            raise ValueError(f"has shape {found}; recording.json says {shape}")
         size = file.tell() + math.prod(shape) * dtype.itemsize
         if size != path.stat().st_size:
             raise ValueError(f"has {path.stat().st_size} bytes, and its header says {size}")

@@ -1,0 +1,1 @@
+"""The command `harness record`: see `harness.record.__main__`."""

@@ -1,0 +1,1 @@
+"""The command `repeat`: a recorded training becomes an experiment that every backend repeats."""

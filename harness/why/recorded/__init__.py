@@ -1,0 +1,1 @@
+"""Why two recorded trainings of the user's own programs went differently."""
