@@ -16,6 +16,7 @@ from backends.jax_backend.recurrence import (
     before,
     kernel_gradient,
     over_time,
+    sigmoid,
     where_real,
     zeros,
 )
@@ -69,20 +70,18 @@ def lstm_forward(
     """LSTM, with its gates in the order i, f, g, o.
 
     i, f, o = σ(·), g = tanh(·) of a_t + h_{t−1} U; c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t).
-    One tanh computes all gates, with σ(a) = ½ tanh(½ a) + ½.
     """
-    half = jnp.repeat(jnp.array([0.5, 0.5, 1, 0.5], a.dtype), U.shape[0])
 
     def step(state: tuple[Array, Array], now: tuple) -> tuple[Any, Any]:
         (h, c), (a, real) = state, now
-        gates = half * jnp.tanh(half * (a + rules.dot(h, U))) + (1 - half)
-        i, f, g, o = jnp.split(gates, 4, -1)
+        i, f, g, o = jnp.split(a + rules.dot(h, U), 4, -1)
+        i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
         c = where_real(real, f * c + i * g, c)
         h = where_real(real, o * jnp.tanh(c), h)
-        return (h, c), (h, c, gates)
+        return (h, c), (h, c, i, f, g, o)  # in one array, XLA would compute the gates twice over
 
     start = zeros(a, U)
-    h, c, gates = over_time(step, (start, start), (a, real), rules)
+    h, c, *gates = over_time(step, (start, start), (a, real), rules)
     return h, (h, c, gates, U)
 
 
@@ -92,19 +91,18 @@ def lstm_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tu
     With factors for all time steps at once: da_i = dc ⊙ g ⊙ i ⊙ (1−i),
     da_f = dc ⊙ c_{t−1} ⊙ f ⊙ (1−f), da_g = dc ⊙ i ⊙ (1−g²), da_o = dh ⊙ tanh(c) ⊙ o ⊙ (1−o).
     """
-    h, c, gates, U = saved
-    i, f, g, o = jnp.split(gates, 4, -1)
+    h, c, (i, f, g, o), U = saved
     tanh_c, UT = jnp.tanh(c), U.T
-    parts = (g * i * (1 - i), before(c) * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o))
-    factors = where_real(real, jnp.concatenate(parts, -1), 0)
+    factors = (g * i * (1 - i), before(c) * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o))
+    factors = tuple(where_real(real, factor, 0) for factor in factors)
     to_cell, f = where_real(real, o * (1 - tanh_c * tanh_c), 0), where_real(real, f, 1)
 
     def step(carried: tuple[Array, Array], now: tuple) -> tuple[Any, Array]:
-        (dh_after, dc_after), (dh, factors, to_cell, f, real) = carried, now
+        (dh_after, dc_after), (dh, (i, f, g, o), to_cell, kept, real) = carried, now
         dh = dh + dh_after
         dc = dc_after + dh * to_cell
-        da = factors * jnp.concatenate([dc, dc, dc, dh], -1)
-        return (pass_padding(rules.dot(da, UT), dh, real), dc * f), da
+        da = jnp.concatenate([dc * i, dc * f, dc * g, dh * o], -1)
+        return (pass_padding(rules.dot(da, UT), dh, real), dc * kept), da
 
     start = jnp.zeros_like(h[0])
     inputs = (dh, factors, to_cell, f, real)

@@ -46,16 +46,16 @@ def after_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> t
     h, zr, candidate, q_h, U = saved
     z, r = jnp.split(zr, 2, -1)
     to_z, to_h = state_factors(h, z, candidate, real)
-    factors = jnp.concatenate([to_z, to_h * q_h * r * (1 - r), to_h * r], -1)  # of ∂L/∂q
-    z, UT = where_real(real, z, 1), U.T
+    factors = (to_z, to_h * q_h * r * (1 - r), to_h * r)  # of ∂L/∂q
+    kept, UT = where_real(real, z, 1), U.T
 
-    def step(carried: Array, now: tuple[Array, ...]) -> tuple[Array, Any]:
-        dh, factors, z = now
+    def step(carried: Array, now: tuple) -> tuple[Array, Any]:
+        dh, factors, kept = now
         dh = dh + carried
-        dq = factors * jnp.concatenate([dh, dh, dh], -1)
-        return rules.dot(dq, UT) + dh * z, (dq, dh)
+        dq = jnp.concatenate([dh * factor for factor in factors], -1)
+        return rules.dot(dq, UT) + dh * kept, (dq, dh)
 
-    dq, dh = over_time(step, jnp.zeros_like(h[0]), (dh, factors, z), rules, reverse=True)
+    dq, dh = over_time(step, jnp.zeros_like(h[0]), (dh, factors, kept), rules, reverse=True)
     gates = 2 * U.shape[0]
     da = jnp.concatenate([dq[..., :gates], dh * to_h], -1)
     return da, dq[..., gates:].sum((0, 1)), kernel_gradient(h, dq, rules)
@@ -100,12 +100,12 @@ def before_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> 
     kept = where_real(real, z, 1)
 
     def step(carried: Array, now: tuple[Array, ...]) -> tuple[Array, Array]:
-        dh, to_z, to_h, to_r, r, z = now
+        dh, to_z, to_h, to_r, r, kept = now
         dh = dh + carried
         d_candidate = dh * to_h
         d_reset = rules.dot(d_candidate, UT[gates:])
         d_gates = jnp.concatenate([dh * to_z, d_reset * to_r], -1)
-        dh_before = rules.dot(d_gates, UT[:gates]) + dh * z + d_reset * r
+        dh_before = rules.dot(d_gates, UT[:gates]) + dh * kept + d_reset * r
         return dh_before, jnp.concatenate([d_gates, d_candidate], -1)
 
     inputs = (dh, to_z, to_h, old * r * (1 - r), r, kept)
