@@ -19,7 +19,7 @@ from backends.torch_backend.graphed import Graphed
 from backends.torch_backend.modules import Modules
 from backends.torch_backend.native_layout import to_canonical, to_native
 from backends.torch_backend.optimizers import Tensors, numbers, rates
-from backends.torch_backend.step import by_name, rules_of, step
+from backends.torch_backend.step import rules_of, stacked, step
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError
 from harness.core.model import GATES, ModelSpec, Params
@@ -54,7 +54,7 @@ class TorchBackend:
         self.kernel = choose_kernel(model, data, execution, self.replicas, self.device)
         self.weights = self._flat(state.params)  # (R, P)
         self.slots = {slot: self._flat(values) for slot, values in state.slots.items()}
-        self.network = Modules(model) if self.kernel == "modules" else network
+        self.forward = Modules(model, self.weights) if self.kernel == "modules" else stacked
         samples = samples_of(data, self.replicas)
         kinds = {"mask": torch.bool}
         self.data = {n: self._tensor(a, kinds.get(n)) for n, a in samples.arrays.items()}
@@ -83,7 +83,7 @@ class TorchBackend:
             return self.programs[rows.shape](rows, changing)
         arguments = (self.weights, self.slots, self.data, rows, self.numbers | changing)
         if self.kernel not in PROGRAMS:
-            return step(self.rules, self.network, *arguments)
+            return step(self.rules, self.forward, *arguments)
         program = PROGRAMS[self.kernel](self.rules, *arguments)
         self.programs[rows.shape] = program
         return program(rows, changing)
@@ -97,11 +97,11 @@ class TorchBackend:
         if mask is not None:
             masks = np.broadcast_to(mask, (self.replicas, *mask.shape[1:]))
             real = self._tensor(masks, torch.bool)
-        weights, run = by_name(self.weights, self.model), self.network
-        if real is not None and self.kernel == "modules":  # PyTorch's layers take no masks
-            canonical = self._params(self.weights)
-            weights, run = {name: self._tensor(w) for name, w in canonical.items()}, network
-        return run(self.model, weights, inputs, real).cpu().numpy()
+        if self.kernel == "modules" and real is not None:  # PyTorch's layers take no masks
+            canonical = self._params(self.weights).items()
+            weights = {name: self._tensor(values) for name, values in canonical}
+            return network(self.model, weights, inputs, real).cpu().numpy()
+        return self.forward(self.model, self.weights, inputs, real)[1].cpu().numpy()
 
     def state(self) -> State:
         """Return a copy of weights, optimiser memory and step count."""
