@@ -1,184 +1,114 @@
-"""The network as pure functions of one replica's weights; `vmap` adds the replica axis.
+"""The simple cell and the LSTM, with backpropagation through time; see `recurrence.py`.
 
-A cell is `advance(inputs, state, U, dot, activation) -> state`, one time step. `state` is a tuple
-with h `(B, H)` first; `inputs` `(B, GH)` do not depend on the step before: the projected inputs
-and, in a GRU, the recurrent side's bias. `lax.scan` runs it over time and JAX differentiates it, so
-there is no code for backpropagation through time.
-
-Gates as in `harness/core/model.py`; W input kernel, U recurrent kernel; T time steps, B samples, F
-inputs, H units, G gates.
+Symbols: a pre-activations, h hidden states, U recurrent kernel, σ the logistic function, ⊙ the
+elementwise product; `da` means ∂L/∂a.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from harness.core.model import ModelSpec
+from backends.jax_backend.recurrence import (
+    Array,
+    Cell,
+    Rules,
+    before,
+    kernel_gradient,
+    over_time,
+    sigmoid,
+    where_real,
+    zeros,
+)
 
-Array = jax.Array
-Weights = dict[str, Array]  # canonical names, without the replica axis
-State = tuple[Array, ...]
-Inputs = tuple[Array, ...]
-Dot = Callable[[Array, Array], Array]
-Advance = Callable[[Inputs, State, Array, Dot, str], State]
-OverTime = Callable[[Inputs, Array | None, Array], Array]
-
-# semantics.tf32 -> precision of the recurrent layers' products and of the head's. Neither acts on
-# float64, nor on the CPU. Gradients inherit it from the product that they belong to.
-PRECISIONS = {
-    "off": ("highest", "highest"),
-    "recurrent": ("tensorfloat32", "highest"),
-    "on": ("tensorfloat32", "tensorfloat32"),
-}
+# ------------------------------------------------------------------ simple cell (Elman 1990)
 
 
-def network(
-    model: ModelSpec,
-    weights: Weights,
-    x: Array,
-    mask: Array | None,
-    *,
-    tf32: str,
-    unrolled: bool = False,
-) -> Array:
-    """Map `x` `(B, T, F)` and `mask` `(B, T)` to outputs `(B, O)` or `(B, T, O)`."""
-    recurrent, head = (partial(jnp.matmul, precision=p) for p in PRECISIONS[tf32])
-    real = None if mask is None else mask.T[..., None]  # (T, B, 1)
-    h = x.swapaxes(0, 1)  # (T, B, F)
-    for layer in range(model.layers):
-        prefix = f"rnn.{layer}."
-        layer_weights = {
-            n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)
-        }
-        h = recurrent_layer(model, layer_weights, h, real, recurrent, unrolled)
-    seen = h.swapaxes(0, 1) if model.every_step else h[-1]
-    if model.head == "none":
-        return seen
-    return head(seen, weights["head.kernel"]) + weights["head.bias"]
+def rnn_forward(
+    a: Array, b: Array | None, U: Array, real: Array | None, rules: Rules
+) -> tuple[Array, Any]:
+    """Simple cell: h_t = φ(a_t + h_{t−1} U) with φ tanh or relu."""
+    φ = jnp.tanh if rules.activation == "tanh" else jax.nn.relu
+
+    def step(h: Array, now: tuple[Array, Array | None]) -> tuple[Array, Array]:
+        a, real = now
+        h = where_real(real, φ(a + rules.dot(h, U)), h)
+        return h, h
+
+    h = over_time(step, zeros(a, U), (a, real), rules)
+    return h, (h, U)
 
 
-def recurrent_layer(
-    model: ModelSpec, layer_weights: Weights, x: Array, real: Array | None, dot: Dot, unrolled: bool
-) -> Array:
-    """Return h `(T, B, H)` of every time step; padding keeps the state before.
+def rnn_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tuple:
+    """BPTT of the simple cell: da_t = φ'(a_t) ⊙ (dh_t + da_{t+1} Uᵀ). The slope of relu at 0 is
+    0."""
+    h, U = saved
+    slope = 1 - h * h if rules.activation == "tanh" else (h > 0).astype(h.dtype)
+    slope, UT = where_real(real, slope, 0), U.T
 
-    `x` is `(T, B, F)` and `real` `(T, B, 1)` or None.
-    """
-    advance = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
-    input_side, recurrent_side = biases(model, layer_weights)
-    a = dot(x, layer_weights["kernel"]) + input_side  # (T, B, GH)
-    inputs = (a,) if model.cell != "gru" else (a, jnp.broadcast_to(recurrent_side, a.shape))
+    def step(carried: Array, now: tuple) -> tuple[Array, Array]:
+        dh, slope, real = now
+        dh = dh + carried
+        da = dh * slope
+        return pass_padding(rules.dot(da, UT), dh, real), da
 
-    def over_time(inputs: Inputs, real: Array | None, U: Array) -> Array:
-        zeros = jnp.zeros((x.shape[1], model.units), x.dtype)
-        start = (zeros, zeros) if model.cell == "lstm" else (zeros,)
-        step = partial(time_step, advance, U, dot, model.activation)
-        return lax.scan(step, start, (inputs, real), unroll=unrolled)[1]
-
-    # In `gru_before`, U also multiplies r ⊙ h_{t−1}.
-    run = over_time if advance is gru_before else kernel_gradient_at_once(over_time, dot)
-    return run(inputs, real, layer_weights["recurrent_kernel"])
+    da = over_time(step, jnp.zeros_like(h[0]), (dh, slope, real), rules, reverse=True)
+    return da, None, kernel_gradient(h, da, rules)
 
 
-def time_step(
-    advance: Advance,
-    U: Array,
-    dot: Dot,
-    activation: str,
-    state: State,
-    now: tuple[Inputs, Array | None],
-) -> tuple[State, Array]:
-    """Return the state after one step, and h as the step's output for `lax.scan`."""
-    inputs, real = now
-    after = advance(inputs, state, U, dot, activation)
-    if real is not None:
-        pairs = zip(after, state, strict=True)
-        after = tuple(jnp.where(real, new, old) for new, old in pairs)
-    return after, after[0]
+def pass_padding(carried: Array, error: Array, real: Array | None) -> Array:
+    """Return the error of h_{t−1}: `carried`, plus the `error` of h_t where step t is padding."""
+    return carried if real is None else carried + jnp.where(real, 0, error)
 
 
-def kernel_gradient_at_once(over_time: OverTime, dot: Dot) -> OverTime:
-    """Return `over_time` with ∂L/∂U = Σ_t h_{t−1}ᵀ ∂L/∂(h_{t−1} U) as one product over all steps.
-
-    JAX by itself would add up T small products, and an update takes a third longer. The last of the
-    inputs is added to h_{t−1} U, so it has the same error.
-    """
-
-    def forward(inputs: Inputs, real: Array | None, U: Array) -> tuple[Array, Any]:
-        h, back = jax.vjp(lambda inputs: over_time(inputs, real, U), inputs)
-        return h, (h, back)
-
-    def backward(residuals: Any, dh: Array) -> tuple[Inputs, None, Array]:
-        h, back = residuals
-        (errors,) = back(dh)
-        before, error = (a.reshape(-1, a.shape[-1]) for a in (h[:-1], errors[-1][1:]))
-        return errors, None, dot(before.T, error)
-
-    function = jax.custom_vjp(over_time)
-    function.defvjp(forward, backward)
-    return function
+# ------------------------------------------------ LSTM (Hochreiter & Schmidhuber 1997; Gers 2000)
 
 
-def biases(model: ModelSpec, layer_weights: Weights) -> tuple[Array, Array]:
-    """Return the biases of the input side `(GH,)` and, in a GRU, of the recurrent `(GH,)`.
-
-    In the other cells a second bias is added to the first.
-    """
-    first, second = layer_weights["bias"], layer_weights.get("recurrent_bias")
-    if model.cell == "gru" and model.biases == "double":
-        return first[0], first[1]
-    if second is None:
-        return first, jnp.zeros_like(first)
-    if model.cell == "gru":  # acts on the candidate alone
-        return first, jnp.concatenate([jnp.zeros_like(first)[: -model.units], second])
-    return first + second, second
-
-
-def rnn(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """Simple cell (Elman 1990): h_t = φ(a_t + h_{t−1} U) with φ tanh or relu.
-
-    The slope of relu at 0 is 0; that of jnp.maximum(a, 0) would be 1/2.
-    """
-    a = inputs[0] + dot(state[0], U)
-    return (jnp.tanh(a) if activation == "tanh" else jax.nn.relu(a),)
-
-
-def lstm(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """LSTM (Hochreiter & Schmidhuber 1997; Gers 2000), with its gates in the order i, f, g, o.
+def lstm_forward(
+    a: Array, b: Array | None, U: Array, real: Array | None, rules: Rules
+) -> tuple[Array, Any]:
+    """LSTM, with its gates in the order i, f, g, o.
 
     i, f, o = σ(·), g = tanh(·) of a_t + h_{t−1} U; c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t).
     """
-    (a,), (h, c) = inputs, state
-    i, f, g, o = jnp.split(a + dot(h, U), 4, axis=-1)
-    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+    def step(state: tuple[Array, Array], now: tuple) -> tuple[Any, Any]:
+        (h, c), (a, real) = state, now
+        i, f, g, o = jnp.split(a + rules.dot(h, U), 4, -1)
+        i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
+        c = where_real(real, f * c + i * g, c)
+        h = where_real(real, o * jnp.tanh(c), h)
+        return (h, c), (h, c, i, f, g, o)  # in one array, XLA would compute the gates twice over
+
+    start = zeros(a, U)
+    h, c, *gates = over_time(step, (start, start), (a, real), rules)
+    return h, (h, c, gates, U)
 
 
-def gru_after(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """GRU with the reset after the product, as in cuDNN: h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ.
+def lstm_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tuple:
+    """BPTT of the LSTM: two errors flow back, through the states h and through the cells c.
 
-    With q = h_{t−1} U + b: z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h).
+    With factors for all time steps at once: da_i = dc ⊙ g ⊙ i ⊙ (1−i),
+    da_f = dc ⊙ c_{t−1} ⊙ f ⊙ (1−f), da_g = dc ⊙ i ⊙ (1−g²), da_o = dh ⊙ tanh(c) ⊙ o ⊙ (1−o).
     """
-    (a, b), (h,) = inputs, state
-    (a_z, a_r, a_h), (q_z, q_r, q_h) = jnp.split(a, 3, -1), jnp.split(dot(h, U) + b, 3, -1)
-    z, r = jax.nn.sigmoid(a_z + q_z), jax.nn.sigmoid(a_r + q_r)
-    return (z * h + (1 - z) * jnp.tanh(a_h + r * q_h),)
+    h, c, (i, f, g, o), U = saved
+    tanh_c, UT = jnp.tanh(c), U.T
+    factors = (g * i * (1 - i), before(c) * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o))
+    factors = tuple(where_real(real, factor, 0) for factor in factors)
+    to_cell, f = where_real(real, o * (1 - tanh_c * tanh_c), 0), where_real(real, f, 1)
+
+    def step(carried: tuple[Array, Array], now: tuple) -> tuple[Any, Array]:
+        (dh_after, dc_after), (dh, (i, f, g, o), to_cell, kept, real) = carried, now
+        dh = dh + dh_after
+        dc = dc_after + dh * to_cell
+        da = jnp.concatenate([dc * i, dc * f, dc * g, dh * o], -1)
+        return (pass_padding(rules.dot(da, UT), dh, real), dc * kept), da
+
+    start = jnp.zeros_like(h[0])
+    inputs = (dh, factors, to_cell, f, real)
+    da = over_time(step, (start, start), inputs, rules, reverse=True)
+    return da, None, kernel_gradient(h, da, rules)
 
 
-def gru_before(inputs: Inputs, state: State, U: Array, dot: Dot, activation: str) -> State:
-    """GRU with the reset before the product (Cho et al. 2014): see `gru_after`, but with
-    ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h)."""
-    (a, b), (h,) = inputs, state
-    units = h.shape[-1]
-    a = a + b
-    gates = jax.nn.sigmoid(a[..., : 2 * units] + dot(h, U[:, : 2 * units]))
-    z, r = jnp.split(gates, 2, axis=-1)
-    candidate = jnp.tanh(a[..., 2 * units :] + dot(r * h, U[:, 2 * units :]))
-    return (z * h + (1 - z) * candidate,)
-
-
-CELLS = {"rnn": rnn, "lstm": lstm, "gru after": gru_after, "gru before": gru_before}
+RNN = Cell(rnn_forward, rnn_backward)
+LSTM = Cell(lstm_forward, lstm_backward)

@@ -1,18 +1,21 @@
 """An epoch of updates of all replicas as one compiled program: nothing returns to Python.
 
-It is made of functions of one replica, `vmap` over replicas and `lax.scan` over the steps of an
+It is made of functions of one replica, `vmap` over several and `lax.scan` over the steps of an
 epoch. Weights, data, learning rates and the optimiser's numbers are arguments of the program, and
 the new state is its result: a later job of the same rules and shapes compiles nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
-from backends.jax_backend.cells import network
 from backends.jax_backend.losses import mean_loss
+from backends.jax_backend.network import network
 from backends.jax_backend.optimizers import Arrays, Slots, update
 from harness.core.model import ModelSpec
 from harness.core.semantics import Semantics
@@ -85,8 +88,8 @@ def train(
         return carry[:2], losses
 
     arrays, axes = unshared(data)
-    over_replicas = jax.vmap(one_epoch, in_axes=(0, 0, axes, 0, 1, 1), out_axes=(0, 1))
-    return over_replicas(params, slots, arrays, numbers, batches, lr)
+    run = over_replicas(one_epoch, (0, 0, axes, 0, 1, 1), (0, 1), lr.shape[1])
+    return run(params, slots, arrays, numbers, batches, lr)
 
 
 @partial(jax.jit, static_argnames=("model", "tf32"), compiler_options=COMPILER)
@@ -95,7 +98,8 @@ def outputs(
 ) -> jax.Array:
     """Map `x` `(R, N, T, F)` to outputs `(R, N, O)` or `(R, N, T, O)`."""
     arrays, axes = unshared((x, mask))
-    return jax.vmap(partial(network, model, tf32=tf32), in_axes=(0, *axes))(params, *arrays)
+    function, replicas = partial(network, model, tf32=tf32), len(params["rnn.0.kernel"])
+    return over_replicas(function, (0, *axes), 0, replicas)(params, *arrays)
 
 
 def unshared(parts: tuple[jax.Array | None, ...]) -> tuple[tuple, tuple]:
@@ -106,3 +110,29 @@ def unshared(parts: tuple[jax.Array | None, ...]) -> tuple[tuple, tuple]:
         for part, axis in zip(parts, axes, strict=True)
     )
     return tuple(arrays), axes
+
+
+def over_replicas(
+    function: Callable[..., Any], in_axes: tuple, out_axes: Any, replicas: int
+) -> Callable[..., Any]:
+    """Return `vmap` of a function; for one replica, the function between arrays without that axis.
+
+    XLA multiplies matrices faster than a batch of one matrix.
+    """
+    if replicas > 1:
+        return jax.vmap(function, in_axes=in_axes, out_axes=out_axes)
+
+    def single(*arguments: Any) -> Any:
+        one = (
+            jax.tree.map(lambda a, axis=axis: a.squeeze(axis), argument)
+            if isinstance(axis, int)
+            else argument  # shared data
+            for argument, axis in zip(arguments, in_axes, strict=True)
+        )
+        return jax.tree.map(
+            lambda axis, result: jax.tree.map(lambda a: jnp.expand_dims(a, axis), result),
+            out_axes,
+            function(*one),
+        )
+
+    return single

@@ -6,8 +6,6 @@ An epoch is a loop over `step.step`, in one of four kernels: `modules` calls `nn
 each update as one CUDA graph. Layout and gate order are canonical in all.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,11 +17,12 @@ from backends.torch_backend.cells import network
 from backends.torch_backend.compiled import Compiled, compiler_present
 from backends.torch_backend.graphed import Graphed
 from backends.torch_backend.modules import Modules
+from backends.torch_backend.native_layout import to_canonical, to_native
 from backends.torch_backend.optimizers import Tensors, numbers, rates
-from backends.torch_backend.step import by_name, rules_of, step
+from backends.torch_backend.step import rules_of, stacked, step
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError
-from harness.core.model import GATES, ModelSpec
+from harness.core.model import GATES, ModelSpec, Params
 
 # From LONG updates on, `stacked` is preferred to PyTorch's layers for its speed. Compiling takes 13
 # to 50 seconds on two cores, growing with the number of cells, and saves 0.7 to 4 milliseconds per
@@ -51,11 +50,11 @@ class TorchBackend:
         self.device = choose_device(execution.device)
         self.model, self.training, self.step = model, training, state.step
         self.dtype = getattr(torch, training.precision)
-        self.weights = self._tensor(flatten(state.params, model))  # (R, P)
-        self.slots = {s: self._tensor(flatten(v, model)) for s, v in state.slots.items()}
-        self.replicas = len(self.weights)
+        self.replicas = len(state.params["rnn.0.kernel"])
         self.kernel = choose_kernel(model, data, execution, self.replicas, self.device)
-        self.network = Modules(model) if self.kernel == "modules" else network
+        self.weights = self._flat(state.params)  # (R, P)
+        self.slots = {slot: self._flat(values) for slot, values in state.slots.items()}
+        self.forward = Modules(model, self.weights) if self.kernel == "modules" else stacked
         samples = samples_of(data, self.replicas)
         kinds = {"mask": torch.bool}
         self.data = {n: self._tensor(a, kinds.get(n)) for n, a in samples.arrays.items()}
@@ -84,7 +83,7 @@ class TorchBackend:
             return self.programs[rows.shape](rows, changing)
         arguments = (self.weights, self.slots, self.data, rows, self.numbers | changing)
         if self.kernel not in PROGRAMS:
-            return step(self.rules, self.network, *arguments)
+            return step(self.rules, self.forward, *arguments)
         program = PROGRAMS[self.kernel](self.rules, *arguments)
         self.programs[rows.shape] = program
         return program(rows, changing)
@@ -98,8 +97,11 @@ class TorchBackend:
         if mask is not None:
             masks = np.broadcast_to(mask, (self.replicas, *mask.shape[1:]))
             real = self._tensor(masks, torch.bool)
-        run = self.network if real is None else network
-        return run(self.model, by_name(self.weights, self.model), inputs, real).cpu().numpy()
+        if self.kernel == "modules" and real is not None:  # PyTorch's layers take no masks
+            canonical = self._params(self.weights).items()
+            weights = {name: self._tensor(values) for name, values in canonical}
+            return network(self.model, weights, inputs, real).cpu().numpy()
+        return self.forward(self.model, self.weights, inputs, real)[1].cpu().numpy()
 
     def state(self) -> State:
         """Return a copy of weights, optimiser memory and step count."""
@@ -116,8 +118,18 @@ class TorchBackend:
         repeated = np.broadcast_to(values, (len(values), self.replicas))[..., None]
         return self._tensor(repeated).unbind()
 
-    def _params(self, flat: Tensor) -> Any:
-        return {n: v.copy() for n, v in unflatten(flat.cpu().numpy(), self.model).items()}
+    def _flat(self, params: Params) -> Tensor:
+        """Return canonical arrays as one tensor `(R, P)`, in the kernel's layout."""
+        native = self.kernel == "modules"
+        return self._tensor(
+            flatten(to_native(params, self.model) if native else params, self.model)
+        )
+
+    def _params(self, flat: Tensor) -> Params:
+        params = unflatten(flat.cpu().numpy(), self.model)
+        if self.kernel == "modules":
+            params = to_canonical(params, self.model)
+        return {name: values.copy() for name, values in params.items()}
 
     def _tensor(self, array: Array, dtype: torch.dtype | None = None) -> Tensor:
         """Return a copy on the device, since updates are in place."""

@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.torch_backend.cells import network
 from backends.torch_backend.optimizers import Tensors
-from backends.torch_backend.step import Rules, step
+from backends.torch_backend.step import Rules, stacked, step
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def _flat(rules: Rules, names: list[list[str]], *tensors: Tensor) -> tuple[Tenso
     θ = next(values)
     slots, data = ({name: next(values) for name in group} for group in names[:2])
     rows, n = next(values), dict(zip(names[2], values, strict=True))
-    return (step(rules, network, θ, slots, data, rows, n),)
+    return (step(rules, stacked, θ, slots, data, rows, n),)
 
 
 def _compile(function: Any, tensors: list[Tensor]) -> Any:

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.torch_backend.cells import network
 from backends.torch_backend.optimizers import Tensors
-from backends.torch_backend.step import Rules, step
+from backends.torch_backend.step import Rules, stacked, step
 
 WARM_UP = 3  # updates before recording, in which libraries choose their algorithms
 
@@ -27,11 +26,11 @@ class Graphed:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):  # on copies: an update changes weights in place
             for _ in range(WARM_UP):
-                step(rules, network, θ.clone(), copies(slots), data, self._rows, self._n)
+                step(rules, stacked, θ.clone(), copies(slots), data, self._rows, self._n)
         torch.cuda.current_stream().wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):  # records without running
-            self._losses = step(rules, network, θ, slots, data, self._rows, self._n)
+            self._losses = step(rules, stacked, θ, slots, data, self._rows, self._n)
 
     def __call__(self, rows: Tensor, n: Tensors) -> Tensor:
         """Train one step on the samples `rows` with the numbers `n`; return the losses `(R,)`."""

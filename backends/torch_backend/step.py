@@ -13,13 +13,14 @@ from torch import Tensor
 
 from backends import TrainingSpec
 from backends.flat import sizes
-from backends.torch_backend.cells import Weights
+from backends.torch_backend.cells import Weights, network
 from backends.torch_backend.losses import mean_loss
 from backends.torch_backend.optimizers import UPDATE, Tensors, clip, decay
 from harness.core.model import ModelSpec, shapes
 from harness.core.semantics import Semantics
 
-Network = Callable[[ModelSpec, Weights, Tensor, Tensor | None], Tensor]
+# From θ, inputs and mask to the leaves of autograd, which hold θ's entries in order, and outputs.
+Forward = Callable[[ModelSpec, Tensor, Tensor, Tensor | None], tuple[list[Tensor], Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +46,18 @@ def by_name(θ: Tensor, model: ModelSpec) -> Weights:
     return {name: part.view(len(θ), *shape) for (name, shape), part in named}
 
 
+def stacked(
+    model: ModelSpec, θ: Tensor, x: Tensor, mask: Tensor | None
+) -> tuple[list[Tensor], Tensor]:
+    """Return θ as a leaf, and the outputs of all replicas, which are computed at once."""
+    leaf = θ.detach().requires_grad_()
+    return [leaf], network(model, by_name(leaf, model), x, mask)
+
+
 @torch.no_grad()
 def step(
     rules: Rules,
-    network: Network,
+    forward: Forward,
     θ: Tensor,
     slots: Tensors,
     data: Tensors,
@@ -62,13 +71,14 @@ def step(
     """
     batch = {name: part[rows] for name, part in data.items()}
     mask = batch.get("mask")
-    leaf = θ.detach().requires_grad_()
     with torch.enable_grad():
-        outputs = network(rules.model, by_name(leaf, rules.model), batch["x"], mask)
+        leaves, outputs = forward(rules.model, θ, batch["x"], mask)
         counted = mask if rules.model.every_step else None
         losses = mean_loss(rules.loss, rules.semantics.bce, outputs, batch["y"], counted)
         # Replicas share no weight, so the gradient of the sum is each one's own gradient.
-        (g,) = torch.autograd.grad(losses.sum(), [leaf])
+        parts = torch.autograd.grad(losses.sum(), leaves)
+    g = parts[0] if len(parts) == 1 else torch.cat([part.reshape(-1) for part in parts])
+    g = g.view(θ.shape)
     g = clip(g, sizes(rules.model), n, rules.semantics)
     g = decay(θ, g, n, rules.semantics)
     UPDATE[rules.optimizer](θ, g, slots, n, rules.semantics)
