@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from backends.jax_backend.cells import LSTM, RNN
 from backends.jax_backend.gru import GRU_AFTER, GRU_BEFORE
-from backends.jax_backend.recurrence import Array, Rules, recurrence
+from backends.jax_backend.recurrence import Array, Dot, Rules, recurrence
 from harness.core.model import ModelSpec
 
 Weights = dict[str, Array]  # canonical names, without the replica axis
@@ -50,7 +50,7 @@ def network(
     seen = h.swapaxes(0, 1) if model.every_step else h[-1]
     if model.head == "none":
         return seen
-    return head(seen, weights["head.kernel"]) + weights["head.bias"]
+    return product(head, seen, weights["head.kernel"]) + weights["head.bias"]
 
 
 def recurrent_layer(
@@ -63,8 +63,14 @@ def recurrent_layer(
     cell = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
     input_side, candidate = biases(model, layer_weights)
     # The inputs of all time steps in one product: no step waits for it.
-    a = rules.dot(x, layer_weights["kernel"]) + input_side  # (T, B, GH)
+    a = product(rules.dot, x, layer_weights["kernel"]) + input_side  # (T, B, GH)
     return recurrence(cell, rules)(a, candidate, layer_weights["recurrent_kernel"], real)
+
+
+def product(dot: Dot, x: Array, W: Array) -> Array:
+    """Multiply x `(…, F)` by W `(F, G)` as one matrix: for the gradient of W, XLA would else
+    transpose an array of the size of the result."""
+    return dot(x.reshape(-1, x.shape[-1]), W).reshape(*x.shape[:-1], W.shape[1])
 
 
 def biases(model: ModelSpec, layer_weights: Weights) -> tuple[Array, Array | None]:

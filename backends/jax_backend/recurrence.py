@@ -20,13 +20,14 @@ import jax.numpy as jnp
 from jax import lax
 
 Array = jax.Array
+Dot = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """What a cell is told besides its arrays."""
 
-    dot: Callable[[Array, Array], Array]
+    dot: Dot
     activation: str  # "tanh" or "relu"
     unrolled: bool  # all time steps written out in the program
 
