@@ -1,4 +1,4 @@
-"""The simple cell and the LSTM, with backpropagation through time; see `recurrence.py`.
+"""The cells with backpropagation through time, see `recurrence.py`; the GRU is in `gru.py`.
 
 Symbols: a pre-activations, h hidden states, U recurrent kernel, σ the logistic function, ⊙ the
 elementwise product; `da` means ∂L/∂a.
@@ -9,6 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.jax_backend.gru import (
+    gru_after_backward,
+    gru_after_forward,
+    gru_before_backward,
+    gru_before_forward,
+)
 from backends.jax_backend.recurrence import (
     Array,
     Cell,
@@ -110,5 +116,9 @@ def lstm_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tu
     return da, None, kernel_gradient(h, da, rules)
 
 
-RNN = Cell(rnn_forward, rnn_backward)
-LSTM = Cell(lstm_forward, lstm_backward)
+CELLS = {
+    "rnn": Cell(rnn_forward, rnn_backward),
+    "lstm": Cell(lstm_forward, lstm_backward),
+    "gru after": Cell(gru_after_forward, gru_after_backward),
+    "gru before": Cell(gru_before_forward, gru_before_backward),
+}

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 
 from backends.jax_backend.recurrence import (
     Array,
-    Cell,
     Rules,
     before,
     kernel_gradient,
@@ -19,7 +18,7 @@ from backends.jax_backend.recurrence import (
 # ------------------- reset after: as in cuDNN, h_{t−1} U is computed whole before r is known
 
 
-def after_forward(
+def gru_after_forward(
     a: Array, b: Array, U: Array, real: Array | None, rules: Rules
 ) -> tuple[Array, Any]:
     """GRU with the reset after the product, as in cuDNN: h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ.
@@ -41,8 +40,8 @@ def after_forward(
     return h, (h, zr, candidate, q_h, U)
 
 
-def after_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tuple:
-    """BPTT of `after_forward`: z carries part of the error back directly, the gates the rest."""
+def gru_after_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tuple:
+    """BPTT of `gru_after_forward`: z carries part of the error back, the gates the rest."""
     h, zr, candidate, q_h, U = saved
     z, r = jnp.split(zr, 2, -1)
     to_z, to_h = state_factors(h, z, candidate, real)
@@ -71,10 +70,10 @@ def state_factors(h: Array, z: Array, candidate: Array, real: Array | None) -> t
 # ---------------------------------- reset before: as in Cho et al. 2014, r acts on h_{t−1} itself
 
 
-def before_forward(
+def gru_before_forward(
     a: Array, b: Array | None, U: Array, real: Array | None, rules: Rules
 ) -> tuple[Array, Any]:
-    """GRU with the reset before the product (Cho et al. 2014): see `after_forward`, but with
+    """GRU with the reset before the product (Cho et al. 2014): see `gru_after_forward`, but with
     ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h)."""
     gates = 2 * U.shape[0]
 
@@ -90,8 +89,8 @@ def before_forward(
     return h, (h, zr, candidate, U)
 
 
-def before_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tuple:
-    """BPTT of `before_forward`: the candidate's error reaches r and h_{t−1} by r ⊙ h_{t−1}."""
+def gru_before_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> tuple:
+    """BPTT of `gru_before_forward`: the candidate's error reaches r and h_{t−1} by r ⊙ h_{t−1}."""
     h, zr, candidate, U = saved
     z, r = jnp.split(zr, 2, -1)
     to_z, to_h = state_factors(h, z, candidate, real)
@@ -114,7 +113,3 @@ def before_backward(dh: Array, saved: Any, real: Array | None, rules: Rules) -> 
     dU_gates = kernel_gradient(h, da[..., :gates], rules)
     dU_h = rules.dot((old * r).reshape(-1, H).T, da[..., gates:].reshape(-1, H))
     return da, None, jnp.concatenate([dU_gates, dU_h], -1)
-
-
-GRU_AFTER = Cell(after_forward, after_backward)
-GRU_BEFORE = Cell(before_forward, before_backward)

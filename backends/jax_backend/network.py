@@ -9,14 +9,11 @@ from functools import partial
 
 import jax.numpy as jnp
 
-from backends.jax_backend.cells import LSTM, RNN
-from backends.jax_backend.gru import GRU_AFTER, GRU_BEFORE
+from backends.jax_backend.cells import CELLS
 from backends.jax_backend.recurrence import Array, Dot, Rules, recurrence
 from harness.core.model import ModelSpec
 
 Weights = dict[str, Array]  # canonical names, without the replica axis
-
-CELLS = {"rnn": RNN, "lstm": LSTM, "gru after": GRU_AFTER, "gru before": GRU_BEFORE}
 
 # semantics.tf32 -> precision of the recurrent layers' products and of the head's. Neither acts on
 # float64, nor on the CPU.

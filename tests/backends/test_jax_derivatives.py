@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import backends.jax_backend  # noqa: F401 - float64 is on
-from backends.jax_backend.network import CELLS
+from backends.jax_backend.cells import CELLS
 from backends.jax_backend.recurrence import Rules, recurrence
 from harness.core.model import GATES
 
