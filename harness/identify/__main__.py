@@ -13,10 +13,10 @@ from rich.console import Console
 from harness.console import streams
 from harness.console.command_line import option, shell_line
 from harness.console.terminal import console
-from harness.core.errors import ConfigError, check_range
+from harness.core.errors import ConfigError
 from harness.identify import report
 from harness.identify.answer import answer, check_free, name_of, sentence, words, write
-from harness.identify.arguments import parser
+from harness.identify.arguments import check_search, parser
 from harness.identify.case import Case
 from harness.identify.identified import identified
 from harness.identify.search import Found
@@ -38,9 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _identify(options: argparse.Namespace, screen: Console) -> int:
-    check_range("--steps", options.steps, 1)
-    check_range("--seconds", options.seconds, 1.0)
-    check_range("--lr", options.lr, 0.0)
+    check_search(options)
     name = name_of(options.recording, options.name)
     path = options.out / "semantics" / f"{name}.yaml"
     check_free(path)

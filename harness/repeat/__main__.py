@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from harness.console import streams
 from harness.console.terminal import console
-from harness.core.errors import ConfigError, check_range
+from harness.core.errors import ConfigError
+from harness.identify.arguments import check_search
 from harness.readers.foreign_network import Stated
 from harness.repeat.arguments import parser
 from harness.repeat.repeat import Request, repeat
@@ -21,9 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.prepare()
     try:
         options = parser().parse_intermixed_args(arguments)
-        check_range("--steps", options.steps, 1)
-        check_range("--seconds", options.seconds, 1.0)
-        check_range("--lr", options.lr, 0.0)
+        check_search(options)
         request = Request(
             recording=options.recording,
             out=options.out,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.console.arguments import Parser
-from harness.identify.price import SECONDS
+from harness.identify.arguments import add_search
 
 EXAMPLES = """\
   harness repeat recorded                # a folder that harness.recorder wrote
@@ -25,9 +25,5 @@ def parser() -> Parser:
     add("--out", metavar="DIR", type=Path, default=Path("identified"), help="of its settings")
     add("--name", help="of the experiment (default: the recording's)")
     add("--nearest", action="store_true", help="go on where no rules fit, with the nearest")
-    add("--steps", type=int, metavar="N", help="judge N steps (default: what a minute allows)")
-    add("--seconds", type=float, default=SECONDS, metavar="N", help="a search may take (60)")
-    add("--lr", type=float, help="the learning rate, where the recording has none")
-    add("--only", metavar="NAME", help="the recurrent layer to take, of several")
-    add("--head", metavar="NAME", help="the dense layer after it, of several, or none")
+    add_search(command_line)
     return command_line
