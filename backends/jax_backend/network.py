@@ -5,23 +5,18 @@ Gates as in `harness/core/model.py`; W input kernel, U recurrent kernel; T time 
 inputs, H units, G gates.
 """
 
-from functools import partial
-
 import jax.numpy as jnp
 
 from backends.jax_backend.cells import CELLS
-from backends.jax_backend.recurrence import Array, Dot, Rules, recurrence
+from backends.jax_backend.recurrence import Array, Rules, recurrence
 from harness.core.model import ModelSpec
 
 Weights = dict[str, Array]  # canonical names, without the replica axis
 
 # semantics.tf32 -> precision of the recurrent layers' products and of the head's. Neither acts on
 # float64, nor on the CPU.
-PRECISIONS = {
-    "off": ("highest", "highest"),
-    "recurrent": ("tensorfloat32", "highest"),
-    "on": ("tensorfloat32", "tensorfloat32"),
-}
+EXACT, TF32 = "highest", "tensorfloat32"
+PRECISIONS = {"off": (EXACT, EXACT), "recurrent": (TF32, EXACT), "on": (TF32, TF32)}
 
 
 def network(
@@ -34,8 +29,8 @@ def network(
     unrolled: bool = False,
 ) -> Array:
     """Map `x` `(B, T, F)` and `mask` `(B, T)` to outputs `(B, O)` or `(B, T, O)`."""
-    recurrent, head = (partial(jnp.matmul, precision=p) for p in PRECISIONS[tf32])
-    rules = Rules(dot=recurrent, activation=model.activation, unrolled=unrolled)
+    recurrent, head = PRECISIONS[tf32]
+    rules = Rules(precision=recurrent, activation=model.activation, unrolled=unrolled)
     real = None if mask is None else mask.T[..., None]  # (T, B, 1)
     h = x.swapaxes(0, 1)  # (T, B, F)
     for layer in range(model.layers):
@@ -47,7 +42,7 @@ def network(
     seen = h.swapaxes(0, 1) if model.every_step else h[-1]
     if model.head == "none":
         return seen
-    return product(head, seen, weights["head.kernel"]) + weights["head.bias"]
+    return product(seen, weights["head.kernel"], weights["head.bias"], head)
 
 
 def recurrent_layer(
@@ -60,14 +55,23 @@ def recurrent_layer(
     cell = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
     input_side, candidate = biases(model, layer_weights)
     # The inputs of all time steps in one product: no step waits for it.
-    a = product(rules.dot, x, layer_weights["kernel"]) + input_side  # (T, B, GH)
+    a = product(x, layer_weights["kernel"], input_side, rules.precision)  # (T, B, GH)
     return recurrence(cell, rules)(a, candidate, layer_weights["recurrent_kernel"], real)
 
 
-def product(dot: Dot, x: Array, W: Array) -> Array:
-    """Multiply x `(…, F)` by W `(F, G)` as one matrix: for the gradient of W, XLA would else
-    transpose an array of the size of the result."""
-    return dot(x.reshape(-1, x.shape[-1]), W).reshape(*x.shape[:-1], W.shape[1])
+def product(x: Array, W: Array, b: Array, precision: str) -> Array:
+    """Compute x W + b of x `(…, F)` and W `(F, G)` as one product of matrices, [x 1] [W; b].
+
+    So the gradients of W and b are one product, too: XLA would sum up those of b, and of the W of a
+    single feature, column by column, and of three axes it would transpose the whole error.
+    """
+    flat = x.reshape(-1, x.shape[-1])
+    if precision == EXACT:
+        x_1 = jnp.concatenate([flat, jnp.ones((len(flat), 1), x.dtype)], 1)
+        a = jnp.matmul(x_1, jnp.concatenate([W, b[None]]), precision=precision)
+    else:  # TF32 rounds what is multiplied, and must not round b
+        a = jnp.matmul(flat, W, precision=precision) + b
+    return a.reshape(*x.shape[:-1], W.shape[1])
 
 
 def biases(model: ModelSpec, layer_weights: Weights) -> tuple[Array, Array | None]:

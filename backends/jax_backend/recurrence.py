@@ -20,16 +20,19 @@ import jax.numpy as jnp
 from jax import lax
 
 Array = jax.Array
-Dot = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """What a cell is told besides its arrays."""
 
-    dot: Dot
+    precision: str  # of products: "highest" or "tensorfloat32"
     activation: str  # "tanh" or "relu"
     unrolled: bool  # all time steps written out in the program
+
+    def dot(self, a: Array, b: Array) -> Array:
+        """Multiply two matrices."""
+        return jnp.matmul(a, b, precision=self.precision)
 
 
 class Cell(NamedTuple):

@@ -1,154 +1,116 @@
-"""The network in `keras.ops` on stacked weights: all replicas in one batched product.
+"""The cells with backpropagation through time, see `recurrence.py`; the GRU is in `gru.py`.
 
-Time is one loop (`loop.py`), which XLA compiles fast: its body is compiled once, whatever the
-length.
-
-A cell is `advance(now, state, inner, activation) -> state`, one time step. `now` are its inputs
-`(R, B, ·)`, the last with the product h_{t−1} U added; `state` is a tuple with h `(R, B, H)` first;
-`inner` holds U_h of the GRU with the reset before, which multiplies with it itself, else nothing.
-
-Weights are canonical, `(R, …)` each (`harness/core/model.py`): R replicas, B samples, T time steps,
-F inputs, H units, G gates.
+Symbols: a pre-activations, h hidden states, U recurrent kernel, σ the logistic function, ⊙ the
+elementwise product; `da` means ∂L/∂a.
 """
 
 from typing import Any
 
-import keras
-import tensorflow as tf
+from backends.keras_backend.gru import (
+    gru_after_backward,
+    gru_after_forward,
+    gru_before_backward,
+    gru_before_forward,
+)
+from backends.keras_backend.recurrence import (
+    Cell,
+    before,
+    dot,
+    kernel_gradient,
+    ops,
+    over_time,
+    pass_padding,
+    sigmoid,
+    transposed,
+    where_real,
+    zeros,
+)
 
-from backends.keras_backend.loop import by_replica, over_time
-from harness.core.model import ModelSpec
-
-ops: Any = keras.ops  # Any: the declared types of its functions are too wide to check
-Weights = dict[str, Any]
-State = tuple[Any, ...]
-Inputs = tuple[Any, ...]
-
-
-def network(model: ModelSpec, weights: Weights, x: Any, mask: Any) -> Any:
-    """Map `x` `(R, B, T, F)` and `mask` `(R, B, T)` to outputs `(R, B, O)` or `(R, B, T, O)`."""
-    real = None if mask is None else ops.transpose(mask, (2, 0, 1))[..., None]  # (T, R, B, 1)
-    h = ops.transpose(x, (2, 0, 1, 3))  # (T, R, B, F)
-    for layer in range(model.layers):
-        prefix = f"rnn.{layer}."
-        layer_weights = {
-            n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)
-        }
-        h = recurrent_layer(model, layer_weights, h, real)
-    seen = h if model.every_step else h[-1]
-    if not model.every_step:
-        seen = seen[None]
-    if model.head == "dense":
-        seen = product(seen, weights["head.kernel"], weights["head.bias"])
-    return ops.transpose(seen, (1, 2, 0, 3)) if model.every_step else seen[0]
+# ------------------------------------------------------------------ simple cell (Elman 1990)
 
 
-def product(x: Any, W: Any, b: Any) -> Any:
-    """Compute x_t W + b of all time steps at once: `(T, R, B, F)` -> `(T, R, B, GH)`.
+def rnn_forward(a: Any, b: Any, U: Any, real: Any, activation: str) -> tuple[Any, Any]:
+    """Simple cell: h_t = φ(a_t + h_{t−1} U) with φ tanh or relu."""
+    φ = ops.tanh if activation == "tanh" else ops.relu
 
-    W is not broadcast along T: TensorFlow 2.21's oneDNN kernel for that product crashes (T = 10,
-    B = 100, F = 1).
-    """
-    T, R, B, _ = x.shape
-    a = ops.reshape(ops.matmul(by_replica(x), W) + b[:, None], (R, T, B, W.shape[-1]))
-    return ops.transpose(a, (1, 0, 2, 3))
+    def step(h: Any, now: tuple) -> tuple[Any, tuple]:
+        a, real = now
+        h = where_real(real, φ(a + dot(h, U)), h)
+        return h, (h,)
 
-
-def recurrent_layer(model: ModelSpec, layer_weights: Weights, x: Any, real: Any) -> Any:
-    """Return h `(T, R, B, H)` of every time step; padding keeps the state before.
-
-    `x` is `(T, R, B, F)` and `real` `(T, R, B, 1)` or None.
-    """
-    advance = CELLS[f"gru {model.reset}" if model.cell == "gru" else model.cell]
-    inputs, U, inner = operands(model, layer_weights, x)
-    zeros = tf.zeros((*x.shape[1:3], model.units), x.dtype)
-    start = (zeros, zeros) if model.cell == "lstm" else (zeros,)
-
-    def step(t: Any, now: Inputs, state: State, inner: tuple) -> State:
-        after = advance(now, state, inner, model.activation)
-        if real is None:
-            return after
-        return tuple(ops.where(real[t], new, old) for new, old in zip(after, state, strict=True))
-
-    return over_time(step, inputs, start, U, inner)
+    H = U.shape[1]
+    (h,) = over_time(step, zeros(a, H), (a, real), (H,))
+    return h, (h, U)
 
 
-def operands(model: ModelSpec, layer_weights: Weights, x: Any) -> tuple[tuple, Any, tuple]:
-    """Return the arguments of `over_time` for a layer: its inputs, U and the inner kernels.
+def rnn_backward(dh: Any, saved: Any, real: Any, activation: str) -> tuple:
+    """BPTT of the simple cell: da_t = φ'(a_t) ⊙ (dh_t + da_{t+1} Uᵀ). The slope of relu at 0 is
+    0."""
+    h, U = saved
+    slope = 1 - h * h if activation == "tanh" else ops.cast(h > 0, h.dtype)
+    slope, UT = where_real(real, slope, 0), transposed(U)
 
-    In a GRU, the first input is that of the candidate.
-    """
-    input_side, recurrent_side = biases(model, layer_weights)
-    U, a = layer_weights["recurrent_kernel"], product(x, layer_weights["kernel"], input_side)
-    if model.cell != "gru":
-        return (a,), U, ()
-    gates = 2 * model.units
-    a_gates, a_h = a[..., :gates] + recurrent_side[..., :gates], a[..., gates:]
-    b_h = recurrent_side[..., gates:]
-    if model.reset == "after":
-        last = ops.concatenate([a_gates, ops.broadcast_to(b_h, a_h.shape)], -1)
-        return (a_h, last), U, ()
-    return (a_h + b_h, a_gates), U[..., :gates], (U[..., gates:],)
+    def step(carried: Any, now: tuple) -> tuple[Any, tuple]:
+        dh, slope, real = now
+        dh = dh + carried
+        da = dh * slope
+        return pass_padding(dot(da, UT), dh, real), (da,)
 
-
-def biases(model: ModelSpec, layer_weights: Weights) -> tuple[Any, Any]:
-    """Return the biases of the input side `(R, GH)` and, in a GRU, of the recurrent `(R, 1, GH)`.
-
-    In the other cells a second bias is added to the first.
-    """
-    first, second = layer_weights["bias"], layer_weights.get("recurrent_bias")
-    if model.cell != "gru":
-        return (first if second is None else first + second), None
-    if model.biases == "double":
-        return first[:, 0], first[:, 1:]
-    zeros = ops.zeros_like(first)
-    if second is not None:  # acts on the candidate alone
-        zeros = ops.concatenate([zeros[:, : -model.units], second], 1)
-    return first, zeros[:, None]
+    H = U.shape[1]
+    (da,) = over_time(step, zeros(h, H), (dh, slope, real), (H,), reverse=True)
+    return da, None, kernel_gradient(h, da)
 
 
-def rnn(now: Inputs, state: State, inner: tuple, activation: str) -> State:
-    """Simple cell (Elman 1990): h_t = φ(a_t + h_{t−1} U) with φ tanh or relu."""
-    (a,) = now
-    return (ops.tanh(a) if activation == "tanh" else ops.relu(a),)
+# ------------------------------------------------ LSTM (Hochreiter & Schmidhuber 1997; Gers 2000)
 
 
-def lstm(now: Inputs, state: State, inner: tuple, activation: str) -> State:
-    """LSTM (Hochreiter & Schmidhuber 1997; Gers 2000), with its gates in the order i, f, g, o.
+def lstm_forward(a: Any, b: Any, U: Any, real: Any, activation: str) -> tuple[Any, Any]:
+    """LSTM, with its gates in the order i, f, g, o.
 
     i, f, o = σ(·), g = tanh(·) of a_t + h_{t−1} U; c_t = f ⊙ c_{t−1} + i ⊙ g; h_t = o ⊙ tanh(c_t).
-    One tanh computes all gates, with σ(a) = ½ tanh(½ a) + ½: XLA would compute four separate ones
-    several times over.
     """
-    (a,), (_, c) = now, state
-    half = ops.repeat(ops.array([0.5, 0.5, 1, 0.5], a.dtype), a.shape[-1] // 4)
-    i, f, g, o = ops.split(half * ops.tanh(half * a) + (1 - half), 4, axis=-1)
-    c = f * c + i * g
-    return o * ops.tanh(c), c
+
+    def step(state: tuple, now: tuple) -> tuple[tuple, tuple]:
+        (h, c), (a, real) = state, now
+        i, f, g, o = ops.split(a + dot(h, U), 4, -1)
+        i, f, g, o = sigmoid(i), sigmoid(f), ops.tanh(g), sigmoid(o)
+        c = where_real(real, f * c + i * g, c)
+        h = where_real(real, o * ops.tanh(c), h)
+        return (h, c), (h, c, i, f, g, o)  # in one array, XLA would compute the gates twice over
+
+    H = U.shape[1]
+    start = zeros(a, H)
+    h, c, *gates = over_time(step, (start, start), (a, real), (H,) * 6)
+    return h, (h, c, gates, U)
 
 
-def sigmoid(a: Any) -> Any:
-    """Compute σ(a) from tanh, which is faster in XLA than from exp."""
-    return 0.5 * ops.tanh(0.5 * a) + 0.5
+def lstm_backward(dh: Any, saved: Any, real: Any, activation: str) -> tuple:
+    """BPTT of the LSTM: two errors flow back, through the states h and through the cells c.
 
-
-def gru_after(now: Inputs, state: State, inner: tuple, activation: str) -> State:
-    """GRU with the reset after the product, as in cuDNN: h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ.
-
-    With q = h_{t−1} U + b: z = σ(a_z + q_z); r = σ(a_r + q_r); ĥ = tanh(a_h + r ⊙ q_h).
+    With factors for all time steps at once: da_i = dc ⊙ g ⊙ i ⊙ (1−i),
+    da_f = dc ⊙ c_{t−1} ⊙ f ⊙ (1−f), da_g = dc ⊙ i ⊙ (1−g²), da_o = dh ⊙ tanh(c) ⊙ o ⊙ (1−o).
     """
-    (a_h, gates), (h,) = now, state
-    a_z, a_r, q_h = ops.split(gates, 3, axis=-1)
-    z, r = sigmoid(a_z), sigmoid(a_r)
-    return (z * h + (1 - z) * ops.tanh(a_h + r * q_h),)
+    h, c, (i, f, g, o), U = saved
+    tanh_c, UT = ops.tanh(c), transposed(U)
+    factors = (g * i * (1 - i), before(c) * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o))
+    factors = tuple(where_real(real, factor, 0) for factor in factors)
+    to_cell, kept = where_real(real, o * (1 - tanh_c * tanh_c), 0), where_real(real, f, 1)
+
+    def step(carried: tuple, now: tuple) -> tuple[tuple, tuple]:
+        (dh_after, dc_after), (dh, (i, f, g, o), to_cell, kept, real) = carried, now
+        dh = dh + dh_after
+        dc = dc_after + dh * to_cell
+        da = ops.concatenate([dc * i, dc * f, dc * g, dh * o], -1)
+        return (pass_padding(dot(da, UT), dh, real), dc * kept), (da,)
+
+    start, inputs = zeros(h, U.shape[1]), (dh, factors, to_cell, kept, real)
+    (da,) = over_time(step, (start, start), inputs, (U.shape[2],), reverse=True)
+    return da, None, kernel_gradient(h, da)
 
 
-def gru_before(now: Inputs, state: State, inner: tuple, activation: str) -> State:
-    """GRU with the reset before the product (Cho et al. 2014): see `gru_after`, but with
-    ĥ = tanh(a_h + (r ⊙ h_{t−1}) U_h + b_h)."""
-    (a_h, gates), (h,), (U_h,) = now, state, inner
-    z, r = ops.split(sigmoid(gates), 2, axis=-1)
-    return (z * h + (1 - z) * ops.tanh(a_h + ops.matmul(r * h, U_h)),)
-
-
-CELLS = {"rnn": rnn, "lstm": lstm, "gru after": gru_after, "gru before": gru_before}
+CELLS = {
+    "rnn": Cell(rnn_forward, rnn_backward),
+    "lstm": Cell(lstm_forward, lstm_backward),
+    "gru after": Cell(gru_after_forward, gru_after_backward),
+    "gru before": Cell(gru_before_forward, gru_before_backward),
+}

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from backends.flat import sizes
-from backends.keras_backend import cells
+from backends.keras_backend import network as stacked
 from backends.keras_backend.layers import Layers
 from backends.keras_backend.losses import mean_loss
 from backends.keras_backend.optimizers import UPDATE, Tensors, clip, decay
@@ -42,7 +42,7 @@ def network_of(rules: Rules) -> Callable[[Any, Any, Any], Any]:
     """Return the network as a function of weights `(R, P)`, x `(R, B, T, F)`, mask `(R, B, T)`."""
     model = rules.model
     if rules.kernel == "xla":
-        return lambda flat, x, mask: cells.network(model, by_name(flat, model), x, mask)
+        return lambda flat, x, mask: stacked.network(model, by_name(flat, model), x, mask)
     layers = Layers(model, rules.precision, rules.device)
 
     def outputs(flat: Any, x: Any, mask: Any) -> Any:

@@ -24,7 +24,7 @@ def test_derivatives(name: str, activation: str, masked: bool) -> None:
     a, b, U = (jnp.asarray(rng.normal(size=shape)) for shape in shapes)
     real = jnp.asarray(rng.random((T, B, 1)) < 0.6) if masked else None
     dh = jnp.asarray(rng.normal(size=(T, B, H)))
-    rules = Rules(dot=jnp.matmul, activation=activation, unrolled=False)
+    rules = Rules(precision="highest", activation=activation, unrolled=False)
     own = partial(recurrence(cell, rules), real=real)
 
     def forward(a: jax.Array, b: jax.Array, U: jax.Array) -> jax.Array:
