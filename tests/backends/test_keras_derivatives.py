@@ -14,7 +14,8 @@ T, B, H = 5, 3, 4
 
 
 def derivatives(cell: Cell, by_hand: bool, real: Any, activation: str, arrays: list) -> list:
-    a, b, U, dh = (None if array is None else tf.constant(array) for array in arrays)
+    tensors: list[Any] = [None if array is None else tf.constant(array) for array in arrays]
+    a, b, U, dh = tensors
     weights = [tensor for tensor in (a, b, U) if tensor is not None]
     with tf.GradientTape() as tape:
         tape.watch(weights)
