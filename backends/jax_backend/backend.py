@@ -1,7 +1,9 @@
 """JAX: one compiled program per epoch (`program.py`), on arrays that stay on the device.
 
-There are two kernels: `scan` is a loop over time, and `unrolled` unrolls the time steps of a short
-network of simple cells. Layout and gate order are canonical in both.
+There are four kernels: `scan` is a loop over time; `unrolled` unrolls the time steps of a short
+network of simple cells; `sharded` is `scan` with each batch in equal parts, one for each thread,
+which XLA takes for devices; `step` is `scan` in a program of one update, called from Python as in a
+loop by hand. Layout and gate order are canonical in all.
 
 A signal is handled after a program has been compiled and called. With jaxlib 0.10.2 a signal's
 exception that is raised while JAX is imported or compiles can end the process in a segmentation
@@ -10,12 +12,15 @@ fault, or be lost; ten lines that use JAX alone show it.
 
 import logging
 import os
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backends import CPU, Data, Execution, State, TrainingSpec
 from backends.numbers import numbers_of
+from backends.shards import check_shards, refuse
 from harness.core.arrays import Array
 from harness.core.errors import ConfigError, first_line
 from harness.core.model import ModelSpec, shapes
@@ -25,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leave room for other jobs
 import jax
 
-from backends.jax_backend.program import Arrays, Rules, outputs, train
+from backends.jax_backend.program import Arrays, Rules, outputs, replicated, train
 
 jax.config.update("jax_enable_x64", True)  # else float64 is float32; every array here is explicit
 
@@ -55,13 +60,16 @@ class JaxBackend:
         set_threads(execution.threads)
         self._device = choose_device(execution.device)
         self.device = "cpu" if self._device.platform == "cpu" else "cuda"
-        self.kernel = choose_kernel(model, data, execution)
+        self.kernel = choose_kernel(model, data, execution, self.device)
         self.model, self.training = model, training
+        shards = execution.threads_each if self.kernel == "sharded" else 1
+        self._place = self._device if shards == 1 else replicated(shards)
         self.rules = Rules(
             loss=training.loss,
             optimizer=training.optimizer,
             semantics=training.semantics,
             unrolled=self.kernel == "unrolled",
+            shards=shards,
         )
         dtype = training.precision
         self.data = (self._put(data.x, dtype), self._put(data.y, dtype), self._mask(data.mask))
@@ -75,6 +83,14 @@ class JaxBackend:
 
     def train_epoch(self, batches: Array, lr: Array) -> Array:
         """Do S updates; return the mean loss before each, `(S, R)`: see `backends.Backend`."""
+        programs = len(lr) if self.kernel == "step" else 1
+        calls = zip(np.array_split(batches, programs), np.array_split(lr, programs), strict=True)
+        losses = [self._train(*call) for call in calls]
+        return np.concatenate(losses).astype(np.float64)
+
+    def _train(self, batches: Array, lr: Array) -> jax.Array:
+        """Do the updates of one program; return the losses `(S, R)` before each."""
+        whole = batches.shape[2] % self.rules.shards == 0
         with signals.deferred():
             (self.params, self.slots), losses = train(
                 self.params,
@@ -85,17 +101,20 @@ class JaxBackend:
                 self._put(batches, "int32"),
                 self._put(lr, self.training.precision),
                 model=self.model,
-                rules=self.rules,
+                rules=self.rules if whole else replace(self.rules, shards=1),
             )
         self.step += len(lr)
-        return np.asarray(losses).astype(np.float64)
+        return losses
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
         """Return raw outputs `(R, N, O)` or `(R, N, T, O)`: see `backends.Backend`."""
-        inputs = self._put(x, self.training.precision)
-        real, tf32 = self._mask(mask), self.rules.semantics.tf32
+        # Shards have copies of the weights, and one of them is enough.
+        params = jax.tree.map(lambda a: a.addressable_data(0), self.params)
+        inputs = jax.device_put(np.array(x, self.training.precision), self._device)
+        real = None if mask is None else jax.device_put(mask, self._device)
+        tf32 = self.rules.semantics.tf32
         with signals.deferred():
-            return np.array(outputs(self.params, inputs, real, model=self.model, tf32=tf32))
+            return np.array(outputs(params, inputs, real, model=self.model, tf32=tf32))
 
     def state(self) -> State:
         """Return a copy of weights, optimiser memory and step count."""
@@ -113,14 +132,21 @@ class JaxBackend:
 
     def _put(self, value: Any, dtype: str) -> jax.Array:
         """Return a copy on the device: the state's buffers are overwritten by the next epoch."""
-        return jax.device_put(np.array(value, dtype), self._device, may_alias=False)
+        return jax.device_put(np.array(value, dtype), self._place, may_alias=False)
 
 
-def choose_kernel(model: ModelSpec, data: Data, execution: Execution) -> str:
+def choose_kernel(model: ModelSpec, data: Data, execution: Execution, device: str) -> str:
     """Return the requested kernel, or with `auto` the one that is likely to be fastest.
 
-    That is `unrolled` for short networks of simple cells, else `scan`.
+    That is `unrolled` for short networks of simple cells, else `scan`. Raises `ConfigError` for a
+    kernel that cannot train this network here.
     """
+    if execution.kernel == "sharded":
+        check_shards(model, data, execution)
+        if device != "cpu":
+            refuse("is for the CPU, and this run is on a GPU")
+        if execution.threads_each > len(_devices("cpu")):
+            refuse(f"XLA runs already, with threads={len(_devices('cpu'))}")
     if execution.kernel != "auto":
         return execution.kernel
     short = model.layers * data.x.shape[2] <= MAX_UNROLLED
@@ -139,6 +165,8 @@ def set_threads(threads: int) -> None:
     if started_threads is None:
         before = os.environ.get(THREADS)
         os.environ[THREADS] = str(threads)
+        with suppress(RuntimeError):  # other code has started XLA, with a number of its own
+            jax.config.update("jax_num_cpu_devices", threads)  # for the kernel `sharded`
         _devices("cpu")  # starts XLA
         started_threads = threads
         if before is None:

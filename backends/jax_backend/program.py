@@ -12,7 +12,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from backends.jax_backend.losses import mean_loss
 from backends.jax_backend.network import network
@@ -30,6 +32,7 @@ class Rules:
     optimizer: str
     semantics: Semantics
     unrolled: bool
+    shards: int = 1  # CPU devices, each of which takes an equal part of every batch
 
 
 @freed_by
@@ -75,11 +78,11 @@ def train(
         counted = mask if model.every_step else None
         return mean_loss(rules.loss, rules.semantics.bce, predictions, y, counted)
 
-    def one_epoch(params, slots, data, numbers, batches, lr):
+    def one_epoch(params, slots, step, data, numbers, batches, lr):
         def one_step(carry, inputs):
             (params, slots, t), (rows, rate) = carry, inputs
             batch = (None if part is None else part[rows] for part in data)
-            value, gradients = jax.value_and_grad(loss)(params, *batch)
+            value, gradients = mean_over_shards(jax.value_and_grad(loss)(params, *batch), rules)
             n = numbers | {"lr": rate, "t": t + 1}
             state = update(rules.optimizer, params, gradients, slots, n, rules.semantics)
             return (*state, t + 1), value
@@ -88,8 +91,10 @@ def train(
         return carry[:2], losses
 
     arrays, axes = unshared(data)
-    run = over_replicas(one_epoch, (0, 0, axes, 0, 1, 1), (0, 1), lr.shape[1])
-    return run(params, slots, arrays, numbers, batches, lr)
+    run = over_replicas(one_epoch, (0, 0, None, axes, 0, 1, 1), (0, 1), lr.shape[1])
+    if rules.shards > 1:
+        run = over_shards(run, rules.shards)
+    return run(params, slots, step, arrays, numbers, batches, lr)
 
 
 @partial(jax.jit, static_argnames=("model", "tf32"), compiler_options=COMPILER)
@@ -100,6 +105,33 @@ def outputs(
     arrays, axes = unshared((x, mask))
     function, replicas = partial(network, model, tf32=tf32), len(params["rnn.0.kernel"])
     return over_replicas(function, (0, *axes), 0, replicas)(params, *arrays)
+
+
+SAMPLES = "samples"  # the mesh's axis
+
+
+def mesh(shards: int) -> Mesh:
+    """Return the first CPU devices as a mesh of one axis."""
+    return Mesh(np.array(jax.devices("cpu")[:shards]), (SAMPLES,))
+
+
+def replicated(shards: int) -> NamedSharding:
+    """Return the place of arrays that all devices of the mesh have."""
+    return NamedSharding(mesh(shards), PartitionSpec())
+
+
+def over_shards(run: Callable[..., Any], shards: int) -> Callable[..., Any]:
+    """Return an epoch's function in which each device takes a part of every batch `(S, R, B)`."""
+    everywhere, split = PartitionSpec(), PartitionSpec(None, None, SAMPLES)
+    inputs = (*[everywhere] * 5, split, everywhere)
+    return jax.shard_map(
+        run, mesh=mesh(shards), in_specs=inputs, out_specs=everywhere, check_vma=False
+    )
+
+
+def mean_over_shards(values: Any, rules: Rules) -> Any:
+    """Return the means over the parts of a batch, all of which have as many samples."""
+    return lax.pmean(values, SAMPLES) if rules.shards > 1 else values
 
 
 def unshared(parts: tuple[jax.Array | None, ...]) -> tuple[tuple, tuple]:

@@ -50,7 +50,11 @@ CASES = [
     ),
 ]
 # Those that are not what `auto` takes in the other tests of agreement.
-QUICK = [("torch", "stacked"), ("keras", "xla"), ("jax", "scan"), ("jax", "unrolled")]
+QUICK = [
+    ("torch", "stacked"),
+    ("keras", "xla"),
+    *(("jax", kernel) for kernel in ("scan", "unrolled", "step")),
+]
 FLOAT32 = [
     *((*kernel, CASES[0]) for kernel in QUICK),
     *((*kernel, CASES[2]) for kernel in QUICK[:2]),
