@@ -10,6 +10,7 @@
     python -m benchmarks overhead       # what journal, files and MLflow add to a run
     python -m benchmarks store          # what stores of MLflow take in, and how long they search
     python -m benchmarks check          # whether anything has become slower: a minute or two
+    python -m benchmarks tables FILE…   # what `steps` measured, as the tables of docs/speed.md
 
 Exit code 0: everything was measured; 1: a measurement failed, and the tables name it, or a check
 did; 2: the command is invalid.
@@ -29,7 +30,7 @@ from harness.core.errors import ConfigError
 from harness.system import signals
 
 MEASURED = ("steps", "scaling", "notebook", "startup", "sweep", "workers", "overhead", "store")
-VERBS = (*MEASURED, "check")
+VERBS = (*MEASURED, "check", "tables")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +57,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("verb", nargs="?", choices=VERBS, default="steps", help="what to measure (default: steps)")
+    add("files", nargs="*", type=Path, metavar="FILE", help="benchmark.json of steps (tables only)")
     add("--sizes", type=_names(SIZES), help=f"of {','.join(SIZES)} (steps, check)")
     add("--cells", type=_names(CELLS), help=f"of {','.join(CELLS)} (scaling: default rnn)")
     add("--frameworks", type=_names(FRAMEWORKS), default=list(FRAMEWORKS))
@@ -71,7 +73,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add("--write", action="store_true", help="measure them anew, into a new file (check only)")
     add("--short", action="store_true", help="only whether it works: no figures to quote")
     add("--results", type=Path, default=Path("results"), metavar="FOLDER")
-    return _filled(parser.parse_args(words))
+    options = _filled(parser.parse_intermixed_args(words))
+    if bool(options.files) != (options.verb == "tables"):
+        parser.error("tables FILE: the files that steps has written; other verbs take none")
+    return options
 
 
 def _filled(options: argparse.Namespace) -> argparse.Namespace:
