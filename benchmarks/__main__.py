@@ -11,6 +11,7 @@
     python -m benchmarks store          # what stores of MLflow take in, and how long they search
     python -m benchmarks check          # whether anything has become slower: a minute or two
     python -m benchmarks tables FILE…   # what `steps` measured, as the tables of docs/speed.md
+    python -m benchmarks gpu            # tests, parity and speed on a GPU, within --minutes
 
 Exit code 0: everything was measured; 1: a measurement failed, and the tables name it, or a check
 did; 2: the command is invalid.
@@ -30,7 +31,7 @@ from harness.core.errors import ConfigError
 from harness.system import signals
 
 MEASURED = ("steps", "scaling", "notebook", "startup", "sweep", "workers", "overhead", "store")
-VERBS = (*MEASURED, "check", "tables")
+VERBS = (*MEASURED, "check", "tables", "gpu")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +59,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("verb", nargs="?", choices=VERBS, default="steps", help="what to measure (default: steps)")
     add("files", nargs="*", type=Path, metavar="FILE", help="benchmark.json of steps (tables only)")
-    add("--sizes", type=_names(SIZES), help=f"of {','.join(SIZES)} (steps, check)")
+    add("--sizes", type=_names(SIZES), help=f"of {','.join(SIZES)} (steps, check, gpu)")
     add("--cells", type=_names(CELLS), help=f"of {','.join(CELLS)} (scaling: default rnn)")
     add("--frameworks", type=_names(FRAMEWORKS), default=list(FRAMEWORKS))
     add("--replicas", type=_numbers, help="trained at once (default: 1,8,32,128)")
@@ -71,6 +72,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add("--listed", type=_numbers, help="runs in a store that is searched (default: 1000,10000)")
     add("--expected", type=Path, metavar="FILE", help="ratios to compare with (check only)")
     add("--write", action="store_true", help="measure them anew, into a new file (check only)")
+    add("--device", choices=("cuda", "cpu"), default="cuda", help="gpu only; cpu tries it out")
+    add("--minutes", type=_number, default=12, help="for all parts (gpu only; default: 12)")
     add("--short", action="store_true", help="only whether it works: no figures to quote")
     add("--results", type=Path, default=Path("results"), metavar="FOLDER")
     options = _filled(parser.parse_intermixed_args(words))
@@ -103,7 +106,7 @@ def _filled(options: argparse.Namespace) -> argparse.Namespace:
 def _repeats(verb: str, short: bool) -> int:
     if short:
         return 1 if verb in ("sweep", "workers") else 2
-    return 3 if verb == "check" else 7
+    return 3 if verb in ("check", "gpu") else 7
 
 
 def _words(text: str) -> list[str]:
