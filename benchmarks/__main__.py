@@ -27,7 +27,7 @@ from pathlib import Path
 from benchmarks.common.cases import CELLS, FRAMEWORKS, SIZES
 from harness.console import streams
 from harness.console.command_line import python
-from harness.core.errors import ConfigError
+from harness.core.errors import ConfigError, check_package
 from harness.system import signals
 
 MEASURED = ("steps", "scaling", "notebook", "startup", "sweep", "workers", "overhead", "store")
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, command: str) -> int:
     try:
+        check_package("benchmarks", "hydra", "hydra-core")
         return import_module(f"benchmarks.{options.verb}.run").run(options, command)
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -73,6 +74,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add("--expected", type=Path, metavar="FILE", help="ratios to compare with (check only)")
     add("--write", action="store_true", help="measure them anew, into a new file (check only)")
     add("--device", choices=("cuda", "cpu"), default="cuda", help="gpu only; cpu tries it out")
+    parts = ("tests", "parity", "speed")
+    add("--parts", type=_names(parts), default=parts, help=f"of {','.join(parts)} (gpu only)")
     add("--minutes", type=_number, default=12, help="for all parts (gpu only; default: 12)")
     add("--short", action="store_true", help="only whether it works: no figures to quote")
     add("--results", type=Path, default=Path("results"), metavar="FOLDER")

@@ -12,7 +12,7 @@ from benchmarks.gpu.work import Work
 
 NETWORK = {"model.units": 64, "task.length": 20, "task.samples": 400, "trainer.batch_size": 32}
 SHORT = {"model.units": 8, "task.length": 4, "task.samples": 50, "trainer.batch_size": 8}
-KINDS = (("float32", "off"), ("float32", "on"), ("float64", "off"), ("float64", "on"))
+KINDS = (("float32", "off"), ("float64", "off"), ("float32", "on"), ("float64", "on"))
 COLUMNS = ["backend", "cell", "precision", "TF32", "worst stage", "error", "limit", "verdict"]
 SETTINGS = ("framework", "model", "precision", "semantics.tf32", "stage")
 

@@ -25,17 +25,16 @@ WORKS = {"parity": parity.WORK, "speed": speed.WORK}
 
 def run(options: argparse.Namespace, command: str) -> int:
     """Carry out the verb; return the exit code: 0 where nothing failed or differed."""
-    budget = Budget(60.0 * options.minutes, WEIGHTS)
+    parts = [name for name in WEIGHTS if name in options.parts]
+    budget = Budget(60.0 * options.minutes, {name: WEIGHTS[name] for name in parts})
     folder, screen = report.new_folder(options.results), console()
     settings = {"device": options.device, "GPU": _gpu(), "minutes": options.minutes}
     settings |= {"short": options.short, "threads": options.threads}
     failed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch, Progress() as progress:
-        for name in WEIGHTS:
-            document, seconds = (
-                report.document(f"gpu, {name}", command, settings),
-                budget.share(name),
-            )
+        for name in parts:
+            seconds = budget.share(name)
+            document = report.document(f"gpu, {name}", command, settings)
             part = Part(folder / name, document, options)
             progress.say(name, f"{seconds:.0f} s")
             if name in WORKS:
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace, command: str) -> int:
             else:
                 failed += part.test(seconds)
             report.show(part.sheets, part.notes, screen)
-    screen.print(f"\n  results  {folder}/{{{','.join(WEIGHTS)}}}.md, .json", soft_wrap=True)
+    screen.print(f"\n  results  {folder}: {', '.join(parts)}, each .md, .json", soft_wrap=True)
     for line in failed:
         screen.print(f"  failed   {line}", soft_wrap=True, markup=False)
     screen.print("  next     python -m benchmarks", soft_wrap=True)
