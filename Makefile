@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-quick faults coverage bench ui lint clean
+.PHONY: demo test test-quick faults coverage bench bench-check ui lint clean
 
 demo: $(READY)
 	$(BIN)/python -m harness -m task=sum,next_value,multi_step,binary backend=numpy,torch,keras,jax
@@ -42,6 +42,10 @@ coverage: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Whether anything has become slower, by ratios against benchmarks/expected.json: a minute or two.
+bench-check: $(READY)
+	$(BIN)/python -m benchmarks check
 
 ui: $(READY)
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \

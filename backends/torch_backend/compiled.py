@@ -67,6 +67,8 @@ def _compile(function: Any, tensors: list[Tensor]) -> Any:
     log.info("compiling an update; it is kept for later runs of the same shape")
     with warnings.catch_warnings():  # raised by Inductor's use of other parts of PyTorch
         warnings.simplefilter("ignore", DeprecationWarning)
+        # On a GPU Inductor recommends TF32 where semantics.tf32 has it off.
+        warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
         from torch._inductor import compile as inductor
         from torch.fx.experimental.proxy_tensor import make_fx
 

@@ -85,5 +85,6 @@ def build(case: Case) -> Epoch:
             params, memory, loss = step(params, memory, x[rows], y[rows])
             losses.append(loss)
         np.mean(jax.device_get(losses))
+        jax.block_until_ready((params, memory))
 
     return epoch

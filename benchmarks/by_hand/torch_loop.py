@@ -31,9 +31,9 @@ class Network(nn.Module):
         return self.head(h[:, -1])
 
 
-def build(case: Case) -> Epoch:
-    """Return an epoch of the PyTorch loop."""
-    network = Network(case.cell, case.units)
+def build(case: Case, device: str = "cpu") -> Epoch:
+    """Return an epoch of the PyTorch loop; on a GPU, `nn.RNN` and its siblings are cuDNN's."""
+    network = Network(case.cell, case.units).to(device)
     return loop(case, network, network)
 
 
@@ -45,13 +45,14 @@ def build_compiled(case: Case) -> Epoch:
 
 def loop(case: Case, network: nn.Module, forward: Callable[[Tensor], Tensor]) -> Epoch:
     """Return an epoch; `forward` is `network` or its compiled form."""
-    x, y = map(torch.from_numpy, samples(case))
+    device = next(network.parameters()).device
+    x, y = (torch.from_numpy(array).to(device) for array in samples(case))
     optimizer = torch.optim.Adam(network.parameters())
     criterion = nn.MSELoss()
 
     def epoch() -> None:
         total = 0.0
-        for rows in torch.randperm(len(x)).split(case.batch):
+        for rows in torch.randperm(len(x), device=device).split(case.batch):
             optimizer.zero_grad()
             loss = criterion(forward(x[rows]), y[rows])
             loss.backward()

@@ -6,7 +6,7 @@ an epoch would take minutes and gigabytes.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from harness.core.model import GATES
@@ -15,6 +15,8 @@ FEATURES = OUTPUTS = 1  # the task is the sum of a sequence
 CELLS = tuple(GATES)
 FRAMEWORKS = ("numpy", "torch", "keras", "jax")
 SHORT_STEPS = 4
+KEPT = {"rnn": 1, "lstm": 6, "gru": 5}  # arrays (T, B, H) that a forward pass keeps for the other
+FLOAT = 4  # bytes of a float32
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Case:
     batch: int
     steps: int
     replicas: int = 1
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "Case":
+        """Return the case of a row, or of any other mapping that has its fields."""
+        return cls(**{field.name: facts[field.name] for field in fields(cls)})
 
     @property
     def samples(self) -> int:
@@ -46,9 +53,22 @@ class Case:
         head = 2 * self.batch * self.units * OUTPUTS
         return 3 * (recurrent + head)
 
+    @property
+    def bytes(self) -> int:
+        """Bytes that one step of one replica moves if each array is moved once for each use of it.
+
+        Weights are read by both passes, their gradient is written, and Adam reads gradient, weights
+        and two moments and writes the last three. What the forward pass keeps, and the gradient
+        before each activation, is written and read. A cache may save most of it.
+        """
+        G, H = GATES[self.cell], self.units
+        weights = G * H * (FEATURES + H + 1) + (H + 1) * OUTPUTS
+        per_step = 2 * FEATURES + 2 * (KEPT[self.cell] + G) * H
+        return FLOAT * (10 * weights + self.batch * self.length * per_step)
+
     def facts(self) -> dict[str, Any]:
-        """Return the fields and `operations`, for JSON."""
-        return asdict(self) | {"operations": self.operations}
+        """Return the fields, `operations` and `bytes`, for JSON."""
+        return asdict(self) | {"operations": self.operations, "bytes": self.bytes}
 
 
 @dataclass(frozen=True)
@@ -71,16 +91,24 @@ SIZES = {
 
 
 def cases(
-    sizes: Iterable[str], cells: Iterable[str], replicas: list[int], short: bool
+    sizes: Iterable[str],
+    cells: Iterable[str],
+    replicas: list[int],
+    short: bool,
+    *,
+    limited: bool = True,
 ) -> list[Case]:
-    """Return the cases, for each network in the order of its numbers of replicas."""
+    """Return the cases, for each network in the order of its numbers of replicas.
+
+    They have at most the size's most replicas if `limited`.
+    """
     chosen = []
     for name in sizes:
         size = SIZES[name]
         steps = min(size.steps, SHORT_STEPS) if short else size.steps
         for cell in cells:
             case = Case(name, cell, size.units, size.length, size.batch, steps)
-            allowed = [r for r in replicas if r <= size.most_replicas]
+            allowed = [r for r in replicas if not limited or r <= size.most_replicas]
             chosen += [replace(case, replicas=r) for r in allowed]
     return chosen
 

@@ -7,7 +7,7 @@ the matrix products of a step alone.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.common.cases import Case
 from benchmarks.common.timing import Epoch
@@ -15,6 +15,7 @@ from benchmarks.common.timing import Epoch
 HARNESS = "harness"
 
 Build = Callable[[Case], Epoch]
+Peers = Literal["none", "cheap", "all"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Contestant:
     load: Callable[[], Build]
     ours: bool = False
     best_of: str = ""  # group whose members differ in one setting; the fastest is quoted
+    dear: bool = False  # compiles or sets up for seconds, or is seldom the fastest
 
     @property
     def name(self) -> str:
@@ -38,20 +40,33 @@ class Contestant:
 
 
 def line_up(
-    framework: str, trained: list[Case], kernels: list[str], threads: int, by_hand: bool
+    framework: str,
+    trained: list[Case],
+    kernels: list[str],
+    threads: int,
+    peers: Peers,
+    device: str = "cpu",
 ) -> list[Contestant]:
     """Return the contestants that are timed in turn.
 
-    `trained` is one network with each number of replicas.
+    `trained` is one network with each number of replicas; `device` is "cpu", or
+    "cuda" with peers that are cheap.
     """
-    harness = [_harness(case, framework, kernel, threads) for case in trained for kernel in kernels]
-    if not by_hand:
+    harness = [
+        _harness(case, framework, kernel, threads, device) for case in trained for kernel in kernels
+    ]
+    if peers == "none":
         return harness
-    peers = {"numpy": _numpy, "torch": _torch, "keras": _keras, "jax": _jax}[framework]
-    return [*harness, *peers(trained[0])]
+    by_hand = {
+        "numpy": _numpy,
+        "torch": partial(_torch, device=device),
+        "keras": _keras,
+        "jax": _jax,
+    }[framework]
+    return [*harness, *(p for p in by_hand(trained[0]) if peers == "all" or not p.dear)]
 
 
-def _harness(case: Case, framework: str, kernel: str, threads: int) -> Contestant:
+def _harness(case: Case, framework: str, kernel: str, threads: int, device: str) -> Contestant:
     default = kernel == "default"
 
     def load() -> Build:
@@ -61,7 +76,8 @@ def _harness(case: Case, framework: str, kernel: str, threads: int) -> Contestan
 
         load_backend(compose([f"backend={framework}"]).backend)
         chosen = None if default else kernel
-        return partial(harness_loop.build, framework=framework, kernel=chosen, threads=threads)
+        settings = {"framework": framework, "kernel": chosen, "threads": threads, "device": device}
+        return partial(harness_loop.build, **settings)
 
     return Contestant(HARNESS if default else f"{HARNESS} ({kernel})", case, load, ours=True)
 
@@ -78,16 +94,16 @@ def _numpy(case: Case) -> list[Contestant]:
     ]
 
 
-def _torch(case: Case) -> list[Contestant]:
+def _torch(case: Case, device: str) -> list[Contestant]:
     def lightning() -> Build:
         from benchmarks.by_hand import lightning_trainer
 
         return lightning_trainer.build
 
     return [
-        Contestant("PyTorch loop", case, lambda: _torch_loop().build),
-        Contestant("torch.compile", case, lambda: _torch_loop().build_compiled),
-        Contestant("Lightning", case, lightning),
+        Contestant("PyTorch loop", case, lambda: partial(_torch_loop().build, device=device)),
+        Contestant("torch.compile", case, lambda: _torch_loop().build_compiled, dear=True),
+        Contestant("Lightning", case, lightning, dear=True),
     ]
 
 
@@ -105,13 +121,15 @@ def _keras(case: Case) -> list[Contestant]:
 
     several = "fit, steps_per_execution"
     contestants = [
-        Contestant("fit", case, load),
-        Contestant("fit, jit_compile=True", case, partial(load, jit_compile=True)),
+        Contestant("fit", case, load, dear=True),
+        Contestant("fit, jit_compile=True", case, partial(load, jit_compile=True), dear=True),
     ]
     for steps in sorted({4, 16, case.steps}):
         if 1 < steps <= case.steps:
             build = partial(load, steps_per_execution=steps)
-            contestants.append(Contestant(f"{several}={steps}", case, build, best_of=several))
+            label = f"{several}={steps}"
+            dear = steps not in (16, case.steps)
+            contestants.append(Contestant(label, case, build, best_of=several, dear=dear))
     return contestants
 
 
@@ -133,8 +151,8 @@ def _jax(case: Case) -> list[Contestant]:
 
     return [
         Contestant("JAX loop", case, plain),
-        Contestant("flax linen", case, linen),
-        Contestant("flax nnx", case, nnx),
+        Contestant("flax linen", case, linen, dear=True),
+        Contestant("flax nnx", case, nnx, dear=True),
     ]
 
 

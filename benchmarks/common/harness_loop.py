@@ -13,7 +13,9 @@ from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
 
 
-def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> list[str]:
+def overrides(
+    case: Case, framework: str, kernel: str | None, threads: int, device: str = "cpu"
+) -> list[str]:
     """Return the configuration of `case` as overrides for `python -m harness`."""
     words = {
         "task": "sum",
@@ -26,16 +28,18 @@ def overrides(case: Case, framework: str, kernel: str | None, threads: int) -> l
         "trainer.batch_size": case.batch,
         "backend": framework,
         "replicas": case.replicas,
-        "device": "cpu",
+        "device": device,
         "threads": threads,
     }
     chosen = [] if kernel is None else [f"backend.kernel={kernel}"]
     return [*(f"{key}={value}" for key, value in words.items()), *chosen]
 
 
-def build(case: Case, framework: str, kernel: str | None, threads: int) -> Epoch:
+def build(
+    case: Case, framework: str, kernel: str | None, threads: int, device: str = "cpu"
+) -> Epoch:
     """Return an epoch of the harness. Raises `ConfigError` for an unknown kernel."""
-    config = compose(overrides(case, framework, kernel, threads))
+    config = compose(overrides(case, framework, kernel, threads, device))
     plan = prepare(config)
     backend, numbers = plan.build(load_backend(config.backend)), count(1)
 

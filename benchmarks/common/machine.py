@@ -1,7 +1,8 @@
-"""The machine: its speed of matrix products, a process' peak memory, and its versions.
+"""The machine: its speed of matrix products and of memory, a process' peak memory, its versions.
 
-The product is NumPy's, of two float32 matrices of 1024 × 1024, with the threads of the contestants.
-It is timed in turn with them, since a busy machine is slower for both.
+The product is NumPy's, of two float32 matrices of 1024 × 1024, with the threads of the contestants;
+the copy is NumPy's, too, of an array that no cache holds, as in STREAM (McCalpin 1995). Both are
+timed in turn with the contestants, since a busy machine is slower for all.
 """
 
 import os
@@ -17,6 +18,8 @@ from harness.tracking import provenance
 
 SIDE = 1024
 OPERATIONS = 2 * SIDE**3
+COPIED = 2**26  # bytes
+MOVED = 2 * COPIED  # they are read and written
 PEERS = ("optax", "flax", "lightning")  # versions that a run of the harness does not record
 KILOBYTE = 1024
 
@@ -41,6 +44,19 @@ def matrix_product() -> Epoch:
         np.matmul(a, b, out=out)
 
     return product
+
+
+def memory_copy() -> Epoch:
+    """Return a function that copies once."""
+    import numpy as np
+
+    source = np.ones(COPIED // 4, np.float32)
+    out = np.empty_like(source)
+
+    def copy() -> None:
+        np.copyto(out, source)
+
+    return copy
 
 
 def peak_memory() -> int:

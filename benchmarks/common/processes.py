@@ -1,7 +1,7 @@
 """Run a job in a worker process and yield its messages.
 
-Every thread pool has the same size, no GPU is visible, and caches of compiled code are off: the
-first epoch takes as long as a user's first one.
+Every thread pool has the same size, a GPU is visible only where it is asked for, and caches of
+compiled code are off: the first epoch takes as long as a user's first one.
 """
 
 import json
@@ -11,9 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from benchmarks.common.worker import Job
+from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 POOLS = (
@@ -25,26 +23,41 @@ POOLS = (
 )
 
 
-def environment() -> dict[str, str]:
-    """Return an environment without GPU, with the project on `PYTHONPATH`."""
+class Job(Protocol):
+    """The work of one process."""
+
+    @property
+    def threads(self) -> int: ...
+
+    def text(self) -> str:
+        """Return the job as JSON."""
+        ...
+
+
+def environment(device: str = "cpu") -> dict[str, str]:
+    """Return an environment with the project on `PYTHONPATH`, without GPU unless on `cuda`."""
     inherited = os.environ.get("PYTHONPATH", "")
     path = os.pathsep.join([str(ROOT), *([inherited] if inherited else [])])
+    if device == "cuda":  # JAX takes memory as it needs it, as PyTorch does
+        return os.environ | {"PYTHONPATH": path, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
 
 
-def messages(job: Job, scratch: Path) -> Iterator[dict[str, Any]]:
+def messages(
+    job: Job, scratch: Path, module: str = "benchmarks.common.worker", device: str = "cpu"
+) -> Iterator[dict[str, Any]]:
     """Yield the worker's messages, and `{"died": reason}` where it ended with an error.
 
-    `scratch` is a folder for PyTorch's compiled code.
+    `scratch` is a folder for PyTorch's compiled code, `module` the worker's program.
     """
     settings = dict.fromkeys(POOLS, str(job.threads))
     settings |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch), "TF_CPP_MIN_LOG_LEVEL": "3"}
     settings["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
-    command = [sys.executable, "-m", "benchmarks.common.worker", job.text()]
+    command = [sys.executable, "-m", module, job.text()]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as printed:
         started = subprocess.Popen(
             command,
-            env=environment() | settings,
+            env=environment(device) | settings,
             stdout=subprocess.PIPE,
             stderr=printed,
             encoding="utf-8",

@@ -1,6 +1,7 @@
 """Write results: tables on the console and in Markdown, everything in JSON."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.common import machine
+from harness.system.durable_files import write_files
 
 Document = dict[str, Any]
 
@@ -45,26 +47,43 @@ def new_folder(results: Path) -> Path:
 
 def save(folder: Path, results: Document, sheets: list[Sheet], notes: list[str]) -> None:
     """Write `benchmark.json` and `benchmark.md`, which shows `benchmark.png`."""
+    picture = [f"![{results['kind']}](benchmark.png)", ""]
+    save_as(folder / "benchmark", results, sheets, notes, picture)
+
+
+def save_as(
+    path: Path,
+    results: Document,
+    sheets: list[Sheet],
+    notes: list[str],
+    picture: Sequence[str] = (),
+) -> None:
+    """Write `path` with the endings .json and .md; earlier ones are replaced as a whole."""
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "benchmark.md").write_text(_markdown(results, sheets, notes), encoding="utf-8")
+    markdown = _markdown(results, sheets, notes, picture)
+    write_files({path.with_suffix(".json"): text + "\n", path.with_suffix(".md"): markdown})
 
 
-def _markdown(results: Document, sheets: list[Sheet], notes: list[str]) -> str:
+def _markdown(
+    results: Document, sheets: list[Sheet], notes: list[str], picture: Sequence[str]
+) -> str:
     lines = [f"# Benchmark: {results['kind']}", "", f"    {results['command']}", ""]
-    picture = "benchmark.png"
     for sheet in sheets:
-        columns = [column.replace("\n", " ") for column in sheet.columns]
-        lines += [f"## {sheet.title}", "", _line(columns)]
-        lines.append(_line([*["---"] * sheet.words, *["--:"] * (len(columns) - sheet.words)]))
-        lines += [*map(_line, sheet.rows), ""]
+        lines += [f"## {sheet.title}", "", *markdown_table(sheet), ""]
     lines += [f"- {note}" for note in notes]
-    lines += ["", f"![{results['kind']}]({picture})", "", "| | |", "|---|---|"]
+    lines += ["", *picture, "| | |", "|---|---|"]
     lines += [_line([key, str(results[key])]) for key in ("time", "host", "machine", "commit")]
     lines += [_line(["processor", f"{results['processor']}, {results['cores']} cores"])]
     lines += [_line([key, str(value)]) for key, value in results["settings"].items()]
     lines += [_line([name, number]) for name, number in results["versions"].items()]
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(sheet: Sheet) -> list[str]:
+    """Return the lines of a table, without its title."""
+    columns = [column.replace("\n", " ") for column in sheet.columns]
+    rule = [*["---"] * sheet.words, *["--:"] * (len(columns) - sheet.words)]
+    return [_line(columns), _line(rule), *map(_line, sheet.rows)]
 
 
 def _line(cells: list[str]) -> str:

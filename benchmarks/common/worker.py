@@ -8,7 +8,6 @@ goes to standard error.
 
 import gc
 import json
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -19,10 +18,10 @@ from typing import Any
 
 from benchmarks.common import machine
 from benchmarks.common.cases import Case
-from benchmarks.common.contestants import Contestant, line_up
-from benchmarks.common.timing import Epoch, Timing, interleave, spread
+from benchmarks.common.contestants import Contestant, Peers, line_up
+from benchmarks.common.rows import row_of
+from benchmarks.common.timing import Epoch, Timing, interleave
 
-MICRO = 1e6
 Say = Callable[..., None]
 
 
@@ -39,7 +38,8 @@ class Job:
     threads: int
     repeats: int
     least: float  # seconds that one repeat times at least
-    by_hand: bool  # time the peers as well
+    peers: Peers  # what is written by hand
+    roofline: bool = True  # time the machine's matrix product and memory copy as well
     memory_of: str = ""
 
     def text(self) -> str:
@@ -56,7 +56,7 @@ class Job:
         """Return the contestants of each network, which are timed in turn."""
         networks = groupby(self.cases, key=lambda case: (case.size, case.cell))
         return [
-            line_up(self.framework, list(cases), self.kernels, self.threads, self.by_hand)
+            line_up(self.framework, list(cases), self.kernels, self.threads, self.peers)
             for _, cases in networks
         ]
 
@@ -64,12 +64,7 @@ class Job:
 def main() -> int:
     """Carry out the job in `sys.argv`; return the exit code."""
     job = Job.read(sys.argv[1])
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-
-    def say(**message: Any) -> None:
-        print(json.dumps(message), file=out, flush=True)
-
+    say = speaker()
     for group in job.groups():
         if job.memory_of:
             [chosen] = [each for each in group if each.name == job.memory_of]
@@ -78,6 +73,17 @@ def main() -> int:
             time_group(job, group, say)
             forget()
     return 0
+
+
+def speaker() -> Say:
+    """Return a function that prints a message; all other output goes to standard error."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def say(**message: Any) -> None:
+        print(json.dumps(message), file=out, flush=True)
+
+    return say
 
 
 def forget() -> None:
@@ -102,23 +108,23 @@ def peak_memory(contestant: Contestant) -> int:
 
 def time_group(job: Job, group: list[Contestant], say: Say) -> None:
     """Time the contestants of one network, and print a row for each."""
-    product = Timing(machine.matrix_product)
-    timings = {each.name: Timing(_loaded(each)) for each in group}
+    references = {"matrix product": Timing(machine.matrix_product)}
+    references["memory copy"] = Timing(machine.memory_copy)
+    timings = {each.name: Timing(loaded(each)) for each in group}
     case = group[0].case
     where = f"{job.framework}, {case.size}, {case.cell}"
     interleave(
-        {"matrix product": product} | timings,
+        (references if job.roofline else {}) | timings,
         job.repeats,
         job.least,
         lambda text: say(doing=f"{where}: {text}"),
         lambda: machine.use_threads(job.threads),
     )
-    speed = machine.OPERATIONS / spread(product.seconds).median
     for each in group:
-        say(row=_row(job.framework, each, timings[each.name], speed))
+        say(row=row_of(job.framework, each, timings[each.name], *references.values()))
 
 
-def _loaded(contestant: Contestant) -> Callable[[], Epoch]:
+def loaded(contestant: Contestant) -> Callable[[], Epoch]:
     """Do the imports now; raise their exception when the contestant is built."""
     try:
         return partial(contestant.load(), contestant.case)
@@ -128,24 +134,6 @@ def _loaded(contestant: Contestant) -> Callable[[], Epoch]:
 
 def _fail(error: Exception) -> Epoch:
     raise error
-
-
-def _row(framework: str, of: Contestant, timing: Timing, speed: float) -> dict[str, Any]:
-    """Return a contestant's row; `speed` is the matrix product's, in operations per second."""
-    case = of.case
-    row = {"framework": framework, "label": of.label, "name": of.name, "ours": of.ours}
-    row |= {"best_of": of.best_of, "error": timing.error, **case.facts()}
-    if timing.error or not timing.seconds:
-        return row
-    per_step = spread(timing.seconds).scaled(MICRO / (case.steps * case.replicas))
-    row["us"] = per_step  # per training step and replica
-    row["epoch_s"] = timing.seconds
-    row["epochs_per_repeat"] = timing.calls
-    row["first_epoch_s"] = timing.first_s if math.isfinite(timing.first_s) else None
-    row["gflops"] = case.operations / per_step["median"] / 1e3
-    row["matrix_gflops"] = speed / 1e9
-    row["fraction"] = row["gflops"] / row["matrix_gflops"]
-    return row
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def _loaded(framework: str, name: str, threads: int) -> tuple[Build, int]:
         from benchmarks.by_hand import keras_fit
 
         return partial(keras_fit.build, epochs=EPOCHS), 1
-    contestants = line_up(framework, [CASE], ["default"], threads, by_hand=True)
+    contestants = line_up(framework, [CASE], ["default"], threads, peers="all")
     [chosen] = [contestant for contestant in contestants if contestant.name == name]
     return chosen.load(), EPOCHS
 

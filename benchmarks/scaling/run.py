@@ -63,7 +63,7 @@ def _job(framework: str, varied: str, values: list[int], options: argparse.Names
     ]
     least = 0.0 if options.short else LEAST
     return Job(
-        framework, cases, options.kernels, options.threads, options.repeats, least, by_hand=False
+        framework, cases, options.kernels, options.threads, options.repeats, least, peers="none"
     )
 
 

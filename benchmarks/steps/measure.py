@@ -57,9 +57,7 @@ def _died_at(job: Job, rows: list[Row]) -> Case:
 def _measure_memory(row: Row, job: Job, scratch: Path, progress: Progress) -> None:
     """Measure a row's peak memory in a separate process."""
     progress.say(f"{row['framework']}, {row['size']}, {row['cell']}, memory", row["name"])
-    names = ("size", "cell", "units", "length", "batch", "steps", "replicas")
-    case = Case(**{name: row[name] for name in names})
-    for message in messages(replace(job, cases=[case], memory_of=row["name"]), scratch):
+    for message in messages(replace(job, cases=[Case.of(row)], memory_of=row["name"]), scratch):
         if "memory" in message:
             row["memory_bytes"] = message["memory"]
         else:

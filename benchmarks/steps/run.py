@@ -21,7 +21,7 @@ def run(options: argparse.Namespace, command: str) -> int:
         "repeats": options.repeats,
         "least": 0.0 if options.short else LEAST,
     }
-    jobs = [Job(name, trained, by_hand=True, **settings) for name in options.frameworks]
+    jobs = [Job(name, trained, peers="all", **settings) for name in options.frameworks]
     rows = measure(jobs, options.memory)
     left_out = cases.left_out(options.sizes, options.replicas)
     settings["matrix product, GFLOP/s"] = _speed(rows)

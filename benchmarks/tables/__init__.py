@@ -1,0 +1,1 @@
+"""`python -m benchmarks tables`: what `steps` has measured, as the tables of docs/speed.md."""
