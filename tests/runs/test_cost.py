@@ -9,9 +9,10 @@ import pytest
 from harness.core.file_names import JOURNAL
 from harness.runs import earlier_costs as earlier
 from harness.runs.cost import Size, shape_key
+from harness.system.processor import processor
 from harness.tracking.journal import end_of
 from harness.tracking.journal_writer import Journal
-from harness.tracking.provenance import machine, processor
+from harness.tracking.provenance import machine
 from harness.training.plan import prepare
 from tests.support import program
 from tests.support.configs import config
