@@ -46,7 +46,7 @@ def _seconds(
     backend.train_epoch(batches, lr)
     first = time.perf_counter() - began
     calls: list[float] = []
-    while sum(calls) < ENOUGH:
+    while not calls or sum(calls) < ENOUGH:
         signals.raise_if_stopped()
         began = time.perf_counter()
         backend.train_epoch(batches, lr)
