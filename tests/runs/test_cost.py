@@ -62,6 +62,8 @@ def test_seconds_are_those_of_an_update_and_replica(tmp_path: Path) -> None:
     record(tmp_path, "multirun/2/0", replicas=4, seconds=8.0)
     assert measured_seconds(tmp_path, {"a": 1}) == {"a": [0.002]}
     assert measured_seconds(tmp_path, {"a": 4, "b": 1}) == {"a": [0.004]}
+    record(tmp_path, "runs/3", replicas=64, seconds=8.0, threads=2)
+    assert measured_seconds(tmp_path, {"a": 64}) == {"a": [0.0005]}, "on one core"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,8 @@ def test_seconds_are_those_of_an_update_and_replica(tmp_path: Path) -> None:
         {"seconds": -1.0},
         {"seconds": float("nan")},
         {"replicas": -1, "seconds": -1.0},
+        {"threads": 0},
+        {"threads": "many"},
     ],
 )
 def test_other_runs_do_not_count(changes: dict[str, Any], tmp_path: Path) -> None:
