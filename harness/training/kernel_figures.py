@@ -20,7 +20,8 @@ class Figures:
     def __str__(self) -> str:
         """Return them in words, such as `stacked 230 µs a step, 0.1 s to start`."""
         name = in_words(self.kernel, self.threads)
-        return f"{name} {self.step_us:.4g} µs a step, {self.start_s:.1f} s to start"
+        step = f"{self.step_us:,.0f}" if self.step_us >= 100 else f"{self.step_us:.3g}"
+        return f"{name} {step} µs a step, {self.start_s:.1f} s to start"
 
 
 def in_words(kernel: str, threads: int) -> str:

@@ -46,7 +46,7 @@ def test_the_run_says_what_was_measured(
     assert tags["kernel"] == taken(measured) in KERNELS
     assert tags["threads"] == "1"
     for name in KERNELS:
-        assert re.search(rf"{name} [\d.]+ µs a step, [\d.]+ s to start", tags["kernels"])
+        assert re.search(rf"{name} [\d.,]+ µs a step, [\d.]+ s to start", tags["kernels"])
     assert "graphed" not in tags["kernels"], "it needs a GPU"
     show(measured, Console())
     line = f"kernel   {taken(measured)}, 1 thread; measured: {tags['kernels']}"
@@ -104,7 +104,7 @@ def test_a_stop_while_kernels_are_measured_ends_the_run(tmp_path: Path) -> None:
     done = program.finish(program.start(tmp_path, *words, path=(stopping,)))
     assert done.code == 130
     assert "Traceback" not in done.err
-    assert "backend.kernel=auto: measures modules" in done.err
+    assert "backend.kernel=auto: measures which is fastest of modules, stacked" in done.err
     assert (end_of(program.directory(tmp_path)) or {})["status"] == "KILLED"
     names = [path.name for path in (tmp_path / "results/cache/kernels").iterdir()]
     assert names, "what was measured before is kept"

@@ -75,8 +75,8 @@ def _measured(
         if each in known or (best is not None and SHARE * each.start > best):
             continue
         if arrays is None:
-            names = ", ".join(str(other) for other in options if other not in known)
-            log.info("backend.kernel=auto: measures %s", names)
+            names = ", ".join(dict.fromkeys(other.kernel for other in options))
+            log.info("backend.kernel=auto: measures which is fastest of %s", names)
             arrays = work.arrays()
         figures = measure(work, each, factory, arrays)
         if figures is not None:
