@@ -272,9 +272,20 @@ def test_threads_are_measured_where_they_are_open(
     factory = Factory({"one": (0, 0)})
     found = planned(plan(*words, kernels=["one"]), factory, tmp_path)
     assert [each.threads for each in found.figures] == threads
-    if threads:
-        best = min(found.figures, key=lambda each: each.seconds(found.execution.updates))
-        assert found.threads == found.execution.threads_each == best.threads
+    assert found.threads == found.execution.threads_each or not threads
+
+
+@pytest.mark.parametrize(("step_us", "threads"), [(100, 1), (94, 1), (90, 4)])
+def test_more_threads_must_save_a_tenth(
+    step_us: float, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "_share", [4])
+    planned(plan(kernels=["one"]), Factory({"one": (0, 0)}), tmp_path)
+    for path in kept(tmp_path):
+        figures = {"start_s": 0, "step_us": step_us if path.stem.endswith("-4") else 100}
+        path.write_text(json.dumps(json.loads(path.read_text()) | figures))
+    found = planned(plan(kernels=["one"]), Factory({}), tmp_path)
+    assert found.threads == found.execution.threads_each == threads
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "cache/kernels"  # in the results
 WORTH_MEASURING = 10.0  # seconds that a run takes at least
+THREADS_GAIN = 1.1  # by which several threads must be faster, since they keep more cores busy
 SHARE = 5  # a start may take no more than 1/5 of the run in the best kernel so far
 
 Measured = dict[Candidate, Figures]
@@ -52,8 +53,16 @@ def chosen(
         known |= _measured(work, options, known, factory, kept)
     if not known:
         return execution, ()
-    best = min(known, key=lambda each: known[each].seconds(execution.updates))
-    return best.execution, tuple(known.values())
+    return _best(known, execution.updates).execution, tuple(known.values())
+
+
+def _best(known: Measured, updates: int) -> Candidate:
+    """Return the candidate with the least seconds; more threads must save a good part of them."""
+
+    def seconds(each: Candidate) -> float:
+        return known[each].seconds(updates) * (THREADS_GAIN if each.threads > 1 else 1)
+
+    return min(known, key=seconds)
 
 
 def _known(options: Sequence[Candidate], kept: KeptFigures) -> Measured:

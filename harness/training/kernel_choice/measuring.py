@@ -3,7 +3,7 @@
 import logging
 import time
 
-from backends import BackendFactory
+from backends import Backend, BackendFactory
 from harness.core.errors import ConfigError, first_line
 from harness.system import signals
 from harness.training.kernel_choice.candidates import Candidate
@@ -38,17 +38,33 @@ def measure(
 def _seconds(
     work: Workload, candidate: Candidate, factory: BackendFactory, arrays: Arrays
 ) -> tuple[float, float]:
-    """Return the seconds of the start, without steps, and of a step."""
-    count = max(1, min(MOST_STEPS, int(CALL / work.step_seconds)))
-    batches, lr = arrays.batches[:count], arrays.lr[:count]
+    """Return the seconds of the start, without steps, and of a step.
+
+    Where an epoch is one program, all calls are of that program. Elsewhere a single step says how
+    many of them a call may have.
+    """
+    most, is_call = _most_steps(work, arrays), work.config.backend.epoch_is_a_call
+    first = most if is_call else 1
     began = time.perf_counter()
     backend = factory(work.model, work.training, arrays.data, arrays.start, candidate.execution)
-    backend.train_epoch(batches, lr)
-    first = time.perf_counter() - began
+    _call(backend, arrays, first)
+    start = time.perf_counter() - began
+    count = most if is_call else max(1, min(most, int(ENOUGH / _call(backend, arrays, 1))))
     calls: list[float] = []
     while not calls or sum(calls) < ENOUGH:
-        signals.raise_if_stopped()
-        began = time.perf_counter()
-        backend.train_epoch(batches, lr)
-        calls.append(time.perf_counter() - began)
-    return max(0.0, first - min(calls)), min(calls) / len(batches)
+        calls.append(_call(backend, arrays, count))
+    step = min(calls) / count
+    return max(0.0, start - first * step), step
+
+
+def _most_steps(work: Workload, arrays: Arrays) -> int:
+    """Return the steps of a call at most: all of an epoch's, if they are few and short."""
+    return max(1, min(MOST_STEPS, len(arrays.lr), int(CALL / work.step_seconds)))
+
+
+def _call(backend: Backend, arrays: Arrays, count: int) -> float:
+    """Return the seconds of `count` steps."""
+    signals.raise_if_stopped()
+    began = time.perf_counter()
+    backend.train_epoch(arrays.batches[:count], arrays.lr[:count])
+    return time.perf_counter() - began
