@@ -57,6 +57,7 @@ class Execution:
 
     device: str = "cpu"  # "auto", "cpu" or "cuda"
     threads: int = 1
+    each: int = 0  # threads of each backend; 0: an equal share of all
     kernel: str = "auto"  # one of the backend's implementations of the network
     updates: int = 0  # expected number of updates: compiling pays for many
     batch: int = 0  # samples of an update
@@ -65,7 +66,7 @@ class Execution:
     @property
     def threads_each(self) -> int:
         """The threads of each backend, for a framework with a thread count per backend."""
-        return max(1, self.threads // self.backends)
+        return self.each or max(1, self.threads // self.backends)
 
 
 CPU = Execution()

@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 
 from backends import BackendFactory
 from harness.config import tracking_store
+from harness.config.kernels import StartUp, start_ups
 from harness.core.errors import ConfigError, check_choice, check_package, check_range, first_line
 from harness.core.losses import check_loss
 from harness.core.model import ModelSpec
@@ -99,6 +100,8 @@ class TrainerConfig:
     min_delta: float  # by how much val/loss must fall to count as better
     checkpoint_every: int  # epochs; 0: only the last epoch's
     save_gradient: bool  # save the first batch's gradient at the initial weights
+    # Kernel and threads follow from the settings alone; nothing is measured.
+    deterministic: bool = False
     # How many of the last checkpoints stay, besides the best; null: all. Configurations of earlier
     # versions lack it.
     keep_checkpoints: int | None = 2
@@ -176,8 +179,8 @@ class SweepConfig:
 class BackendConfig:
     """A backend: the packages and devices it can use, and Hydra's recipe for constructing it.
 
-    Kernels are implementations of the same computation; with `auto` the backend chooses one by a
-    rule that its file states.
+    Kernels are implementations of the same computation. With `auto` a long run measures them, see
+    `harness/training/kernel_choice`, and any other has that of the backend's own rule.
     """
 
     name: str
@@ -185,16 +188,27 @@ class BackendConfig:
     devices: list[str]
     factory: dict[str, Any]  # _target_ and _partial_, for hydra.utils.instantiate
     kernel: str = "auto"
-    kernels: list[str] = field(default_factory=list[str])
+    # Names, or a mapping of names to `StartUp`: a number, or {seconds: number, per: time_step}.
+    kernels: Any = None
     # An epoch is one call that runs outside Python: see harness/training/replica_chunks.py.
     epoch_is_a_call: bool = False
+    # The number of threads may differ from call to call: see harness/training/execution.py.
+    sets_threads: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.start_ups
+
+    @property
+    def start_ups(self) -> dict[str, StartUp]:
+        """The kernels with what their start takes. Raises `ConfigError`."""
+        return start_ups(self.kernels)
 
     def check(self, device: str) -> None:
         """Raise `ConfigError` for a backend or device that cannot run here.
 
         No framework is imported for it.
         """
-        check_choice("backend.kernel", self.kernel, ("auto", *self.kernels))
+        check_choice("backend.kernel", self.kernel, ("auto", *self.start_ups))
         for module, package in self.packages.items():
             check_package(f"backend={self.name}", module, package)
         if "jax" in self.packages:
@@ -222,7 +236,7 @@ class RunConfig:
     replicas: int  # runs trained at once, with seeds seed, seed+1, …
     precision: str
     device: str
-    threads: int  # of the framework's one thread pool
+    threads: int | str  # of the framework's one thread pool, or auto
     results: str  # folder, relative to the current directory
     resume: str | None  # the run to resume: its directory, MLflow run id or name
     checkpoint: str | None  # which of its checkpoints, such as epoch-00010; null: the last
@@ -232,10 +246,20 @@ class RunConfig:
         check_range("replicas", self.replicas, 1)
         check_choice("precision", self.precision, ("float32", "float64"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_range("threads", self.threads, 1)
-        check_range("threads", self.threads, 1, 1024)  # PyTorch would start any number
+        if isinstance(self.threads, str) and self.threads != "auto":
+            raise ConfigError(
+                f"threads={self.threads}: must be a whole number from 1 to 1024, or auto."
+            )
+        if isinstance(self.threads, int):
+            check_range("threads", self.threads, 1)
+            check_range("threads", self.threads, 1, 1024)  # PyTorch would start any number
         if not self.results.strip():
             raise ConfigError("results=: must name a folder, such as results=results.")
+
+    @property
+    def least_threads(self) -> int:
+        """The threads that a run needs at least."""
+        return self.threads if isinstance(self.threads, int) else 1
 
     @property
     def seeds(self) -> list[int]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from harness.config.schema import Config
 
 # Settings of a backend that follow from its name.
-FIXED_BY_BACKEND = ("packages", "devices", "factory", "kernels", "epoch_is_a_call")
+FIXED_BY_BACKEND = ("packages", "devices", "factory", "kernels", "epoch_is_a_call", "sets_threads")
 # Where files are kept, and which checkpoints.
 IRRELEVANT = ("results", "trainer.checkpoint_every", "trainer.keep_checkpoints")
 

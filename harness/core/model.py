@@ -78,6 +78,17 @@ def count_params(model: ModelSpec) -> int:
     return sum(sizes.values()) + max(model.layers - 2, 0) * second_layer
 
 
+def operations_per_step(model: ModelSpec) -> int:
+    """Return the floating-point operations of a training step, per sequence and time step.
+
+    A product has a multiplication and an addition for each weight; going back costs twice as much
+    as going forward.
+    """
+    gates = GATES[model.cell] * model.units
+    inputs = [model.features, *[model.units] * (model.layers - 1)]
+    return sum(6 * (size + model.units) * gates for size in inputs)
+
+
 def param_formulas(model: ModelSpec) -> dict[str, str]:
     """Return a formula for the size of each parameter, such as `"features × 4·units"`."""
     gates = GATES[model.cell]

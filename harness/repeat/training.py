@@ -1,7 +1,7 @@
 """Train the experiment of a recording in one backend as a tracked run, and keep its losses."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -50,6 +50,8 @@ class StepLosses:
 def repetition(config: Config, words: list[str], recording: Path) -> Repetition:
     """Carry out the run that `words` describe. Raises `ConfigError` for one that cannot begin."""
     losses: list[Array] = []
+    # Trial steps of a kernel would count as steps of the run.
+    config = replace(config, trainer=replace(config.trainer, deterministic=True))
 
     def load(backend: BackendConfig) -> BackendFactory:
         factory = load_backend(backend)

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from harness.config.serialise import is_relevant
 
-BACKEND_KEYS = ("backend.name", "device", "threads")  # may differ within a group
+BACKEND_KEYS = ("backend.name", "device", "threads", "trainer.deterministic")  # may differ
 KINDS = ("semantics.name", "optimizer.name", "model.cell")  # each decides many other settings
 ORDER = ("numpy", "torch", "keras", "jax")
 LONGEST = 60  # characters of a title

@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.config.overrides import key_of
 from harness.config.repeated_config import repeated_config
 from harness.config.saved_config import load_config
 from harness.config.schema import Config
@@ -33,6 +34,7 @@ from harness.reproduce.report import show, show_facts
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.input_files import load_restored
+from harness.runs.recorded_kernel import as_recorded, run_tags
 from harness.system import signals
 
 
@@ -57,6 +59,7 @@ def _reproduce(options: argparse.Namespace, fetched: Path, screen: Console) -> i
     folder = find_run("", word, options.results, options.uri, needed, fetched / "run")
     check_file(folder, CONFIG, "copy it from the run's artifacts in MLflow")
     config = repeated_config(load_restored(folder), word, changes, options.config_dir)
+    config = as_recorded(config, run_tags(folder), [key_of(change) for change in changes])
     start = beginning(config, folder, word)
     run = read_run(folder, word, start.epoch, start.plan)
     recorded = _settings(folder)
@@ -115,6 +118,7 @@ def _say_place(
 
         try:
             recorded = repeated_config(load_restored(folder), options.run, [], options.config_dir)
+            recorded = as_recorded(recorded, run.tags)
             text = first_place(start, recorded, min(judgement.from_epoch, run.last))
         except ConfigError as error:
             text = (

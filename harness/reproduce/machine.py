@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.config.schema import Config
 from harness.console.command_line import python, shell_line
 from harness.reproduce.recorded_run import RecordedRun
+from harness.system.processor import processor
 from harness.tracking import provenance
 
 COMMIT = "mlflow.source.git.commit"
@@ -35,13 +36,13 @@ def facts(
     """Return every fact that the run's tags or the tags here have.
 
     `recorded` has the settings of the run, `now` is the configuration of the repetition, and `tags`
-    are its device and kernel.
+    are its device, kernel and threads.
     """
     revision = provenance.commit()
-    here = provenance.versions() | {"host": platform.node(), "processor": provenance.processor()}
+    here = provenance.versions() | {"host": platform.node(), "processor": processor()}
     here |= {} if revision is None else {COMMIT: revision}
-    here |= tags | {"backend": now.backend.name, "threads": str(now.threads)}
-    there = run.tags | recorded
+    here |= tags | {"backend": now.backend.name}
+    there = recorded | run.tags | {"backend": recorded["backend"]}
     known = ("backend", "device", "kernel", "threads", "processor", "host", COMMIT)
     versions = [name for name in here | there if name.startswith("version.")]
     return [

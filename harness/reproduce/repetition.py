@@ -94,7 +94,7 @@ class Repetition:
 
     epochs: dict[int, Epoch]
     states: dict[int, State]
-    tags: dict[str, str]  # device and kernel
+    tags: dict[str, str]  # device, kernel and threads
     final: Params  # empty where training was cut short
     weights: Params | None
 
@@ -150,7 +150,7 @@ def repeat(start: Beginning, run: RecordedRun, epochs: int | None) -> Repetition
     return Repetition(
         epochs=recorder.epochs,
         states=recorder.states,
-        tags=recorder.tags,
+        tags=recorder.tags | {"threads": str(plan.threads)},
         final=final,
         weights=None if outcome is None else outcome.backend.state().params,
     )

@@ -4,8 +4,6 @@ A run records no steps. So the step and the tensor of a difference can be told o
 programs that run here, by parity.
 """
 
-from dataclasses import replace
-
 from backends import CPU, Backend, BackendFactory, Data, Execution, State, TrainingSpec
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
@@ -13,6 +11,7 @@ from harness.core.model import ModelSpec
 from harness.parity.lockstep import BackendFailed, check
 from harness.reproduce.epoch_bands import epoch_problem
 from harness.reproduce.repetition import Beginning
+from harness.training.execution import execution_of
 from harness.training.load_backend import load_backend
 
 
@@ -48,12 +47,7 @@ def _factory(config: Config) -> BackendFactory:
         state: State,
         execution: Execution = CPU,
     ) -> Backend:
-        own = replace(
-            execution,
-            device=config.device,
-            threads=config.threads,
-            kernel=config.backend.kernel,
-        )
+        own = execution_of(config, execution.updates, execution.batch)
         return load(model, training, data, state, own)
 
     return build

@@ -11,8 +11,8 @@ import platform
 from dataclasses import asdict, dataclass
 
 from harness.system.gpu import gpu_present
+from harness.system.processor import processor
 from harness.tracking.journal import Event
-from harness.tracking.provenance import processor
 from harness.training.plan import Plan
 from harness.training.trainer import Outcome
 
@@ -60,6 +60,7 @@ def cost_event(plan: Plan, outcome: Outcome, replicas: int, memory: int | None) 
         **this_machine(),
         "seconds": outcome.timings()["time/train_s"],
         "updates": outcome.steps,
+        "threads": plan.threads,
         "replicas": replicas,
         "samples": sample_count(plan),
         "memory": memory,

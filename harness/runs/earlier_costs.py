@@ -23,7 +23,10 @@ MOST_BYTES = 1 << 60  # that a machine may have
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Seconds of an update for each replica, and the peak of the process in bytes (0: unknown)."""
+    """Seconds of an update for each replica, on one core, and the peak of the process.
+
+    The peak is in bytes, 0 where it is unknown.
+    """
 
     size: Size
     seconds: float
@@ -103,10 +106,14 @@ def _cost_in(folder: Path) -> Cost | None:
 
 
 def _cost_of(event: Event) -> Cost | None:
-    """Return the cost that a journal has, None for one that cannot be; older ones lack memory."""
+    """Return the cost that a journal has, None for one that cannot be.
+
+    Older ones lack memory and threads.
+    """
     replicas, memory = event["replicas"], event.get("memory")
-    seconds = event["seconds"] / (event["updates"] * replicas)
-    if not (0 < seconds < math.inf and replicas >= 1):
+    threads = event.get("threads", 1)
+    seconds = event["seconds"] * threads / (event["updates"] * replicas)
+    if not (0 < seconds < math.inf and replicas >= 1 and threads >= 1):
         return None
     samples = event.get("samples", 0)
     size = Size(shape=str(event["shape"]), samples=samples, replicas=replicas)

@@ -29,7 +29,8 @@ from harness.runs.checkpoint_file import read_checkpoint
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
 from harness.runs.input_files import accept_moved_data, load_restored
-from harness.runs.resume_rules import check_changes, log_changes
+from harness.runs.recorded_kernel import run_tags, with_recorded_kernel
+from harness.runs.resume_rules import changed_keys, check_changes, log_changes
 from harness.tracking import provenance
 from harness.tracking.journal import Event, last, read
 from harness.tracking.sent import address
@@ -113,11 +114,15 @@ def configuration(composed: Composed, overrides: list[str], directory: Path) -> 
 def resumed(plan: Plan) -> tuple[Plan, ResumedRun | None]:
     """Return the plan with the checkpoint's state as its start, and the run that is resumed.
 
-    Without `resume`, return the plan as it is, and None. Raises `ConfigError` where training cannot
-    go on from the checkpoint.
+    Without `resume`, return the plan as it is, and None. A run that only goes on, with all settings
+    as they were, keeps its kernel and threads. Raises `ConfigError` where training cannot go on
+    from the checkpoint.
     """
     origin = _origin(plan.config, plan.start)
     if origin is not None:
+        recorded = load_config(origin.directory)
+        if not changed_keys(recorded, plan.config):
+            plan = with_recorded_kernel(plan, run_tags(origin.directory))
         plan = replace(plan, start=origin.checkpoint.state)
     return plan, origin
 

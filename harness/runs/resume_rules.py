@@ -32,7 +32,7 @@ def check_changes(old: Any, new: Any, word: str) -> None:
 def log_changes(old: Any, new: Config, checkpoint: str) -> None:
     """Log which checkpoint the run starts from, and which keys differ from the old run."""
     before, now = flat_composed(old), flatten(nested_params(new))
-    changed = [key for key in now if key in before and before[key] != now[key] and _is_logged(key)]
+    changed = changed_keys(old, new)
     words = ", ".join(f"{key}={now[key]}" for key in changed)
     log.info("goes on from %s of %s; changed: %s", checkpoint, new.resume, words or "nothing")
     if "trainer.epochs" in changed and new.trainer.schedule != "constant":
@@ -43,6 +43,12 @@ def log_changes(old: Any, new: Config, checkpoint: str) -> None:
             before["trainer.epochs"],
             new.trainer.epochs,
         )
+
+
+def changed_keys(old: Any, new: Config) -> list[str]:
+    """Return the keys of settings that differ from those of the old run."""
+    before, now = flat_composed(old), flatten(nested_params(new))
+    return [key for key in now if key in before and before[key] != now[key] and _is_logged(key)]
 
 
 def _is_logged(key: str) -> bool:

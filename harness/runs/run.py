@@ -36,6 +36,8 @@ from harness.tracking.run_log import RunLog, Tracking
 from harness.training.checkpoints import params_writer
 from harness.training.divergence import check_measured
 from harness.training.gradient import gradients
+from harness.training.kernel_choice import planned
+from harness.training.kernel_figures import in_one_line
 from harness.training.load_backend import load_backend
 from harness.training.metrics import evaluate
 from harness.training.plan import Plan, prepare
@@ -139,6 +141,9 @@ def carry_out(
     )
     with RunLog(identity.directory, tracking) as record:
         _begin(record, plan, identity, origin)
+        if identity.together is None:  # else the program that it shares is planned as a whole
+            plan = planned(plan, load, Path(config.results))
+        record.write("tags", values=_execution_tags(plan))
         build = partial(plan.build, load)
         begun = None if origin is None else origin.checkpoint
         with resume.note_resume_command(identity.directory, config.results):
@@ -227,6 +232,12 @@ def _begin(
         record.write("metrics", step=event["step"], values=event["values"])
     record.sync()
     record.flush()
+
+
+def _execution_tags(plan: Plan) -> dict[str, str]:
+    """Return the number of threads, and what is known of the kernels among which was chosen."""
+    tags = {"threads": str(plan.threads)}
+    return tags | ({"kernels": in_one_line(plan.figures)} if plan.figures else {})
 
 
 def _about(config: Config) -> str:

@@ -16,6 +16,7 @@ from harness.runs.bound_comparison import compare_with_bound
 from harness.runs.resume import command
 from harness.runs.run import Result
 from harness.tracking.browse import compare_command, missing, say_next
+from harness.training.kernel_figures import in_one_line
 from harness.training.metrics import predict
 
 ROWS = 12  # predictions shown at most
@@ -38,9 +39,10 @@ def show(result: Result, console: Console) -> None:
     if "time/per_step_us" in timings:
         console.print(
             f"  {timings['time/compile_s']:.2f} s to set up, {timings['time/train_s']:.2f} s in"
-            f" training, {timings['time/per_step_us']:.0f} µs a step (kernel"
-            f" {outcome.backend.kernel}); tracking {timings['time/tracking_share']:.0%} of the run"
+            f" training, {timings['time/per_step_us']:.0f} µs a step; tracking"
+            f" {timings['time/tracking_share']:.0%} of the run"
         )
+    say(f"  kernel   {_kernel(result)}", console)
     for table in (_gradient(result), _shown_predictions(result)):
         if table is not None:
             console.print(table)
@@ -80,6 +82,13 @@ def headline(result: Result) -> str:
         f"{layers}{config.model.units} ({count_params(result.plan.model):,} parameters) · "
         f"{config.optimizer.name} {config.optimizer.lr:g} · {config.precision} · {seeds}"
     )
+
+
+def _kernel(result: Result) -> str:
+    """Return kernel and threads, with what was measured of all candidates."""
+    threads, figures = result.plan.threads, result.plan.figures
+    words = f"{result.outcome.backend.kernel}, {threads} thread{'s' * (threads > 1)}"
+    return f"{words}; measured: {in_one_line(figures)}" if figures else words
 
 
 def _with_spread(name: str, values: list[float]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from harness.core.model import GATES, ModelSpec
+from harness.core.model import operations_per_step
 from harness.runs.cost import Size, sample_count, shape_key
 from harness.runs.earlier_costs import Cost, measured_memory, measured_seconds
 from harness.training.memory_check import required_memory
@@ -34,7 +34,6 @@ class Estimate:
     backend: str = "numpy"
     size: Size = field(default_factory=Size)  # with its own replicas alone
     updates: int = 0  # of all its replicas
-    threads: int = 1
     runs: int = 0  # earlier ones that the time comes from
     # Bytes of a process in which so many replicas like this job's trained, as far as measured.
     peaks: Mapping[int, float] = field(default_factory=dict[int, float])
@@ -62,7 +61,6 @@ def estimate(plan: Plan) -> Estimate:
         backend=config.backend.name,
         size=Size(shape=shape_key(plan), samples=sample_count(plan), replicas=config.replicas),
         updates=updates,
-        threads=config.threads,
     )
 
 
@@ -76,19 +74,7 @@ def from_runs(rough: Estimate, costs: Sequence[Cost], together: int) -> Estimate
     found = replace(rough, peaks=measured_memory(costs, size))
     if not seconds:
         return found
-    on_one_core = rough.updates * median(seconds) * rough.threads
-    return replace(found, seconds=on_one_core, runs=len(seconds))
-
-
-def operations_per_step(model: ModelSpec) -> int:
-    """Return the floating-point operations of a training step, per sequence and time step.
-
-    A product has a multiplication and an addition for each weight; going back costs twice as much
-    as going forward.
-    """
-    gates = GATES[model.cell] * model.units
-    inputs = [model.features, *[model.units] * (model.layers - 1)]
-    return sum(6 * (size + model.units) * gates for size in inputs)
+    return replace(found, seconds=rough.updates * median(seconds), runs=len(seconds))
 
 
 def seconds_in_one_process(jobs: Sequence[Estimate], threads: int, cores: int) -> float:

@@ -105,7 +105,7 @@ class _Launch:
         coming = islice(cycle(jobs), self.batches.total - len(jobs))
         return Demand(
             jobs=[each.estimate for each in (*left, *coming)],
-            threads=max((config.threads for config in configs), default=1),
+            threads=max((config.least_threads for config in configs), default=1),
             gpus=gpu_names() if any(map(_uses_gpu, configs)) else [],
         )
 

@@ -19,6 +19,7 @@ from harness.sweeps import jobs, sweep
 from harness.sweeps.grouping import sharing_key
 from harness.sweeps.jobs import Job
 from harness.sweeps.prepared_jobs import NAN, PreparedJob, prepared_jobs, refuse
+from harness.sweeps.shared_kernel import planned_together
 from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
 from harness.system.compile_cache import use_compile_cache
@@ -67,7 +68,7 @@ def _train_together(swept: Sweep, group: Sequence[PreparedJob], load: BackendFac
     from harness.sweeps.shared_replicas import Judge, SharedPruning, draw
 
     losses = dict.fromkeys((each.job.number for each in group), NAN)
-    trials = _running_trials(swept, group[0])
+    config, trials = group[0].plan.config, _running_trials(swept, group[0])
     pruning = SharedPruning(trials.interval) if trials is not None and trials.prunes else None
     together = sum(each.plan.config.replicas for each in group)
 
@@ -85,11 +86,12 @@ def _train_together(swept: Sweep, group: Sequence[PreparedJob], load: BackendFac
     def ended(i: int, result: Any) -> None:
         losses[group[i].job.number] = _reported(swept, group[i].job, result)
 
+    plans = planned_together([each.plan for each in group], load, Path(config.results))
+    group = [replace(each, plan=plan) for each, plan in zip(group, plans, strict=True)]
     first, last = group[0], group[-1]
     numbers = f"#{first.job.number} to #{last.job.number}"
     log.info("%s: %d jobs together, in %s", numbers, len(group), first.plan.config.backend.name)
     works = [partial(work, prepared) for prepared in group]
-    plans = [prepared.plan for prepared in group]
     SharedTraining(plans, load, judge).train(works, ended)
     return losses
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from harness.sweeps.estimates import Estimate, seconds_in_one_process, seconds_in_workers
 from harness.sweeps.memory_estimates import bytes_together, process_bytes
-from harness.system.cores import usable_cores
 from harness.system.physical_memory import physical_memory
+from harness.system.processor import usable_cores
 
 GAIN = 0.9  # of the time in one process: less is not worth several
 MEMORY_SHARE = 0.75  # of the machine's memory that all workers may need

@@ -41,6 +41,21 @@ def write_files(contents: Mapping[Path, Content]) -> None:
         sync_folder(folder)
 
 
+def write_new(path: Path, content: Content) -> None:
+    """Write one file durably, see `write_files`; raise `FileExistsError` if there is one.
+
+    A process that is killed meanwhile leaves an empty file.
+    """
+    _make(path.parent)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        write_file(path, content)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Force the names in a folder to the disk, where the operating system can do so.
 

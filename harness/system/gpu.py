@@ -11,6 +11,17 @@ def gpu_present() -> bool:
     return _gpu_count() > 0
 
 
+def gpu_model() -> str:
+    """Return the model of the first GPU that this process may use."""
+    if not _gpu_count():
+        return ""
+    driver = ctypes.CDLL("libcuda.so.1")
+    device, name = ctypes.c_int(0), ctypes.create_string_buffer(100)
+    driver.cuDeviceGet(ctypes.byref(device), 0)
+    driver.cuDeviceGetName(name, len(name), device)
+    return name.value.decode(errors="replace")
+
+
 def gpu_names() -> list[str]:
     """Return the GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
     names = os.environ.get(VISIBLE, "").split(",")

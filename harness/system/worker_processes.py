@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 
 from harness.system import signals
-from harness.system.cores import usable_cores
+from harness.system.processor import share_cores, usable_cores
 
 
 def cores(most: int) -> int:
@@ -19,14 +19,16 @@ def cores(most: int) -> int:
 
 
 def processes(count: int) -> ProcessPoolExecutor:
-    """Return a pool of `count` new processes.
+    """Return a pool of `count` new processes, which share the cores.
 
     They are spawned, not forked: a fork would inherit the locks of this process's threads.
     """
-    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
+    context, share = multiprocessing.get_context("spawn"), usable_cores() // count
+    return ProcessPoolExecutor(count, context, _begin, (share,))
 
 
-def _begin() -> None:
+def _begin(cores: int) -> None:
+    share_cores(cores)
     signals.ignore(signals.TERMINALS)  # a pool that breaks ends its workers by SIGTERM
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

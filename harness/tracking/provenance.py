@@ -4,13 +4,13 @@ import getpass
 import importlib.metadata
 import platform
 import subprocess
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
 from harness.config.compose import own_folders
 from harness.console.command_line import python
+from harness.system.processor import processor
 
 PACKAGES = ("numpy", "torch", "tensorflow", "keras", "jax", "mlflow", "hydra-core")
 
@@ -60,20 +60,6 @@ def machine() -> Machine:
         "machine": f"{platform.machine()}, {platform.system()}",
         "commit": commit(),
     }
-
-
-@cache
-def processor() -> str:
-    """Return the processor's model, or its kind where the system does not tell.
-
-    The same program may round otherwise on another model, whose vector instructions are wider.
-    """
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def user() -> str:

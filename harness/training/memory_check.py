@@ -134,7 +134,7 @@ def _gates(config: Config, sizes: Sizes) -> int:
 def _replicas_at_once(config: Config, sizes: Sizes) -> int:
     """Return how many replicas compute at once on a CPU, at least: one chunk per thread."""
     chunks = chunk_count(sizes.replicas, _gates(config, sizes))
-    return sizes.replicas * min(config.threads, chunks) // chunks
+    return sizes.replicas * min(config.least_threads, chunks) // chunks
 
 
 def _itemsize(config: Config) -> int:

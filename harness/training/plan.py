@@ -12,8 +12,11 @@ from harness.core.errors import ConfigError
 from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec, Params
 from harness.training.checkpoints import fresh_state
+from harness.training.execution import execution_of
 from harness.training.initial_weights import weights_in
+from harness.training.kernel_figures import Figures
 from harness.training.memory_check import check_memory
+from harness.training.replica_chunks import threads_used
 from harness.training.schedule import Schedule
 from harness.training.splits import Splits, make_splits
 
@@ -29,6 +32,13 @@ class Plan:
     schedule: Schedule  # the batches and learning rates of each epoch
     start: State
     execution: Execution
+    figures: tuple[Figures, ...] = ()  # of the kernels that were measured for it
+
+    @property
+    def threads(self) -> int:
+        """The threads that compute at once."""
+        replicas, is_call = self.config.replicas, self.config.backend.epoch_is_a_call
+        return threads_used(self.model, replicas, self.execution, is_call)
 
     def build(self, factory: BackendFactory, state: State | None = None) -> Backend:
         """Construct the backend at `state`, by default the initial weights."""
@@ -60,13 +70,6 @@ def prepare(config: Config) -> Plan:
         semantics=config.semantics,
         precision=config.precision,
     )
-    execution = Execution(
-        device=config.device,
-        threads=config.threads,
-        kernel=config.backend.kernel,
-        updates=schedule.steps,
-        batch=schedule.batch_size,
-    )
     return Plan(
         config=config,
         splits=splits,
@@ -74,7 +77,7 @@ def prepare(config: Config) -> Plan:
         training=training,
         schedule=schedule,
         start=fresh_state(_initial(config, model), training),
-        execution=execution,
+        execution=execution_of(config, schedule.steps, schedule.batch_size),
     )
 
 

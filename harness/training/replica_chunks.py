@@ -40,14 +40,33 @@ def in_chunks(
     execution: Execution = CPU,
 ) -> Backend:
     """Construct the backend, in chunks if it runs on the CPU and has enough replicas and gates."""
-    replicas = len(state.params["rnn.0.kernel"])
-    gates = execution.batch * GATES[model.cell] * model.units
-    several = epoch_is_a_call and replicas >= MIN_REPLICAS * execution.threads
-    slices = chunk_slices(replicas, gates, execution.threads if several else 1)
-    on_gpu = execution.device != "cpu" and gpu_present()
-    if len(slices) == 1 or on_gpu:
+    slices = slices_for(model, len(state.params["rnn.0.kernel"]), execution, epoch_is_a_call)
+    if len(slices) == 1:
         return factory(model, training, data, state, execution)
     return ReplicaChunks(factory, slices, model, training, data, state, execution)
+
+
+def slices_for(
+    model: ModelSpec, replicas: int, execution: Execution, epoch_is_a_call: bool
+) -> list[slice]:
+    """Return the slice of the replicas that each chunk has: a single one on a GPU."""
+    if execution.device != "cpu" and gpu_present():
+        return [slice(0, replicas)]
+    gates = execution.batch * GATES[model.cell] * model.units
+    several = epoch_is_a_call and replicas >= MIN_REPLICAS * execution.threads
+    return chunk_slices(replicas, gates, execution.threads if several else 1)
+
+
+def threads_used(
+    model: ModelSpec, replicas: int, execution: Execution, epoch_is_a_call: bool
+) -> int:
+    """Return the threads that compute at once, those of all chunks together.
+
+    With that number as `threads=N`, each chunk has as many threads as now.
+    """
+    slices = slices_for(model, replicas, execution, epoch_is_a_call)
+    at_once = min(execution.threads, len(slices))
+    return at_once * replace(execution, backends=at_once).threads_each
 
 
 def chunk_slices(replicas: int, gates: int, least: int = 1) -> list[slice]:

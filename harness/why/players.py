@@ -18,7 +18,7 @@ from harness.core.model import GATES
 # Fields that do not change how a network trains.
 NO_SETTINGS = (
     *("semantics.name", "trainer.checkpoint_every", "trainer.keep_checkpoints"),
-    "trainer.save_gradient",
+    *("trainer.save_gradient", "trainer.deterministic"),
 )
 GROUPS = ("model", "optimizer", "semantics", "trainer")
 KINDS = {"model": "cell", "optimizer": "name"}  # if these differ, the whole group is one player

@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from harness.config import schema as config_module
+from harness.config.kernels import StartUp
 from harness.config.parsing import from_hydra
 from harness.config.schema import BackendConfig, Config
 from harness.config.serialise import config_text, nested_params
@@ -151,6 +152,17 @@ BAD = [
     (["replicas=0"], "replicas=0", "at least 1"),
     (["replicas=null"], "replicas=null", "a whole number"),
     (["seed=-1"], "seed=-1", "at least 0"),
+    (["threads=0"], "threads=0", "at least 1"),
+    (["threads=many"], "threads=many", "a whole number from 1 to 1024, or auto"),
+    (["threads=1.5"], "threads=1.5", "a whole number or a word"),
+    (["threads=true"], "threads=true", "a whole number or a word"),
+    (["threads=null"], "threads=null", "a whole number or a word"),
+    (["trainer.deterministic=2.5"], "trainer.deterministic=2.5", "true or false"),
+    (["backend.kernels=3"], "backend.kernels=3", "a list, or a mapping such as"),
+    (["backend.kernels.loops=soon"], "backend.kernels.loops=soon", "the seconds of its start"),
+    (["backend.kernels.loops=-1"], "backend.kernels.loops=-1", "the seconds of its start"),
+    (["backend.kernels.loops={per: day}"], "backend.kernels.loops=", "time_step, replica"),
+    (["backend=torch", "backend.kernels.compiled.per=day"], "kernels.compiled=", "time_step"),
     (["precision=float16"], "precision=float16", "float32, float64"),
     (["device=tpu"], "device=tpu", "auto, cpu, cuda"),
     (["device=cuda", "backend=torch"], "device=cuda", "device=cpu"),
@@ -369,3 +381,13 @@ def test_a_kind_of_value_is_said_in_words(word: str) -> None:
 def test_a_field_that_cannot_be_checked_is_named() -> None:
     with pytest.raises(ConfigError, match=r"^task\.way: Unknown\.way must be declared as int"):
         config(f"task._target_={__name__}.Unknown")
+
+
+def test_kernels_are_a_list_or_a_mapping_to_the_seconds_of_their_start() -> None:
+    usual = config("backend=torch").backend
+    for kernels in ([], None, {}):
+        assert replace(usual, kernels=kernels).start_ups == {}
+    assert replace(usual, kernels=["a", "b"]).start_ups == {"a": StartUp(0), "b": StartUp(0)}
+    assert list(usual.start_ups) == ["modules", "stacked", "compiled", "graphed"]
+    estimates = [StartUp(2.0, per).estimate(30, 5) for per in (None, "time_step", "replica")]
+    assert estimates == [2, 60, 10]

@@ -9,9 +9,10 @@ import pytest
 from harness.core.file_names import JOURNAL
 from harness.runs import earlier_costs as earlier
 from harness.runs.cost import Size, shape_key
+from harness.system.processor import processor
 from harness.tracking.journal import end_of
 from harness.tracking.journal_writer import Journal
-from harness.tracking.provenance import machine, processor
+from harness.tracking.provenance import machine
 from harness.training.plan import prepare
 from tests.support import program
 from tests.support.configs import config
@@ -61,6 +62,8 @@ def test_seconds_are_those_of_an_update_and_replica(tmp_path: Path) -> None:
     record(tmp_path, "multirun/2/0", replicas=4, seconds=8.0)
     assert measured_seconds(tmp_path, {"a": 1}) == {"a": [0.002]}
     assert measured_seconds(tmp_path, {"a": 4, "b": 1}) == {"a": [0.004]}
+    record(tmp_path, "runs/3", replicas=64, seconds=8.0, threads=2)
+    assert measured_seconds(tmp_path, {"a": 64}) == {"a": [0.0005]}, "on one core"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,8 @@ def test_seconds_are_those_of_an_update_and_replica(tmp_path: Path) -> None:
         {"seconds": -1.0},
         {"seconds": float("nan")},
         {"replicas": -1, "seconds": -1.0},
+        {"threads": 0},
+        {"threads": "many"},
     ],
 )
 def test_other_runs_do_not_count(changes: dict[str, Any], tmp_path: Path) -> None:

@@ -51,13 +51,12 @@ def test_an_earlier_run_replaces_the_formula(tmp_path: Path) -> None:
 
 
 def test_an_estimate_is_the_measured_time_of_the_same_work() -> None:
-    """Also with threads, over which the seconds of one core are then divided."""
-    for words in ([], ["threads=2"], ["replicas=3"]):
+    for words in ([], ["replicas=3"]):
         rough = estimate(prepare(config("task.samples=40", "trainer.epochs=3", *words)))
         assert rough.updates == 3 * 1 * (3 if "replicas=3" in words else 1)
         costs = [Cost(size=rough.size, seconds=seconds) for seconds in (2.0, 1.0, 7.0)]
         measured = from_runs(rough, costs, rough.size.replicas)
-        assert measured.seconds / rough.threads == rough.updates * 2.0
+        assert measured.seconds == rough.updates * 2.0
         assert measured.runs == 3
         assert from_runs(rough, [], 1) == rough
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.runs.run import Identity
 from harness.runs.run import run as carry_out
-from harness.system.durable_files import PARTIAL, sync_tree, write_file, write_files
+from harness.system.durable_files import PARTIAL, sync_tree, write_file, write_files, write_new
 from harness.training.checkpoints import params_writer
 from tests.support import ROOT
 from tests.support.configs import config
@@ -176,3 +176,20 @@ def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="Input/output"):
         write_file(tmp_path / "a", "text")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_file_is_no_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "folder/new.json"
+    write_new(path, "first")
+    with pytest.raises(FileExistsError):
+        write_new(path, "second")
+    assert path.read_text() == "first"
+
+
+def test_a_new_file_that_could_not_be_written_is_gone(tmp_path: Path) -> None:
+    def fail(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_new(tmp_path / "new.json", fail)
+    assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from harness.sweeps.estimates import Demand
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses, carry_out_unit
 from harness.sweeps.worker_count import worker_count
-from harness.system.cores import usable_cores
+from harness.system.processor import usable_cores
 
 
 @dataclass(frozen=True, kw_only=True)

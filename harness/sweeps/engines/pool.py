@@ -21,6 +21,7 @@ from harness.sweeps.engines import pool_worker
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses
 from harness.system import signals
+from harness.system.processor import usable_cores
 
 GRACE = 30.0  # seconds in which workers close their runs after a stop
 
@@ -44,7 +45,7 @@ class Pool:
         return ProcessPool(
             self.slots,
             initializer=pool_worker.begin,
-            initargs=(self._gpus, self._slots.name),
+            initargs=(self._gpus, self._slots.name, usable_cores() // self.slots),
             context=context,
         )
 

@@ -23,17 +23,19 @@ from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses, carry_out_unit
 from harness.system import signals
 from harness.system.gpu import VISIBLE
+from harness.system.processor import share_cores
 
 STOPPED = 128 + signal.SIGTERM  # exit code of a worker that was asked to stop
 GRACE = 60.0  # seconds in which a worker whose program has died closes its runs
 
 
-def begin(gpus: Sequence[str], folder: str) -> None:
+def begin(gpus: Sequence[str], folder: str, cores: int) -> None:
     """Prepare the process, before its first unit and before any framework is imported.
 
     `gpus` has the GPU of each worker, or nothing where none is used; locks in `folder` say which
-    are taken.
+    are taken. The worker may keep so many `cores` busy.
     """
+    share_cores(cores)
     if gpus:
         os.environ[VISIBLE] = gpus[_free_slot(len(gpus), Path(folder))]
     signals.ignore(signals.TERMINALS)  # Ctrl-C reaches all processes of a terminal

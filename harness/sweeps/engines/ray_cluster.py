@@ -71,7 +71,7 @@ class RayCluster:
         """Let some node carry out a unit."""
         future: Future[Losses] = Future()
         future.set_running_or_notify_cancel()
-        ref = self._task.remote(unit, shipment(unit), self._pieces.put)
+        ref = self._task.remote(unit, shipment(unit), self._resources["CPU"], self._pieces.put)
         self._futures[ref] = future
         return future
 

@@ -19,18 +19,21 @@ from harness.sweeps.jobs import FailedFast
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses, carry_out_unit
 from harness.system import signals
+from harness.system.processor import share_cores
 
 Send = Callable[[Piece | str], object]
 
 
-def work(unit: WorkUnit, shipped: Shipment, send: Send) -> Losses | str | None:
+def work(unit: WorkUnit, shipped: Shipment, cores: float, send: Send) -> Losses | str | None:
     """Carry out a unit; return the jobs' losses, or None if the process was asked to stop.
 
-    `send` gets what the program lacks: files, and as text what is logged. A text as result says
-    which job has failed where no other is to go on, since Ray takes a `KeyboardInterrupt` for its
-    own. Raises `ConfigError` where the sweep's folder cannot be made on this machine.
+    It may keep so many `cores` busy. `send` gets what the program lacks: files, and as text what is
+    logged. A text as result says which job has failed where no other is to go on, since Ray takes a
+    `KeyboardInterrupt` for its own. Raises `ConfigError` where the sweep's folder cannot be made on
+    this machine.
     """
     _log_to(send)
+    share_cores(cores)
     with _stops_installed():
         try:
             shares_files = _enter(unit, shipped)

@@ -14,7 +14,7 @@ from harness.sweeps.engines.settings import at_least
 from harness.sweeps.estimates import Demand
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import Losses
-from harness.system.cores import usable_cores
+from harness.system.processor import usable_cores
 
 REACH = 10.0  # seconds to reach a cluster
 LOCAL = "local"  # address of a cluster on this machine for this sweep alone

@@ -78,19 +78,24 @@ class SlurmWorkers:
         try:
             executor = submitit.AutoExecutor(sweep / LOGS, cluster=self.cluster)
             executor.update_parameters(**self._parameters(count, demand))
-            repeated = [str(Path.cwd())] * len(units), [resumed] * len(units)
+            same = (str(Path.cwd()), resumed, self._cores(demand))
+            repeated = [[value] * len(units) for value in same]
             tasks = executor.map_array(slurm_worker.work, units, *repeated)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             raise ConfigError(f"hydra/launcher=slurm: {first_line(error)}") from error
         append(sweep, "submitted", to=self.cluster, ids=[str(task.job_id) for task in tasks])
         return {}
 
+    def _cores(self, demand: Demand) -> int:
+        """Return the processors of each task."""
+        return self.cpus or demand.threads
+
     def _parameters(self, count: int, demand: Demand) -> dict[str, Any]:
         """Return what submitit is told; Slurm is not to begin a task again by itself."""
         parameters = {
             "name": "harness",
             "timeout_min": self.minutes,
-            "cpus_per_task": self.cpus or demand.threads,
+            "cpus_per_task": self._cores(demand),
             "gpus_per_node": self.gpus,
             "mem_gb": self.gigabytes,
             "slurm_array_parallelism": count,

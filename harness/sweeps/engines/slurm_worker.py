@@ -20,16 +20,18 @@ from harness.sweeps.sweep import Sweep
 from harness.sweeps.units import WorkUnit
 from harness.sweeps.work import carry_out_unit
 from harness.system import signals
+from harness.system.processor import share_cores
 from harness.tracking.job_outcomes import jobs, status_of
 from harness.tracking.journal import end_of, read
 
 
-def work(unit: WorkUnit, folder: str, resumed: int) -> None:
-    """Carry out a unit in the program's working directory.
+def work(unit: WorkUnit, folder: str, resumed: int, cores: int) -> None:
+    """Carry out a unit in the program's working directory, on so many `cores`.
 
     Nothing is done if the sweep was resumed more than `resumed` times: then others have its jobs.
     """
     os.chdir(folder)
+    share_cores(cores)
     sweep = Path(unit.sweep.directory)
     if times_resumed(sweep) > resumed:
         return
