@@ -23,7 +23,7 @@ from backends.numpy_backend.network import Network, over_time
 from backends.numpy_backend.optimizers import UPDATE, clip, decay
 from backends.shards import check_shards
 from harness.core.arrays import Array
-from harness.core.model import ModelSpec, Params
+from harness.core.model import ModelSpec
 
 BLAS = ThreadpoolController().select(user_api="blas")
 
@@ -49,13 +49,13 @@ class NumpyBackend:
         mask = None if data.mask is None else data.mask.astype(dtype)
         self.data = Data(data.x.astype(dtype, copy=False), data.y.astype(dtype, copy=False), mask)
         self.flat = flatten(state.params, model).astype(dtype)
-        self.network = Network(model, unflatten(self.flat, model))
         self.slots = {s: flatten(v, model).astype(dtype) for s, v in state.slots.items()}
         self.kernel = choose_kernel(model, data, execution)
         self.shards = execution.threads_each if self.kernel == "sharded" else 1
         self.threads = ThreadPoolExecutor(self.shards) if self.shards > 1 else None
         self.gradient = np.empty((self.shards, *self.flat.shape), dtype)
-        self.gradients = [unflatten(flat, model) for flat in self.gradient]
+        weights = unflatten(self.flat, model)
+        self.networks = [Network(model, weights, unflatten(g, model)) for g in self.gradient]
         self.step = state.step
         numbers = numbers_of(training)
         self.numbers = {name: value[:, None] for name, value in numbers.items()}  # (R or 1, 1)
@@ -74,18 +74,18 @@ class NumpyBackend:
     def _batch(self, rows: Array) -> Array:
         """Write a batch's gradient to `gradient[0]`; return the losses `(R,)`."""
         if self.threads is None or rows.shape[1] % self.shards:
-            return self._pass(rows, self.gradients[0])
+            return self._pass(self.networks[0], rows)
         parts = np.split(rows, self.shards, axis=1)
-        losses = list(self.threads.map(self._pass, parts, self.gradients))
+        losses = list(self.threads.map(self._pass, self.networks, parts))
         np.mean(self.gradient, axis=0, out=self.gradient[0])
         return np.mean(losses, axis=0)
 
     @QUIETLY
-    def _pass(self, rows: Array, gradients: Params) -> Array:
-        """Write the gradients of samples `rows` `(R, B)`; return the losses `(R,)`."""
+    def _pass(self, network: Network, rows: Array) -> Array:
+        """Write a network's gradients of samples `rows` `(R, B)`; return the losses `(R,)`."""
         x, y = self._rows(self.data.x, rows), self._rows(self.data.y, rows)
         mask = None if self.data.mask is None else self._rows(self.data.mask, rows)
-        outputs, caches = self.network.forward(x, mask)
+        outputs, caches = network.forward(x, mask)
         counted = None
         if self.model.every_step:
             y = y.swapaxes(1, 2)  # (R, T, B, O), as the outputs are
@@ -93,7 +93,7 @@ class NumpyBackend:
         losses, d_outputs = mean_loss(
             self.training.loss, self.training.semantics.bce, outputs, y, counted
         )
-        self.network.backward(d_outputs, caches, gradients)
+        network.backward(d_outputs, caches)
         return losses
 
     @QUIETLY
@@ -102,7 +102,8 @@ class NumpyBackend:
         self._use_threads()
         dtype = self.training.precision
         real = None if mask is None else mask.astype(dtype)
-        outputs, _ = self.network.forward(x.astype(dtype), real)
+        network = Network(self.model, self.networks[0].params, {})  # its arrays are not kept
+        outputs, _ = network.forward(x.astype(dtype), real)
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
 
     def state(self) -> State:

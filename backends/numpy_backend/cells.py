@@ -1,9 +1,9 @@
 """Recurrent layers with BPTT by hand: the simple cell and the LSTM; the GRU is in `gru.py`.
 
-Each cell is a pair `forward(x, weights, mask, activation) -> h, cache` and
-`backward(dh, cache) -> da, gradients`. da is the error of the projected inputs x W + b, from which
-`backend.py` takes ∂L/∂x = da Wᵀ. Backpropagation through time is the loop in `backward`. Functions
-that the cells share are in `recurrence.py`.
+Each cell is a pair `forward(x, weights, mask, activation, work) -> h, cache` and
+`backward(dh, cache, work) -> da, gradients`. da is the error of the projected inputs x W + b, from
+which `network.py` takes ∂L/∂x = da Wᵀ. Backpropagation through time is the loop in `backward`.
+Functions that the cells share are in `recurrence.py`; large arrays are those of `work`.
 
 Symbols: x inputs, h hidden states, W input kernel, U recurrent kernel, b bias, a pre-activations,
 σ the logistic function, ⊙ the elementwise product; `da` means ∂L/∂a. Shapes: R replicas, T time
@@ -30,6 +30,7 @@ from backends.numpy_backend.recurrence import (
     Array,
     Mask,
     Weights,
+    Workspace,
     keep_state,
     pass_padding,
     project,
@@ -41,10 +42,12 @@ from backends.numpy_backend.recurrence import (
 # ------------------------------------------------------------------ simple cell (Elman 1990)
 
 
-def rnn_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
+def rnn_forward(
+    x: Array, weights: Weights, mask: Mask, activation: str, work: Workspace
+) -> tuple[Array, Any]:
     """Simple cell: h_t = φ(x_t W + h_{t−1} U + b) with φ tanh or relu."""
     W, U, b = weights
-    h, x_1 = project(x, W, b)  # (R, T, B, H); each step's pre-activation becomes its state in place
+    h, x_1 = project(x, W, b, work)  # (R, T, B, H); pre-activations become states in place
     for t in range(h.shape[1]):
         a = h[:, t]
         if t:
@@ -57,14 +60,19 @@ def rnn_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tupl
     return h, (x_1, U, mask, activation, h)
 
 
-def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
+def rnn_backward(dh: Array, cache: Any, work: Workspace) -> tuple[Array, Weights]:
     """BPTT of the simple cell, from last to first step: da_t = φ'(a_t) ⊙ (dh_t + da_{t+1} Uᵀ)."""
     x_1, U, mask, activation, h = cache
     UT = transposed(U)
-    slope = 1 - h * h if activation == "tanh" else (h > 0).astype(h.dtype)
+    slope = work.array("slope", h.shape, h.dtype)
+    if activation == "tanh":
+        np.multiply(h, h, out=slope)
+        np.subtract(1, slope, out=slope)
+    else:
+        np.greater(h, 0, out=slope)
     if mask is not None:
         slope *= mask
-    da = np.empty_like(h)
+    da = work.array("da", h.shape, h.dtype)
     carried: Array | None = None  # ∂L/∂h_t that arrives through step t + 1
     for t in reversed(range(h.shape[1])):
         dh_t = dh[:, t] if carried is None else carried + dh[:, t]
@@ -77,7 +85,9 @@ def rnn_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
 # ------------------------------------------------ LSTM (Hochreiter & Schmidhuber 1997; Gers 2000)
 
 
-def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
+def lstm_forward(
+    x: Array, weights: Weights, mask: Mask, activation: str, work: Workspace
+) -> tuple[Array, Any]:
     """LSTM, with its gates in the order i, f, g, o.
 
     i, f, o = σ(·), g = tanh(·) of x_t W + h_{t−1} U + b; c_t = f ⊙ c_{t−1} + i ⊙ g;
@@ -85,9 +95,10 @@ def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tup
     """
     assert activation == "tanh"
     W, U, b = weights
-    gates, x_1 = project(x, W, b)  # (R, T, B, 4H); pre-activations become gate values in place
+    gates, x_1 = project(x, W, b, work)  # (R, T, B, 4H); pre-activations become gates in place
     R, T, B, H = *gates.shape[:3], U.shape[1]
-    h, c, tanh_c = (np.empty((R, T, B, H), gates.dtype) for _ in range(3))
+    names = ("h", "c", "tanh_c")
+    h, c, tanh_c = (work.array(name, (R, T, B, H), gates.dtype) for name in names)
     half = np.repeat(np.array([0.5, 0.5, 1, 0.5], gates.dtype), H)  # as σ(a) = ½ tanh(½ a) + ½
     for t in range(T):
         a = gates[:, t]  # (R, B, 4H)
@@ -107,7 +118,7 @@ def lstm_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tup
     return h, (x_1, U, mask, gates, c, tanh_c, h)
 
 
-def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
+def lstm_backward(dh: Array, cache: Any, work: Workspace) -> tuple[Array, Weights]:
     """BPTT of the LSTM: two errors flow back, through the states h and through the cells c.
 
     The factors of the gates' errors depend on no later step, so they are computed for all time
@@ -117,7 +128,7 @@ def lstm_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     x_1, U, mask, gates, c, tanh_c, h = cache
     (R, T, B, H), UT = h.shape, transposed(U)
     i, f, g, o = (gates[..., k * H : (k + 1) * H] for k in range(4))  # (R, T, B, H) each
-    da = np.empty((R, T, B, 4, H), h.dtype)  # first the factors, then in place the errors
+    da = work.array("da", (R, T, B, 4, H), h.dtype)  # first the factors, then in place the errors
     np.multiply(g, i * (1 - i), out=da[..., 0, :])
     np.multiply(f, 1 - f, out=da[..., 1, :])
     da[:, 0, :, 1] = 0  # c_0 = 0

@@ -13,6 +13,7 @@ from backends.numpy_backend.recurrence import (
     Array,
     Mask,
     Weights,
+    Workspace,
     keep_state,
     pass_padding,
     project,
@@ -25,7 +26,9 @@ from backends.numpy_backend.recurrence import (
 # ------------------- reset after: as in cuDNN, h_{t−1} U is computed whole before r is known
 
 
-def gru_after_forward(x: Array, weights: Weights, mask: Mask, activation: str) -> tuple[Array, Any]:
+def gru_after_forward(
+    x: Array, weights: Weights, mask: Mask, activation: str, work: Workspace
+) -> tuple[Array, Any]:
     """GRU with the reset after the product, as in cuDNN: h_t = z ⊙ h_{t−1} + (1−z) ⊙ ĥ.
 
     With p = x_t W + b₀ and q = h_{t−1} U + b₁, each split as z, r, h: z = σ(p_z + q_z);
@@ -33,9 +36,9 @@ def gru_after_forward(x: Array, weights: Weights, mask: Mask, activation: str) -
     """
     assert activation == "tanh"
     W, U, b = weights
-    gates, x_1 = project(x, W, b[:, 0])  # (R, T, B, 3H); p becomes z, r, ĥ in place
+    gates, x_1 = project(x, W, b[:, 0], work)  # (R, T, B, 3H); p becomes z, r, ĥ in place
     R, T, B, H = *gates.shape[:3], U.shape[1]
-    h, q_h = (np.empty((R, T, B, H), gates.dtype) for _ in range(2))
+    h, q_h = (work.array(name, (R, T, B, H), gates.dtype) for name in ("h", "q_h"))
     h_before = np.zeros((R, B, H), gates.dtype)
     for t in range(T):
         p, zr = gates[:, t], gates[:, t, :, : 2 * H]  # (R, B, 3H), (R, B, 2H)
@@ -55,7 +58,7 @@ def gru_after_forward(x: Array, weights: Weights, mask: Mask, activation: str) -
     return h, (x_1, U, mask, gates, q_h, h)
 
 
-def gru_after_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
+def gru_after_backward(dh: Array, cache: Any, work: Workspace) -> tuple[Array, Weights]:
     """BPTT of `gru_after_forward`: z carries part of the error back directly, the gates the rest.
 
     The factors of the gates' errors are computed for all time steps at once:
@@ -65,13 +68,13 @@ def gru_after_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     x_1, U, mask, gates, q_h, h = cache
     (R, T, B, H), UT = h.shape, transposed(U)
     z, r, candidate = (gates[..., k * H : (k + 1) * H] for k in range(3))  # (R, T, B, H) each
-    dp = state_factors(h, z, candidate)  # first the factors, then in place the errors
+    dp = state_factors(h, z, candidate, work)  # first the factors, then in place the errors
     np.multiply(q_h, r * (1 - r), out=dp[..., 1, :])
     dp[..., 1, :] *= dp[..., 2, :]
     if mask is not None:
         dp *= mask[..., None]
         z = z * mask
-    dq = np.empty_like(dp)
+    dq = work.array("dq", dp.shape, dp.dtype)
     carried: Array | None = None
     for t in reversed(range(T)):
         dh_t = dh[:, t] if carried is None else carried + dh[:, t]
@@ -87,12 +90,12 @@ def gru_after_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     return dp, (dW, recurrent_backward(h, dq), db)
 
 
-def state_factors(h: Array, z: Array, candidate: Array) -> Array:
+def state_factors(h: Array, z: Array, candidate: Array, work: Workspace) -> Array:
     """Return the factors of dh_t in the errors of z and of the candidate: `(R, T, B, 3, H)`.
 
-    The entries of r are 0, to be filled by the caller.
+    The entries of r have no meaning: the caller fills them.
     """
-    factors = np.zeros((*h.shape[:3], 3, h.shape[3]), h.dtype)
+    factors = work.array("factors", (*h.shape[:3], 3, h.shape[3]), h.dtype)
     to_z = factors[..., 0, :]
     np.negative(candidate, out=to_z)
     to_z[:, 1:] += h[:, :-1]
@@ -105,15 +108,15 @@ def state_factors(h: Array, z: Array, candidate: Array) -> Array:
 
 
 def gru_before_forward(
-    x: Array, weights: Weights, mask: Mask, activation: str
+    x: Array, weights: Weights, mask: Mask, activation: str, work: Workspace
 ) -> tuple[Array, Any]:
     """GRU with the reset before the product (Cho et al. 2014): see `gru_after_forward`, but with
     ĥ = tanh(p_h + (r ⊙ h_{t−1}) U_h + b₁_h), which takes two products a step."""
     assert activation == "tanh"
     W, U, b = weights
-    gates, x_1 = project(x, W, b.sum(axis=1))  # (R, T, B, 3H); both rows of b act in the same place
+    gates, x_1 = project(x, W, b.sum(axis=1), work)  # (R, T, B, 3H); both rows act in one place
     R, T, B, H = *gates.shape[:3], U.shape[1]
-    h = np.empty((R, T, B, H), gates.dtype)
+    h = work.array("h", (R, T, B, H), gates.dtype)
     h_before = np.zeros((R, B, H), gates.dtype)
     for t in range(T):
         zr, candidate = gates[:, t, :, : 2 * H], gates[:, t, :, 2 * H :]
@@ -128,7 +131,7 @@ def gru_before_forward(
     return h, (x_1, U, mask, gates, h)
 
 
-def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
+def gru_before_backward(dh: Array, cache: Any, work: Workspace) -> tuple[Array, Weights]:
     """BPTT of `gru_before_forward`: the candidate's error reaches r and h_{t−1} by r ⊙ h_{t−1}."""
     x_1, U, mask, gates, h = cache
     (R, T, B, H), UT = h.shape, transposed(U)
@@ -136,7 +139,7 @@ def gru_before_backward(dh: Array, cache: Any) -> tuple[Array, Weights]:
     before = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1)  # h_{t−1}
     reset = r * before
     to_r = before * r * (1 - r)
-    da = state_factors(h, z, candidate)  # first the factors, then in place the errors
+    da = state_factors(h, z, candidate, work)  # first the factors, then in place the errors
     if mask is not None:
         da *= mask[..., None]
         z = z * mask

@@ -8,6 +8,7 @@ import pytest
 
 from backends.numpy_backend import textbook
 from backends.numpy_backend.cells import CELLS
+from backends.numpy_backend.recurrence import Workspace
 
 T, B, F, H = 6, 4, 3, 5
 GATES = {"rnn tanh": 1, "rnn relu": 1, "lstm": 4, "gru after": 3, "gru before": 3}
@@ -45,10 +46,16 @@ def gradients(cell: str, x: Array, weights: Weights, mask: Array, dh: Array) -> 
 def fast(
     cell: str, x: Array, weights: Weights, mask: Array | None, dh: Array
 ) -> tuple[Array, Array, Weights]:
-    """States, the error of the projected inputs, and the gradients; all with a replica axis."""
+    """States, the error of the projected inputs, and the gradients; all with a replica axis.
+
+    The workspace is that of an earlier step, of other inputs and errors.
+    """
     run, back = CELLS["rnn" if cell.startswith("rnn") else cell]
-    h, cache = run(x, weights, mask, forward(cell)[2].get("activation", "tanh"))
-    return h, *back(dh.copy(), cache)
+    activation, work = forward(cell)[2].get("activation", "tanh"), Workspace()
+    _, cache = run(3 * x, weights, mask, activation, work)
+    back(5 * dh, cache, work)
+    h, cache = run(x, weights, mask, activation, work)
+    return h, *back(dh.copy(), cache, work)
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
