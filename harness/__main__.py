@@ -36,7 +36,7 @@ def main() -> int:
         if asks_for_help(words):
             print(help_text(words), end="")
             return 0
-        return importlib.import_module("harness.train.__main__").main()
+        return importlib.import_module("harness.train.command").main()
     if words[1:2] and words[1] in HELP:  # without what the command itself imports
         importlib.import_module(
             f"{module.removesuffix('.__main__')}.arguments"
