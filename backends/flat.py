@@ -5,11 +5,13 @@ most of an update's time goes into calling operations, not into their arithmetic
 """
 
 import math
+from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 
 from harness.core.arrays import Array
-from harness.core.model import ModelSpec, Params, shapes
+from harness.core.model import ModelSpec, Params, Shape, shapes
 
 
 def sizes(model: ModelSpec) -> list[int]:
@@ -24,6 +26,15 @@ def flatten(params: Params, model: ModelSpec) -> Array:
 
 def unflatten(flat: Array, model: ModelSpec) -> Params:
     """Return canonical arrays `(R, …)` that are views of `flat` `(R, P)`."""
-    parts = np.split(flat, np.cumsum(sizes(model))[:-1], axis=1)
-    named = zip(shapes(model).items(), parts, strict=True)
-    return {name: part.reshape(len(flat), *shape) for (name, shape), part in named}
+    return {name: flat[:, place].reshape(len(flat), *s) for name, s, place in _places(model)}
+
+
+@lru_cache
+def _places(model: ModelSpec) -> list[tuple[str, Shape, slice]]:
+    """Return the name and the shape of each weight, and its place in the vector.
+
+    Each epoch asks for them: to find them takes longer than to copy a small network.
+    """
+    ends = list(accumulate(sizes(model)))
+    places = map(slice, [0, *ends], ends)
+    return [(*named, place) for named, place in zip(shapes(model).items(), places, strict=True)]

@@ -3,11 +3,11 @@
     python -m benchmarks                # the time of a training step, everywhere: hours
     python -m benchmarks --short        # a check that the benchmark works: a minute
     python -m benchmarks scaling        # time and memory against length, batch and replicas
-    python -m benchmarks notebook       # seconds of a training as small as in a notebook
+    python -m benchmarks notebook       # first epoch and training as small as in a notebook
     python -m benchmarks startup        # seconds until the harness answers, trains, refuses
     python -m benchmarks sweep          # tracked runs per second
     python -m benchmarks workers        # sweeps by one process, worker processes, Ray
-    python -m benchmarks overhead       # what journal, files and MLflow add to a run
+    python -m benchmarks overhead       # what journal, files and MLflow add to a run, to an epoch
     python -m benchmarks store          # what stores of MLflow take in, and how long they search
     python -m benchmarks check          # whether anything has become slower: a minute or two
     python -m benchmarks tables FILE…   # what `steps` measured, as the tables of docs/speed.md

@@ -10,8 +10,12 @@ from benchmarks.common.processes import environment
 
 
 def python(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `python WORDS` in `folder`, without the variables of a sweep that may run around it."""
-    variables = {k: v for k, v in environment().items() if not k.startswith(("HYDRA_", "HARNESS_"))}
+    """Run `python WORDS` in `folder`, without the variables of a sweep that may run around it.
+
+    Modules are compiled once, as a user's are: without their files a command would take longer.
+    """
+    left_out = ("HYDRA_", "HARNESS_", "PYTHONDONTWRITEBYTECODE")
+    variables = {k: v for k, v in environment().items() if not k.startswith(left_out)}
     command = [sys.executable, *words]
     return subprocess.run(
         command, cwd=folder, env=variables, capture_output=True, encoding="utf-8", errors="replace"

@@ -1,4 +1,4 @@
-"""Worker of `notebook`: `python -m benchmarks.notebook.worker FRAMEWORK NAME THREADS`.
+"""Worker of `notebook`: `python -m benchmarks.notebook.worker FRAMEWORK NAME THREADS EPOCHS`.
 
 Prints the seconds of a training as small as in a teaching notebook, with the first epoch and its
 compiling, without imports.
@@ -11,14 +11,13 @@ from functools import partial
 from benchmarks.common.cases import Case
 from benchmarks.common.contestants import Build, line_up
 
-EPOCHS = 10
 CASE = Case("notebook", "rnn", units=32, length=10, batch=8, steps=13)
 
 
 def main() -> None:
     """Train, and print the seconds."""
-    framework, name, threads = sys.argv[1:]
-    build, calls = _loaded(framework, name, int(threads))
+    framework, name, threads, epochs = sys.argv[1:]
+    build, calls = _loaded(framework, name, int(threads), int(epochs))
     began = time.perf_counter()
     epoch = build(CASE)
     for _ in range(calls):
@@ -26,15 +25,15 @@ def main() -> None:
     print(time.perf_counter() - began)
 
 
-def _loaded(framework: str, name: str, threads: int) -> tuple[Build, int]:
+def _loaded(framework: str, name: str, threads: int, epochs: int) -> tuple[Build, int]:
     """Return the builder, and the number of calls of its epoch: `fit` trains all epochs in one."""
     if name == "fit":
         from benchmarks.by_hand import keras_fit
 
-        return partial(keras_fit.build, epochs=EPOCHS), 1
+        return partial(keras_fit.build, epochs=epochs), 1
     contestants = line_up(framework, [CASE], ["default"], threads, peers="all")
     [chosen] = [contestant for contestant in contestants if contestant.name == name]
-    return chosen.load(), EPOCHS
+    return chosen.load(), epochs
 
 
 if __name__ == "__main__":

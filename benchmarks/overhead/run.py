@@ -1,6 +1,7 @@
 """Time what trainer, journal, files, pictures and MLflow add to a run of some ten seconds.
 
-And whether an epoch of a long run costs the same at its end as at its start.
+And what they take of an epoch, and whether an epoch of a long run costs the same at its end as at
+its start.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from harness.console.terminal import console
 Row = dict[str, Any]
 
 NETWORK = ("task=sum", "model.units=32", "task.length=10", "trainer.batch_size=8")
+# The smallest network: next to nothing is computed, so an epoch is as short as it can be.
+UNIT = ("task=sum", "model.units=1", "task.length=2", "task.samples=20", "trainer.batch_size=20")
 LONG = 20_000  # epochs
 EPOCHS = {"numpy": 700, "torch": 100, "keras": 1000, "jax": 2500}  # some ten seconds on two cores
 
@@ -34,10 +37,19 @@ def run(options: argparse.Namespace, command: str) -> int:
             rows.append(_row(framework, epochs, options.repeats))
         progress.say("overhead", "a long run")
         long = _long(LONG // 100 if options.short else LONG)
+        costs = []
+        for framework in options.frameworks:
+            progress.say("overhead", f"epochs of {framework}")
+            costs.append(_epoch_cost(framework, 20 if options.short else 2000))
     settings = {"repeats": options.repeats, "network": " ".join(NETWORK), "threads": 1}
-    results = report.document("overhead", command, settings) | {"rows": rows, "long_run": long}
-    sheets = [_sheet(rows), _long_sheet(long)]
-    notes = [f"failed: {row['name']}: {row['error']}" for row in (*rows, long) if row["error"]]
+    results = report.document("overhead", command, settings) | {
+        "rows": rows,
+        "epochs": costs,
+        "long_run": long,
+    }
+    sheets = [_sheet(rows), _epoch_sheet(costs), _long_sheet(long)]
+    measured = (*rows, *costs, long)
+    notes = [f"failed: {row['name']}: {row['error']}" for row in measured if row["error"]]
     folder, screen = report.new_folder(options.results), console()
     picture.draw(folder / "benchmark.png", rows)
     report.save(folder, results, sheets, notes)
@@ -58,6 +70,12 @@ def _long(epochs: int) -> Row:
     return row | _measured("benchmarks.overhead.long_run", *words)
 
 
+def _epoch_cost(framework: str, epochs: int) -> Row:
+    words = [*UNIT, f"backend={framework}", f"trainer.epochs={epochs}"]
+    row: Row = {"name": framework, "epochs": epochs}
+    return row | _measured("benchmarks.overhead.epoch_cost", *words)
+
+
 def _measured(module: str, *words: str) -> Row:
     """Return what a worker prints, or an error."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -66,6 +84,15 @@ def _measured(module: str, *words: str) -> Row:
         last_line = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
         return {"error": f"exit code {done.returncode}: {last_line[0]}"}
     return {"error": "", **json.loads(done.stdout.splitlines()[-1])}
+
+
+def _epoch_sheet(rows: list[Row]) -> Sheet:
+    columns = ["backend", "ms per epoch"]
+    sheet = Sheet("an epoch beyond train_epoch and predict, of one unit", columns, words=1)
+    for row in rows:
+        cost = "failed" if row["error"] else f"{row['us_per_epoch'] / 1e3:.3f}"
+        sheet.rows.append([row["name"], cost])
+    return sheet
 
 
 def _long_sheet(row: Row) -> Sheet:

@@ -1,7 +1,8 @@
-"""Time short commands of the harness, each in a new process: help, a refusal, a tiny run.
+"""Time short commands of the harness, each in a new process: help, a refusal, a tiny tracked run.
 
-The reference is the time to import two of the packages that the harness needs. The first call of
-each command, which reads files from the disk and creates MLflow's database, is reported separately.
+The reference is the time to import two of the packages that the harness needs, and for a run its
+framework as well. A run ends when MLflow has all of it. The first call of each command, which reads
+files from the disk and creates MLflow's database, is reported separately.
 """
 
 import argparse
@@ -24,25 +25,46 @@ Row = dict[str, Any]
 
 REFERENCE = "import hydra, mlflow"
 HARNESS = ["-m", "harness"]
-RUN = ["task=sum", "backend=numpy", "task.samples=100", "trainer.epochs=1"]
+RUN = ["task=sum", "task.samples=130", "trainer.epochs=20", "trainer.batch_size=8"]
+IMPORTS = {  # of a run with each backend
+    "numpy": REFERENCE,
+    "torch": f"{REFERENCE}, torch",
+    "keras": f"{REFERENCE}, tensorflow",
+    "jax": f"{REFERENCE}, jax",
+}
 
 
-def commands(short: bool) -> dict[str, tuple[list[str], int]]:
+def commands(frameworks: list[str], short: bool) -> dict[str, tuple[list[str], int]]:
     """Return each command's arguments for Python and its expected exit code, by name."""
     refused = ["task=summ"]
     if not short:
-        refused += ["model.units=0", *([] if gpu_present() else ["device=cuda"])]
+        refused += ["model.unit=32", "model.units=0", *([] if gpu_present() else ["device=cuda"])]
     return {
         REFERENCE: (["-c", REFERENCE], 0),
         "--help": ([*HARNESS, "--help"], 0),
+        "diff --help": ([*HARNESS, "diff", "--help"], 0),
+        "completion": ([*HARNESS, "-sc", "query=bash"], 0),
         **{f"refuse {word}": ([*HARNESS, word], 2) for word in refused},
-        "a tiny run": ([*HARNESS, *RUN], 0),
+        **{IMPORTS[name]: (["-c", IMPORTS[name]], 0) for name in frameworks},
+        **{run_name(name): ([*HARNESS, *RUN, f"backend={name}"], 0) for name in frameworks},
     }
+
+
+def run_name(framework: str) -> str:
+    """Return the name of the tiny run with a backend."""
+    return f"a tiny run, {framework}"
+
+
+def _reference(name: str) -> str:
+    """Return the imports with which a command is compared."""
+    if name in IMPORTS.values():
+        return name
+    return next((words for f, words in IMPORTS.items() if name == run_name(f)), REFERENCE)
 
 
 def run(options: argparse.Namespace, command: str) -> int:
     """Carry out the verb `startup`; return the exit code."""
-    chosen = commands(options.short)
+    chosen = commands(["numpy"] if options.short else options.frameworks, options.short)
     with tempfile.TemporaryDirectory() as scratch, Progress() as progress:
         folder = Path(scratch)
         timings = {
@@ -78,14 +100,14 @@ def _call(words: list[str], code: int, folder: Path) -> Epoch:
 
 
 def _rows(timings: dict[str, Timing], imports: dict[str, list[dict[str, Any]]]) -> list[Row]:
-    reference = timings[REFERENCE].seconds
     rows = []
     for name, timing in timings.items():
         row: Row = {"name": name, "error": timing.error, "imports": imports[name]}
         if timing.seconds and not timing.error:
             row |= {"first_s": timing.first_s, "seconds": timing.seconds}
             row["s"] = asdict(spread(timing.seconds))
-            if reference:
+            row["reference"] = _reference(name)
+            if reference := timings[row["reference"]].seconds:
                 row["ratio"] = row["s"]["median"] / spread(reference).median
         rows.append(row)
     return rows
@@ -108,6 +130,7 @@ def _sheet(rows: list[Row]) -> Sheet:
 def _notes(rows: list[Row]) -> list[str]:
     return [
         "first call: reads files from the disk; that of the run also sets up MLflow's database.",
+        "the imports: hydra and mlflow, and for a run its framework.",
         "imports: the slowest ones of each command are in benchmark.json.",
         *[f"failed: {row['name']}: {row['error']}" for row in rows if row["error"]],
     ]

@@ -12,29 +12,29 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from io import StringIO
 
+import hydra
 from hydra._internal.utils import get_args_parser
 
+from harness.config.conf_folder import CONF
 from harness.console.arguments import Parser, options_first
 from harness.console.commands import COMMANDS
-
-QUERY = ("query=bash", "query=zsh", "query=fish")
 
 # Commands that take the settings of a run -> what else a word of theirs may begin with.
 SETTINGS = {"parity": ["backends="], "why": ["a.", "b."]}
 SIDES = ("a.", "b.")
 
 
-def is_query(words: list[str]) -> bool:
-    """Return whether the words are a shell's question, and no command to run."""
-    return len(words) == 2 and words[0] in ("-sc", "--shell-completion") and words[1] in QUERY
+@hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+def _run(_: object) -> None:
+    """Stand for a run, of which Hydra completes the settings and which it does not begin."""
 
 
-def complete(hydra_main: Callable[[], object]) -> int:
-    """Print what may come next; `hydra_main` is the entry that Hydra has made."""
+def complete() -> int:
+    """Print what may come next; return the exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of exiting
     line = os.environ.get("COMP_LINE", "")
     words = line.split()[1:] + ([""] if line[-1:].isspace() else [])
-    found = candidates(words, lambda settings, folder: _ask_hydra(hydra_main, settings, folder))
-    print("\n".join(found))
+    print("\n".join(candidates(words, _ask_hydra)))
     return 0
 
 
@@ -82,9 +82,7 @@ def _settings(words: list[str], side: str) -> list[str]:
     ]
 
 
-def _ask_hydra(
-    hydra_main: Callable[[], object], settings: list[str], folder: str | None
-) -> list[str]:
+def _ask_hydra(settings: list[str], folder: str | None) -> list[str]:
     """Return Hydra's own completions, which it prints.
 
     Its messages about a line that is not complete yet would spoil the prompt.
@@ -93,5 +91,5 @@ def _ask_hydra(
     if folder is not None:
         sys.argv += ["--config-dir", folder]
     with redirect_stdout(StringIO()) as said, redirect_stderr(StringIO()), suppress(Exception):
-        hydra_main()
+        _run()
     return said.getvalue().split()

@@ -13,15 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.composer import Composer
+from harness.config.conf_folder import CONF
 from harness.config.hydra_messages import NO_OPTION, explain
 from harness.config.overrides import readable
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.core.errors import ConfigError
-
-HERE = Path(__file__).resolve().parent.parent
-# The first in an installed wheel, the second in a clone.
-CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parent / "conf"
 
 Compose = Callable[[list[str]], Config]
 Composed = DictConfig  # as Hydra has composed it, or as a run has saved it

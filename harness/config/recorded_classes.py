@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from harness.config.compose import CONF
+from harness.config.conf_folder import CONF
 from harness.config.serialise import FIXED_BY_BACKEND
 from harness.core.errors import ConfigError
 

@@ -20,6 +20,7 @@ from harness.core.model import ModelSpec
 from harness.core.optimizers import Optimizer
 from harness.core.semantics import Semantics
 from harness.system import signals
+from harness.system.garbage import not_collected
 from harness.system.gpu import gpu_present
 from harness.system.jax_platforms import check_jax_platforms
 from harness.tasks import Task
@@ -221,7 +222,8 @@ class BackendConfig:
     def imported(self) -> BackendFactory:
         """Import the framework and return the backend's class, with Hydra's recipe applied."""
         try:
-            with signals.deferred():  # a stop during an import can crash a framework's own code
+            # A stop during an import can crash a framework's own code.
+            with signals.deferred(), not_collected():
                 return instantiate(self.factory)
         except InstantiationException as error:
             reason = first_line(error.__cause__ or error)

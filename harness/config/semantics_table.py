@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from harness.config.compose import CONF
+from harness.config.conf_folder import CONF
 from harness.config.damaged_files import reading
 from harness.console import streams
 from harness.core.semantics import RULES, Semantics

@@ -22,4 +22,4 @@ def batch_order(seeds: list[int], epoch: int, samples: int, shuffle: bool) -> Ar
     """Return the order in which each replica visits its samples in `epoch`: int array `(R, N)`."""
     if not shuffle:
         return np.broadcast_to(np.arange(samples), (len(seeds), samples))
-    return np.stack([stream(seed, "order", epoch).permutation(samples) for seed in seeds])
+    return np.array([stream(seed, "order", epoch).permutation(samples) for seed in seeds])

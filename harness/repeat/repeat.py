@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.config.compose import CONF, compose, tell_own_folders
+from harness.config.compose import compose, tell_own_folders
+from harness.config.conf_folder import CONF
 from harness.config.overrides import key_of
 from harness.config.schema import Config
 from harness.console.command_line import override

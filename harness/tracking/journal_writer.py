@@ -16,6 +16,7 @@ from harness.system.process_identity import this_process
 from harness.tracking import journal_sync
 from harness.tracking.journal import BEGINNINGS, FORMAT, Event
 
+_encoded = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` would make an encoder each time
 APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
@@ -97,4 +98,4 @@ def _event(kind: str, fields: dict[str, object]) -> Event:
 
 
 def _line(event: Event) -> str:
-    return json.dumps(event, ensure_ascii=False) + "\n"
+    return _encoded(event) + "\n"

@@ -30,6 +30,7 @@ class MlflowPipe:
     def __init__(self, use: "Callable[[MlflowPipe], None]", restarts: int = RESTARTS) -> None:
         self._use, self._restarts = use, restarts
         self._finishes, self.ended = False, False
+        self.is_used = False  # whether a request was sent
         self.runs: dict[str, Upload] = {}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.tracking.mlflow_worker"],
@@ -53,11 +54,17 @@ class MlflowPipe:
 
     def send(self, **request: object) -> None:
         """Send a request to the process."""
+        self.is_used = True
         self._outgoing.put(json.dumps(request) + "\n")
 
     def finish(self) -> None:
-        """Let the process end when it has sent everything; wait for that if it has."""
+        """Let the process end when it has sent everything; wait for that if it has.
+
+        One that is not used is killed: it would first import MLflow.
+        """
         self._finishes = True
+        if not self.is_used:
+            self._process.kill()
         self._outgoing.put(None)
         if all(run.has_arrived.is_set() for run in self.runs.values()):
             for thread in self._threads:

@@ -1,7 +1,8 @@
 """MLflow in a process of its own: training waits neither for MLflow's import, nor for its writing.
 
-It is started once it is needed. The program only names the directories of its runs, and waits at
-its end until all is in MLflow. The process outlives it where a store does not answer in time.
+It is started as soon as a run is known to need it. The program only names the directories of its
+runs, and waits at its end until all is in MLflow. The process outlives it where a store does not
+answer in time.
 """
 
 import atexit
@@ -29,16 +30,26 @@ def _started() -> MlflowPipe:
     return _process
 
 
+def start(config: TrackingConfig) -> None:
+    """Let the process begin to import MLflow, unless `config` has no MLflow.
+
+    It writes nothing before `get_ready`, and a program that ends before that ends it, too.
+    """
+    if config.name == "mlflow":
+        _started()
+
+
 def get_ready(config: TrackingConfig, experiment: str, results: Path) -> None:
-    """Start the process, which begins to import MLflow, unless `config` has no MLflow.
+    """Start the process unless `config` has no MLflow; it also sends what earlier programs left.
 
     Raises `ConfigError` for a database that cannot be used and for a deleted experiment.
     """
     if config.name == "mlflow":
         check_store(destination_in(config.uri, results).uri, experiment)
         say_unused(config.experiment_or("") or None)
-        if _process is None or _process.ended:
-            _started().send(results=in_utf8(str(results.resolve())))
+        process = _started()
+        if not process.is_used:
+            process.send(results=in_utf8(str(results.resolve())))
 
 
 def track(

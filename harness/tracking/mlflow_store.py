@@ -24,6 +24,7 @@ from harness.config.tracking_store import (
     without_secrets,
 )
 from harness.core.errors import ConfigError
+from harness.system.garbage import not_collected
 from harness.system.signals import deferred
 from harness.tracking import sqlite_database
 from harness.tracking.destination import Destination
@@ -78,7 +79,8 @@ def load_mlflow() -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    with deferred():  # an import that is cut short leaves half a module behind
+    # An import that is cut short leaves half a module behind.
+    with deferred(), not_collected():
         importlib.import_module("mlflow.tracking")
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
@@ -203,7 +205,8 @@ def _client(uri: str) -> Any:
     if database is not None:
         with sqlite_database.usable(database), deferred():
             sqlite_database.prepare(database)
-    return MlflowClient(tracking_uri=with_secrets(uri))
+    with not_collected():  # it imports what that kind of store needs
+        return MlflowClient(tracking_uri=with_secrets(uri))
 
 
 @cache

@@ -6,6 +6,7 @@ far each journal is. If the program ends first, this process goes on alone until
 for `PATIENCE` seconds at most; `harness sync` does the rest.
 """
 
+import gc
 import json
 import logging
 import os
@@ -64,7 +65,8 @@ class Server:
     """The program's requests, and the journals that it has named."""
 
     def __init__(self, lines: Iterable[str], speaker: Speaker) -> None:
-        self.reader, self._inbox = Reader(speaker.report), queue.SimpleQueue[str | None]()
+        self.speaker = speaker
+        self.reader, self._inbox = Reader(self._report), queue.SimpleQueue[str | None]()
         self._unsent: Path | None = None  # results in which unsent journals are still to be found
         threading.Thread(target=self._listen, args=(lines,), daemon=True).start()
 
@@ -73,6 +75,12 @@ class Server:
             self._inbox.put(line)
         streams.lead_nowhere(1, 2)  # whoever waits for the program's output is to wait no longer
         self._inbox.put(None)
+
+    def _report(self, run: Followed) -> None:
+        self.speaker.report(run)
+        if not gc.isenabled():  # MLflow has now imported what it needs, and that stays
+            gc.freeze()
+            gc.enable()
 
     def serve(self) -> None:
         """Send journals until the program has ended, and then what is left."""
@@ -142,6 +150,7 @@ def main() -> None:
     os.dup2(2, 1)  # MLflow's prints must not reach the program
     log.addHandler(speaker)
     log.propagate = False
+    gc.disable()  # until a journal is sent, see `harness.system.garbage`
     load_mlflow()
     with open(0, encoding="utf-8", errors="replace", closefd=False) as lines:
         Server(lines, speaker).serve()

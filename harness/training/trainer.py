@@ -142,7 +142,9 @@ def _train_epoch(
     outcome: Outcome, schedule: Schedule, epoch: int, active: Array
 ) -> tuple[Array, Array]:
     """Return each step's loss `(S, R)` and samples `(S,)`; only `active` replicas learn."""
-    calls = [(batches, np.where(active, lr, 0.0)) for batches, lr in schedule.epoch(epoch)]
+    calls = list(schedule.epoch(epoch))
+    if not active.all():
+        calls = [(batches, np.where(active, lr, 0.0)) for batches, lr in calls]
     began = time.perf_counter()
     losses = np.concatenate([outcome.backend.train_epoch(*call) for call in calls])
     outcome.epoch_seconds.append(time.perf_counter() - began)

@@ -8,8 +8,9 @@ import math
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +21,7 @@ from benchmarks.common.processes import environment, messages
 from benchmarks.common.timing import Epoch, Timing, interleave, spread
 from benchmarks.common.tracking_server import postgresql_missing
 from benchmarks.common.worker import Job
+from benchmarks.overhead.epoch_cost import Watched
 from benchmarks.scaling.run import exponent
 from benchmarks.steps.measure import measure
 from benchmarks.steps.picture import draw
@@ -134,6 +136,7 @@ def test_a_whole_training_is_timed(tmp_path: Path) -> None:
         for framework, peer in (("numpy", "PyTorch loop"), ("keras", "fit"))
         for name in ("harness", peer)
     }
+    assert all(row["first_epoch_s"][0] > 0 for row in found["rows"])
     ratio = seconds["keras", "fit"] / seconds["keras", "harness"]
     assert f"| {ratio:.1f} |" in markdown
 
@@ -158,7 +161,8 @@ def test_startup_is_measured(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found, _ = results(tmp_path)
     by_name = {row["name"]: row for row in found["rows"]}
-    assert {"import hydra, mlflow", "--help", "refuse task=summ", "a tiny run"} <= set(by_name)
+    commands = {"--help", "diff --help", "completion", "refuse task=summ", "a tiny run, numpy"}
+    assert {"import hydra, mlflow", *commands} == set(by_name)
     for row in by_name.values():
         assert row["s"]["median"] > 0
         assert row["first_s"] > 0
@@ -174,6 +178,32 @@ def test_overhead_is_measured(tmp_path: Path) -> None:
     found, _ = results(tmp_path)
     [row] = found["rows"]
     assert all(b > a > 0 for a, b in zip(row["alone"], row["whole"], strict=True))
+    [cost] = found["epochs"]
+    assert (cost["name"], cost["error"]) == ("numpy", "")
+    assert cost["us_per_epoch"] > 0
+
+
+def test_what_a_backend_takes_is_no_cost_of_an_epoch() -> None:
+    class Slow:
+        def train_epoch(self, batches: object, lr: object) -> None:
+            spend(0.02)
+
+        def predict(self, x: object, mask: object) -> None:
+            spend(0.02)
+
+    backend: Any = Watched(cast(Any, Slow()))
+    for _ in range(3):
+        backend.train_epoch(None, None)
+        spend(0.005)
+        backend.predict(None)
+    assert backend.between == pytest.approx([0.005] * 2, abs=0.005)
+
+
+def spend(seconds: float) -> None:
+    """Keep this thread busy for that much of its own time."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
 
 
 def test_sweeps_are_measured(tmp_path: Path) -> None:

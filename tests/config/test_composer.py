@@ -7,8 +7,8 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from harness.config.compose import CONF
 from harness.config.composer import Composer
+from harness.config.conf_folder import CONF
 
 Load = Callable[[list[str]], DictConfig]
 

@@ -1,5 +1,6 @@
 """One front door: a command is found by its first word, as by its module."""
 
+import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -9,6 +10,7 @@ import pytest
 
 from harness.console.commands import COMMANDS, command_module
 from harness.core.errors import ConfigError
+from tests.support import ROOT
 from tests.support.command_lines import run_all
 
 
@@ -21,15 +23,47 @@ def test_the_console_script_is_the_module() -> None:
 def test_a_word_is_as_good_as_a_module(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = []
-    for entry, words in (("harness", [name]), (f"harness.{name}", [])):
-        monkeypatch.setattr(sys, "argv", [entry, *words, "--help"])
-        with pytest.raises(SystemExit) as ended:
-            import_module(f"{entry}.__main__").main()
-        said.append((ended.value.code, capsys.readouterr().out))
-    assert said[0] == said[1]
-    assert said[0][0] == 0
-    assert f"usage: harness {name}" in said[0][1]
+    monkeypatch.setattr(sys, "argv", ["harness", name, "--help"])
+    assert import_module("harness.__main__").main() == 0
+    by_word = capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [f"harness.{name}", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        import_module(f"harness.{name}.__main__").main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == by_word
+    assert f"usage: harness {name}" in by_word
+
+
+HELP = """
+import sys
+from harness.__main__ import main
+code = main()
+imported = {"hydra", "pandas", "rich", "harness.tracking", "harness.runs"} & set(sys.modules)
+print(code, *sorted(imported), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], *([name, "-h"] for name in COMMANDS)])
+def test_help_imports_little(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    imported = done.stderr.split()
+    if words and words[0] in COMMANDS and "hydra" in imported:
+        imported.remove("hydra")  # its grammar tells the words of some commands apart
+    assert imported == ["0"]
+    assert "usage: harness" in done.stdout
+
+
+def test_an_import_shows() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HELP.replace("main()", "__import__('rich') and main()"), "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "0 rich\n"
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from typing import Any
 
 from backends import Array, State
 from backends.numpy_backend import NumpyBackend
-from harness.config.compose import CONF, composing
+from harness.config.compose import composing
+from harness.config.conf_folder import CONF
 from harness.config.schema import Config, ModelConfig
 from harness.config.semantics_table import PRESETS, preset
 from harness.core.initializers import initial_params

@@ -88,8 +88,8 @@ def test_it_runs_from_any_directory(installed: Path, tmp_path: Path) -> None:
     # the wheel comes before the editable install, so that the repository cannot stand in for it.
     script = (
         "import sys; sys.path.insert(0, sys.argv.pop(1));"
-        "import harness.__main__ as program;"
-        "print(program.CONF); sys.exit(program.main())"
+        "from harness.__main__ import main; from harness.config.conf_folder import CONF;"
+        "print(CONF); sys.exit(main())"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", script, str(installed), "trainer.epochs=1"],

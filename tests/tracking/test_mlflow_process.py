@@ -91,6 +91,25 @@ def test_without_mlflow_there_is_no_process(folder: Path) -> None:
     assert {*readers_of()} <= {*before}
 
 
+def test_a_process_that_was_not_used_ends_with_the_program(folder: Path) -> None:
+    before = {*readers_of()}
+    mlflow_process.start(MLFLOW)
+    [process] = wait_for(lambda: {*readers_of()} - before)
+    mlflow_process.finish()
+    assert not process.is_running()
+    assert not (folder / "results").exists() or not [*(folder / "results").rglob(SENT)]
+
+
+def test_a_process_that_was_started_early_serves_the_run(folder: Path) -> None:
+    before = {*readers_of()}
+    mlflow_process.start(MLFLOW)
+    [process] = wait_for(lambda: {*readers_of()} - before)
+    with sent(folder) as record:
+        begin(record)
+    assert where(record)
+    assert {*readers_of()} - before == {process}
+
+
 def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
