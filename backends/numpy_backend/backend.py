@@ -11,6 +11,7 @@ threads, since NumPy's larger operations release the GIL.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -34,7 +35,7 @@ QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 class NumpyBackend:
     """The NumPy backend; see `backends.Backend`."""
 
-    device = "cpu"
+    device, network_class = "cpu", Network
 
     def __init__(
         self,
@@ -54,8 +55,8 @@ class NumpyBackend:
         self.shards = execution.threads_each if self.kernel == "sharded" else 1
         self.threads = ThreadPoolExecutor(self.shards) if self.shards > 1 else None
         self.gradient = np.empty((self.shards, *self.flat.shape), dtype)
-        weights = unflatten(self.flat, model)
-        self.networks = [Network(model, weights, unflatten(g, model)) for g in self.gradient]
+        new = partial(self.network_class, model, unflatten(self.flat, model))
+        self.networks = [new(unflatten(flat, model)) for flat in self.gradient]
         self.step = state.step
         numbers = numbers_of(training)
         self.numbers = {name: value[:, None] for name, value in numbers.items()}  # (R or 1, 1)
@@ -102,7 +103,8 @@ class NumpyBackend:
         self._use_threads()
         dtype = self.training.precision
         real = None if mask is None else mask.astype(dtype)
-        network = Network(self.model, self.networks[0].params, {})  # its arrays are not kept
+        weights = self.networks[0].params
+        network = self.network_class(self.model, weights, {})  # its arrays are not kept
         outputs, _ = network.forward(x.astype(dtype), real)
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
 

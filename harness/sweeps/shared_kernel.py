@@ -29,8 +29,12 @@ def planned_together(plans: Sequence[Plan], factory: BackendFactory, results: Pa
     )
     work = replace(work, execution=replace(work.execution, updates=updates))
     execution, figures = chosen(work, factory, results)
-    choice = {"kernel": execution.kernel, "each": execution.each}
+    kernel, threads, each = execution.kernel, execution.threads, execution.each
     return [
-        replace(plan, execution=replace(plan.execution, **choice), figures=figures)
+        replace(
+            plan,
+            execution=replace(plan.execution, kernel=kernel, threads=threads, each=each),
+            figures=figures,
+        )
         for plan in plans
     ]

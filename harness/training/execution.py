@@ -27,9 +27,5 @@ def _threads(config: Config) -> tuple[int, int]:
     """Return the threads of all chunks and of each chunk, where 0 is an equal share."""
     if isinstance(config.threads, int):
         return config.threads, 0
-    return (own_cores(), 1) if config.backend.sets_threads else (fixed_pool(), 0)
-
-
-def fixed_pool() -> int:
-    """Return the threads of a framework whose pool is fixed once it runs, such as JAX or Keras."""
-    return 1
+    # The pool of JAX or Keras is fixed as they start: long runs get all cores (`kernel_choice`).
+    return (own_cores(), 1) if config.backend.sets_threads else (1, 0)

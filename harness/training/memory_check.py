@@ -133,7 +133,8 @@ def _gates(config: Config, sizes: Sizes) -> int:
 
 def _replicas_at_once(config: Config, sizes: Sizes) -> int:
     """Return how many replicas compute at once on a CPU, at least: one chunk per thread."""
-    chunks = chunk_count(sizes.replicas, _gates(config, sizes))
+    is_call = config.backend.epoch_is_a_call
+    chunks = chunk_count(sizes.replicas, _gates(config, sizes), is_call)
     return sizes.replicas * min(config.least_threads, chunks) // chunks
 
 

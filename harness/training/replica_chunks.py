@@ -3,10 +3,12 @@
 Replicas of a small network are faster in one program, because they share the overhead of each call.
 Replicas of a larger one are not: together they outgrow the processor's caches, and no framework
 spreads one small matrix product well over several cores. Frameworks release the GIL while they
-compute, so chunks in threads use all cores. Measured on two cores, per update and replica of 32,
-LSTM of 128 units, 50 steps, batch 32: NumPy 14.6 ms in one piece, 7.2 in chunks; JAX 15.3 and 7.2.
-Where a whole epoch is one call, the GIL is free all the time, and two threads are faster with small
-networks, too (32 units, 10 steps, batch 8: JAX 89 and 49 µs, Keras 80 and 43).
+compute, so chunks in threads use all cores.
+
+Where a whole epoch is one call, the GIL is free all the time and XLA is slower with a batch of
+matrices: there chunks are smaller. Measured on two cores, per update and replica of 16 LSTMs of 128
+units, 50 steps, batch 32: JAX 4.7 ms in 2 chunks, 3.1 in 16, NumPy 4.2 and 4.7; of 32 simple cells
+of 32 units, 10 steps, batch 8: JAX 20 µs in one piece, 11 in 4 chunks, 28 in 32.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +27,8 @@ from harness.system.gpu import gpu_present
 from harness.training.replicas import axis_slice, merge_states, state_slice
 
 MIN_GATES = 32_768  # of a chunk, in one time step of a batch
-MIN_REPLICAS = 4  # of a chunk of a small network
+MIN_GATES_OF_CALLS = 8_192  # where an epoch is a call
+MIN_REPLICAS, SMALL_CHUNKS = 8, 8  # of small networks there: of a chunk at least, chunks at most
 
 Call = tuple[str, tuple[int, ...]]  # a method and the shape of its array
 
@@ -53,8 +56,7 @@ def slices_for(
     if execution.device != "cpu" and gpu_present():
         return [slice(0, replicas)]
     gates = execution.batch * GATES[model.cell] * model.units
-    several = epoch_is_a_call and replicas >= MIN_REPLICAS * execution.threads
-    return chunk_slices(replicas, gates, execution.threads if several else 1)
+    return chunk_slices(replicas, gates, epoch_is_a_call)
 
 
 def threads_used(
@@ -69,19 +71,22 @@ def threads_used(
     return at_once * replace(execution, backends=at_once).threads_each
 
 
-def chunk_slices(replicas: int, gates: int, least: int = 1) -> list[slice]:
+def chunk_slices(replicas: int, gates: int, epoch_is_a_call: bool = False) -> list[slice]:
     """Return the slice of the replicas that each chunk has.
 
-    `gates` are those of one replica in one time step of a batch; there are at least `least` chunks.
+    `gates` are those of one replica in one time step of a batch.
     """
-    count = chunk_count(replicas, gates, least)
+    count = chunk_count(replicas, gates, epoch_is_a_call)
     bounds = np.linspace(0, replicas, count + 1).astype(int)
     return [slice(int(start), int(end)) for start, end in pairwise(bounds)]
 
 
-def chunk_count(replicas: int, gates: int, least: int = 1) -> int:
+def chunk_count(replicas: int, gates: int, epoch_is_a_call: bool = False) -> int:
     """Return the number of chunks for the arguments of `chunk_slices`."""
-    return max(least, min(replicas, replicas * gates // MIN_GATES))
+    if not epoch_is_a_call:
+        return max(1, min(replicas, replicas * gates // MIN_GATES))
+    small = min(SMALL_CHUNKS, replicas // MIN_REPLICAS)
+    return max(1, small, min(replicas, replicas * gates // MIN_GATES_OF_CALLS))
 
 
 class ReplicaChunks(Backend):

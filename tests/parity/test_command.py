@@ -20,16 +20,20 @@ pytestmark = pytest.mark.slow
 
 BROKEN = """
 from backends.numpy_backend import NumpyBackend
+from backends.numpy_backend.network import Network
 
-class Broken(NumpyBackend):
+class BrokenNetwork(Network):
     '''The output gate's recurrent kernel is negated.'''
 
-    def _weights(self, layer):
-        kernel, recurrent, bias = super()._weights(layer)
+    def weights(self, layer):
+        kernel, recurrent, bias = super().weights(layer)
         if self.model.cell == "lstm":
             recurrent = recurrent.copy()
             recurrent[..., 3 * self.model.units :] *= -1
         return kernel, recurrent, bias
+
+class Broken(NumpyBackend):
+    network_class = BrokenNetwork
 """
 CONFIG = """
 name: broken

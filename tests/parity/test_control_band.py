@@ -10,6 +10,7 @@ import pytest
 
 from backends import Array
 from backends.numpy_backend import NumpyBackend
+from backends.numpy_backend.network import Network
 from harness.parity.control_band import control_band
 from harness.parity.lockstep import check
 from harness.parity.problem import Problem, configs, problem_of
@@ -99,23 +100,31 @@ def test_steps_whose_band_is_wide_are_not_judged() -> None:
 # ------------------------------------------------------------------------ gradients that cancel
 
 
-class WrongCell(NumpyBackend):
+class WrongNetwork(Network):
     """The candidate's gradients are 1 % too large."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
-        super()._backward(d_outputs, caches)
+    def backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super().backward(d_outputs, caches)
         U = self.model.units
         for name in ("kernel", "recurrent_kernel", "bias"):
             self.gradients[f"rnn.0.{name}"][..., 2 * U : 3 * U] *= 1.01
 
 
-class LeavesNoise(NumpyBackend):
+class WrongCell(NumpyBackend):
+    network_class = WrongNetwork
+
+
+class NoisyNetwork(Network):
     """The candidate's bias is off by what rounding leaves of the largest gradient of all."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
-        super()._backward(d_outputs, caches)
+    def backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super().backward(d_outputs, caches)
         largest = max(np.abs(gradient).max() for gradient in self.gradients.values())
         self.gradients["rnn.0.bias"][..., 2] += np.spacing(largest)
+
+
+class LeavesNoise(NumpyBackend):
+    network_class = NoisyNetwork
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from backends import Array
 from backends.numpy_backend import NumpyBackend
+from backends.numpy_backend.network import Network
 from harness.core.errors import ConfigError
 from harness.parity import fuzz as module
 from harness.parity.lockstep import check
@@ -128,14 +129,18 @@ def test_a_shrunk_failure_is_not_called_cut_short(monkeypatch: pytest.MonkeyPatc
     assert "cut short" not in text
 
 
-class RightPaddingOnly(NumpyBackend):
+class RightPaddingNetwork(Network):
     """Of a mask only the number of real steps is seen."""
 
-    def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
+    def forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
         if mask is not None:
             length = mask.sum(axis=-1, keepdims=True)
             mask = (np.arange(mask.shape[-1]) < length).astype(mask.dtype)
-        return super()._forward(x, mask)
+        return super().forward(x, mask)
+
+
+class RightPaddingOnly(NumpyBackend):
+    network_class = RightPaddingNetwork
 
 
 def test_padding_is_taken_to_be_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

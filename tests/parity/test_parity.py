@@ -121,7 +121,7 @@ def test_weights_that_differ_in_float32_are_not_blamed_on_the_state() -> None:
         def _update(self, lr: Array) -> None:
             super()._update(lr)
             if self.step == 12:  # after the last loss
-                self.params["head.kernel"] *= 1.01
+                self.networks[0].params["head.kernel"] *= 1.01
 
     problem = RNN.problem("float32", 12)
     place = check(problem, {"numpy": NumpyBackend, "broken": MovesMore}).first

@@ -8,6 +8,7 @@ import numpy as np
 from backends import Array, State
 from backends.flat import unflatten
 from backends.numpy_backend import NumpyBackend
+from backends.numpy_backend.network import Network
 
 
 class NamedAsInTorch(NumpyBackend):
@@ -19,19 +20,21 @@ class NamedAsInTorch(NumpyBackend):
         return state
 
 
-class TransposedRecurrentKernel(NumpyBackend):
-    """A PyTorch weight taken over as it is: h Uᵀ in place of h U."""
-
-    def _weights(self, layer: int) -> tuple[Array, Array, Array]:
-        kernel, recurrent, bias = super()._weights(layer)
+class TransposedRecurrentKernelNetwork(Network):
+    def weights(self, layer: int) -> tuple[Array, Array, Array]:
+        kernel, recurrent, bias = super().weights(layer)
         return kernel, recurrent.swapaxes(1, 2), bias
 
 
-class SwappedGates(NumpyBackend):
-    """The first two gates of the upper layer change places: i and f, or z and r."""
+class TransposedRecurrentKernel(NumpyBackend):
+    """A PyTorch weight taken over as it is: h Uᵀ in place of h U."""
 
-    def _weights(self, layer: int) -> tuple[Array, Array, Array]:
-        weights = super()._weights(layer)
+    network_class = TransposedRecurrentKernelNetwork
+
+
+class SwappedGatesNetwork(Network):
+    def weights(self, layer: int) -> tuple[Array, Array, Array]:
+        weights = super().weights(layer)
         if layer == 0:
             return weights
         U = self.model.units
@@ -40,20 +43,28 @@ class SwappedGates(NumpyBackend):
         return kernel, recurrent, bias
 
 
-class ForgetsItsOwnBias(NumpyBackend):
-    """The output gate's bias is left out."""
+class SwappedGates(NumpyBackend):
+    """The first two gates of the upper layer change places: i and f, or z and r."""
 
-    def _weights(self, layer: int) -> tuple[Array, Array, Array]:
-        kernel, recurrent, bias = super()._weights(layer)
+    network_class = SwappedGatesNetwork
+
+
+class ForgetsItsOwnBiasNetwork(Network):
+    def weights(self, layer: int) -> tuple[Array, Array, Array]:
+        kernel, recurrent, bias = super().weights(layer)
         bias = bias.copy()
         bias[..., 3 * self.model.units :] = 0
         return kernel, recurrent, bias
 
 
-class LosesItsState(NumpyBackend):
-    """The state is zero again at time step 3."""
+class ForgetsItsOwnBias(NumpyBackend):
+    """The output gate's bias is left out."""
 
-    def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
+    network_class = ForgetsItsOwnBiasNetwork
+
+
+class LosesItsStateNetwork(Network):
+    def forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
         inner = self.cell_forward
 
         def broken(x: Array, *rest: Any) -> tuple[Array, Any]:
@@ -63,16 +74,26 @@ class LosesItsState(NumpyBackend):
 
         self.cell_forward = broken
         try:
-            return super()._forward(x, mask)
+            return super().forward(x, mask)
         finally:
             self.cell_forward = inner
 
 
-class HeadWithoutBias(NumpyBackend):
-    def _forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
-        outputs, caches = super()._forward(x, mask)
+class LosesItsState(NumpyBackend):
+    """The state is zero again at time step 3."""
+
+    network_class = LosesItsStateNetwork
+
+
+class HeadWithoutBiasNetwork(Network):
+    def forward(self, x: Array, mask: Array | None) -> tuple[Array, list[Any]]:
+        outputs, caches = super().forward(x, mask)
         bias = self.params["head.bias"][:, None] if self.model.head == "dense" else 0.0
         return outputs - bias, caches
+
+
+class HeadWithoutBias(NumpyBackend):
+    network_class = HeadWithoutBiasNetwork
 
 
 class SummedLoss(NumpyBackend):
@@ -82,21 +103,23 @@ class SummedLoss(NumpyBackend):
         return super().train_epoch(batches, lr) * batches.shape[-1]
 
 
-class WrongForgetGradient(NumpyBackend):
-    """The error of the forget gate is 1 % too large."""
-
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
-        super()._backward(d_outputs, caches)
+class WrongForgetGradientNetwork(Network):
+    def backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super().backward(d_outputs, caches)
         U = self.model.units
         for name in ("kernel", "recurrent_kernel", "bias"):
             self.gradients[f"rnn.0.{name}"][..., U : 2 * U] *= 1.01
 
 
-class TruncatedBptt(NumpyBackend):
-    """No error flows back into the state before the last two time steps."""
+class WrongForgetGradient(NumpyBackend):
+    """The error of the forget gate is 1 % too large."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
-        super()._backward(d_outputs, list(caches))
+    network_class = WrongForgetGradientNetwork
+
+
+class TruncatedBpttNetwork(Network):
+    def backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        super().backward(d_outputs, list(caches))
         x_1, U, _, _, h = caches[0]
         if h.shape[1] <= 2:
             return
@@ -113,14 +136,21 @@ class TruncatedBptt(NumpyBackend):
         gradients["rnn.0.bias"][...] = da.sum(axis=(1, 2))
 
 
+class TruncatedBptt(NumpyBackend):
+    """No error flows back into the state before the last two time steps."""
+
+    network_class = TruncatedBpttNetwork
+
+
 class SecondBias(NumpyBackend):
     """Two trained biases that are added: both get the gradient, so their sum moves twice."""
 
     def _update(self, lr: Array) -> None:
-        before = {n: p.copy() for n, p in self.params.items() if n == "rnn.0.bias"}
+        params = self.networks[0].params
+        before = {n: p.copy() for n, p in params.items() if n == "rnn.0.bias"}
         super()._update(lr)
         for name, value in before.items():
-            self.params[name][...] += self.params[name] - value
+            params[name][...] += params[name] - value
 
 
 class NeverUpdated(NumpyBackend):
@@ -159,12 +189,16 @@ class LateRate(NumpyBackend):
         self.rate = lr
 
 
+class FixedBatchSizeNetwork(Network):
+    def backward(self, d_outputs: Array, caches: list[Any]) -> None:
+        samples = d_outputs.shape[-2]
+        super().backward(d_outputs * (samples / 8), caches)
+
+
 class FixedBatchSize(NumpyBackend):
     """The mean over a batch always divides by 8, so that a shorter last batch counts less."""
 
-    def _backward(self, d_outputs: Array, caches: list[Any]) -> None:
-        samples = d_outputs.shape[-2]
-        super()._backward(d_outputs * (samples / 8), caches)
+    network_class = FixedBatchSizeNetwork
 
 
 class FrozenPredictions(NumpyBackend):
@@ -172,14 +206,15 @@ class FrozenPredictions(NumpyBackend):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
-        self.first = {name: value.copy() for name, value in self.params.items()}
+        self.first = {name: value.copy() for name, value in self.networks[0].params.items()}
 
     def predict(self, x: Array, mask: Array | None = None) -> Array:
-        trained, self.params = self.params, self.first
+        [network] = self.networks
+        trained, network.params = network.params, self.first
         try:
             return super().predict(x, mask)
         finally:
-            self.params = trained
+            network.params = trained
 
 
 class ForgetfulConstructor(NumpyBackend):
@@ -212,7 +247,7 @@ class MovesAWeight(NumpyBackend):
     def _update(self, lr: Array) -> None:
         super()._update(lr)
         if self.step == 7:
-            kernel = self.params["head.kernel"]
+            kernel = self.networks[0].params["head.kernel"]
             kernel[:, :1] += 3e-9 * np.abs(kernel).max()
 
 

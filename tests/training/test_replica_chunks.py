@@ -110,14 +110,12 @@ def test_more_gates_make_more_chunks(replicas: int, gates: int, sizes: list[int]
     assert [own.stop - own.start for own in chunk_slices(replicas, gates)] == sizes
 
 
-@pytest.mark.parametrize(("replicas", "chunks"), [(7, 1), (8, 2), (9, 2)])
-def test_an_epoch_in_one_call_keeps_all_threads_busy(
-    replicas: int, chunks: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("harness.training.replica_chunks.MIN_GATES", 10**9)
-    problem = several(Case("chunks-call", replicas=replicas))
-    made = problem.build(partial(in_chunks, NumpyBackend, True))
-    assert len(getattr(made, "chunks", [made])) == chunks
+@pytest.mark.parametrize(
+    ("replicas", "gates", "chunks"),
+    [(15, 1, 1), (16, 1, 2), (64, 1, 8), (200, 1, 8), (4, 4_096, 2), (4, 8_192, 4), (4, 99_999, 4)],
+)
+def test_an_epoch_in_one_call_is_split_further(replicas: int, gates: int, chunks: int) -> None:
+    assert len(chunk_slices(replicas, gates, epoch_is_a_call=True)) == chunks
 
 
 def test_a_chunk_that_fails_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:

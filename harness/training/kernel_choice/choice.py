@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backends import BackendFactory, Execution
+from harness.system.processor import own_cores
 from harness.training.kernel_choice.candidates import Candidate, candidates
 from harness.training.kernel_choice.kept_figures import KeptFigures
 from harness.training.kernel_choice.measuring import measure
@@ -42,14 +43,20 @@ def chosen(
 ) -> tuple[Execution, tuple[Figures, ...]]:
     """Return where a workload is trained, and what was measured; see `planned`."""
     execution = work.execution
-    if execution.kernel != "auto" or work.config.trainer.deterministic or not execution.updates:
+    if work.config.trainer.deterministic or not execution.updates:
+        return execution, ()
+    is_long = execution.updates * work.step_seconds >= WORTH_MEASURING
+    if is_long and work.pays_for_a_pool:
+        execution = replace(execution, threads=own_cores())
+        work = replace(work, execution=execution)
+    if execution.kernel != "auto":
         return execution, ()
     options = candidates(work)
     if len(options) < 2:
         return execution, ()
     kept = KeptFigures(results / FOLDER, work.shape())
     known = _known(options, kept)
-    if execution.updates * work.step_seconds >= WORTH_MEASURING:
+    if is_long:
         known |= _measured(work, options, known, factory, kept)
     if not known:
         return execution, ()
