@@ -64,7 +64,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     add("--cells", type=_names(CELLS), help=f"of {','.join(CELLS)} (scaling: default rnn)")
     add("--frameworks", type=_names(FRAMEWORKS), default=list(FRAMEWORKS))
     add("--replicas", type=_numbers, help="trained at once (default: 1,8,32,128)")
-    add("--kernels", type=_words, default=["default"], help="each as backend.kernel=NAME")
+    add("--kernels", type=_words, help="each as backend.kernel=NAME; rule: as in a short run")
     add("--threads", type=_number, help="default: all cores; check: 1, for a busy machine")
     add("--repeats", type=_number, help="default: 7")
     add("--memory", action=argparse.BooleanOptionalAction, help="peak memory (not with --short)")
@@ -93,6 +93,7 @@ def _filled(options: argparse.Namespace) -> argparse.Namespace:
         "sizes": ["tiny"] if short else list(SIZES),
         "cells": ["rnn"] if few else list(CELLS),
         "replicas": [1, 8] if short else [1, 8, 32, 128],
+        "kernels": ["auto"] if options.verb == "steps" and not short else ["rule"],
         "threads": 1 if options.verb == "check" else os.cpu_count() or 1,
         "repeats": _repeats(options.verb, short),
         "memory": not short,

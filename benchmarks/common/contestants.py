@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from benchmarks.common import harness_loop
 from benchmarks.common.cases import Case
 from benchmarks.common.timing import Epoch
 
@@ -67,19 +68,16 @@ def line_up(
 
 
 def _harness(case: Case, framework: str, kernel: str, threads: int, device: str) -> Contestant:
-    default = kernel == "default"
-
     def load() -> Build:
-        from benchmarks.common import harness_loop
         from harness.config.compose import compose
         from harness.training.load_backend import load_backend
 
         load_backend(compose([f"backend={framework}"]).backend)
-        chosen = None if default else kernel
-        settings = {"framework": framework, "kernel": chosen, "threads": threads, "device": device}
+        settings = {"framework": framework, "kernel": kernel, "threads": threads, "device": device}
         return partial(harness_loop.build, **settings)
 
-    return Contestant(HARNESS if default else f"{HARNESS} ({kernel})", case, load, ours=True)
+    label = HARNESS if kernel in (harness_loop.AUTO, harness_loop.RULE) else f"{HARNESS} ({kernel})"
+    return Contestant(label, case, load, ours=True)
 
 
 def _numpy(case: Case) -> list[Contestant]:

@@ -31,7 +31,7 @@ def _loaded(framework: str, name: str, threads: int, epochs: int) -> tuple[Build
         from benchmarks.by_hand import keras_fit
 
         return partial(keras_fit.build, epochs=epochs), 1
-    contestants = line_up(framework, [CASE], ["default"], threads, peers="all")
+    contestants = line_up(framework, [CASE], ["rule"], threads, peers="all")
     [chosen] = [contestant for contestant in contestants if contestant.name == name]
     return chosen.load(), epochs
 

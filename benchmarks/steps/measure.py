@@ -21,12 +21,17 @@ def measure(jobs: list[Job], memory: bool) -> list[Row]:
             rows += _timed(job, Path(scratch), progress)
         for row in rows if memory else ():
             if not row["error"]:
-                job = next(job for job in jobs if job.framework == row["framework"])
+                job = next(job for job in jobs if _has(job, row))
                 _measure_memory(row, job, Path(scratch), progress)
     for row in rows:
         row["quoted"] = _quoted(row, rows)
         row["ratios"] = _ratios(row, rows)
     return rows
+
+
+def _has(job: Job, row: Row) -> bool:
+    sizes = {case.size for case in job.cases}
+    return job.framework == row["framework"] and row["size"] in sizes
 
 
 def _timed(job: Job, scratch: Path, progress: Progress) -> list[Row]:

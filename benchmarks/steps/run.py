@@ -21,7 +21,12 @@ def run(options: argparse.Namespace, command: str) -> int:
         "repeats": options.repeats,
         "least": 0.0 if options.short else LEAST,
     }
-    jobs = [Job(name, trained, peers="all", **settings) for name in options.frameworks]
+    # A process for each size: a framework's threads are fixed by the first of its networks.
+    jobs = [
+        Job(name, [case for case in trained if case.size == size], peers="all", **settings)
+        for name in options.frameworks
+        for size in options.sizes
+    ]
     rows = measure(jobs, options.memory)
     left_out = cases.left_out(options.sizes, options.replicas)
     settings["matrix product, GFLOP/s"] = _speed(rows)

@@ -23,8 +23,8 @@ NOTES = [
     "µs: median over the repeats; with several replicas, that of a step divided by their number.",
     "ratio: a peer's time over the harness' (first row of the framework); for several replicas, "
     "that of one alone over theirs. Above 1, the harness is faster.",
-    "first epoch: building, compiling and training one; not part of the µs. The first network of a "
-    "process also pays for what its framework sets up once.",
+    "first epoch: building, measuring kernels, compiling and training one; not part of the µs. The "
+    "first network of a process also pays for what its framework sets up once.",
     "products alone: a step's matrix products in NumPy, in their order, without anything else.",
     "of matrix product: operations per second of the step's matrix products, as a fraction of "
     "NumPy's float32 product of 1024 × 1024 in the same process.",

@@ -312,11 +312,11 @@ def test_short_epochs_are_repeated_until_they_fill_the_time() -> None:
 
 
 def test_a_process_that_dies_leaves_its_reason(tmp_path: Path) -> None:
-    job = Job("no_such_framework", [TINY], ["default"], 1, 1, 0.0, peers="none")
+    job = Job("no_such_framework", [TINY], ["rule"], 1, 1, 0.0, peers="none")
     [row] = measure([job], memory=False)
     assert row["error"]
     assert row["framework"] == "no_such_framework"
-    by_hand = Job("no_such_framework", [TINY], ["default"], 1, 1, 0.0, peers="all")
+    by_hand = Job("no_such_framework", [TINY], ["rule"], 1, 1, 0.0, peers="all")
     [message] = messages(by_hand, tmp_path)
     assert message["died"].startswith("the process ended with code 1: KeyError")
 
