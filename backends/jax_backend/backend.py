@@ -1,7 +1,7 @@
 """JAX: one compiled program per epoch (`program.py`), on arrays that stay on the device.
 
-There are four kernels: `scan` is a loop over time; `unrolled` unrolls the time steps of a short
-network of simple cells; `sharded` is `scan` with each batch in equal parts, one for each thread,
+There are four kernels: `scan` is a loop over time; `unrolled` has all time steps written out, which
+saves a tenth of a short network's time and takes twice as long to compile; `sharded` is `scan` with each batch in equal parts, one for each thread,
 which XLA takes for devices; `step` is `scan` in a program of one update, called from Python as in a
 loop by hand. Layout and gate order are canonical in all.
 
@@ -14,6 +14,7 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,6 @@ log = logging.getLogger(__name__)
 
 THREADS = "PJRT_NPROC"  # environment variable that XLA's CPU runtime reads as it starts
 started_threads: int | None = None  # the number of threads that it read then
-
-
-# Time steps times layers that are unrolled at most, for simple cells: a program of 10 steps then
-# takes a third less time and compiles as fast, one of 20 compiles twice as long. LSTM and GRU gain
-# little.
-MAX_UNROLLED = 16
 
 
 class JaxBackend:
@@ -136,10 +131,9 @@ class JaxBackend:
 
 
 def choose_kernel(model: ModelSpec, data: Data, execution: Execution, device: str) -> str:
-    """Return the requested kernel, or with `auto` the one that is likely to be fastest.
+    """Return the requested kernel; with `auto`, `scan`, which compiles fastest.
 
-    That is `unrolled` for short networks of simple cells, else `scan`. Raises `ConfigError` for a
-    kernel that cannot train this network here.
+    Raises `ConfigError` for a kernel that cannot train this network here.
     """
     if execution.kernel == "sharded":
         check_shards(model, data, execution)
@@ -147,10 +141,7 @@ def choose_kernel(model: ModelSpec, data: Data, execution: Execution, device: st
             refuse("is for the CPU, and this run is on a GPU")
         if execution.threads_each > len(_devices("cpu")):
             refuse(f"XLA runs already, with threads={len(_devices('cpu'))}")
-    if execution.kernel != "auto":
-        return execution.kernel
-    short = model.layers * data.x.shape[2] <= MAX_UNROLLED
-    return "unrolled" if model.cell == "rnn" and short else "scan"
+    return "scan" if execution.kernel == "auto" else execution.kernel
 
 
 def set_threads(threads: int) -> None:
@@ -174,7 +165,13 @@ def set_threads(threads: int) -> None:
         else:
             os.environ[THREADS] = before
     elif started_threads != threads:
-        log.warning("threads=%d: XLA is running already and keeps %d.", threads, started_threads)
+        warn_of_threads(threads, started_threads)
+
+
+@cache
+def warn_of_threads(threads: int, first: int) -> None:
+    """Warn, once in a process, that the number of threads stays as it is."""
+    log.warning("threads=%d: XLA is running already and keeps %d.", threads, first)
 
 
 def choose_device(device: str) -> Any:

@@ -154,8 +154,13 @@ def set_threads(threads: int) -> None:
         settings.set_intra_op_parallelism_threads(threads)
         settings.set_inter_op_parallelism_threads(1)
     except RuntimeError:
-        first = settings.get_intra_op_parallelism_threads()
-        log.warning("threads=%d: TensorFlow is running already and keeps %d.", threads, first)
+        warn_of_threads(threads, settings.get_intra_op_parallelism_threads())
+
+
+@cache
+def warn_of_threads(threads: int, first: int) -> None:
+    """Warn, once in a process, that the number of threads stays as it is."""
+    log.warning("threads=%d: TensorFlow is running already and keeps %d.", threads, first)
 
 
 def choose_device(device: str) -> str:

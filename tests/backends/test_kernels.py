@@ -155,9 +155,7 @@ def without_bias(problem: Problem) -> dict[str, Array]:
         ("keras", Case("choice", time_steps=10, layers=2), 499, "layers"),
         ("keras", Case("choice", time_steps=10, layers=2), 500, "xla"),
         ("keras", Case("choice", replicas=3), 100, "xla"),
-        ("jax", Case("choice"), 100, "unrolled"),
-        ("jax", Case("choice", time_steps=17), 100, "scan"),
-        ("jax", Case("choice", "lstm"), 100, "scan"),
+        ("jax", Case("choice"), 100, "scan"),
         ("numpy", Case("choice"), 100, "loops"),
     ],
 )
