@@ -1,9 +1,10 @@
 """JAX: one compiled program per epoch (`program.py`), on arrays that stay on the device.
 
 There are four kernels: `scan` is a loop over time; `unrolled` has all time steps written out, which
-saves a tenth of a short network's time and takes twice as long to compile; `sharded` is `scan` with each batch in equal parts, one for each thread,
-which XLA takes for devices; `step` is `scan` in a program of one update, called from Python as in a
-loop by hand. Layout and gate order are canonical in all.
+saves a tenth of a short network's time and takes twice as long to compile; `sharded` is `scan` with
+each batch in equal parts, one for each thread, which XLA takes for devices; `step` is `scan` in a
+program of one update, called from Python as in a loop by hand. Layout and gate order are canonical
+in all.
 
 A signal is handled after a program has been compiled and called. With jaxlib 0.10.2 a signal's
 exception that is raised while JAX is imported or compiles can end the process in a segmentation

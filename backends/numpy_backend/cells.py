@@ -95,19 +95,21 @@ def lstm_forward(
     """
     assert activation == "tanh"
     W, U, b = weights
-    gates, x_1 = project(x, W, b, work)  # (R, T, B, 4H); pre-activations become gates in place
-    R, T, B, H = *gates.shape[:3], U.shape[1]
+    R, H = U.shape[:2]
+    # σ(a) = ½ tanh(½ a) + ½, where halved weights give ½ a: a power of two loses nothing.
+    half = np.repeat(np.array([0.5, 0.5, 1, 0.5], U.dtype), H)
+    half_U, rest = U * half, 1 - half
+    gates, x_1 = project(x, W * half, b * half, work)  # (R, T, B, 4H); become gates in place
+    T, B = gates.shape[1:3]
     names = ("h", "c", "tanh_c")
     h, c, tanh_c = (work.array(name, (R, T, B, H), gates.dtype) for name in names)
-    half = np.repeat(np.array([0.5, 0.5, 1, 0.5], gates.dtype), H)  # as σ(a) = ½ tanh(½ a) + ½
     for t in range(T):
         a = gates[:, t]  # (R, B, 4H)
         if t:
-            a += h[:, t - 1] @ U
-        a *= half
+            a += h[:, t - 1] @ half_U
         np.tanh(a, out=a)
         a *= half
-        a += 1 - half
+        a += rest
         np.multiply(a[..., :H], a[..., 2 * H : 3 * H], out=c[:, t])
         if t:
             c[:, t] += a[..., H : 2 * H] * c[:, t - 1]
