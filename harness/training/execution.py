@@ -27,5 +27,7 @@ def _threads(config: Config) -> tuple[int, int]:
     """Return the threads of all chunks and of each chunk, where 0 is an equal share."""
     if isinstance(config.threads, int):
         return config.threads, 0
+    if config.backend.kernel == "sharded":  # which needs them
+        return own_cores(), 0
     # The pool of JAX or Keras is fixed as they start: long runs get all cores (`kernel_choice`).
     return (own_cores(), 1) if config.backend.sets_threads else (1, 0)

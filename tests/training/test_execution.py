@@ -43,6 +43,7 @@ def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         (("backend=jax",), 1, 1),
         (("backend=numpy", "threads=3"), 3, 3),
         (("backend=jax", "threads=3"), 3, 3),
+        (("backend=jax", "backend.kernel=sharded"), 4, 4),
         (("backend=numpy", "trainer.deterministic=true"), 4, 1),
     ],
 )

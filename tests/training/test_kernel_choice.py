@@ -21,7 +21,7 @@ from harness.core.model import ModelSpec
 from harness.sweeps.shared_kernel import planned_together
 from harness.system import processor
 from harness.training import replica_chunks
-from harness.training.kernel_choice import measuring, planned
+from harness.training.kernel_choice import measuring, planned, workload
 from harness.training.plan import Plan, prepare
 from tests.support.configs import config
 
@@ -273,6 +273,27 @@ def test_threads_are_measured_where_they_are_open(
     found = planned(plan(*words, kernels=["one"]), factory, tmp_path)
     assert [each.threads for each in found.figures] == threads
     assert found.threads == found.execution.threads_each or not threads
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_fixed_pool_has_all_cores_in_long_runs_of_wide_networks(
+    wide: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "_share", [4])
+    monkeypatch.setattr(workload, "WIDE", 16 * 3 + (not wide))
+    threads = 4 if wide else 1
+    short = planned(plan("backend=jax", SHORT), Factory({}), tmp_path)
+    assert (short.execution.kernel, short.execution.threads) == ("auto", 1)
+    long = planned(plan("backend=jax"), Factory(SLOW_AND_FAST), tmp_path)
+    assert (long.execution.kernel, long.execution.threads) == ("fast", threads)
+    again = planned(plan("backend=jax", SHORT), Factory({}), tmp_path)
+    assert (again.execution.kernel, again.execution.threads) == ("fast", threads)
+    named = planned(
+        plan("backend=jax", "backend.kernel=scan", kernels=["scan"]), Factory({}), tmp_path
+    )
+    assert (named.execution.kernel, named.execution.threads) == ("scan", threads)
+    fixed = planned(plan("backend=jax", deterministic=True), Factory({}), tmp_path)
+    assert fixed.execution.threads == 1
 
 
 @pytest.mark.parametrize(("step_us", "threads"), [(100, 1), (94, 1), (90, 4)])

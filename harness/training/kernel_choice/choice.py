@@ -46,20 +46,19 @@ def chosen(
     if work.config.trainer.deterministic or not execution.updates:
         return execution, ()
     is_long = execution.updates * work.step_seconds >= WORTH_MEASURING
-    if is_long and work.pays_for_a_pool:
-        execution = replace(execution, threads=own_cores())
-        work = replace(work, execution=execution)
+    pooled = work
+    if work.pays_for_a_pool:
+        pooled = replace(work, execution=replace(execution, threads=own_cores()))
+    unmeasured = pooled if is_long else work
     if execution.kernel != "auto":
-        return execution, ()
-    options = candidates(work)
-    if len(options) < 2:
-        return execution, ()
+        return unmeasured.execution, ()
     kept = KeptFigures(results / FOLDER, work.shape())
+    options = candidates(pooled)
     known = _known(options, kept)
-    if is_long:
-        known |= _measured(work, options, known, factory, kept)
+    if is_long and len(options) > 1:
+        known |= _measured(pooled, options, known, factory, kept)
     if not known:
-        return execution, ()
+        return unmeasured.execution, ()
     return _best(known, execution.updates).execution, tuple(known.values())
 
 
