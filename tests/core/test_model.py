@@ -66,11 +66,12 @@ def test_backend_trains_as_many_parameters(
 
 
 def own_count(backend: Backend) -> int:
-    """The trained parameters of one replica, as the backend itself holds them: PyTorch and Keras
-    in one tensor `(R, P)`."""
+    """The trained parameters of one replica, as the backend itself holds them: in one tensor
+    `(R, P)`, but in JAX."""
     parts = vars(backend)
-    if "weights" in parts:
-        return int(parts["weights"].shape[1])
+    for name in ("weights", "flat"):
+        if name in parts:
+            return int(parts[name].shape[1])
     return sum(value[0].size for value in parts["params"].values())
 
 
