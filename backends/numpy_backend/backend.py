@@ -35,7 +35,7 @@ QUIETLY = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 class NumpyBackend:
     """The NumPy backend; see `backends.Backend`."""
 
-    device, network_class = "cpu", Network
+    device, _network = "cpu", Network
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class NumpyBackend:
         self.shards = execution.threads_each if self.kernel == "sharded" else 1
         self.threads = ThreadPoolExecutor(self.shards) if self.shards > 1 else None
         self.gradient = np.empty((self.shards, *self.flat.shape), dtype)
-        new = partial(self.network_class, model, unflatten(self.flat, model))
+        new = partial(self._network, model, unflatten(self.flat, model))
         self.networks = [new(unflatten(flat, model)) for flat in self.gradient]
         self.step = state.step
         numbers = numbers_of(training)
@@ -104,7 +104,7 @@ class NumpyBackend:
         dtype = self.training.precision
         real = None if mask is None else mask.astype(dtype)
         weights = self.networks[0].params
-        network = self.network_class(self.model, weights, {})  # its arrays are not kept
+        network = self._network(self.model, weights, {})  # its arrays are not kept
         outputs, _ = network.forward(x.astype(dtype), real)
         return outputs.swapaxes(1, 2) if self.model.every_step else outputs
 

@@ -30,7 +30,7 @@ groups: GROUP=OPTION chooses a file, GROUP.KEY=VALUE changes a value in it
 {groups}
 
 keys:
-  seed=0  replicas=1  precision=float32  device=auto  threads=auto  results=results
+  seed=0 replicas=1 precision=float32 device=auto threads=auto results=results
   resume=RUN [checkpoint=NAME] goes on with a run, -m sweep.resume=last a sweep
 
 options:

@@ -108,7 +108,7 @@ def test_machine_and_what_is_left_out_are_told(short: tuple[str, dict[str, Any],
 
 
 def test_a_contestant_that_fails_is_told_and_stops_no_other(tmp_path: Path) -> None:
-    words = ("--short", "--frameworks", "numpy", "--kernels", "default,no_such_kernel")
+    words = ("--short", "--frameworks", "numpy", "--kernels", "rule,no_such_kernel")
     done = bench(tmp_path, *words, "--replicas", "1", "--memory")
     assert done.returncode == 1, done.stderr
     found, markdown = results(tmp_path)

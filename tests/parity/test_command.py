@@ -33,7 +33,7 @@ class BrokenNetwork(Network):
         return kernel, recurrent, bias
 
 class Broken(NumpyBackend):
-    network_class = BrokenNetwork
+    _network = BrokenNetwork
 """
 CONFIG = """
 name: broken

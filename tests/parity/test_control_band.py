@@ -111,7 +111,7 @@ class WrongNetwork(Network):
 
 
 class WrongCell(NumpyBackend):
-    network_class = WrongNetwork
+    _network = WrongNetwork
 
 
 class NoisyNetwork(Network):
@@ -124,7 +124,7 @@ class NoisyNetwork(Network):
 
 
 class LeavesNoise(NumpyBackend):
-    network_class = NoisyNetwork
+    _network = NoisyNetwork
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -140,7 +140,7 @@ class RightPaddingNetwork(Network):
 
 
 class RightPaddingOnly(NumpyBackend):
-    network_class = RightPaddingNetwork
+    _network = RightPaddingNetwork
 
 
 def test_padding_is_taken_to_be_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

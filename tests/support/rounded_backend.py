@@ -32,7 +32,7 @@ def rounded(seed: int) -> type[NumpyBackend]:
             self.step += 1
 
     class Rounded(NumpyBackend):
-        network_class = RoundedNetwork
+        _network = RoundedNetwork
 
         def _update(self, lr: Array) -> None:
             super()._update(lr)

@@ -29,7 +29,7 @@ class TransposedRecurrentKernelNetwork(Network):
 class TransposedRecurrentKernel(NumpyBackend):
     """A PyTorch weight taken over as it is: h Uᵀ in place of h U."""
 
-    network_class = TransposedRecurrentKernelNetwork
+    _network = TransposedRecurrentKernelNetwork
 
 
 class SwappedGatesNetwork(Network):
@@ -46,7 +46,7 @@ class SwappedGatesNetwork(Network):
 class SwappedGates(NumpyBackend):
     """The first two gates of the upper layer change places: i and f, or z and r."""
 
-    network_class = SwappedGatesNetwork
+    _network = SwappedGatesNetwork
 
 
 class ForgetsItsOwnBiasNetwork(Network):
@@ -60,7 +60,7 @@ class ForgetsItsOwnBiasNetwork(Network):
 class ForgetsItsOwnBias(NumpyBackend):
     """The output gate's bias is left out."""
 
-    network_class = ForgetsItsOwnBiasNetwork
+    _network = ForgetsItsOwnBiasNetwork
 
 
 class LosesItsStateNetwork(Network):
@@ -82,7 +82,7 @@ class LosesItsStateNetwork(Network):
 class LosesItsState(NumpyBackend):
     """The state is zero again at time step 3."""
 
-    network_class = LosesItsStateNetwork
+    _network = LosesItsStateNetwork
 
 
 class HeadWithoutBiasNetwork(Network):
@@ -93,7 +93,7 @@ class HeadWithoutBiasNetwork(Network):
 
 
 class HeadWithoutBias(NumpyBackend):
-    network_class = HeadWithoutBiasNetwork
+    _network = HeadWithoutBiasNetwork
 
 
 class SummedLoss(NumpyBackend):
@@ -114,7 +114,7 @@ class WrongForgetGradientNetwork(Network):
 class WrongForgetGradient(NumpyBackend):
     """The error of the forget gate is 1 % too large."""
 
-    network_class = WrongForgetGradientNetwork
+    _network = WrongForgetGradientNetwork
 
 
 class TruncatedBpttNetwork(Network):
@@ -139,7 +139,7 @@ class TruncatedBpttNetwork(Network):
 class TruncatedBptt(NumpyBackend):
     """No error flows back into the state before the last two time steps."""
 
-    network_class = TruncatedBpttNetwork
+    _network = TruncatedBpttNetwork
 
 
 class SecondBias(NumpyBackend):
@@ -198,7 +198,7 @@ class FixedBatchSizeNetwork(Network):
 class FixedBatchSize(NumpyBackend):
     """The mean over a batch always divides by 8, so that a shorter last batch counts less."""
 
-    network_class = FixedBatchSizeNetwork
+    _network = FixedBatchSizeNetwork
 
 
 class FrozenPredictions(NumpyBackend):

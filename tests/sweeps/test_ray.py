@@ -42,11 +42,14 @@ def test_nodes_may_die_and_need_not_share_files(
     check_went_on(folder, whole, again=2)
 
 
-# The queue of what tasks send does not answer once, when all jobs train.
+# Something happens to the queue of what tasks send, when all jobs train.
 CUT_OFF = """
 from pathlib import Path
 
 import wrapt
+
+def fail(module, queue):
+    FAILURE
 
 def change(module):
     receive = module.RayCluster._receive
@@ -54,7 +57,7 @@ def change(module):
     def receive_or_fail(self):
         if len(list(Path().glob("sw/*/checkpoints/*"))) >= 2 and not Path("failed").exists():
             Path("failed").touch()
-            raise module.ActorUnavailableError("its socket was closed", None)
+            fail(module, self._pieces)
         receive(self)
 
     module.RayCluster._receive = receive_or_fail
@@ -63,9 +66,17 @@ wrapt.register_post_import_hook(change, "harness.sweeps.engines.ray_cluster")
 """
 
 
-def test_what_is_cut_off_is_carried_out_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        "raise module.ray.exceptions.ActorUnavailableError('its socket was closed', None)",
+        "module.ray.kill(queue.actor)",
+    ],
+    ids=["silent", "dead"],
+)
+def test_what_is_cut_off_is_carried_out_again(failure: str, tmp_path: Path) -> None:
     folder = program.with_database(tmp_path)
-    (folder / "sitecustomize.py").write_text(CUT_OFF)
+    (folder / "sitecustomize.py").write_text(CUT_OFF.replace("FAILURE", failure))
     words = ["-m", RAY, *SMALL, "seed=range(2)", "trainer.checkpoint_every=20", PLACE]
     process = program.start(folder, *words, "trainer.epochs=1000", path=(folder,))
     done = program.finish(process)

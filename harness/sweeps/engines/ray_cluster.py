@@ -13,10 +13,10 @@ from typing import Any
 
 import ray
 from ray.exceptions import (
-    ActorUnavailableError,
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
+    RayActorError,
     RayError,
     RayTaskError,
     WorkerCrashedError,
@@ -45,7 +45,7 @@ class Stopped(Exception):
 
 
 class CutOff(Exception):
-    """What tasks have sent may be lost: their queue did not answer for a moment."""
+    """What tasks have sent may be lost: their queue, an actor, did not answer or has died."""
 
 
 class RayCluster:
@@ -113,7 +113,7 @@ class RayCluster:
                     time.sleep(LOOK)
                 try:
                     self._receive()
-                except ActorUnavailableError:
+                except RayActorError:
                     self._give_up_running()
                     continue
                 for ref in done:
@@ -168,7 +168,7 @@ def _settle(future: "Future[Losses]", ref: Any) -> None:
 def _explained(error: Exception) -> Exception:
     """Return the error of our own code, and Ray's own in one line, but for deaths of processes."""
     if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
-        return error.cause
+        return CutOff() if isinstance(error.cause, RayActorError) else error.cause
     if isinstance(error, RayError) and not isinstance(error, DEATHS):
         return ConfigError(f"hydra/launcher=ray: {first_line(error)}")
     return error
