@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.common import report
 from benchmarks.common.processes import ROOT
 from harness.core.errors import ConfigError, Range, first_line
-from harness.system.durable_files import write_file
+from harness.system.durable_files import write_new
 
 FILE = ROOT / "benchmarks" / "expected.json"
 VALID = Range(1e-9, 1e9)
@@ -39,18 +39,22 @@ def read(path: Path, names: list[str]) -> dict[str, Any]:
 def check_new(path: Path) -> None:
     """Raise `ConfigError` if the file is there: it may be of a quieter machine."""
     if path.exists():
-        raise ConfigError(
-            f"{path}: is there and is not replaced; move it away, or name another with "
-            "--expected FILE"
-        )
+        raise _is_there(path)
 
 
 def write(path: Path, ratios: dict[str, float], command: str, settings: dict[str, Any]) -> None:
     """Write a new file. Raises `ConfigError` if it is there by now, or cannot be written."""
     contents = report.document("check", command, settings)
     contents["ratios"] = {name: round(ratio, 3) for name, ratio in ratios.items()}
-    check_new(path)
     try:
-        write_file(path, json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
+        write_new(path, json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
+    except FileExistsError as error:
+        raise _is_there(path) from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _is_there(path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path}: is there and is not replaced; move it away, or name another with --expected FILE"
+    )

@@ -17,7 +17,8 @@ from backends import Backend, BackendFactory
 from harness.config.compose import compose
 from harness.config.schema import BackendConfig
 from harness.core.arrays import Array
-from harness.runs.run import Identity, run
+from harness.runs.identity import Identity
+from harness.runs.run import run
 from harness.training.load_backend import load_backend
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 
 from harness.config.compose import compose
-from harness.runs.run import Identity, run
+from harness.runs.identity import Identity
+from harness.runs.run import run
 from harness.tracking.journal import read
 
 Sample = tuple[float, int]  # milliseconds since 1970, as in a journal; bytes of memory

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from harness.config.compose import compose
 from harness.config.schema import Config
-from harness.runs.run import Identity, run
+from harness.runs.identity import Identity
+from harness.runs.run import run
 from harness.training.load_backend import load_backend
 from harness.training.plan import prepare
 

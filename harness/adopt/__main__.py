@@ -20,10 +20,11 @@ from harness.core.tolerances import LIMITS
 from harness.readers.foreign_network import Stated
 from harness.readers.from_file import read_file
 from harness.readers.proof import Different, prove
+from harness.runs.identity import Identity
 from harness.runs.names import single_name
 from harness.runs.new_run import new_run
 from harness.runs.resume import command
-from harness.runs.run import Identity, Result, run
+from harness.runs.run import Result, run
 from harness.runs.summary import show
 from harness.system import signals
 

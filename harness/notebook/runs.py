@@ -24,6 +24,7 @@ from harness.formats.reference import reference
 from harness.runs import run as runs
 from harness.runs.checksums import check_file
 from harness.runs.find import find_run
+from harness.runs.identity import Identity
 from harness.runs.names import single_name
 from harness.runs.new_run import new_run
 from harness.runs.stored_network import read_network
@@ -94,7 +95,7 @@ def run(*overrides: str, progress: bool = False) -> Run:
     config = compose(list(overrides))
     words = list(overrides)
     with new_run(config.results) as directory:
-        identity = runs.Identity(
+        identity = Identity(
             name=single_name(config, words),
             directory=directory,
             overrides=words,

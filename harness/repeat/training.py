@@ -11,9 +11,10 @@ from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State
 from harness.config.schema import BackendConfig, Config
 from harness.core.errors import Diverged
 from harness.core.model import ModelSpec
+from harness.runs.identity import Identity
 from harness.runs.names import single_name
 from harness.runs.new_run import new_run
-from harness.runs.run import Identity, Result, run
+from harness.runs.run import Result, run
 from harness.training.load_backend import load_backend
 
 

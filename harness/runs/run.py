@@ -13,25 +13,19 @@ from typing import TYPE_CHECKING
 
 from backends import BackendFactory, State
 from harness.config.schema import BackendConfig, Config
-from harness.config.serialise import config_text, flat_params
 from harness.core import file_names
 from harness.core.arrays import Array
-from harness.core.model import Params, count_params
-from harness.reporting import plots
+from harness.core.model import Params
 from harness.runs import figures, mlflow_model, resume
+from harness.runs.begin import begin
 from harness.runs.cost import cost_event
 from harness.runs.folders import check_not_begun
-from harness.runs.input_files import copies, input_tags
-from harness.runs.network_file import network_of, network_text
+from harness.runs.identity import Identity
 from harness.runs.run_files import parameter_table, prediction_table
-from harness.runs.run_key import TAG, run_key
 from harness.system.compile_cache import use_compile_cache
 from harness.system.durable_files import Content, write_files
-from harness.system.peak_memory import Resident, peak_since, resident
-from harness.tracking import provenance
-from harness.tracking.launched_jobs import relative_path
+from harness.system.peak_memory import peak_since, resident
 from harness.tracking.mlflow_process import get_ready, track
-from harness.tracking.mlflow_store import NOTE
 from harness.tracking.run_log import RunLog, Tracking
 from harness.training.checkpoints import params_writer
 from harness.training.divergence import check_measured
@@ -49,22 +43,6 @@ if TYPE_CHECKING:
 
 
 LONG = 1.0  # seconds of training whose curve is worth a message of its own to MLflow's process
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """A run's name, its directory and the sweep that it is part of."""
-
-    name: str
-    directory: Path
-    overrides: list[str]  # as typed, for the command that repeats the run
-    parent: Path | None = None  # directory of the sweep
-    shows_progress: bool = True
-    is_followed: bool = False  # with its sweep, by whoever writes that to MLflow
-    together: int | None = None  # replicas of the program that it shares with others, if it does
-    before: Resident | None = None  # memory of the process before the data were drawn
-    tags: dict[str, str] = field(default_factory=dict[str, str])  # besides those of every run
-    files: tuple[str, ...] = ()  # besides those of every run, which are in its directory already
 
 
 @dataclass(kw_only=True)
@@ -140,7 +118,7 @@ def carry_out(
         identity.is_followed,
     )
     with RunLog(identity.directory, tracking) as record:
-        _begin(record, plan, identity, origin)
+        begin(record, plan, identity, origin)
         if identity.together is None:  # else the program that it shares is planned as a whole
             plan = planned(plan, load, Path(config.results))
         record.write("tags", values=_execution_tags(plan))
@@ -172,81 +150,10 @@ def carry_out(
     return result
 
 
-def _begin(
-    record: RunLog, plan: Plan, identity: Identity, origin: resume.ResumedRun | None
-) -> None:
-    """Write the first events and files; from here on the run is visible in MLflow."""
-    config, splits = plan.config, plan.splits
-    tags = {
-        "kind": "run",
-        "task": config.task.name,
-        "backend": config.backend.name,
-        "cell": config.model.cell,
-        "mlflow.runColor": plots.COLOURS.get(config.backend.name, "#8172b3"),
-    }
-    tags |= identity.tags | input_tags(config)
-    tags |= provenance.tags(identity.overrides, record.directory, Path(config.results))
-    tags[NOTE] = f"Repeat it with\n\n    {tags['command']}"
-    key = run_key(plan)
-    if key is not None:
-        tags[TAG] = key
-    params = flat_params(config)
-    if origin is not None:
-        params["resume"] = tags["resumed_from"] = origin.run
-        tags["resumed_epoch"] = str(origin.checkpoint.epoch)
-    sweep = identity.parent
-    record.start(
-        name=identity.name,
-        experiment=config.experiment_name,
-        note=_about(config),
-        params=params,
-        tags=tags,
-        parent=None if sweep is None else relative_path(sweep, record.directory),
-    )
-    shapes = {
-        f"{name}.{key}": str(array.shape)
-        for name, part in splits.parts.items()
-        for key, array in part.arrays().items()
-    }
-    source = {"task": config.task.name, "seeds": config.seeds}
-    record.write(
-        "dataset", name=config.task.name, digest=splits.digest(), source=source, shapes=shapes
-    )
-    record.write(
-        "scalars",
-        values={
-            "params/total": count_params(plan.model),
-            "params/trainable": count_params(plan.model),
-        },
-    )
-    files: dict[str, Content] = {
-        file_names.CONFIG: config_text(config),
-        file_names.NETWORK: network_text(network_of(plan)),
-        file_names.INITIAL_WEIGHTS: params_writer(plan.start.params),
-    }
-    files |= copies(config, record.directory)
-    write_files({record.directory / path: content for path, content in files.items()})
-    for path in (*files, *identity.files):
-        record.file(path)
-    for event in origin.curve() if origin is not None else ():
-        record.write("metrics", step=event["step"], values=event["values"])
-    record.sync()
-    record.flush()
-
-
 def _execution_tags(plan: Plan) -> dict[str, str]:
     """Return the number of threads, and what is known of the kernels among which was chosen."""
     tags = {"threads": str(plan.threads)}
     return tags | ({"kernels": in_one_line(plan.figures)} if plan.figures else {})
-
-
-def _about(config: Config) -> str:
-    """Return the description of the task's experiment in MLflow."""
-    text = (type(config.task).__doc__ or "").strip()
-    bound = config.task.best_loss()
-    if bound is None:
-        return text
-    return f"{text}\n\nBest possible loss: {bound.loss:.4g} ({bound.reason})."
 
 
 def _finish(

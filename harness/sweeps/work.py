@@ -13,7 +13,8 @@ from typing import Any
 from backends import BackendFactory
 from harness.console.log_file import log_file
 from harness.core.errors import ConfigError, Pruned
-from harness.runs.run import Identity, Result, carry_out
+from harness.runs.identity import Identity
+from harness.runs.run import Result, carry_out
 from harness.search.pruning import RunningTrials
 from harness.sweeps import jobs, sweep
 from harness.sweeps.grouping import sharing_key

@@ -92,8 +92,9 @@ def _keep_places(composed: DictConfig, original: Path) -> None:
 
 
 def _run(config: Config, directory: Path, overrides: list[str], swept: sweep.Sweep | None) -> float:
+    from harness.runs.identity import Identity
     from harness.runs.names import single_name
-    from harness.runs.run import Identity, run
+    from harness.runs.run import run
     from harness.runs.summary import show
 
     name = single_name(config, overrides) if swept is None else swept.job_name(overrides)

@@ -9,7 +9,8 @@ import pytest
 from backends import Array, Backend, Data, State
 from harness.config.compose import compose
 from harness.parity.problem import Problem
-from harness.runs.run import Identity, run
+from harness.runs.identity import Identity
+from harness.runs.run import run
 from harness.tracking.journal import read
 from tests.support.agreement import check_forward
 from tests.support.problems import Case

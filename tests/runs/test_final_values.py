@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from harness.runs import run as run_module
-from harness.runs.run import Identity, Result
+from harness.runs.identity import Identity
+from harness.runs.run import Result
 from harness.tracking.job_outcomes import jobs
 from harness.tracking.launched_jobs import record_job
 from tests.support import program

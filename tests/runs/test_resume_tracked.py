@@ -12,8 +12,8 @@ from harness.config.parsing import from_hydra
 from harness.core.errors import ConfigError
 from harness.runs import run as run_module
 from harness.runs.find import find_run
+from harness.runs.identity import Identity
 from harness.runs.resume import resumed
-from harness.runs.run import Identity
 from harness.tracking.mlflow_store import client
 from harness.training.plan import prepare
 from tests.support import program

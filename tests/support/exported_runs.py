@@ -6,7 +6,8 @@ replicas.
 
 from pathlib import Path
 
-from harness.runs.run import Identity, Result, run
+from harness.runs.identity import Identity
+from harness.runs.run import Result, run
 from tests.support.configs import config
 
 RUNS = {

@@ -8,8 +8,9 @@ from harness.config.overrides import with_force_add, without_force_add
 from harness.config.parsing import from_hydra
 from harness.config.schema import Config
 from harness.runs import run as run_module
+from harness.runs.identity import Identity
 from harness.runs.resume import configuration, resumed
-from harness.runs.run import Identity, Result
+from harness.runs.run import Result
 from harness.training.plan import Plan, prepare
 from tests.support import program
 from tests.support.backend_classes import BACKENDS

@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 from backends import CPU, Execution, State
 from harness.config.compose import compose
 from harness.core.errors import Diverged, Pruned
-from harness.runs.run import Identity, Result, carry_out
+from harness.runs.identity import Identity
+from harness.runs.run import Result, carry_out
 from harness.sweeps import shared_program
 from harness.sweeps.cotraining import SharedTraining
 from harness.sweeps.grouping import sharing_key

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.runs.run import Identity
+from harness.runs.identity import Identity
 from harness.runs.run import run as carry_out
 from harness.system.durable_files import PARTIAL, sync_tree, write_file, write_files, write_new
 from harness.training.checkpoints import params_writer
