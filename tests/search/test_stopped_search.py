@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import time
 import urllib.request
 from pathlib import Path
@@ -11,6 +10,7 @@ from sysconfig import get_path
 
 import pytest
 
+from benchmarks.common.tracking_server import free_port
 from harness.tracking.job_outcomes import jobs
 from tests.search.test_search import JOURNAL, SPACE, TINY, asked, states, study_in
 from tests.support import program
@@ -87,9 +87,7 @@ def test_a_dry_run_asks_for_the_first_batch_and_leaves_nothing(tmp_path: Path) -
 
 def test_the_dashboard_shows_the_storage(tmp_path: Path) -> None:
     assert program.run(tmp_path, *TINY, SPACE, *FEW, "hydra.sweeper.pruner=median").code == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [f"{get_path('scripts')}/optuna-dashboard", "--port", str(port), "sw/study.log"]
     address = f"http://127.0.0.1:{port}"
     with Popen(command, cwd=tmp_path, stdout=DEVNULL, stderr=DEVNULL) as server:

@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmarks.common.tracking_server import free_port
 from tests.support import ROOT
 from tests.support.program import PATIENCE
 
@@ -49,14 +49,13 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.nodes: list[subprocess.Popen[bytes]] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = ""
 
     def add(self, hides: Path | None = None) -> subprocess.Popen[bytes]:
         """Begin a node of one processor, which does not see what is in the folder `hides`.
 
-        Nodes of one machine may choose the same port, and then one of them ends.
+        Nodes of one machine may choose the same port, and then one of them ends. Each try of the
+        first one has another port, since another process may have taken it.
         """
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit:
@@ -76,9 +75,12 @@ class Cluster:
         raise AssertionError("no node joins the cluster")
 
     def _begin(self, hides: Path | None) -> subprocess.Popen[bytes]:
-        port = self.address.rpartition(":")[2]
-        head = ["--head", f"--port={port}", "--include-dashboard=false"]
-        where = [f"--address={self.address}"] if self.nodes else head
+        if self.nodes:
+            where = [f"--address={self.address}"]
+        else:
+            port = free_port()
+            self.address = f"127.0.0.1:{port}"
+            where = ["--head", f"--port={port}", "--include-dashboard=false"]
         words = [sys.executable, "-m", "ray.scripts.scripts", "start", *where, "--num-cpus=1"]
         if hides is not None:
             shell = 'mount -t tmpfs none "$0" && exec "$@"'

@@ -1,6 +1,9 @@
 """A sweep on a real Ray cluster: the same numbers, and nothing lost when a node dies."""
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from harness.tracking.job_outcomes import jobs
 from tests.search.test_outstanding import processes
 from tests.search.test_search import asked, states, study_in
-from tests.support import program
+from tests.support import ROOT, program
 from tests.support.program import uses_mlflow
 from tests.support.ray_nodes import TOKEN, can_hide_folders, cluster
 from tests.sweeps.test_workers import PLACE, SMALL, all_train, check_went_on, in_use
@@ -40,6 +43,41 @@ def test_nodes_may_die_and_need_not_share_files(
     one = ["hydra.launcher.workers=1", "trainer.epochs=2000"]
     assert program.run(whole, *words, *one).code == 0
     check_went_on(folder, whole, again=2)
+
+
+QUEUES = """
+import sys
+
+import ray
+
+from harness.sweeps.engines.ray_cluster import _queue
+
+ray.init(sys.argv[1], log_to_driver=False)
+queues = [_queue() for _ in range(8)]
+print(sum(queue.qsize() for queue in queues), flush=True)
+input()
+print(sum(queue.qsize() for queue in queues))
+"""
+
+
+def test_what_tasks_send_is_kept_on_the_machine_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in TOKEN.items():
+        monkeypatch.setenv(name, value)
+    with cluster(tmp_path) as nodes:
+        other = nodes.add()
+        with subprocess.Popen(
+            [sys.executable, "-c", QUEUES, nodes.address],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "0\n"
+            nodes.kill(other)
+            assert process.communicate("\n", timeout=program.PATIENCE)[0] == "0\n"
 
 
 # Something happens to the queue of what tasks send, when all jobs train.

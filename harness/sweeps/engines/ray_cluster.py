@@ -139,9 +139,14 @@ class RayCluster:
 
 
 def _queue() -> Queue:
-    """Return a queue on this machine, to which tasks on all nodes can send."""
+    """Return a queue on this machine, to which tasks on all nodes can send.
+
+    An actor that needs no resource may begin on any node, whatever its strategy says: only for one
+    that needs some does Ray ask the node of its program. A node's own name is such a resource.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+    own = {f"node:{ray.util.get_node_ip_address()}": 0.001}
+    return Queue(actor_options={"num_cpus": 0, "resources": own, "scheduling_strategy": here})
 
 
 def slots(resources: Mapping[str, float]) -> int:

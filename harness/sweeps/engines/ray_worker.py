@@ -8,7 +8,7 @@ import os
 import platform
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from harness.config.compose import tell_own_folders
@@ -55,8 +55,9 @@ class _Lines(logging.Handler):
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send the line of a record."""
-        self._send(self.format(record))
+        """Send the line of a record; what is carried out goes on where it cannot be sent."""
+        with suppress(Exception):  # the program sees by itself that tasks are cut off
+            self._send(self.format(record))
 
 
 def _log_to(send: Send) -> None:
