@@ -61,10 +61,8 @@ class Workload:
 
         One replica of a small network is a tenth faster with one thread.
         """
-        config, gates = (
-            self.config,
-            self.execution.batch * GATES[self.model.cell] * self.model.units,
-        )
+        config = self.config
+        gates = self.execution.batch * GATES[self.model.cell] * self.model.units
         is_open = config.threads == "auto" and not config.backend.sets_threads
         return is_open and not self.on_gpu and (self.replicas > 1 or gates >= WIDE)
 
