@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, BackendFactory
+from harness.config.backend import BackendConfig
 from harness.config.compose import compose
-from harness.config.schema import BackendConfig
 from harness.core.arrays import Array
 from harness.runs.identity import Identity
 from harness.runs.run import run

@@ -8,7 +8,8 @@ from typing import cast
 import numpy as np
 
 from backends import CPU, Array, Backend, BackendFactory, Data, Execution, State, TrainingSpec
-from harness.config.schema import BackendConfig, Config
+from harness.config.backend import BackendConfig
+from harness.config.schema import Config
 from harness.core.errors import Diverged
 from harness.core.model import ModelSpec
 from harness.runs.identity import Identity

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.config.schema import FLAVORS
+from harness.config.tracking import FLAVORS
 from harness.core.errors import ConfigError
 from harness.core.file_names import (
     MODEL_CODE,

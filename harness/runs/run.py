@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends import BackendFactory, State
-from harness.config.schema import BackendConfig, Config
+from harness.config.backend import BackendConfig
+from harness.config.schema import Config
 from harness.core import file_names
 from harness.core.arrays import Array
 from harness.core.model import Params

@@ -3,7 +3,7 @@
 from functools import partial
 
 from backends import BackendFactory
-from harness.config.schema import BackendConfig
+from harness.config.backend import BackendConfig
 from harness.training.replica_chunks import in_chunks
 
 

@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.config.backend import BackendConfig
 from harness.config.compose import compose
 from harness.config.overrides import is_run
-from harness.config.schema import BackendConfig, Config
+from harness.config.schema import Config
 from harness.config.tracking_store import check_uri, source_of
 from harness.console import streams
 from harness.console.command_line import python, shell_word

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.config.schema import BackendConfig, Config
+from harness.config.backend import BackendConfig
+from harness.config.schema import Config
 from harness.console.progress import Count
 from harness.core.arrays import Array
 from harness.core.errors import Diverged

@@ -20,10 +20,11 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from harness.config import schema as config_module
+from harness.config import backend as backend_module
+from harness.config.backend import BackendConfig
 from harness.config.kernels import StartUp
 from harness.config.parsing import from_hydra
-from harness.config.schema import BackendConfig, Config
+from harness.config.schema import Config
 from harness.config.serialise import config_text, nested_params
 from harness.core.errors import ConfigError
 from harness.tasks.sum import Sum
@@ -49,7 +50,7 @@ def any_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_module, "gpu_present", lambda: False)
+    monkeypatch.setattr(backend_module, "gpu_present", lambda: False)
 
 
 def test_the_folders_are_the_command_line() -> None:
@@ -271,11 +272,11 @@ import json, sys
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
-from harness.config import schema
+from harness.config import backend
 from harness.config.parsing import from_hydra
 from harness.core.errors import ConfigError
 
-schema.gpu_present = lambda: False
+backend.gpu_present = lambda: False
 accepted = []
 for overrides in json.loads(sys.argv[1]):
     try:

@@ -13,7 +13,8 @@ from backends import Array, State
 from backends.numpy_backend import NumpyBackend
 from harness.config.compose import composing
 from harness.config.conf_folder import CONF
-from harness.config.schema import Config, ModelConfig
+from harness.config.model import ModelConfig
+from harness.config.schema import Config
 from harness.config.semantics_table import PRESETS, preset
 from harness.core.initializers import initial_params
 from harness.core.model import ModelSpec

@@ -18,11 +18,11 @@ FORKS = """
 import json, multiprocessing, os, sys
 from pathlib import Path
 from harness import __main__
-from harness.config import schema
+from harness.config import backend
 from harness.train import command as _  # once, for all forks
 
 HEAVY = ("torch", "tensorflow", "keras", "jax", "mlflow", "pandas", "matplotlib")
-schema.gpu_present = lambda: False
+backend.gpu_present = lambda: False
 
 def one(task):
     folder, arguments = task
