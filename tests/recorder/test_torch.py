@@ -273,8 +273,8 @@ def test_classes_are_targets_of_one_number(tmp_path: Path) -> None:
 
 
 def test_other_optimizers_and_autocast_are_noted(tmp_path: Path) -> None:
-    model, loss_fn = Recurrent(), nn.MSELoss()
-    first, second = sgd(model.rnn), sgd(model.head)
+    model, loss_fn = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.Linear(4, 1)), nn.MSELoss()
+    first, second = sgd(model[1]), sgd(model[2])
     with recorder.torch(tmp_path, model, first, loss_fn):
         x, y = batches()[0]
         with torch.autocast("cpu", torch.bfloat16):
