@@ -96,13 +96,12 @@ class RunConfig:
         check_range("replicas", self.replicas, 1)
         check_choice("precision", self.precision, ("float32", "float64"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        if isinstance(self.threads, str) and self.threads != "auto":
+        # PyTorch would start any number of threads.
+        is_number = isinstance(self.threads, int) and 1 <= self.threads <= 1024
+        if not is_number and self.threads != "auto":
             raise ConfigError(
                 f"threads={self.threads}: must be a whole number from 1 to 1024, or auto."
             )
-        if isinstance(self.threads, int):
-            check_range("threads", self.threads, 1)
-            check_range("threads", self.threads, 1, 1024)  # PyTorch would start any number
         if not self.results.strip():
             raise ConfigError("results=: must name a folder, such as results=results.")
 

@@ -69,7 +69,7 @@ BAD = [
     (["model.returns=every_step"], "model.returns=every_step", "use last"),
     (["replicas=0"], "replicas=0", "at least 1"),
     (["seed=-1"], "seed=-1", "at least 0"),
-    (["threads=0"], "threads=0", "at least 1"),
+    (["threads=0"], "threads=0", "a whole number from 1 to 1024, or auto"),
     (["precision=float16"], "precision=float16", "float32, float64"),
     (["optimizer.lr=nan"], "optimizer.lr=nan", "finite"),
     (["semantics.adam_eps=0"], "semantics.adam_eps=0", "at least 1e-37"),
