@@ -9,6 +9,8 @@ from harness.core.file_names import JOURNAL
 from harness.tracking.follower import Follower
 from harness.tracking.named_jobs import NamedJobs
 
+PORTION = 1 << 20  # bytes of a journal that are sent at one look; then others have their turn
+
 
 @dataclass(kw_only=True)
 class Followed:
@@ -34,17 +36,17 @@ class Followed:
         self.due, self._size = 0.0, -1
 
     def send(self, open_jobs: Sequence[Self]) -> None:
-        """Send what is new; a sweep is complete when none of its jobs is open.
+        """Send a portion of what is new; a sweep is complete when none of its jobs is open.
 
         Raises what `Follower.advance` raises.
         """
         size = (self.directory / JOURNAL).stat().st_size
         if size != self._size or self.problem:
-            self.is_complete = self.follower.advance().complete
+            self.is_complete = self.follower.advance(PORTION).complete
             self._size, self.problem = size, self.follower.problem
         if self.is_complete and open_jobs:
             self.is_complete, self.problem = False, open_jobs[0].problem
-        if self.follower.holds_end or self.problem:
+        if self.follower.holds_end or self.follower.has_more or self.problem:
             self._size = -1
 
     def fail(self, problem: str) -> None:

@@ -4,6 +4,7 @@ How far it came is kept beside the journal after each batch that MLflow has acce
 it may end at any moment, and whoever follows the journal next goes on from there.
 """
 
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.tracking import mlflow_runs, mlflow_store, sent, sqlite_database
 from harness.tracking.destination import Destination
 from harness.tracking.file_uploads import FileUploads
 from harness.tracking.job_outcomes import description
-from harness.tracking.journal import Event, end_of, first, read_on
+from harness.tracking.journal import BATCH, Event, end_of, first, read_on
 from harness.tracking.mlflow_experiments import experiment_id
 from harness.tracking.mlflow_store import NOTE
 from harness.tracking.mlflow_writer import BYTES, MlflowWriter
@@ -30,12 +31,13 @@ class Follower:
     """The follower of the journal in `directory`.
 
     `is_new` says that no other process has sent the journal before. After `advance`, `sent` is what
-    MLflow has, and `problem` why it lacks files, or an empty text.
+    MLflow has, `problem` why it lacks files, or an empty text, and `has_more` whether the portion
+    ended before the journal did.
     """
 
     def __init__(self, directory: Path, place: Destination, is_new: bool = False) -> None:
         self.directory, self.place = directory, place
-        self.sent, self.problem = Sent(), ""
+        self.sent, self.problem, self.has_more = Sent(), "", False
         self._key = place.seen_from(directory)["uri"]
         self.holds_end = False  # whether the end is to be sent later, with what follows it
         self._known = self._certain = is_new
@@ -43,11 +45,12 @@ class Follower:
         self._uploads = FileUploads(directory)
         self._run: Any = None  # as MLflow has described it
 
-    def advance(self) -> Sent:
-        """Send all that is new; return what MLflow has now.
+    def advance(self, portion: int = sys.maxsize) -> Sent:
+        """Send what the journal has by now, about `portion` bytes at most; return what MLflow has.
 
-        Raises whatever a store raises that does not take it, and `ConfigError` for what the user
-        can put right.
+        A journal may grow faster than a store takes it: what is added meanwhile is for the next
+        time. Raises whatever a store raises that does not take it, and `ConfigError` for what the
+        user can put right.
         """
         with FileLock(self.directory / SENT_LOCK):
             self.sent, self.problem = sent.load(self.directory, self._key), ""
@@ -55,19 +58,24 @@ class Follower:
             if not self._known:
                 self._check(client)
             self._known = False  # until it has succeeded: the store may have been replaced
-            while events := self._events(self.sent.numbers):
+            size = self._size()
+            stop = min(size, self.sent.numbers + portion)
+            while events := self._events(self.sent.numbers, stop):
                 self._send(client, events)
             if self.sent.run_id:
                 self._files(self._writer(client), self.sent.numbers)
-            size = (self.directory / JOURNAL).stat().st_size
-            arrived = self.sent.numbers == self.sent.files == size
+            self.has_more = stop < size
+            arrived = self.sent.numbers == self.sent.files == self._size()
             self._keep(complete=arrived and end_of(self.directory) is not None)
             self._known = True
         return self.sent
 
-    def _events(self, start: int) -> list[tuple[Event | None, int]]:
+    def _size(self) -> int:
+        return (self.directory / JOURNAL).stat().st_size
+
+    def _events(self, start: int, stop: int) -> list[tuple[Event | None, int]]:
         """Return the next events, up to the end of the run at most, or without it."""
-        events = read_on(self.directory, start)
+        events = read_on(self.directory, start, min(stop - start, BATCH)) if start < stop else []
         kinds = [event["kind"] if event else None for event, _ in events]
         if "end" not in kinds:
             return events

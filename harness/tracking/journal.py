@@ -21,6 +21,7 @@ from harness.tracking.event_fields import is_valid
 Event = dict[str, Any]
 FORMAT = 2  # counted up when a field changes its meaning
 READABLE = (1, 2)  # in the first, paths were absolute, and MLflow's address was an event
+BATCH = 1 << 20  # bytes of a journal that are read at a time
 BEGINNINGS = ("start", "sweep")  # kinds of events that begin a journal, and state its format
 
 
@@ -36,7 +37,7 @@ def read(directory: Path) -> Iterator[Event]:
         yield from (event for line in lines if (event := _parsed(line, path)) is not None)
 
 
-def read_on(directory: Path, start: int, size: int = 1 << 20) -> list[tuple[Event | None, int]]:
+def read_on(directory: Path, start: int, size: int = BATCH) -> list[tuple[Event | None, int]]:
     """Return the events after byte `start` of a journal that may still grow.
 
     Each has the number of the byte after it. A line that is not finished is left for later, and a

@@ -3,7 +3,7 @@
 Messages are one JSON object per line. The program names a journal when it begins and when it has
 ended; in between the journal is looked at every few seconds. The answers are log records, and how
 far each journal is. If the program ends first, this process goes on alone until all is in MLflow,
-for `PATIENCE` seconds at most; `harness sync` does the rest.
+or until a store has taken nothing for `PATIENCE` seconds; `harness sync` does the rest.
 """
 
 import gc
@@ -30,7 +30,7 @@ from harness.tracking.mlflow_store import leave, load_mlflow
 from harness.tracking.reader import Reader
 from harness.tracking.unsent import unsent
 
-PATIENCE = 300.0  # seconds for which the process goes on after the program has ended
+PATIENCE = 300.0  # seconds for which stores may take nothing after the program has ended
 DYING = 10.0  # seconds after the end of its pipe in which a program ends
 
 log = logging.getLogger("harness")
@@ -122,14 +122,17 @@ class Server:
 
     def _complete(self) -> None:
         """Send what is left of the program's journals; end those that it left without an end."""
-        limit = time.monotonic() + PATIENCE
         dying = time.monotonic() + DYING
+        limit, progress = time.monotonic() + PATIENCE, self.reader.progress()
         for run in self.reader.open.values():
             run.every = 0.0
         while self.reader.open and time.monotonic() < limit:
             for directory in list(self.reader.open):
                 self._end(directory, time.monotonic() > dying)
             self.reader.advance()
+            before, progress = progress, self.reader.progress()
+            if progress != before:
+                limit = time.monotonic() + PATIENCE
             time.sleep(min(0.2, self.reader.seconds_to_wait()))
 
     def _end(self, directory: Path, gives_up: bool) -> None:

@@ -116,6 +116,11 @@ class Reader:
         self._follow_jobs(sweep)  # those that its journal has named since the last look
         return all(job.problem or not end_of(job.directory) for job in self._jobs(sweep))
 
+    def progress(self) -> dict[Path, tuple[int, int]]:
+        """Return how many bytes of each journal are in MLflow, of its numbers and of its files."""
+        followers = {path: run.follower for path, run in self.open.items()}
+        return {path: (it.sent.numbers, it.sent.files) for path, it in followers.items()}
+
     def seconds_to_wait(self) -> float:
         """Return how long nothing is due."""
         now = time.monotonic()
@@ -146,7 +151,8 @@ class Reader:
         if run.follower.holds_end and end_of(run.directory) is not None:
             return now + BRIEFLY  # its jobs are sent meanwhile
         enough = (now - began) * len(self.open) / SHARE if run.every else 0.0
-        return now + max(run.every, enough, PAUSE if run.problem else 0.0)
+        every = 0.0 if run.follower.has_more else run.every
+        return now + max(every, enough, PAUSE if run.problem else 0.0)
 
 
 def _sweep_of(directory: Path) -> Path | None:
