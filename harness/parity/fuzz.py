@@ -35,7 +35,7 @@ from harness.parity.problem import (
     with_scattered_padding,
 )
 from harness.parity.stages import STAGES
-from harness.system.compiled_programs import free
+from harness.system.compiled_programs import free_if_many
 
 EPOCHS, STEPS = 3, 24
 FIXED = ("task.val_fraction=0", "task.test_fraction=0", f"trainer.epochs={EPOCHS}")
@@ -166,7 +166,7 @@ def _attempt(
         tally.fail(str(error), drawn, (partner, error.backend), broke=True)
         raise AssertionError from error
     finally:
-        free()  # the compiled programs, which the next configuration cannot use
+        free_if_many()  # the next configuration cannot use what this one has compiled
     tally.note(parity, drawn)
     if not parity.agrees:  # no `assert`, which PYTHONOPTIMIZE leaves out
         raise AssertionError
