@@ -86,7 +86,7 @@ class Server:
         """Send journals until the program has ended, and then what is left."""
         while self._take(self.reader.seconds_to_wait()):
             self.reader.advance()
-            if self._unsent is not None and self.reader.seconds_to_wait() > 0:
+            if self._unsent is not None:  # the program's own runs have had their first turn
                 self._follow_unsent()
         self._complete()
 

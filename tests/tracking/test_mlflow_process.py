@@ -188,7 +188,8 @@ def test_a_new_program_completes_what_an_earlier_one_has_left(tmp_path: Path) ->
     for path in (folder / "results").glob("mlflow.db*"):
         path.unlink()
     (folder / "results/mlflow.db").write_bytes(program.empty_database())
-    with program.running(folder, "trainer.epochs=1000000", *tiny[:1]) as process:
+    endless = ("trainer.epochs=1000000", "tracking.flush_seconds=0")  # it has news all the time
+    with program.running(folder, *endless, *tiny[:1]) as process:
         program.wait_until(lambda: is_complete(left), process)
         program.wait_until(lambda: len(program.directories(folder)) == 2, process)
         [new_directory] = [each for each in program.directories(folder) if each != left]
