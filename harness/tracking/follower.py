@@ -64,7 +64,7 @@ class Follower:
                 self._send(client, events)
             if self.sent.run_id:
                 self._files(self._writer(client), self.sent.numbers)
-            self.has_more = stop < size
+            self.has_more = stop <= self.sent.numbers < size
             arrived = self.sent.numbers == self.sent.files == self._size()
             self._keep(complete=arrived and end_of(self.directory) is not None)
             self._known = True

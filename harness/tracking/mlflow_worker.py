@@ -86,7 +86,7 @@ class Server:
         """Send journals until the program has ended, and then what is left."""
         while self._take(self.reader.seconds_to_wait()):
             self.reader.advance()
-            if self._unsent is not None:  # the program's own runs have had their first turn
+            if self._unsent is not None:  # the program's own runs come first
                 self._follow_unsent()
         self._complete()
 
@@ -126,6 +126,7 @@ class Server:
         limit, progress = time.monotonic() + PATIENCE, self.reader.progress()
         for run in self.reader.open.values():
             run.every = 0.0
+            run.look_again()
         while self.reader.open and time.monotonic() < limit:
             for directory in list(self.reader.open):
                 self._end(directory, time.monotonic() > dying)

@@ -1,6 +1,7 @@
 """Runs whose journals grow faster than MLflow takes them: nobody waits for them without end."""
 
 import io
+import time
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,17 +104,23 @@ class Clock:
         return self.seconds
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_the_process_goes_on_as_long_as_the_store_takes_something(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
-) -> None:
-    """Each portion takes seconds of the process's patience; together it would not be enough."""
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of MLflow's process, which has no more than ten seconds of patience."""
     clock = Clock()
     monkeypatch.setattr(
         mlflow_worker, "time", SimpleNamespace(monotonic=clock.monotonic, sleep=lambda _: None)
     )
     monkeypatch.setattr(mlflow_worker, "PATIENCE", 10.0)
     monkeypatch.setattr(mlflow_worker.streams, "lead_nowhere", lambda *_: None)  # they are pytest's
+    return clock
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_process_goes_on_as_long_as_the_store_takes_something(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, fails: bool
+) -> None:
+    """Each portion takes seconds of the process's patience; together it would not be enough."""
     monkeypatch.setattr(followed, "PORTION", PORTION)
     if fails:
         monkeypatch.setattr(Follower, "_send", _refuse)
@@ -124,6 +131,20 @@ def test_the_process_goes_on_as_long_as_the_store_takes_something(
     Server([told], Speaker(io.StringIO())).serve()
     assert steps(folder) == ({} if fails else {"run": EPOCHS})
     assert clock.seconds > 10.0
+
+
+@pytest.mark.usefixtures("clock")
+def test_after_the_end_of_the_program_nothing_is_put_off(folder: Path) -> None:
+    """A run that goes on may be looked at again only after minutes, so that it can train."""
+    written = journal(folder, "run", 3)
+    written.write("end", status="FINISHED")
+    written.close()
+    server = Server([], Speaker(io.StringIO()))
+    server.reader.follow(folder / "results/runs/run", every=5.0)
+    [run] = server.reader.open.values()
+    run.due = time.monotonic() + program.PATIENCE
+    server.serve()
+    assert steps(folder) == {"run": 3}
 
 
 def _refuse(*_: Any) -> None:
